@@ -1,0 +1,324 @@
+"""The patch store: pairs of JPEG patches in HDF5 shards, read at random through a memory map.
+
+Patch `2 i` of a shard is the query of pair `i`, patch `2 i + 1` the tracked one. The datasets of a shard of N pairs
+of V videos, with patches of S x S pixels:
+
+| name        | type, shape        | what                                                              |
+|-------------|--------------------|-------------------------------------------------------------------|
+| `jpeg`      | uint8 (bytes,)     | the JPEG files one after the other, contiguous                     |
+| `offsets`   | int64 (2 N + 1,)   | patch `p` is `jpeg[offsets[p]:offsets[p + 1]]`                     |
+| `crc32`     | uint32 (2 N,)      | checksum of each patch's bytes                                     |
+| `video`     | int32 (N,)         | index into `video_ids`                                             |
+| `video_ids` | string (V,)        |                                                                   |
+| `frames`    | int64 (N, 2)       | native frame numbers of query and tracked patch                    |
+| `boxes`     | float32 (N, 2, 4)  | x, y, w, h of both in the resized frame, pixels                    |
+| `scores`    | float32 (N,)       | the tracker's score of the last box                                |
+
+Attributes: `format_version`, `pairs`, `size` (S), `quality`, and what the writer adds.
+"""
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import simplejpeg
+
+from tracklearn.errors import UserError
+from tracklearn.files import atomic
+
+FORMAT_VERSION = 1
+OPEN_MAPS = 768  # ASSUME: each map holds a file descriptor, and 1,024 is the usual limit of a process
+Array = np.ndarray
+
+
+class Pair(NamedTuple):
+    """What one pair is written from; a patch is uint8 RGB (S, S, 3), or the bytes of a JPEG file of that size."""
+
+    video: str
+    frames: tuple[int, int]
+    boxes: Any  # (2, 4): x, y, w, h of query and tracked box
+    score: float
+    query: Array | bytes
+    tracked: Array | bytes
+
+
+class PatchStore:
+    """One shard, opened at the first access and then held as a memory map, so it may be shared by forked processes.
+
+    Raises:
+        UserError: at the first access, when the file is no patch store of this format version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @cached_property
+    def attrs(self) -> dict[str, Any]:
+        """The shard's attributes: `pairs`, `size`, `quality` and what its writer added."""
+        with _opened(self.path) as file:
+            return dict(file.attrs)
+
+    @cached_property
+    def _tables(self) -> dict[str, Array]:
+        with _opened(self.path) as file:
+            tables = {name: file[name][:] for name in ("offsets", "crc32", "video", "frames", "boxes", "scores")}
+            tables["video_ids"] = np.asarray(file["video_ids"].asstr()[:], dtype=object)
+            tables["position"] = np.array([file["jpeg"].id.get_offset() or 0, file["jpeg"].size])
+        return tables
+
+    def __len__(self) -> int:
+        return int(self.attrs["pairs"])
+
+    @property
+    def size(self) -> int:
+        """Side of a patch in pixels."""
+        return int(self.attrs["size"])
+
+    @property
+    def video_ids(self) -> list[str]:
+        """The shard's videos, in the order in which their pairs were written."""
+        return list(self._tables["video_ids"])
+
+    @property
+    def videos(self) -> Array:
+        """int32 (N,): each pair's index into `video_ids`."""
+        return self._tables["video"]
+
+    @property
+    def frames(self) -> Array:
+        """int64 (N, 2): native frame numbers of query and tracked patch."""
+        return self._tables["frames"]
+
+    @property
+    def boxes(self) -> Array:
+        """float32 (N, 2, 4): x, y, w, h of query and tracked patch in the resized frame."""
+        return self._tables["boxes"]
+
+    @property
+    def scores(self) -> Array:
+        """float32 (N,): the tracker's score of the tracked box."""
+        return self._tables["scores"]
+
+    def jpeg(self, patch: int) -> Array:
+        """The bytes of one patch as a uint8 view of the memory map; `patch` is 2 i (query) or 2 i + 1 (tracked)."""
+        start, stop = self._tables["offsets"][patch : patch + 2]
+        return _mapped(self)[start:stop]
+
+    def pair(self, index: int) -> tuple[Array, Array]:
+        """Query and tracked patch of one pair, uint8 RGB (S, S, 3) each."""
+        both = np.empty((2, self.size, self.size, 3), np.uint8)
+        self.decode(index, both)
+        return both[0], both[1]
+
+    def decode(self, index: int, out: Array) -> None:
+        """Decode one pair into `out`, uint8 (2, S, S, 3)."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"pair {index} of {len(self)} in {self.path}")
+        for half in (0, 1):
+            simplejpeg.decode_jpeg(self.jpeg(2 * index + half), "RGB", buffer=out[half])
+
+    def verify(self) -> int:
+        """Check every table and every patch against its checksum and size; returns the number of pairs.
+
+        Raises:
+            UserError: naming the file and the first pair that is broken.
+        """
+        self._verify_tables()
+        for patch, expected in enumerate(self._tables["crc32"]):
+            name = f"{self.path}: pair {patch // 2} ({'tracked' if patch % 2 else 'query'})"
+            data = self.jpeg(patch)
+            checksum = zlib.crc32(data.data)
+            if checksum != expected:
+                raise UserError(f"{name}: checksum {checksum:08x}, expected {expected:08x}; pack the shard again")
+            shape = _jpeg_shape(data, name)
+            if shape != (self.size, self.size):
+                raise UserError(f"{name}: a patch of {shape}, expected {(self.size, self.size)}; pack the shard again")
+        return len(self)
+
+    def _verify_tables(self) -> None:
+        count, tables = len(self), self._tables
+        for name, rows in (("offsets", 2 * count + 1), ("crc32", 2 * count), *((n, count) for n in _PER_PAIR)):
+            if len(tables[name]) != rows:
+                raise UserError(
+                    f"{self.path}: {len(tables[name])} {name}, expected {rows} for {count} pairs; pack the shard again"
+                )
+        offsets, size = tables["offsets"], tables["position"][1]
+        bad = np.flatnonzero(np.diff(offsets) <= 0)
+        if len(bad):
+            raise UserError(f"{self.path}: pair {bad[0] // 2} has a patch without bytes; pack the shard again")
+        if offsets[0] != 0 or offsets[-1] != size:
+            raise UserError(f"{self.path}: offsets end at {offsets[-1]}, expected {size} bytes; pack the shard again")
+        bad = np.flatnonzero((tables["video"] < 0) | (tables["video"] >= len(tables["video_ids"])))
+        if len(bad):
+            raise UserError(f"{self.path}: pair {bad[0]} belongs to no listed video; pack the shard again")
+
+    @staticmethod
+    def write(
+        path: str | Path,
+        pairs: Iterable[Pair],
+        *,
+        size: int,
+        quality: int = 95,
+        attrs: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Write a shard from pairs of `size` x `size` patches, whole or not at all; returns the number of pairs.
+
+        Arrays become JPEGs of `quality`; bytes are taken as they are.
+
+        Raises:
+            UserError: a patch has another size or is no JPEG, naming its video and frame; or the disk is full.
+        """
+        patches: list[bytes] = []
+        rows: list[Pair] = []
+        for pair in pairs:
+            name = f"{path}: pair {len(rows)} of video {pair.video}, frame {pair.frames[0]}"
+            patches += [_encoded(patch, size, quality, name) for patch in (pair.query, pair.tracked)]
+            rows.append(pair._replace(query=b"", tracked=b""))
+        with atomic(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+            _write_tables(file, rows)
+            _write_patches(file, patches)
+            file.attrs.update({"format_version": FORMAT_VERSION, "pairs": len(rows), "size": size, "quality": quality})
+            file.attrs.update(attrs or {})
+        return len(rows)
+
+
+class Subset:
+    """The first pairs of some shards, in the order given: a view that reads no patch before it is asked for.
+
+    Args:
+        paths: the shards.
+        patches: how many patches to take, two a pair (ASSUME: the paper's 1.5M, 5M and 8M count patches); None takes
+            all of them.
+
+    Raises:
+        UserError: the shards hold fewer patches than asked for, or patches of several sizes.
+    """
+
+    def __init__(self, paths: Sequence[str | Path], patches: int | None = None) -> None:
+        if patches is not None and (patches <= 0 or patches % 2):
+            raise UserError(
+                f"a subset of {patches} patches: expected a positive even number, since pairs are counted by two"
+            )
+        self.stores: list[PatchStore] = []
+        taken: list[int] = []
+        for path in paths:
+            left = None if patches is None else patches // 2 - sum(taken)
+            if left == 0:
+                break
+            store = PatchStore(path)
+            taken.append(len(store) if left is None else min(len(store), left))
+            self.stores.append(store)
+        if patches is not None and 2 * sum(taken) < patches:
+            raise UserError(
+                f"a subset of {patches} patches: only {2 * sum(taken)} were mined in {len(self.stores)} shards; "
+                "add videos, or ask for a smaller subset or a fraction"
+            )
+        self._starts = np.concatenate([[0], np.cumsum(taken, dtype=np.int64)])
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        for store in self.stores:
+            if store.size != self.size:
+                raise UserError(f"{store.path}: patches of {store.size} px, {self.stores[0].path} has {self.size} px")
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @property
+    def size(self) -> int:
+        """Side of a patch in pixels."""
+        return self.stores[0].size if self.stores else 0
+
+    @cached_property
+    def video_ids(self) -> list[str]:
+        """Every video of the shards once, in order of appearance."""
+        return list(dict.fromkeys(name for store in self.stores for name in store.video_ids))
+
+    @cached_property
+    def videos(self) -> Array:
+        """int64 (N,): each pair's index into `video_ids`; a video that spans shards has one label."""
+        label = {name: index for index, name in enumerate(self.video_ids)}
+        counts = np.diff(self._starts)
+        parts = [
+            np.array([label[name] for name in store.video_ids], np.int64)[store.videos[:count]]
+            for store, count in zip(self.stores, counts, strict=True)
+        ]
+        return np.concatenate([np.empty(0, np.int64), *parts])
+
+    def pairs(self, indices: Sequence[int] | Array) -> Array:
+        """Decode pairs: uint8 RGB (n, 2, S, S, 3), query first. Safe to call from several threads.
+
+        Raises:
+            IndexError: an index outside 0..len - 1.
+        """
+        indices = np.asarray(indices, np.int64)
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
+            raise IndexError(f"pairs {indices.min()}..{indices.max()} of a subset of {len(self)}")
+        out = np.empty((len(indices), 2, self.size, self.size, 3), np.uint8)
+        shards = np.searchsorted(self._starts, indices, side="right") - 1
+        for row, (shard, index) in enumerate(zip(shards, indices, strict=True)):
+            self.stores[shard].decode(int(index - self._starts[shard]), out[row])
+        return out
+
+
+_PER_PAIR = ("video", "frames", "boxes", "scores")
+
+
+@lru_cache(maxsize=OPEN_MAPS)
+def _mapped(store: PatchStore) -> Array:
+    """All JPEG bytes of a store; the least recently read map is closed first."""
+    offset, size = (int(value) for value in store._tables["position"])
+    return np.memmap(store.path, np.uint8, "r", offset, (size,)) if size else np.empty(0, np.uint8)
+
+
+def _opened(path: Path) -> h5py.File:
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        reason = "no such file" if not path.exists() else "truncated or no HDF5 file"
+        raise UserError(f"{path}: {reason}, expected a patch store; pack the shard again") from error
+    version = file.attrs.get("format_version")
+    if version != FORMAT_VERSION:
+        file.close()
+        raise UserError(f"{path}: patch store format {version}, expected {FORMAT_VERSION}; pack the shard again")
+    return file
+
+
+def _encoded(patch: Array | bytes, size: int, quality: int, name: str) -> bytes:
+    shape = _jpeg_shape(patch, name) if isinstance(patch, bytes) else patch.shape[:2]
+    if shape != (size, size):
+        raise UserError(f"{name}: a patch of {tuple(shape)}, expected {(size, size)}")
+    if isinstance(patch, bytes):
+        return patch
+    # ASSUME: 4:2:0, as the videos themselves store colour
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(patch), quality, "RGB", "420")
+
+
+def _jpeg_shape(data: Array | bytes, name: str) -> tuple[int, int]:
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    except ValueError as error:
+        raise UserError(f"{name}: not a JPEG ({error})") from error
+    return height, width
+
+
+def _write_tables(file: h5py.File, rows: Sequence[Pair]) -> None:
+    label = {name: index for index, name in enumerate(dict.fromkeys(row.video for row in rows))}
+    file["video_ids"] = np.array(list(label), dtype=h5py.string_dtype())
+    file["video"] = np.array([label[row.video] for row in rows], np.int32)
+    file["frames"] = np.array([row.frames for row in rows], np.int64).reshape(-1, 2)
+    file["boxes"] = np.array([row.boxes for row in rows], np.float32).reshape(-1, 2, 4)
+    file["scores"] = np.array([row.score for row in rows], np.float32)
+
+
+def _write_patches(file: h5py.File, patches: Sequence[bytes]) -> None:
+    offsets = np.concatenate([[0], np.cumsum([len(data) for data in patches], dtype=np.int64)])
+    file["offsets"] = offsets.astype(np.int64)
+    file["crc32"] = np.array([zlib.crc32(data) for data in patches], np.uint32)
+    jpeg = file.create_dataset("jpeg", (int(offsets[-1]),), np.uint8)
+    for data, start, stop in zip(patches, offsets[:-1], offsets[1:], strict=True):
+        jpeg[start:stop] = np.frombuffer(data, np.uint8)
