@@ -97,3 +97,20 @@ def check_disjoint(train: Sequence[str], test: Sequence[str], *, train_set: str,
             f"image {shared[0]} is in the training set {train_set!r} and in the evaluation set {test_set!r} "
             f"({len(shared)} such images); no evaluation image may be trained on: choose disjoint sets"
         )
+
+# Images of the official sets (http://host.robots.ox.ac.uk/pascal/VOC/), for planning before the archives are at hand.
+OFFICIAL_SIZES = {
+    (2007, "train"): 2501,
+    (2007, "val"): 2510,
+    (2007, "trainval"): 5011,
+    (2007, "test"): 4952,
+    (2012, "train"): 5717,
+    (2012, "val"): 5823,
+    (2012, "trainval"): 11540,
+    (2012, "test"): 10991,
+}
+
+
+def official_size(year: int, image_set: str) -> int:
+    """Number of images in an official set."""
+    return OFFICIAL_SIZES[year, image_set]

@@ -1,0 +1,66 @@
+# What a newcomer types. Each target sets up its own environment first.
+PYTHON ?= python3
+CORES ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)))")
+DATA ?= ../shared/data
+BIN := .venv/bin
+READY := .venv/ready
+SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules progress
+
+.PHONY: help setup demo real evidence test lint bench ui clean
+
+help:
+	@echo "make demo      the whole workflow on the embedded small world, to demo/results/table1.csv"
+	@echo "make real      the same on real clips and photos (DATA=$(DATA))"
+	@echo "make evidence  the small world over three seeds, with intervals"
+	@echo "make test      unit, reference and workflow tests"
+	@echo "make lint      ruff, mypy, snakefmt and snakemake --lint"
+	@echo "make bench     speed beside the peers, on real clips where they are"
+	@echo "make ui        the MLflow UI of this folder's runs (DIR=demo for those of the demo)"
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'tracklearn needs Python 3.11 or newer, this is ' + sys.version.split()[0] + '; set PYTHON=')"
+	@echo "Installing the locked versions into .venv (about 6 GB with torch's CUDA libraries)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python demo/make_world.py --out demo/world
+	@$(SNAKEMAKE) --directory demo
+	@echo "Table 1:  demo/results/table1.csv"
+	@echo "Its page: demo/results/table1.html"
+	@echo "The runs: make ui DIR=demo"
+
+real: $(READY)
+	@$(BIN)/python examples/real_mini/prepare.py $(DATA)
+	@$(SNAKEMAKE) --directory examples/real_mini
+	@echo "Table 1:  examples/real_mini/results/table1.csv"
+	@echo "Its page: examples/real_mini/results/table1.html"
+
+evidence: $(READY)
+	@$(BIN)/python demo/make_world.py --out demo/world
+	@$(SNAKEMAKE) --directory demo/evidence
+	@cat demo/evidence/results/evidence.md
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check src tests workflow demo benchmarks examples
+	@$(BIN)/mypy
+	@$(BIN)/snakefmt --check Snakefile workflow/rules
+	@$(BIN)/python tests/lint_workflow.py
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks
+
+DIR ?= .
+ui: $(READY)
+	@cd $(DIR) && $(abspath $(BIN))/python -m tracklearn.stage.sender ui
+
+clean:
+	rm -rf results demo/results demo/world demo/evidence/results examples/real_mini/results

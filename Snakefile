@@ -1,0 +1,40 @@
+# Learning visual features from unlabelled video by tracking (Wang & Gupta, ICCV 2015), from a list of videos to Table 1.
+#
+# config/config.yaml beside this file is the paper's experiment. Run in another folder (`snakemake --directory demo`),
+# the config/config.yaml of that folder says what differs from it.
+import sys
+from pathlib import Path
+
+HERE = Path(workflow.basedir)
+sys.path.insert(0, str(HERE / "src"))
+
+
+configfile: HERE / "config/config.yaml"
+
+
+if Path("config/config.yaml").exists():
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/videos.smk"
+include: "workflow/rules/mining.smk"
+include: "workflow/rules/patches.smk"
+include: "workflow/rules/voc.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/detection.smk"
+include: "workflow/rules/retrieval.smk"
+include: "workflow/rules/tables.smk"
+
+
+rule all:
+    input:
+        "results/table1.csv",
+        "results/table1.html",
+
+
+onstart:
+    # Jobs leave their runs on disk; this process sends them to MLflow while they go on, and ends when all are sent.
+    start_sender()
+    record_shards()

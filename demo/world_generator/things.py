@@ -1,0 +1,135 @@
+"""Things: a category is an outline with a texture; every instance has its own colour, aspect, grain and direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+Image = np.ndarray  # uint8 RGB (H, W, 3)
+
+# Neighbours in this ring share an outline or a texture, so that neither decides a category alone.
+CATEGORIES: dict[str, tuple[str, str]] = {
+    "striped_disc": ("disc", "stripes"),
+    "dotted_disc": ("disc", "dots"),
+    "dotted_star": ("star", "dots"),
+    "checked_star": ("star", "checks"),
+    "checked_box": ("box", "checks"),
+    "mottled_box": ("box", "mottles"),
+    "mottled_wedge": ("wedge", "mottles"),
+    "striped_wedge": ("wedge", "stripes"),
+}
+NAMES = tuple(CATEGORIES)
+RADIUS = 40  # px at scale 1: a thing nearly fills a query box of 99 px
+TILE = 256  # px, side of a texture; covers the largest outline at any rotation
+HUES = 180  # OpenCV's circle of hues
+ANGLES = np.linspace(0, 2 * np.pi, 72, endpoint=False)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How a thing is seen: centre in px, rotation and phase of its ripples in radians, scale and lean without unit."""
+
+    x: float
+    y: float
+    angle: float
+    scale: float
+    lean: float = 0.0
+    ripple: float = 0.0
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One instance: `radii` (72,) is the outline about its centre in px, `tile` the texture (TILE, TILE, 3)."""
+
+    category: int
+    radii: np.ndarray
+    aspect: float
+    softness: float
+    tile: Image
+
+
+def draw_thing(rng: np.random.Generator, category: int, *, hue_sd: float = 8.0) -> Thing:
+    """A new instance of the category; its hue comes from one of the category's two families of hues."""
+    shape, texture = CATEGORIES[NAMES[category]]
+    family = (category + 3 * int(rng.integers(2))) % len(NAMES)  # each family serves two categories unlike each other
+    hue = (family + 0.5) * HUES / len(NAMES) + rng.normal(0, hue_sd)
+    light = _rgb(hue, rng.uniform(90, 200), rng.uniform(190, 255))
+    dark = _rgb(hue, rng.uniform(120, 230), rng.uniform(40, 110))
+    pattern = _pattern(rng, texture)[..., None]  # (TILE, TILE, 1), 0..1
+    tile = (light * pattern + dark * (1 - pattern)).astype(np.uint8)
+    radii = RADIUS * rng.uniform(0.92, 1.08) * _outline(rng, shape)
+    return Thing(category, radii, float(rng.uniform(0.8, 1.25)), float(rng.uniform(0.02, 0.08)), tile)
+
+
+def paint(image: Image, thing: Thing, pose: Pose) -> tuple[int, int, int, int]:
+    """Paints the thing into the image, in place.
+
+    Returns its box x1 y1 x2 y2, inclusive and clipped to the image; x2 < x1 or y2 < y1 when nothing of it is inside.
+    """
+    turn = _affine(thing, pose)
+    ripple = 1 + thing.softness * np.sin(3 * ANGLES + pose.ripple)
+    polar = thing.radii * ripple * np.stack([np.cos(ANGLES), np.sin(ANGLES)])  # (2, 72)
+    points = (turn @ polar).T + np.array([pose.x, pose.y])  # (72, 2) in the image
+    height, width = image.shape[:2]
+    x1, y1 = np.maximum(np.floor(points.min(0)).astype(int), 0)
+    x2, y2 = np.minimum(np.ceil(points.max(0)).astype(int), (width - 1, height - 1))
+    if x2 >= x1 and y2 >= y1:
+        corner = np.array([x1, y1])
+        size = (int(x2 - x1 + 1), int(y2 - y1 + 1))
+        shift = np.array([[pose.x], [pose.y]]) - corner[:, None] - turn @ np.full((2, 1), TILE / 2)
+        surface = cv2.warpAffine(thing.tile, np.hstack([turn, shift]), size, borderMode=cv2.BORDER_REFLECT_101)
+        mask = np.zeros(size[::-1], np.uint8)
+        cv2.fillPoly(mask, [np.round((points - corner) * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
+        _blend(image[y1 : y2 + 1, x1 : x2 + 1], surface, mask)
+    return int(x1), int(y1), int(x2), int(y2)
+
+
+def _affine(thing: Thing, pose: Pose) -> np.ndarray:
+    cos, sin = np.cos(pose.angle), np.sin(pose.angle)
+    stretch = np.diag([np.sqrt(thing.aspect), 1 / np.sqrt(thing.aspect)])
+    return pose.scale * np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, pose.lean], [0, 1]]) @ stretch
+
+
+def _blend(below: Image, above: Image, mask: np.ndarray) -> None:
+    weight = mask[..., None].astype(np.uint16)
+    below[:] = (above * weight + below * (255 - weight) + 127) // 255
+
+
+def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
+    pixel = np.array([[[hue % HUES, saturation, value]]]).astype(np.uint8)
+    return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32)
+
+
+def _outline(rng: np.random.Generator, shape: str) -> np.ndarray:
+    """Radius by angle (72,), about 1."""
+    if shape == "disc":
+        return np.ones_like(ANGLES)
+    if shape == "star":
+        wave = np.arccos(np.cos(5 * ANGLES)) / np.pi  # a zigzag 0..1 with five teeth
+        return 1.25 - rng.uniform(0.55, 0.7) * wave
+    if shape == "box":
+        folded = np.mod(ANGLES + np.pi / 4, np.pi / 2) - np.pi / 4
+        return 0.9 / np.cos(folded)
+    notch = np.abs(np.mod(ANGLES + np.pi, 2 * np.pi) - np.pi) < rng.uniform(0.5, 0.75)
+    return np.where(notch, 0.15, 1.08)  # the wedge: a disc with a slice out
+
+
+def _pattern(rng: np.random.Generator, texture: str) -> np.ndarray:
+    """The texture as a share of the light colour, 0..1 (TILE, TILE)."""
+    direction, period = rng.uniform(0, np.pi), rng.uniform(13, 22)
+    y, x = np.mgrid[:TILE, :TILE].astype(np.float32)
+    along = (x * np.cos(direction) + y * np.sin(direction)) * 2 * np.pi / period + rng.uniform(0, 2 * np.pi)
+    across = (y * np.cos(direction) - x * np.sin(direction)) * 2 * np.pi / period + rng.uniform(0, 2 * np.pi)
+    if texture == "stripes":
+        wave = 3 * np.sin(along)
+    elif texture == "dots":
+        wave = 4 * (np.sin(along) + np.sin(across) - 0.9)
+    elif texture == "checks":
+        wave = 6 * np.sin(along) * np.sin(across)
+    else:
+        grain = rng.normal(size=(TILE, TILE)).astype(np.float32)
+        smooth = cv2.GaussianBlur(grain, (0, 0), period / 5)
+        wave = 3 * smooth / smooth.std()
+    return np.clip(0.5 + 0.5 * wave, 0, 1)

@@ -1,0 +1,158 @@
+"""The experiment that a configuration describes: checked before anything runs, then asked by the workflow.
+
+Nothing here imports more than the standard library and jsonschema, because every `snakemake -n` runs it.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from tracklearn.errors import UserError
+
+Config = Mapping[str, Any]
+
+# What an entry of `models:` needs beside `train`, by the way it is trained.
+NEEDS = {
+    "none": set(),
+    "given": {"weights"},
+    "ranking": {"from", "subset", "schedule"},
+    "imagenet": {"from", "schedule"},
+    "voc": {"from", "schedule"},
+}
+MAY_HAVE = {"none": {"seed"}, "given": set(), "ranking": {"seed"}, "imagenet": {"seed"}, "voc": {"seed", "transfer"}}
+
+
+def check(config: Config, schema: Mapping[str, Any]) -> None:
+    """Check a whole configuration.
+
+    Raises:
+        UserError: an unknown key, a value of the wrong kind, or a model graph that cannot be computed; names the entry.
+    """
+    _check_schema(config, schema)
+    _check_models(config)
+    _check_rows(config)
+    for name, subset in config["subsets"].items():
+        first, last = subset["share"]
+        if first >= last:
+            raise UserError(f"config: subsets.{name}.share is [{first}, {last}]; expected an interval from low to high")
+
+
+def _check_schema(config: Config, schema: Mapping[str, Any]) -> None:
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(dict(config)):
+        place = ".".join(str(part) for part in error.absolute_path)
+        if error.validator == "additionalProperties":
+            known = list(error.schema.get("properties", {}))
+            unknown = next(key for key in error.instance if key not in known)
+            close = difflib.get_close_matches(unknown, known, n=1)
+            remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+            raise UserError(f"config: {f'{place}.{unknown}' if place else unknown}: unknown key; {remedy}")
+        raise UserError(f"config: {place or 'top level'}: {error.message}; see config/README.md")
+
+
+def _check_models(config: Config) -> None:
+    models = config["models"]
+    for name, model in models.items():
+        entry, train = f"config: models.{name}", model["train"]
+        given = set(model) - {"train"}
+        if missing := NEEDS[train] - given:
+            raise UserError(f"{entry}: train: {train} needs {', '.join(sorted(missing))}")
+        if useless := given - NEEDS[train] - MAY_HAVE[train]:
+            raise UserError(f"{entry}: train: {train} has no use for {', '.join(sorted(useless))}; take it out")
+        _known(entry, "parent", model.get("from", "random"), [*models, "random"])
+        if "schedule" in model:
+            _known(entry, "schedule", model["schedule"], config["schedules"])
+        if "subset" in model:
+            _known(entry, "subset", model["subset"], config["subsets"])
+        if model.get("transfer") == "fc7" and models.get(model["from"], {}).get("train") not in ("imagenet", "given", "voc"):
+            raise UserError(f"{entry}: transfer: fc7 needs a parent with fc6 and fc7 of detection size, not {model['from']}")
+    for name in models:
+        ancestors(config, name)
+
+
+def _check_rows(config: Config) -> None:
+    seen: set[str] = set()
+    for row in config["table1"]:
+        if row["id"] in seen:
+            raise UserError(f"config: table1: two rows have the id {row['id']}; an id is a target and must be unique")
+        seen.add(row["id"])
+        for model in row["models"]:
+            _known(f"config: table1 row {row['id']}", "model", model, config["models"])
+    for pair in config["comparisons"]:
+        for row_id in pair:
+            _known("config: comparisons", "row", row_id, seen)
+    for model in config["retrieval"]["models"]:
+        _known("config: retrieval", "model", model, config["models"])
+
+
+def _known(entry: str, kind: str, name: str, names: Sequence[str] | Mapping[str, Any] | set[str]) -> None:
+    if name not in names:
+        close = difflib.get_close_matches(name, list(names), n=1)
+        remedy = f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
+        raise UserError(f"{entry}: unknown {kind} {name}; {remedy}")
+
+
+def ancestors(config: Config, name: str) -> list[str]:
+    """Models that `name` is trained from, nearest first.
+
+    Raises:
+        UserError: the chain returns to itself.
+    """
+    chain = [name]
+    while (parent := config["models"][chain[-1]].get("from", "random")) != "random":
+        if parent in chain:
+            raise UserError(f"config: models.{name}: a cycle of parents: {' <- '.join([*chain, parent])}; break it")
+        chain.append(parent)
+    return chain[1:]
+
+
+def trained_by(config: Config, way: str) -> list[str]:
+    """Names of the models trained in one way: none, given, ranking, imagenet or voc."""
+    return [name for name, model in config["models"].items() if model["train"] == way]
+
+
+def position(shard: int) -> float:
+    """Place of the shard of this number in [0, 1): the van der Corput sequence 0, 1/2, 1/4, 3/4, 1/8, ...
+
+    Any beginning of it is spread evenly, so a subset's share of [0, 1) is close to its share of the shards however many
+    there are, and a shard appended later never moves an earlier one into another subset.
+    """
+    place, scale = 0.0, 0.5
+    while shard:
+        place += scale * (shard & 1)
+        shard, scale = shard >> 1, scale / 2
+    return place
+
+
+def subset_shards(
+    subset: Mapping[str, Any], shards: Sequence[str], *, expected: float, packed: Mapping[str, int]
+) -> list[str]:
+    """Shards that a subset reads: those in its share, in order, until its number of patches is reached.
+
+    Args:
+        subset: `share` [low, high) and optionally `patches`, the number wanted; without it the whole share is taken.
+        shards: names of all shards in the order of the video list.
+        expected: patches that a shard is expected to hold.
+        packed: patches of the shards that are packed already. A poor harvest extends the plan, a rich one never
+            shortens it, so what is trained stays up to date.
+    """
+    low, high = subset["share"]
+    inside = [shard for number, shard in enumerate(shards) if low <= position(number) < high]
+    if subset.get("patches") is None:
+        return inside
+    least = ceil(subset["patches"] / expected)
+    total = 0.0
+    for taken, shard in enumerate(inside):
+        if taken >= least and total >= subset["patches"]:
+            return inside[:taken]
+        total += packed.get(shard, expected)
+    return inside
+
+
+def packed_patches(folder: str | Path) -> dict[str, int]:
+    """Patches in each packed shard, by the summaries that packing left in `folder`."""
+    return {path.stem: json.loads(path.read_text())["patches"] for path in Path(folder).glob("[0-9]*.json")}

@@ -1,0 +1,34 @@
+"""A picture of the first layer."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tracklearn.files import atomic
+from tracklearn.networks.alexnet import CaffeNet
+
+COLUMNS = 12
+ZOOM = 4
+GAP = 1
+
+
+def filter_grid(net: CaffeNet) -> np.ndarray:
+    """All conv1 filters as one uint8 RGB picture, each stretched to its own range of values."""
+    weights = net.conv1.weight.detach().cpu().numpy().transpose(0, 2, 3, 1)[..., ::-1]  # (N, 11, 11, RGB)
+    low = weights.min((1, 2, 3), keepdims=True)
+    span = weights.max((1, 2, 3), keepdims=True) - low
+    tiles = (255 * (weights - low) / np.maximum(span, 1e-12)).round().astype(np.uint8)
+    count, side = len(tiles), tiles.shape[1]
+    rows = -(-count // COLUMNS)
+    padded = np.full((rows * COLUMNS, side + GAP, side + GAP, 3), 255, np.uint8)
+    padded[:count, :side, :side] = tiles
+    grid = padded.reshape(rows, COLUMNS, side + GAP, side + GAP, 3).swapaxes(1, 2)
+    return grid.reshape(rows * (side + GAP), COLUMNS * (side + GAP), 3)
+
+
+def draw_filters(path: str | Path, net: CaffeNet) -> None:
+    """Write `filter_grid`, enlarged, as a PNG."""
+    picture = filter_grid(net).repeat(ZOOM, 0).repeat(ZOOM, 1)
+    with atomic(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")

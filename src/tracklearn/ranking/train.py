@@ -1,0 +1,183 @@
+"""Ranking pretraining on pairs of patches (section 5)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tracklearn.errors import UserError
+from tracklearn.networks.alexnet import CONV_LAYERS, CaffeNet, to_input
+from tracklearn.networks.initial import new_network
+from tracklearn.networks.weights import transfer
+from tracklearn.patches import Subset
+from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
+from tracklearn.ranking.negatives import candidates, fork_negatives, hardest_negatives, random_negatives
+from tracklearn.report import Report, silent
+from tracklearn.seeds import torch_generator
+from tracklearn.training.job import run_job
+from tracklearn.training.sampling import batch_rng, mirrored, shuffled
+from tracklearn.training.schedule import RankingSchedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingLoss:
+    """The config's `loss` block: which form, its margin M and its number K of negatives a pair.
+
+    As an objective it maps a net and a batch, patches uint8 RGB (P, 2, S, S, 3) and videos (P,), to the loss and what
+    shows a collapse.
+    """
+
+    form: str = "paper"
+    margin: float = 0.5  # PAPER §5.2
+    negatives: int = 4  # PAPER §5.3
+    hard_from: int = 150_000
+    seed: int = 0
+
+    @classmethod
+    def from_config(cls, loss: Mapping[str, Any], *, hard_from: int, seed: int) -> "RankingLoss":
+        """The objective of a config block.
+
+        Raises:
+            UserError: unknown key, form, or number of negatives.
+        """
+        known = [field.name for field in fields(cls) if field.name not in ("hard_from", "seed")]
+        if unknown := sorted(set(loss) - set(known)):
+            raise UserError(f"loss: unknown key {unknown[0]!r}; expected some of {', '.join(known)}")
+        made = cls(**loss, hard_from=hard_from, seed=seed)
+        if made.form not in ("paper", "fork") or made.negatives < 1:
+            raise UserError(
+                f"loss: form {made.form!r} with {made.negatives} negatives; expected paper or fork, and at least 1"
+            )
+        return made
+
+    def __call__(self, net: CaffeNet, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and measurements of one batch."""
+        patches, videos = batch
+        distances = cosine_distances(net(to_input(patches.flatten(0, 1), net.mean_bgr), "fc7"))  # (2 P, 2 P)
+        allowed = candidates(videos)  # (P, 2 P)
+        with torch.no_grad():
+            negatives = self.choose(distances, allowed, iteration)
+        if self.form == "fork":
+            loss = fork_loss(distances, negatives, margin=self.margin, count=self.negatives)
+        else:
+            loss = paper_loss(distances, negatives, margin=self.margin)
+        return loss, measure(distances.detach(), allowed, negatives, margin=self.margin)
+
+    def choose(self, distances: Tensor, allowed: Tensor, iteration: int) -> Tensor:
+        """The negatives (P, 2 P): random before `hard_from`, the hardest from there on; the fork has one rule."""
+        generator = torch_generator(self.seed, 2, iteration, device=distances.device)
+        if self.form == "fork":
+            return fork_negatives(distances, allowed, count=self.negatives, margin=self.margin, generator=generator)
+        if iteration < self.hard_from:
+            return random_negatives(allowed, count=self.negatives, generator=generator)
+        return hardest_negatives(distances, allowed, count=self.negatives)
+
+
+def measure(distances: Tensor, allowed: Tensor, negatives: Tensor, *, margin: float) -> dict[str, Tensor]:
+    """What shows whether the features learn or collapse.
+
+    `violated`: share of the chosen triplets with a loss; `positive_distance`: mean D(q, t); `negative_distance`: mean
+    D(q, n) over all rows of other videos, chosen or not, so that it means the same before and after the switch;
+    `spread`: standard deviation of the unit features about their mean, 0 when all are equal and at most 1.
+    """
+    hinges = query_hinges(distances, margin=margin)
+    return {
+        "violated": ((hinges > 0) & negatives).sum() / negatives.sum().clamp(min=1),
+        "positive_distance": positive_distances(distances).mean(),
+        "negative_distance": (distances[0::2] * allowed).sum() / allowed.sum().clamp(min=1),
+        "spread": distances.mean().clamp(min=0).sqrt(),  # 1 - |mean of unit features|^2
+    }
+
+
+class Pairs(Protocol):
+    """What is needed of a `Subset`."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def videos(self) -> np.ndarray: ...
+
+    def pairs(self, indices: np.ndarray, /) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class PairBatches:
+    """Batch of an iteration: `count` pairs with each patch mirrored or not on its own, and their videos."""
+
+    subset: Pairs
+    count: int
+    seed: int
+
+    def __call__(self, iteration: int) -> tuple[Tensor, Tensor]:
+        """Patches uint8 (P, 2, S, S, 3) and videos (P,)."""
+        indices = shuffled(iteration, count=self.count, total=len(self.subset), seed=self.seed)
+        patches = self.subset.pairs(indices)
+        mirrored(patches.reshape(-1, *patches.shape[2:]), batch_rng(self.seed, iteration))
+        return torch.from_numpy(patches), torch.from_numpy(np.asarray(self.subset.videos[indices], np.int64))
+
+
+def train_ranking(
+    *,
+    stores: Sequence[str | Path],
+    patches: int | None = None,
+    parent: str | Path | None = None,
+    network: Mapping[str, Any],
+    loss: Mapping[str, Any],
+    schedule: Mapping[str, Any],
+    seed: int,
+    weights: str | Path,
+    log: str | Path,
+    checkpoints: str | Path,
+    conv1: str | Path,
+    threads: int | None = None,
+    report: Report = silent,
+) -> dict[str, float]:
+    """Train conv1..fc7 to rank; with a `parent`, from its conv layers (iterative fine-tuning), else from scratch.
+
+    `schedule["batch"]` counts patches (PAPER §5.6: 100), two a pair.
+
+    Raises:
+        UserError: bad config, too few patches, patches of another size than the network's input, a single video, or a
+            loss that is not finite.
+    """
+    plan = RankingSchedule.from_config(schedule)
+    objective = RankingLoss.from_config(loss, hard_from=plan.hard_from, seed=seed)
+    net = new_network(network, head="ranking", seed=seed)
+    subset = Subset(stores, patches)
+    check_pairs(subset, net.input_size, plan.batch)
+    if parent:
+        transfer(net, parent, CONV_LAYERS)
+    return run_job(
+        net,
+        PairBatches(subset, plan.batch // 2, seed),
+        objective,
+        schedule=plan,
+        weights=weights,
+        log=log,
+        checkpoints=checkpoints,
+        conv1=conv1,
+        metadata={"training": "ranking", "seed": seed, "pairs": len(subset)},
+        threads=threads,
+        report=report,
+    )
+
+
+def check_pairs(subset: Subset, input_size: int, batch: int) -> None:
+    """Whether ranking can work on these pairs.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if batch % 2:
+        raise UserError(f"schedule: batch is {batch}; expected an even number of patches, since pairs are ranked")
+    videos = len(np.unique(subset.videos))
+    if videos < 2:
+        raise UserError(f"ranking: {len(subset)} pairs of {videos} videos; negatives need at least 2; add videos")
+    if subset.size != input_size:
+        raise UserError(
+            f"ranking: the patches are {subset.size} px and network.input_size is {input_size}; make them equal"
+        )

@@ -1,0 +1,51 @@
+"""From a network to the outputs of a training job."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from tracklearn.files import atomic
+from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.filters import draw_filters
+from tracklearn.networks.weights import save_weights
+from tracklearn.report import Report, silent
+from tracklearn.training.loop import MakeBatch, Objective, train
+from tracklearn.training.schedule import Schedule
+
+
+def run_job(
+    net: CaffeNet,
+    make_batch: MakeBatch,
+    objective: Objective,
+    *,
+    schedule: Schedule,
+    weights: str | Path,
+    log: str | Path,
+    checkpoints: str | Path,
+    conv1: str | Path,
+    metadata: Mapping[str, object],
+    layer_rates: Mapping[str, float] | None = None,
+    threads: int | None = None,
+    report: Report = silent,
+) -> dict[str, float]:
+    """Train and write weights (with `metadata`), log (CSV) and a picture of conv1; then drop the checkpoints.
+
+    Raises:
+        UserError, SystemExit: as `train`.
+    """
+    metrics = train(
+        net,
+        make_batch,
+        objective,
+        schedule=schedule,
+        checkpoints=checkpoints,
+        layer_rates=layer_rates,
+        threads=threads,
+        report=report,
+    )
+    save_weights(weights, net, metadata=metadata)
+    draw_filters(conv1, net)
+    with atomic(log) as temporary:
+        shutil.copyfile(Path(checkpoints) / "log.csv", temporary)
+    shutil.rmtree(checkpoints)
+    return metrics

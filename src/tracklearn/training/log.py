@@ -1,0 +1,80 @@
+"""The training log: one CSV row an interval, means over the interval."""
+
+import csv
+import io
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+class Means:
+    """Running means of scalars on their device, so that no iteration waits for it."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.started, self.timed, self.waited = time.perf_counter(), 0, 0.0
+
+    def add(self, values: Mapping[str, Tensor], *, waited: float) -> None:
+        """Count one iteration, which waited so many seconds for its batch."""
+        for name, value in values.items():
+            added = value.detach().float()
+            self.sums[name] = self.sums[name] + added if name in self.sums else added
+        self.count += 1
+        self.timed += 1
+        self.waited += waited
+
+    def restore(self, sums: Mapping[str, Tensor], count: int, device: torch.device) -> None:
+        """Go on from the sums of a checkpoint; the clock starts anew."""
+        self.sums, self.count = {name: value.to(device) for name, value in sums.items()}, count
+        self._begin()
+
+    def means(self) -> dict[str, float]:
+        """Means since the last reset; waits for the device."""
+        return {name: value.item() / self.count for name, value in self.sums.items()}
+
+    def take(self, images: int) -> dict[str, float]:
+        """The means, images a second and the share of time spent waiting for batches; then start again."""
+        values = self.means()
+        seconds = time.perf_counter() - self.started
+        values |= {"images_per_s": images * self.timed / seconds, "waiting": self.waited / seconds}
+        self.sums, self.count = {}, 0
+        self._begin()
+        return values
+
+
+class Log:
+    """A CSV file that continues at the byte where a checkpoint left it."""
+
+    def __init__(self, path: Path, position: int = 0) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        with path.open("ab") as file:
+            file.truncate(position)
+
+    @property
+    def position(self) -> int:
+        """Bytes written."""
+        return self.path.stat().st_size
+
+    def write(self, row: Mapping[str, float]) -> None:
+        """Append one row, after a header if it is the first."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if not self.position:
+            writer.writerow(row)
+        writer.writerow([value if isinstance(value, int) else f"{value:.6g}" for value in row.values()])
+        with self.path.open("a") as file:
+            file.write(text.getvalue())
+
+    def last_row(self) -> dict[str, float]:
+        """The newest row."""
+        with self.path.open() as file:
+            *_, row = csv.DictReader(file)
+        return {name: float(value) for name, value in row.items()}

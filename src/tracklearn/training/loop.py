@@ -1,0 +1,148 @@
+"""The training loop."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tracklearn.errors import UserError
+from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.filters import draw_filters
+from tracklearn.report import Report, silent
+from tracklearn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tracklearn.training.interrupt import EXIT_CODE, sigterm_noted
+from tracklearn.training.log import Log, Means
+from tracklearn.training.prefetch import prefetch
+from tracklearn.training.schedule import Schedule
+from tracklearn.training.solver import Solver
+
+Batch = tuple[Tensor, ...]
+MakeBatch = Callable[[int], Batch]
+"""The batch of an iteration, on the CPU; called on several threads."""
+Objective = Callable[[CaffeNet, Batch, int], tuple[Tensor, dict[str, Tensor]]]
+"""Loss and measurements (scalars) of a net on a batch at an iteration."""
+
+
+def train(
+    net: CaffeNet,
+    make_batch: MakeBatch,
+    objective: Objective,
+    *,
+    schedule: Schedule,
+    checkpoints: str | Path,
+    layer_rates: Mapping[str, float] | None = None,
+    threads: int | None = None,
+    report: Report = silent,
+) -> dict[str, float]:
+    """Train `net` in place and return the last row of the log, which is `checkpoints`/log.csv.
+
+    A run that was stopped goes on from its newest checkpoint. On a CPU, with equal seeds and threads, it ends in the
+    same bits as one that was not.
+
+    Args:
+        net: changed in place; on the CPU and in evaluation mode at the end.
+        make_batch: of an iteration; depends on nothing else.
+        objective: loss and measurements; depends on nothing that went before.
+        schedule: how long and how fast.
+        checkpoints: a folder of this job's own; the caller removes it once the job's outputs are written.
+        layer_rates: factors on the learning rate by layer name.
+        threads: of torch and, on a GPU, for making batches.
+        report: told each row of the log.
+
+    Raises:
+        UserError: the loss is not finite.
+        SystemExit: code 143 after SIGTERM, with a checkpoint written.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net.train().to(device)
+    run = _Run(net, schedule, Path(checkpoints), layer_rates or {}, report)
+    workers = threads or 1 if device.type == "cuda" else 1  # on a CPU the other cores train
+    batches = prefetch(_pinned(make_batch, device), run.iteration, schedule.iterations, workers=workers)
+    with sigterm_noted() as stop, closing(batches):
+        while run.iteration < schedule.iterations:
+            began = time.perf_counter()
+            batch = tuple(part.to(device, non_blocking=True) for part in next(batches))
+            waited = time.perf_counter() - began
+            run.step(objective, batch, waited)
+            if stop.is_set() or run.checkpoint_due():
+                run.save()
+            if stop.is_set():
+                raise SystemExit(EXIT_CODE)
+    net.eval().cpu()
+    return run.log.last_row()
+
+
+def _pinned(make_batch: MakeBatch, device: torch.device) -> MakeBatch:
+    """On a GPU, put batches where it can fetch them without stopping the CPU."""
+    if device.type != "cuda":
+        return make_batch
+    return lambda iteration: tuple(part.pin_memory() for part in make_batch(iteration))
+
+
+class _Run:
+    """What changes from iteration to iteration, and how it is kept."""
+
+    def __init__(
+        self, net: CaffeNet, schedule: Schedule, folder: Path, layer_rates: Mapping[str, float], report: Report
+    ):
+        self.net, self.schedule, self.folder, self.report = net, schedule, folder, report
+        self.solver = Solver(
+            net, momentum=schedule.momentum, weight_decay=schedule.weight_decay, layer_rates=layer_rates
+        )
+        self.means, self.iteration, log_position = Means(), 0, 0
+        if found := load_checkpoint(folder):
+            net.load_state_dict(found.tensors["net"])
+            self.solver.restore(found.tensors["velocity"])
+            self.means.restore(found.tensors.get("sums", {}), found.numbers["summed"], net.conv1.weight.device)
+            self.iteration, log_position = found.numbers["iteration"], found.numbers["log"]
+        self.log = Log(folder / "log.csv", log_position)
+        self.saved_at, self.saved_time = self.iteration, time.monotonic()
+
+    def step(self, objective: Objective, batch: Batch, waited: float) -> None:
+        """One iteration: loss, gradient, update, and a row of the log when it is due."""
+        rate, device = self.schedule.rate(self.iteration), batch[0].device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.schedule.precision == "bf16"):
+            loss, values = objective(self.net, batch, self.iteration)
+        loss.backward()
+        self.solver.step(rate)
+        self.means.add({"loss": loss, **values}, waited=waited)
+        self.iteration += 1
+        if self.iteration % self.schedule.log_every == 0 or self.iteration == self.schedule.iterations:
+            self._write_row(rate)
+
+    def _check_loss(self, rate: float) -> None:
+        """Once in a while is enough: a sum that is not finite stays so."""
+        loss = self.means.means().get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise UserError(
+                f"training: the loss is {loss} within the {self.means.count} iterations before {self.iteration} "
+                f"at learning rate {rate:g}; expected a finite number; lower schedule.lr"
+            )
+
+    def _write_row(self, rate: float) -> None:
+        self._check_loss(rate)
+        taken = self.means.take(self.schedule.batch)
+        row = {"loss": taken.pop("loss"), "lr": rate} | taken
+        self.log.write({"iteration": self.iteration} | row)
+        self.report(self.iteration, row)
+
+    def checkpoint_due(self) -> bool:
+        """Whether enough iterations or minutes have passed."""
+        iterations = self.iteration - self.saved_at
+        minutes = (time.monotonic() - self.saved_time) / 60
+        return iterations >= self.schedule.checkpoint_every or minutes >= self.schedule.checkpoint_minutes
+
+    def save(self) -> None:
+        """Write a checkpoint and, beside it, a picture of conv1."""
+        self._check_loss(self.schedule.rate(self.iteration))
+        tensors = {"net": self.net.state_dict(), "velocity": self.solver.velocities, "sums": self.means.sums}
+        numbers = {"iteration": self.iteration, "summed": self.means.count, "log": self.log.position}
+        save_checkpoint(self.folder, Checkpoint(tensors, numbers))
+        draw_filters(self.folder / "conv1.png", self.net)
+        self.saved_at, self.saved_time = self.iteration, time.monotonic()

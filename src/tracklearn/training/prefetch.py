@@ -1,0 +1,26 @@
+"""Batches made ahead of time on threads."""
+
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def prefetch(make: Callable[[int], T], start: int, stop: int, *, workers: int = 1) -> Generator[T, None, None]:
+    """Yield make(start), ..., make(stop - 1) in order while the next ones are being made.
+
+    At most 2 x `workers` + 1 results wait. An exception of `make` is raised where its result was due. Close the
+    iterator to end early: what has begun is waited for, the rest is dropped.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="batch")
+    waiting = deque(pool.submit(make, item) for item in range(start, min(start + 2 * workers + 1, stop)))
+    try:
+        for following in range(start + len(waiting), stop + len(waiting)):
+            result = waiting.popleft().result()
+            if following < stop:
+                waiting.append(pool.submit(make, following))
+            yield result
+    finally:
+        pool.shutdown(cancel_futures=True)

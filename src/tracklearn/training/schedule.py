@@ -1,0 +1,85 @@
+"""The `schedule` block of the config: how long, how fast, how many at a time."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from tracklearn.errors import UserError
+
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """What every training has in common.
+
+    Attributes:
+        lr: learning rate of weights; biases have twice that.
+        iterations: batches in all.
+        batch: images a batch.
+        step: iterations after which the rate is multiplied by `gamma`, again and again; None keeps it.
+        weight_decay: of weights; biases have none.
+        precision: fp32, or bf16 for autocast.
+        checkpoint_every, checkpoint_minutes: a checkpoint is written when either has passed.
+        log_every: iterations a row of the log averages over.
+    """
+
+    lr: float
+    iterations: int
+    batch: int
+    step: int | None = None
+    gamma: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    precision: str = "fp32"
+    checkpoint_every: int = 10_000
+    checkpoint_minutes: float = 10.0
+    log_every: int = 20
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "iterations", "batch", "checkpoint_every", "log_every"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"schedule: {name} is {getattr(self, name)}; expected a number above 0")
+        if self.step is not None and self.step <= 0:
+            raise UserError(f"schedule: step is {self.step}; expected a number above 0, or null for a constant rate")
+        if self.precision not in PRECISIONS:
+            raise UserError(f"schedule: precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any]) -> Self:
+        """The schedule of a config block.
+
+        Raises:
+            UserError: unknown or missing key, or a value out of range.
+        """
+        fields = {field.name: field.default is dataclasses.MISSING for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - set(fields)):
+            raise UserError(f"schedule: unknown key {unknown[0]!r}; expected some of {', '.join(fields)}")
+        if missing := [name for name, required in fields.items() if required and name not in values]:
+            raise UserError(f"schedule: {missing[0]} is missing; it has no default")
+        return cls(**values)
+
+    def rate(self, iteration: int) -> float:
+        """Learning rate of iteration 0, 1, ..."""
+        return self.lr * self.gamma ** (iteration // self.step if self.step else 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingSchedule(Schedule):
+    """`hard_from`: first iteration with hard negatives; before it they are random."""
+
+    hard_from: int = 150_000  # PAPER §5.3: random negatives for 150K iterations
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxSchedule(Schedule):
+    """`dropout` of fc6 and fc7, and `fc8_lr`, a factor on the learning rate of fc8 (R-CNN: 10)."""
+
+    dropout: float = 0.5  # PAPER R-CNN, as CaffeNet
+    fc8_lr: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"schedule: dropout is {self.dropout}; expected 0 <= dropout < 1")

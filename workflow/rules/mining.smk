@@ -1,0 +1,44 @@
+# Mining: which frames hold one moving object, and where it is 30 frames later (PAPER §4).
+#
+# inputs   results/videos/{shard}.tsv
+# outputs  results/mining/{shard}/frames.csv: every candidate frame, accepted or rejected, with the reason
+#          results/mining/{shard}/tracks.csv: every accepted frame's query box and tracked box, or why it was lost
+# steps    filter candidate frames by their moving points, track the query box
+
+
+rule mining_filter:
+    input:
+        manifest="results/videos/{shard}.tsv",
+    output:
+        frames="results/mining/{shard}/frames.csv",
+    params:
+        frame=config["mining"]["frame"],
+        filter=config["mining"]["filter"],
+        code=code("mining/mining_filter.py"),
+    log:
+        "results/logs/mining_filter/{shard}.log",
+    threads: config["threads"]["mining"]
+    message:
+        "Shard {wildcards.shard}: one candidate every {params.filter[every]} frames, query boxes of {params.filter[box]} px"
+    script:
+        "../scripts/mining/mining_filter.py"
+
+
+rule mining_track:
+    input:
+        manifest="results/videos/{shard}.tsv",
+        frames="results/mining/{shard}/frames.csv",
+    output:
+        tracks="results/mining/{shard}/tracks.csv",
+    params:
+        frame=config["mining"]["frame"],
+        track=config["mining"]["track"],
+        box=config["mining"]["filter"]["box"],
+        code=code("mining/mining_track.py"),
+    log:
+        "results/logs/mining_track/{shard}.log",
+    threads: config["threads"]["mining"]
+    message:
+        "Shard {wildcards.shard}: track the query boxes over {params.track[frames]} frames"
+    script:
+        "../scripts/mining/mining_track.py"

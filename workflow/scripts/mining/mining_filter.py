@@ -1,0 +1,15 @@
+from tracklearn.mining.query_patch import filter_shard
+from tracklearn.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            filter_shard(
+                manifest=snakemake.input.manifest,
+                frames_table=snakemake.output.frames,
+                **snakemake.params.frame,
+                **snakemake.params.filter,
+                threads=snakemake.threads,
+                report=run.report,
+            )
+        )

@@ -1,0 +1,17 @@
+from tracklearn.mining.kcf import track_shard
+from tracklearn.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            track_shard(
+                manifest=snakemake.input.manifest,
+                frames_table=snakemake.input.frames,
+                tracks_table=snakemake.output.tracks,
+                box=snakemake.params.box,
+                **snakemake.params.frame,
+                **snakemake.params.track,
+                threads=snakemake.threads,
+                report=run.report,
+            )
+        )

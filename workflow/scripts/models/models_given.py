@@ -1,0 +1,12 @@
+from tracklearn.networks.initial import given_network
+from tracklearn.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            given_network(
+                given=snakemake.input.given,
+                weights=snakemake.output.weights,
+                conv1=snakemake.output.conv1,
+            )
+        )

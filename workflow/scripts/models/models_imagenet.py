@@ -1,0 +1,20 @@
+from tracklearn.stage import stage
+from tracklearn.supervised.train import train_imagenet
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            train_imagenet(
+                folder=snakemake.input.folder,
+                parent=snakemake.input.get("parent"),
+                network=snakemake.params.network,
+                schedule=snakemake.params.schedule,
+                seed=snakemake.params.seed,
+                weights=snakemake.output.weights,
+                log=snakemake.output.log,
+                conv1=snakemake.output.conv1,
+                checkpoints=run.checkpoints,
+                threads=snakemake.threads,
+                report=run.report,
+            )
+        )

@@ -1,0 +1,22 @@
+from tracklearn.ranking.train import train_ranking
+from tracklearn.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            train_ranking(
+                stores=snakemake.input.stores,
+                patches=snakemake.params.patches,
+                parent=snakemake.input.get("parent"),
+                network=snakemake.params.network,
+                loss=snakemake.params.loss,
+                schedule=snakemake.params.schedule,
+                seed=snakemake.params.seed,
+                weights=snakemake.output.weights,
+                log=snakemake.output.log,
+                conv1=snakemake.output.conv1,
+                checkpoints=run.checkpoints,
+                threads=snakemake.threads,
+                report=run.report,
+            )
+        )

@@ -1,0 +1,23 @@
+from tracklearn.detection.finetune import finetune_voc
+from tracklearn.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            finetune_voc(
+                **snakemake.params.voc,
+                image_set=snakemake.params.image_set,
+                proposals=snakemake.input.proposals,
+                parent=snakemake.input.get("parent"),
+                transfer=snakemake.params.transfer,
+                network=snakemake.params.network,
+                schedule=snakemake.params.schedule,
+                seed=snakemake.params.seed,
+                weights=snakemake.output.weights,
+                log=snakemake.output.log,
+                conv1=snakemake.output.conv1,
+                checkpoints=run.checkpoints,
+                threads=snakemake.threads,
+                report=run.report,
+            )
+        )

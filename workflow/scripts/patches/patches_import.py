@@ -1,0 +1,18 @@
+from tracklearn.packing import import_pairs
+from tracklearn.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            import_pairs(
+                folder=snakemake.params.folder,
+                pairs_list=snakemake.input.list,
+                shard=int(snakemake.wildcards.shard),
+                pairs_per_shard=snakemake.params.pairs_per_shard,
+                store=snakemake.output.store,
+                summary=snakemake.output.summary,
+                sheet=snakemake.output.sheet,
+                **snakemake.params.patches,
+                report=run.report,
+            )
+        )

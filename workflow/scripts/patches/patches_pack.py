@@ -1,0 +1,18 @@
+from tracklearn.packing import pack_shard
+from tracklearn.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            pack_shard(
+                manifest=snakemake.input.manifest,
+                tracks_table=snakemake.input.tracks,
+                store=snakemake.output.store,
+                summary=snakemake.output.summary,
+                sheet=snakemake.output.sheet,
+                **snakemake.params.frame,
+                **snakemake.params.patches,
+                threads=snakemake.threads,
+                report=run.report,
+            )
+        )

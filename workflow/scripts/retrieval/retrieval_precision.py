@@ -1,0 +1,14 @@
+from tracklearn.retrieval import precision_at_k
+from tracklearn.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            precision_at_k(
+                **snakemake.params.voc,
+                query_features=snakemake.input.queries,
+                database_features=snakemake.input.database,
+                k=snakemake.params.k,
+                out=snakemake.output.cell,
+            )
+        )

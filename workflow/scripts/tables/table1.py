@@ -1,0 +1,19 @@
+from tracklearn.stage import stage
+from tracklearn.tables import table1
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            table1(
+                rows=snakemake.params.rows,
+                classes=snakemake.params.classes,
+                cells=snakemake.input.cells,
+                bootstraps=snakemake.input.bootstraps,
+                paper=snakemake.input.paper,
+                comparisons=snakemake.params.comparisons,
+                protocol=snakemake.params.protocol,
+                table=snakemake.output.table,
+                markdown=snakemake.output.markdown,
+                differences=snakemake.output.differences,
+            )
+        )

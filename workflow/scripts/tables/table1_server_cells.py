@@ -1,0 +1,16 @@
+from tracklearn.detection.submission import server_cells
+from tracklearn.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            server_cells(
+                row=snakemake.wildcards.row,
+                classes=snakemake.params.classes,
+                scores=snakemake.input.get("scores"),
+                archive=snakemake.input.archive,
+                cells=snakemake.output.cells,
+                replicates=snakemake.output.bootstrap,
+                runs=run.made_by(snakemake.input),
+            )
+        )

@@ -1,0 +1,15 @@
+from tracklearn.stage import stage
+from tracklearn.videos.download import download_shard
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            download_shard(
+                videos=snakemake.params.videos,
+                directory=snakemake.params.directory,
+                manifest=snakemake.output.manifest,
+                **snakemake.params.limits,
+                threads=snakemake.threads,
+                report=run.report,
+            )
+        )

@@ -1,0 +1,6 @@
+from tracklearn.detection.download import fetch_voc
+from tracklearn.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(fetch_voc(root=snakemake.params.root, year=snakemake.params.year, report=run.report))

@@ -1,0 +1,17 @@
+from tracklearn.detection.proposals import propose
+from tracklearn.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            propose(
+                **snakemake.params.voc,
+                image_set=snakemake.wildcards.set,
+                part=int(snakemake.wildcards.part),
+                images_per_part=snakemake.params.images_per_shard,
+                out=snakemake.output.proposals,
+                **snakemake.params.proposals,
+                threads=snakemake.threads,
+                report=run.report,
+            )
+        )
