@@ -122,7 +122,8 @@ def _packet_table(path: str, state: tuple[int, int] | None) -> PacketTable:
 
 def _nature(path: Path, error: Exception) -> str:
     """What an unreadable file seems to be, for the manifest's reason."""
-    start = path.open("rb").read(512).lstrip().lower()
+    with path.open("rb") as file:
+        start = file.read(512).lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
         return "it is a web page (HTML)"
     return getattr(error, "strerror", None) or str(error)
