@@ -1,7 +1,7 @@
 """Selective search with R-CNN's strategies (Uijlings et al. 2013, fast mode) on OpenCV's implementation."""
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from cv2.ximgproc import segmentation
 
+from tracklearn.detection.proposal_store import write_proposals
+from tracklearn.detection.protocols import CLASSES
 from tracklearn.detection.voc import Voc
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
 from tracklearn.report import Report, silent
 
 # Eight bits a channel over the full range, as the authors' code scales each colour space.
@@ -24,8 +25,11 @@ def propose(
     *,
     voc: str | Path,
     year: int,
-    image_ids: Sequence[str],
+    image_set: str,
     out: str | Path,
+    classes: Sequence[str] = CLASSES,
+    part: int = 0,
+    images_per_part: int | None = None,
     colours: Sequence[str] = ("hsv", "lab"),
     k: Sequence[int] = (50, 100),
     min_size: int | str = "k",
@@ -36,15 +40,19 @@ def propose(
     threads: int = 1,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Write the proposals of one shard of images: npz of ids (I,), offsets (I + 1,), boxes (M, 4) float32.
+    """Write the proposals of one part of an image set (see `proposal_store`).
 
-    Boxes of image i are `boxes[offsets[i]:offsets[i + 1]]`: 0-based inclusive corners, sides of at least `min_side`
-    pixels, no duplicates, in `ordered`'s order and at most `max_boxes` of them.
+    Part p holds the set's images p * images_per_part and following; without `images_per_part` it is the whole set.
+
+    Each image has distinct boxes with sides of at least `min_side` pixels, in `ordered`'s order, at most `max_boxes`.
 
     Raises:
         UserError: an unknown colour space, or an image that is missing or unreadable.
     """
-    photos = Voc(voc, year)
+    photos = Voc(voc, year, classes=classes)
+    image_ids = photos.images(image_set)
+    if images_per_part is not None:
+        image_ids = image_ids[part * images_per_part : (part + 1) * images_per_part]
 
     def one(image_id: str) -> np.ndarray:
         boxes = selective_search(
@@ -58,26 +66,9 @@ def propose(
         for done, boxes in enumerate(pool.map(one, image_ids), 1):
             found.append(boxes)
             report(done, {"boxes": len(boxes)})
-    offsets = np.cumsum([0] + [len(boxes) for boxes in found])
-    with atomic(out) as path:
-        np.savez(path, ids=np.array(image_ids, dtype=str), offsets=offsets, boxes=_stack(found))
-    boxes_per_image = float(offsets[-1]) / max(1, len(found))
-    return {"images": len(found), "boxes": float(offsets[-1]), "boxes_per_image": boxes_per_image}
-
-
-def read_proposals(paths: Iterable[str | Path]) -> dict[str, np.ndarray]:
-    """Boxes (N, 4) of each image over several shards.
-
-    Raises:
-        UserError: an image is in two shards.
-    """
-    found: dict[str, np.ndarray] = {}
-    for path in paths:
-        for image_id, boxes in _shard(path):
-            if image_id in found:
-                raise UserError(f"{path}: image {image_id} has proposals in an earlier shard already")
-            found[image_id] = boxes
-    return found
+    write_proposals(out, image_ids, found)
+    total = sum(map(len, found))
+    return {"images": len(found), "boxes": total, "boxes_per_image": total / max(1, len(found))}
 
 
 def selective_search(
@@ -132,14 +123,3 @@ def _one_opencv_thread() -> Iterator[None]:
         yield
     finally:
         cv2.setNumThreads(before)
-
-
-def _stack(found: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate([np.zeros((0, 4), np.float32), *found])
-
-
-def _shard(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
-    with np.load(path) as shard:
-        ids, offsets, boxes = shard["ids"], shard["offsets"], shard["boxes"]
-    for image_id, start, stop in zip(ids, offsets, offsets[1:], strict=False):
-        yield str(image_id), boxes[start:stop]

@@ -15,6 +15,12 @@ CLASSES = (
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
 
+# Images of the official sets, by year: http://host.robots.ox.ac.uk/pascal/VOC/voc{2007,2012}/
+OFFICIAL_SIZES = {
+    2007: {"train": 2501, "val": 2510, "trainval": 5011, "test": 4952},
+    2012: {"train": 5717, "val": 5823, "trainval": 11540, "test": 10991},
+}
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -57,6 +63,20 @@ def protocol_named(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
+def official_size(year: int, image_set: str) -> int:
+    """Images in an official set, known before it is downloaded.
+
+    Raises:
+        UserError: not a set of that year's detection challenge.
+    """
+    sizes = OFFICIAL_SIZES.get(year, {})
+    if image_set not in sizes:
+        raise UserError(
+            f"VOC{year} {image_set}: no official detection set; expected train, val, trainval or test of 2007 or 2012"
+        )
+    return sizes[image_set]
+
+
 def voc_folder(root: str | Path, year: int) -> Path:
     """Folder of one year inside the VOCdevkit `root`."""
     return Path(root) / f"VOC{year}"
@@ -97,20 +117,3 @@ def check_disjoint(train: Sequence[str], test: Sequence[str], *, train_set: str,
             f"image {shared[0]} is in the training set {train_set!r} and in the evaluation set {test_set!r} "
             f"({len(shared)} such images); no evaluation image may be trained on: choose disjoint sets"
         )
-
-# Images of the official sets (http://host.robots.ox.ac.uk/pascal/VOC/), for planning before the archives are at hand.
-OFFICIAL_SIZES = {
-    (2007, "train"): 2501,
-    (2007, "val"): 2510,
-    (2007, "trainval"): 5011,
-    (2007, "test"): 4952,
-    (2012, "train"): 5717,
-    (2012, "val"): 5823,
-    (2012, "trainval"): 11540,
-    (2012, "test"): 10991,
-}
-
-
-def official_size(year: int, image_set: str) -> int:
-    """Number of images in an official set."""
-    return OFFICIAL_SIZES[year, image_set]

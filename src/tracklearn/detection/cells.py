@@ -1,0 +1,20 @@
+"""Cells of Table 1: one JSON file for each row and class, and one for the row's mean."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tracklearn.files import atomic
+
+MEAN = "mAP"
+
+Cell = dict[str, Any]
+
+
+def write_cells(paths: Sequence[str | Path], cells: Mapping[str, Cell], **shared: Any) -> None:
+    """Write each cell to the path named after its class, with the entries that all cells share (row, runs, ...)."""
+    for path in map(Path, paths):
+        name = path.name.removesuffix(".json")
+        with atomic(path) as temporary:
+            temporary.write_text(json.dumps({"class": name, **shared, **cells[name]}, indent=1) + "\n")

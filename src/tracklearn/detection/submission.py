@@ -1,0 +1,146 @@
+"""VOC's evaluation server: the archive of detections that it takes, and the scores that it gives back.
+
+comp3 is detection with the challenge's own training data, comp4 with any other data
+(http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html, section 8).
+"""
+
+import gzip
+import io
+import tarfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracklearn.detection.cells import MEAN, Cell, write_cells
+from tracklearn.detection.detect import Detections, read_detections
+from tracklearn.detection.protocols import CLASSES, read_image_set
+from tracklearn.errors import UserError
+from tracklearn.files import atomic
+
+
+def write_submission(
+    *,
+    voc: str | Path,
+    year: int,
+    image_set: str,
+    detections: str | Path,
+    external: bool,
+    archive: str | Path,
+    classes: Sequence[str] = CLASSES,
+) -> dict[str, float]:
+    """Write `results/VOC{year}/Main/comp{3,4}_det_{image_set}_{class}.txt` of every class into a tar.gz.
+
+    A line is `image confidence left top right bottom`, pixels counted from 1. The same detections give the same bytes.
+
+    Args:
+        external: training used other data than the challenge's own (comp4 instead of comp3).
+
+    Raises:
+        UserError: detections of other images than the set's.
+    """
+    ids, found = read_detections(detections)
+    if ids != read_image_set(voc, year=year, image_set=image_set):
+        raise UserError(f"{detections}: its images are not those of {image_set!r}; run the detection again")
+    competition = "comp4" if external else "comp3"
+    with (
+        atomic(archive) as path,
+        gzip.GzipFile(path, "wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
+        for name in classes:
+            text = "".join(_lines(ids, found[name])).encode()
+            member = tarfile.TarInfo(f"results/VOC{year}/Main/{competition}_det_{image_set}_{name}.txt")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text))
+    return {"classes": len(classes), "detections": sum(len(each.scores) for each in found.values())}
+
+
+def _lines(ids: Sequence[str], found: Detections) -> Iterable[str]:
+    for image, box, score in zip(found.image, found.boxes, found.scores, strict=True):
+        corners = " ".join(f"{corner + 1:.0f}" for corner in box)
+        yield f"{ids[image]} {score:f} {corners}\n"
+
+
+def server_cells(
+    *,
+    row: str,
+    classes: Sequence[str],
+    scores: str | Path | None,
+    archive: str | Path,
+    cells: Sequence[str | Path],
+    replicates: str | Path,
+    runs: Any = (),
+) -> dict[str, float]:
+    """Fill the cells of a row with the server's scores; without them, each cell says what to submit.
+
+    The server gives no scores by image, so there are no intervals and `replicates` is empty.
+
+    Args:
+        scores: file of `read_scores`, or nothing yet.
+        archive: the row's submission.
+        cells: one JSON file a class, named after it, and mAP.json.
+    """
+    known = read_scores(scores, classes=classes) if scores else {}
+    filled: dict[str, Cell] = {name: _cell(known.get((row, name)), row, name, scores, archive) for name in classes}
+    values = [cell["value"] for cell in filled.values() if cell["value"] is not None]
+    mean = float(np.mean(values)) if values else None
+    filled[MEAN] = {
+        "value": mean,
+        "interval": None,
+        "classes": len(values),
+        "reason": "" if values else f"no scores of the server; submit {archive}",
+    }
+    write_cells(cells, filled, row=row, runs=runs)
+    with atomic(replicates) as path:
+        np.savez(path, replicates=np.zeros((0, len(classes))), mAP=np.zeros(0), classes=list(classes))
+    return {f"AP.{name}": cell["value"] for name, cell in filled.items() if cell["value"] is not None}
+
+
+def read_scores(path: str | Path, *, classes: Sequence[str]) -> dict[tuple[str, str], float]:
+    """Scores that the server gave, in percent, by row id and class.
+
+    A text file with one score a line, `row class value`, separated by commas or blanks; what follows a # and empty
+    lines are skipped, and so is a header `row class value`.
+
+    Raises:
+        UserError: names the line that cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such file; detection.server_scores must name a text file of `row class value` lines"
+        )
+    known: dict[tuple[str, str], float] = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        fields = line.split("#")[0].replace(",", " ").split()
+        if not fields or fields == ["row", "class", "value"]:
+            continue
+        key, value = _score(f"{path} line {number}", fields, classes)
+        if key in known:
+            raise UserError(f"{path} line {number}: {' '.join(key)} was given before; remove one of the lines")
+        known[key] = value
+    return known
+
+
+def _score(place: str, fields: Sequence[str], classes: Sequence[str]) -> tuple[tuple[str, str], float]:
+    if len(fields) != 3:
+        raise UserError(f"{place}: {' '.join(fields)!r}; expected `row class value`")
+    row, name, text = fields
+    if name not in classes:
+        raise UserError(f"{place}: class {name!r}; expected one of {', '.join(classes)}")
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise UserError(f"{place}: value {text!r}; expected a percentage such as 47.4") from error
+    if not 0 <= value <= 100:
+        raise UserError(f"{place}: value {text}; expected a percentage from 0 to 100")
+    return (row, name), value
+
+
+def _cell(value: float | None, row: str, name: str, scores: str | Path | None, archive: str | Path) -> Cell:
+    reason = f"submit {archive} to the evaluation server and enter its scores in the file detection.server_scores"
+    if value is None and scores:
+        reason = f"{scores} has no line for {row} {name}; {reason}"
+    return {"value": value, "interval": None, "reason": "" if value is not None else reason}
