@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -83,8 +83,8 @@ class Run:
     def report(self, step: int, values: Mapping[str, float]) -> None:
         """Add a point to each curve.
 
-        A resumed job computes again what it had computed after its last checkpoint; those points are there already
-        and are left out.
+        The steps of a curve only grow. A resumed job computes again what it had computed after its last checkpoint;
+        those points are there already and are left out.
         """
         new = {name: float(value) for name, value in values.items() if step > self._steps.get(name, -1)}
         if new:
@@ -93,21 +93,30 @@ class Run:
 
     def metrics(self, values: Mapping[str, Any]) -> None:
         """Record final figures; what is no number is recorded as a tag."""
-        numbers = {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+        numbers = {name: float(value) for name, value in values.items() if isinstance(value, Real)}
         words = {name: str(value) for name, value in values.items() if name not in numbers}
         self._results |= numbers
-        if numbers:
-            self._record({"event": "metrics", "time": time.time(), "step": 0, "values": numbers})
+        by_step: dict[int, dict[str, float]] = {}  # the final value of a curve belongs at its end
+        for name, number in numbers.items():
+            by_step.setdefault(self._steps.get(name, 0), {})[name] = number
+        for step, final in by_step.items():
+            self._record({"event": "metrics", "time": time.time(), "step": step, "values": final})
         if words:
             self._record({"event": "tags", "tags": words})
 
     def __enter__(self) -> "Run":
         self._began = time.monotonic()
-        resumed = self._begin()
+        past = self._past()
+        turns = [event for event in past if event["event"] in ("start", "end")]
+        resumed = bool(turns) and turns[-1].get("status") != "FINISHED"
         self._handler = _log_to(self._job.log[0] if self._job.log else None, append=resumed)
         self._sigterm = _exit_on_sigterm()
         limit_threads(self._job.threads)
+        for event in past:
+            if event["event"] == "metrics":
+                self._steps |= dict.fromkeys(event["values"], event["step"])
         log.info("%s: run %s%s", self.name, self.key, " resumed" if resumed else "")
+        self._record(self._start_event(attempt=1 + sum(event["event"] == "start" for event in turns)))
         return self
 
     def __exit__(
@@ -127,21 +136,14 @@ class Run:
         if not isinstance(error, SystemExit):
             raise SystemExit(130 if stopped else 1) from None
 
-    def _begin(self) -> bool:
-        """Open the run on disk; True if an earlier attempt at it did not finish."""
+    def _past(self) -> list[Event]:
+        """What earlier attempts at this run recorded; the place for more is made."""
         try:
             self._spool.folder(self.key).mkdir(parents=True, exist_ok=True)
             self._spool.end_torn_line(self.key)
-            history = self._spool.history(self.key)
-        except OSError as error:
-            self._lost(error)
-            return False
-        for event in history:
-            if event["event"] == "metrics" and event["step"]:
-                self._steps |= dict.fromkeys(event["values"], event["step"])
-        ends = [event for event in history if event["event"] in ("start", "end")]
-        self._record(self._start_event(attempt=1 + sum(event["event"] == "start" for event in ends)))
-        return bool(ends) and ends[-1].get("status") != "FINISHED"
+            return self._spool.history(self.key)
+        except OSError:
+            return []  # the first event meets the same error and tells it
 
     def _start_event(self, *, attempt: int) -> Event:
         params = _all(self._job.params)
@@ -255,7 +257,7 @@ def limit_threads(threads: int) -> None:
     os.environ["OPENCV_FOR_THREADS_NUM"] = str(threads)
     # Libraries that are loaded already have read their variables; the others are not loaded for this.
     if "numpy" in sys.modules:
-        import threadpoolctl  # noqa: PLC0415
+        import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415
 
         threadpoolctl.threadpool_limits(limits=threads)
     if "torch" in sys.modules:
@@ -298,7 +300,7 @@ def _log_to(path: str | Path | None, *, append: bool) -> logging.Handler | None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, mode="a" if append else "w")
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    formatter.converter = lambda seconds: datetime.fromtimestamp(seconds or 0, UTC).timetuple()
+    formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.addHandler(handler)

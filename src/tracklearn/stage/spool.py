@@ -45,9 +45,9 @@ class Spool:
         return self.folder(key) / "events.jsonl"
 
     def keys(self) -> list[str]:
-        """Keys of all runs in no order."""
+        """Keys of all runs, in no order."""
         runs = self.root / "runs"
-        return os.listdir(runs) if runs.is_dir() else []
+        return [entry.name for entry in os.scandir(runs)] if runs.is_dir() else []
 
     def append(self, key: str, event: Mapping[str, Any]) -> None:
         """Add one event to a run.
@@ -99,10 +99,10 @@ class Spool:
                 temporary.write_text(json.dumps({"path": _place(path), "key": key}))
 
     def maker(self, path: str) -> str | None:
-        """Key of the run that wrote `path`; None for what no job wrote."""
+        """Key of the run that wrote `path`; None for what no job wrote, or if the record cannot be read."""
         try:
             return str(json.loads(self._index(path).read_text())["key"])
-        except FileNotFoundError:
+        except (OSError, ValueError, KeyError):
             return None
 
     def _index(self, path: str) -> Path:
@@ -139,9 +139,8 @@ def started(pid: int) -> str | None:
 
 def _place(path: str) -> str:
     """A path as outputs are known by: relative to the working directory where it lies inside."""
-    absolute = os.path.abspath(path)
-    relative = os.path.relpath(absolute)
-    return absolute if relative.startswith("..") else relative
+    place = Path(os.path.normpath(path))
+    return str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place)
 
 
 def _parsed(line: bytes) -> Event | None:
