@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracklearn.detection.boxes import nms as suppress
-from tracklearn.detection.feature_store import all_windows, image_ids
+from tracklearn.detection.features_file import all_windows, image_ids
 from tracklearn.detection.protocols import check_disjoint
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
@@ -49,19 +49,17 @@ def detect(
     ids = image_ids(features, models)
     check_disjoint(trained_on.tolist(), ids, train_set=f"of {svms}", test_set="of the protocol")
     trained = np.flatnonzero(np.isfinite(biases))
-    found: list[tuple[np.ndarray, ...]] = []
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.zeros(0, np.float32))]
     for image, windows in enumerate(all_windows(features, models, scales)):
         proposals = ~windows.is_gt
         scores = windows.features[proposals] @ weights[trained].T + biases[trained]  # (N, trained)
-        for label, column in zip(trained, scores.T, strict=True):
+        for index, column in zip(trained, scores.T, strict=True):
             boxes, best = _best(windows.boxes[proposals], column, top, nms)
-            found.append((np.full(len(best), label), np.full(len(best), image), boxes, best))
+            found.append((np.full(len(best), index), np.full(len(best), image), boxes, best))
         report(image + 1, {"boxes": len(scores)})
-    empty = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
-    columns = [np.concatenate(column) for column in zip(empty, *found, strict=True)]
-    label, image_index, kept, best_scores = columns
+    label, image_index, kept, confidence = (np.concatenate(column) for column in zip(*found, strict=True))
     with atomic(out) as path:
-        np.savez(path, ids=ids, classes=classes, label=label, image=image_index, boxes=kept, scores=best_scores)
+        np.savez(path, ids=ids, classes=classes, label=label, image=image_index, boxes=kept, scores=confidence)
     return {"images": len(ids), "detections": len(label), "classes": len(trained)}
 
 

@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import torch
 
-from tracklearn.detection import feature_store
-from tracklearn.detection.proposal_store import read_proposals
+from tracklearn.detection import features_file
+from tracklearn.detection.proposals_file import read_proposals
 from tracklearn.detection.protocols import CLASSES
 from tracklearn.detection.voc import Voc
 from tracklearn.detection.warp import warp
@@ -38,7 +38,7 @@ def extract_features(
     threads: int = 1,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Write `layer` of every window as float16 (see `feature_store.create`).
+    """Write `layer` of every window as float16 (see `features_file.create`).
 
     Args:
         proposals: npz of `propose`; its images are this file's images.
@@ -61,7 +61,7 @@ def extract_features(
     boxes = [np.concatenate(both) for both in zip(gt, known.values(), strict=True)]
     extractor = _Extractor(build(weights), cast(Layer, layer), context, threads)
     with atomic(out) as path, h5py.File(path, "w") as file:
-        features = feature_store.create(
+        features = features_file.create(
             file,
             ids=list(known),
             boxes=boxes,

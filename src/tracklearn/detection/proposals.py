@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from cv2.ximgproc import segmentation
 
-from tracklearn.detection.proposal_store import write_proposals
+from tracklearn.detection.proposals_file import write_proposals
 from tracklearn.detection.protocols import CLASSES
 from tracklearn.detection.voc import Voc
 from tracklearn.errors import UserError
@@ -40,7 +40,7 @@ def propose(
     threads: int = 1,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Write the proposals of one part of an image set (see `proposal_store`).
+    """Write the proposals of one part of an image set (see `proposals_file`).
 
     Part p holds the set's images p * images_per_part and following; without `images_per_part` it is the whole set.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tracklearn.detection.boxes import iou
-from tracklearn.detection.feature_store import Windows, all_windows, image_ids, opened, parts, widths
+from tracklearn.detection.features_file import Windows, all_windows, image_ids, opened, parts, widths
 from tracklearn.detection.hinge import fit
 from tracklearn.detection.protocols import CLASSES
 from tracklearn.detection.voc import Voc
