@@ -14,21 +14,6 @@ REPROJECTION = 1.0  # px, as improved dense trajectories
 MIN_INLIERS = (
     25  # as improved dense trajectories; they go on without compensation below it, here there is no homography
 )
-_LUCAS_KANADE = {
-    "winSize": (11, 11),
-    "maxLevel": 2,  # three levels
-    "criteria": (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.03),
-}
-# Farneback as in the released code of improved dense trajectories
-_FARNEBACK = {
-    "pyr_scale": 0.7071,
-    "levels": 5,
-    "winsize": 10,
-    "iterations": 2,
-    "poly_n": 7,
-    "poly_sigma": 1.5,
-    "flags": cv2.OPTFLOW_FARNEBACK_GAUSSIAN,
-}
 
 
 def compensated_flow(
@@ -89,14 +74,29 @@ def _sparse_flow(previous: np.ndarray, current: np.ndarray, points: np.ndarray) 
     """Displacement at the points (N, 2) by pyramidal Lucas-Kanade, NaN where a point is lost."""
     if not len(points):
         return np.empty((0, 2), np.float32)
-    moved, found, _ = cv2.calcOpticalFlowPyrLK(previous, current, points[:, None], None, **_LUCAS_KANADE)
+    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.03)
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(
+        previous, current, points[:, None], np.empty_like(points[:, None]), winSize=(11, 11), maxLevel=2, criteria=stop
+    )
     return np.where(found == 1, moved[:, 0] - points, np.float32(np.nan))
 
 
 def _dense_flow(previous: np.ndarray, current: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Displacement at the points (N, 2) by Farneback's dense flow, read at the nearest pixel."""
-    flow = cv2.calcOpticalFlowFarneback(previous, current, None, **_FARNEBACK)  # (H, W, 2)
     height, width = previous.shape
+    # the settings of the released improved dense trajectories
+    flow = cv2.calcOpticalFlowFarneback(
+        previous,
+        current,
+        np.empty((height, width, 2), np.float32),
+        pyr_scale=0.7071,
+        levels=5,
+        winsize=10,
+        iterations=2,
+        poly_n=7,
+        poly_sigma=1.5,
+        flags=cv2.OPTFLOW_FARNEBACK_GAUSSIAN,
+    )
     x = np.clip(np.rint(points[:, 0]).astype(int), 0, width - 1)
     y = np.clip(np.rint(points[:, 1]).astype(int), 0, height - 1)
     return flow[y, x]

@@ -12,14 +12,11 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.mining import surf as surf_points
 from tracklearn.mining.motion import FLOWS, compensated_flow
-from tracklearn.mining.shard import each_video, write_table
+from tracklearn.mining.shard import FRAMES, each_video, write_table
 from tracklearn.report import Report, silent
 from tracklearn.videos.frames import probe, read_frames
 from tracklearn.videos.manifest import Row, read_manifest
 
-COLUMNS = (
-    "video_id", "frame", "points", "moving", "fraction", "verdict", "reason", "x", "y", "inside", "surf",
-)  # fmt: skip
 # ASSUME: a share of fewer points says little, and improved dense trajectories ask for as many matches.
 MIN_POINTS = 50
 
@@ -41,7 +38,7 @@ class Rule:
 
     box: int = 227  # PAPER §4
     detector: str = "mahotas"
-    threshold: float = 0.1
+    threshold: float = 5.0
     max_points: int = 1024
     flow: str = "lucas-kanade"
     moving_px: float = 0.5  # PAPER §4
@@ -58,7 +55,7 @@ def filter_shard(
     every: int = 30,
     box: int = 227,
     surf: str = "auto",
-    surf_threshold: float = 0.1,
+    surf_threshold: float = 5.0,
     max_points: int = 1024,
     flow: str = "lucas-kanade",
     moving_px: float = 0.5,
@@ -75,10 +72,8 @@ def filter_shard(
     for portrait video), the moving points inside it, and the SURF implementation. A video that cannot be read is a
     row without a frame.
 
-    Args:
-        max_pairs_per_video: PAPER §4: 8M patches of 100K videos are 40 pairs a video. ASSUME: of more accepted frames
-            those are kept that spread evenly over the video.
-        others: see `Rule`.
+    The other settings are those of `Rule`. `max_pairs_per_video`: PAPER §4, 8M patches of 100K videos are 40 pairs a
+    video; ASSUME: of more accepted frames those are kept that spread evenly over the video.
 
     Raises:
         UserError: a setting that cannot be, or a disk that is full.
@@ -90,7 +85,7 @@ def filter_shard(
     for step, (_, found) in enumerate(each_video(work, read_manifest(manifest), threads=threads), 1):
         rows += found
         report(step, {"accepted": sum(row["verdict"] == "accepted" for row in rows)})
-    write_table(frames_table, COLUMNS, rows)
+    write_table(frames_table, FRAMES, rows)
     candidates = [row for row in rows if "frame" in row]
     return {
         "candidates": len(candidates),

@@ -4,7 +4,6 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,14 +16,11 @@ from tracklearn.videos.manifest import Row
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Box:
-    """A box in the resized frame: left, top, width and height in whole pixels."""
-
-    x: int
-    y: int
-    w: int
-    h: int
+FRAMES = ("video_id", "frame", "points", "moving", "fraction", "verdict", "reason", "x", "y", "inside", "surf")
+TRACKS = (
+    *("video_id", "frame", "x", "y", "w", "h"),
+    *("last_frame", "tracked_x", "tracked_y", "tracked_w", "tracked_h", "score", "status", "reason"),
+)
 
 
 def each_video(work: Callable[[Row], Result], videos: Sequence[Row], *, threads: int) -> Iterator[tuple[Row, Result]]:
@@ -67,10 +63,17 @@ def read_table(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]
         return list(reader)
 
 
-def rows_of(rows: Iterable[dict[str, str]], videos: Sequence[Row]) -> dict[str, list[dict[str, str]]]:
-    """Rows by video, in order; every video has an entry."""
+def by_video(
+    rows: Iterable[dict[str, str]], videos: Iterable[Row], table: str | Path
+) -> dict[str, list[dict[str, str]]]:
+    """Rows of each video, in order; every video has an entry.
+
+    Raises:
+        UserError: a row of a video that the manifest does not hold.
+    """
     grouped: dict[str, list[dict[str, str]]] = {video.video_id: [] for video in videos}
     for row in rows:
-        if row["video_id"] in grouped:
-            grouped[row["video_id"]].append(row)
+        if row["video_id"] not in grouped:
+            raise UserError(f"{table}: video {row['video_id']} is not in the manifest; delete it and run again")
+        grouped[row["video_id"]].append(row)
     return grouped
