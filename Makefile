@@ -42,8 +42,8 @@ real: $(READY)
 
 evidence: $(READY)
 	@$(BIN)/python demo/make_world.py --out demo/world
-	@$(SNAKEMAKE) --directory demo/evidence
-	@cat demo/evidence/results/evidence.md
+	@$(SNAKEMAKE) --directory demo results/evidence.md
+	@cat demo/results/evidence.md
 
 test: $(READY)
 	@$(BIN)/python -m pytest
@@ -63,4 +63,4 @@ ui: $(READY)
 	@cd $(DIR) && $(abspath $(BIN))/python -m tracklearn.stage.sender ui
 
 clean:
-	rm -rf results demo/results demo/world demo/evidence/results examples/real_mini/results
+	rm -rf results demo/results demo/world examples/real_mini/results

@@ -37,4 +37,4 @@ rule all:
 onstart:
     # Jobs leave their runs on disk; this process sends them to MLflow while they go on, and ends when all are sent.
     start_sender()
-    record_shards()
+    plan.record_shards()

@@ -15,3 +15,9 @@ def real_data() -> Path:
     if not (folder / "videos").is_dir():
         pytest.skip(f"no real data at {folder}: set TRACKLEARN_DATA to a folder with videos/ and voc_mini/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The top folder of the checkout."""
+    return REPOSITORY

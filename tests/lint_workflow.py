@@ -3,31 +3,30 @@
 The project pins its environment in requirements.lock instead.
 """
 
-import json
+import re
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
-FORGIVEN = {"Specify a conda environment or container for each rule."}
+FORGIVEN = "Specify a conda environment or container for each rule."
 
 
 def main() -> None:
-    command = [sys.executable, "-m", "snakemake", "--lint", "json", "--directory", "demo"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    start = run.stdout.find("{")
-    if start < 0:
-        if "Congratulations" in run.stdout + run.stderr:
-            return
-        sys.exit(f"snakemake --lint did not run:\n{run.stderr}")
-    report = json.loads(run.stdout[start:])
-    findings = [
-        f"{rule['rule']}: {lint['title']}"
-        for kind in ("rules", "global")
-        for rule in (report.get(kind) or [])
-        for lint in rule["lints"]
-        if lint["title"] not in FORGIVEN
-    ]
-    if findings:
-        sys.exit("\n".join(findings))
+    """Lint the paper's experiment over a list of one video; any other finding ends with status 1."""
+    with tempfile.TemporaryDirectory() as folder:
+        videos = Path(folder, "data/videos.tsv")
+        videos.parent.mkdir()
+        videos.write_text("video_id\tsource\nv1\tclip.mp4\n")
+        command = [sys.executable, "-m", "snakemake", "--lint", "--directory", folder]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    report = run.stdout + run.stderr
+    if "Lints for" not in report and "Congratulations" not in report:
+        sys.exit(f"snakemake --lint did not run:\n{report}")
+    lines = report.splitlines()
+    findings = [line for line in lines if re.match(r" +\* ", line) and FORGIVEN not in line]
+    print("\n".join(findings) or "snakemake --lint: clean")
+    sys.exit(bool(findings))
 
 
 if __name__ == "__main__":

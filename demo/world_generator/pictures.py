@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 import simplejpeg
 
 from world_generator.backgrounds import cut, draw_canvas
-from world_generator.things import NAMES, RADIUS, Image, Pose, draw_thing, paint
+from world_generator.things import HUES, NAMES, RADIUS, Image, Pose, draw_thing, paint
 
 SIZE = (224, 300)  # px, height and width of a picture of the detection set
 CROP = 112  # px, side of a picture of the ImageFolder; training crops 99 of it
@@ -88,7 +88,8 @@ def write_class_folders(root: Path, *, per_class: int, seed: int) -> None:
 def _pose(rng: np.random.Generator, x: float, y: float) -> Pose:
     """A pose of the range that clips pass through."""
     angle, ripple = rng.uniform(0, 2 * np.pi, 2)
-    return Pose(x, y, angle, float(np.exp(rng.uniform(np.log(0.75), np.log(1.25)))), rng.uniform(-0.2, 0.2), ripple)
+    scale = float(np.exp(rng.uniform(np.log(0.75), np.log(1.25))))
+    return Pose(x, y, angle, scale, rng.uniform(-0.2, 0.2), ripple, rng.uniform(0, HUES))
 
 
 def _free_place(rng: np.random.Generator, taken: list[tuple[int, int, int, int]]) -> Pose | None:
@@ -99,7 +100,7 @@ def _free_place(rng: np.random.Generator, taken: list[tuple[int, int, int, int]]
         reach = RADIUS * pose.scale
         x, y = rng.uniform(LEAST_VISIBLE * reach, np.array([width, height]) - LEAST_VISIBLE * reach)
         if all(x + reach < x1 or x - reach > x2 or y + reach < y1 or y - reach > y2 for x1, y1, x2, y2 in taken):
-            return Pose(x, y, pose.angle, pose.scale, pose.lean, pose.ripple)
+            return replace(pose, x=x, y=y)
     return None
 
 

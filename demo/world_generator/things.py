@@ -29,7 +29,10 @@ ANGLES = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 
 @dataclass(frozen=True)
 class Pose:
-    """How a thing is seen: centre in px, rotation and phase of its ripples in radians, scale and lean without unit."""
+    """How a thing is seen.
+
+    Centre in px, rotation and phase of its ripples in radians, scale and lean without unit, hue on OpenCV's circle.
+    """
 
     x: float
     y: float
@@ -37,30 +40,38 @@ class Pose:
     scale: float
     lean: float = 0.0
     ripple: float = 0.0
+    hue: float = 0.0
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One instance: `radii` (72,) is the outline about its centre in px, `tile` the texture (TILE, TILE, 3)."""
+    """One instance.
+
+    `radii` (72,) is the outline about its centre in px, `tile` uint8 (TILE, TILE) the share of its light tone,
+    `dark` and `light` are saturation and value of the two tones.
+    """
 
     category: int
     radii: np.ndarray
     aspect: float
     softness: float
-    tile: Image
+    tile: np.ndarray
+    dark: tuple[float, float]
+    light: tuple[float, float]
 
 
-def draw_thing(rng: np.random.Generator, category: int, *, hue_sd: float = 8.0) -> Thing:
-    """A new instance of the category; its hue comes from one of the category's two families of hues."""
+def draw_thing(rng: np.random.Generator, category: int) -> Thing:
+    """A new instance of the category."""
     shape, texture = CATEGORIES[NAMES[category]]
-    family = (category + 3 * int(rng.integers(2))) % len(NAMES)  # each family serves two categories unlike each other
-    hue = (family + 0.5) * HUES / len(NAMES) + rng.normal(0, hue_sd)
-    light = _rgb(hue, rng.uniform(90, 200), rng.uniform(190, 255))
-    dark = _rgb(hue, rng.uniform(120, 230), rng.uniform(40, 110))
-    pattern = _pattern(rng, texture)[..., None]  # (TILE, TILE, 1), 0..1
-    tile = (light * pattern + dark * (1 - pattern)).astype(np.uint8)
-    radii = RADIUS * rng.uniform(0.92, 1.08) * _outline(rng, shape)
-    return Thing(category, radii, float(rng.uniform(0.8, 1.25)), float(rng.uniform(0.02, 0.08)), tile)
+    return Thing(
+        category,
+        radii=RADIUS * rng.uniform(0.92, 1.08) * _outline(rng, shape),
+        aspect=float(rng.uniform(0.8, 1.25)),
+        softness=float(rng.uniform(0.02, 0.08)),
+        tile=(255 * _pattern(rng, texture)).astype(np.uint8),
+        dark=(rng.uniform(120, 230), rng.uniform(40, 110)),
+        light=(rng.uniform(90, 200), rng.uniform(190, 255)),
+    )
 
 
 def paint(image: Image, thing: Thing, pose: Pose) -> tuple[int, int, int, int]:
@@ -79,7 +90,8 @@ def paint(image: Image, thing: Thing, pose: Pose) -> tuple[int, int, int, int]:
         corner = np.array([x1, y1])
         size = (int(x2 - x1 + 1), int(y2 - y1 + 1))
         shift = np.array([[pose.x], [pose.y]]) - corner[:, None] - turn @ np.full((2, 1), TILE / 2)
-        surface = cv2.warpAffine(thing.tile, np.hstack([turn, shift]), size, borderMode=cv2.BORDER_REFLECT_101)
+        pattern = cv2.warpAffine(thing.tile, np.hstack([turn, shift]), size, borderMode=cv2.BORDER_REFLECT_101)
+        surface = _tones(thing, pose.hue)[pattern]  # (h, w, 3)
         mask = np.zeros(size[::-1], np.uint8)
         cv2.fillPoly(mask, [np.round((points - corner) * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
         _blend(image[y1 : y2 + 1, x1 : x2 + 1], surface, mask)
@@ -95,6 +107,12 @@ def _affine(thing: Thing, pose: Pose) -> np.ndarray:
 def _blend(below: Image, above: Image, mask: np.ndarray) -> None:
     weight = mask[..., None].astype(np.uint16)
     below[:] = (above * weight + below * (255 - weight) + 127) // 255
+
+
+def _tones(thing: Thing, hue: float) -> np.ndarray:
+    """Colour by share of the light tone, uint8 (256, 3)."""
+    share = np.linspace(0, 1, 256)[:, None]
+    return ((1 - share) * _rgb(hue, *thing.dark) + share * _rgb(hue, *thing.light)).astype(np.uint8)
 
 
 def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:

@@ -87,6 +87,11 @@ def _check_rows(config: Config) -> None:
             _known("config: comparisons", "row", row_id, seen)
     for model in config["retrieval"]["models"]:
         _known("config: retrieval", "model", model, config["models"])
+    evidence = config.get("evidence") or {"rows": [], "retrieval": [], "comparisons": []}
+    for row_id in [*evidence["rows"], *(row for pair in evidence["comparisons"] for row in pair)]:
+        _known("config: evidence", "row", row_id, seen)
+    for model in evidence["retrieval"]:
+        _known("config: evidence.retrieval", "model", model, config["models"])
 
 
 def _known(entry: str, kind: str, name: str, names: Sequence[str] | Mapping[str, Any] | set[str]) -> None:
@@ -156,3 +161,42 @@ def subset_shards(
 def packed_patches(folder: str | Path) -> dict[str, int]:
     """Patches in each packed shard, by the summaries that packing left in `folder`."""
     return {path.stem: json.loads(path.read_text())["patches"] for path in Path(folder).glob("[0-9]*.json")}
+
+
+def with_seeds(config: Config) -> dict[str, Any]:
+    """Add what `evidence:` asks for: its rows and retrieval models again for seeds 2, 3, ..., each trained anew.
+
+    A copy for seed 2 is named `{model}-seed2`; its parents are copies too, so nothing random is shared with the original
+    but the mined patches.
+    """
+    evidence = config.get("evidence")
+    if not evidence:
+        return dict(config)
+    rows = {row["id"]: row for row in config["table1"]}
+    originals = {*evidence["retrieval"], *(model for row in evidence["rows"] for model in rows[row]["models"])}
+    originals |= {parent for name in set(originals) for parent in ancestors(config, name)}
+    models = dict(config["models"])
+    for seed in range(2, evidence["seeds"] + 1):
+        for name in sorted(originals):
+            copy = dict(config["models"][name])
+            copy["seed"] = copy.get("seed", 0) + 1000 * seed
+            if copy.get("from", "random") != "random":
+                copy["from"] = seed_name(copy["from"], seed)
+            models[seed_name(name, seed)] = copy
+    return {**config, "models": models}
+
+
+def seed_name(name: str, seed: int) -> str:
+    """Name of a model's or row's copy for a seed; the first one is the original."""
+    return name if seed == 1 else f"{name}-seed{seed}"
+
+
+def all_rows(config: Config) -> dict[str, dict[str, Any]]:
+    """Rows by id: those of Table 1, and their copies for each seed of `evidence:`."""
+    rows = {row["id"]: dict(row) for row in config["table1"]}
+    evidence = config.get("evidence") or {"rows": [], "seeds": 1}
+    for seed in range(2, evidence["seeds"] + 1):
+        for name in evidence["rows"]:
+            models = [seed_name(model, seed) for model in rows[name]["models"]]
+            rows[seed_name(name, seed)] = {**rows[name], "id": seed_name(name, seed), "models": models}
+    return rows

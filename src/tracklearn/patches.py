@@ -35,6 +35,11 @@ OPEN_MAPS = 768  # ASSUME: each map holds a file descriptor, and 1,024 is the us
 Array = np.ndarray
 
 
+def encode(patch: Array, quality: int) -> bytes:
+    """JPEG file of a patch, uint8 RGB (S, S, 3). ASSUME: 4:2:0, as the videos themselves store colour."""
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(patch), quality, "RGB", "420")
+
+
 class Pair(NamedTuple):
     """What one pair is written from; a patch is uint8 RGB (S, S, 3), or the bytes of a JPEG file of that size."""
 
@@ -294,8 +299,7 @@ def _encoded(patch: Array | bytes, size: int, quality: int, name: str) -> bytes:
         raise UserError(f"{name}: a patch of {tuple(shape)}, expected {(size, size)}")
     if isinstance(patch, bytes):
         return patch
-    # ASSUME: 4:2:0, as the videos themselves store colour
-    return simplejpeg.encode_jpeg(np.ascontiguousarray(patch), quality, "RGB", "420")
+    return encode(patch, quality)
 
 
 def _jpeg_shape(data: Array | bytes, name: str) -> tuple[int, int]:

@@ -1,37 +1,36 @@
-# What every rule file uses: the checked configuration, digests of code, and the logging of runs.
+# What every rule file uses: the plan that follows from the configuration, and digests of code.
 import re
 
 import yaml
 
-from tracklearn import experiment
 from tracklearn.errors import UserError
+from tracklearn.plan import FEATURES, Plan, count_gpus
 from tracklearn.provenance import digest
 from tracklearn.stage import start_sender
 
-
-def stop(error):
-    """Leave with one line instead of a traceback into this file."""
+try:
+    plan = Plan(config, yaml.safe_load((HERE / "workflow/schemas/config.schema.yaml").read_text()))
+except UserError as error:
     sys.exit(f"tracklearn: {error}")
 
-
-try:
-    experiment.check(config, yaml.safe_load((HERE / "workflow/schemas/config.schema.yaml").read_text()))
-except UserError as error:
-    stop(error)
-
-
-def code(script):
-    """Digest of the package's code that a script in workflow/scripts runs: `params: code=code("mining/track.py")`."""
-    return digest(HERE / "workflow/scripts" / script)
-
-
-def warn(line):
+for line in plan.warnings():
     print(f"tracklearn: {line}", file=sys.stderr)
+
+# The digest of the package's code that a script runs, so that an edit of it re-runs the rule.
+code = lambda script: digest(HERE / "workflow/scripts" / script)
+
+# A constraint that admits these names only; one that admits none where there are none.
+names = lambda listed: "|".join(map(re.escape, listed)) or "(?!)"
+
+# One training a GPU; on a machine without any it takes cores like every other job.
+if "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", count_gpus() or workflow.cores)
 
 
 wildcard_constraints:
     shard=r"\d{5}",
     part=r"\d+",
-    model="|".join(map(re.escape, config["models"])),
-    row="|".join(re.escape(row["id"]) for row in config["table1"]),
+    set=names([plan.protocol.train, plan.protocol.test]),
+    model=names(plan.config["models"]),
+    row=names(plan.rows),
     layer="pool5|fc6|fc7",

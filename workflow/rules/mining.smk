@@ -11,13 +11,13 @@ rule mining_filter:
         manifest="results/videos/{shard}.tsv",
     output:
         frames="results/mining/{shard}/frames.csv",
+    log:
+        "results/logs/mining_filter/{shard}.log",
+    threads: config["threads"]["mining"]
     params:
         frame=config["mining"]["frame"],
         filter=config["mining"]["filter"],
         code=code("mining/mining_filter.py"),
-    log:
-        "results/logs/mining_filter/{shard}.log",
-    threads: config["threads"]["mining"]
     message:
         "Shard {wildcards.shard}: one candidate every {params.filter[every]} frames, query boxes of {params.filter[box]} px"
     script:
@@ -30,14 +30,14 @@ rule mining_track:
         frames="results/mining/{shard}/frames.csv",
     output:
         tracks="results/mining/{shard}/tracks.csv",
+    log:
+        "results/logs/mining_track/{shard}.log",
+    threads: config["threads"]["mining"]
     params:
         frame=config["mining"]["frame"],
         track=config["mining"]["track"],
         box=config["mining"]["filter"]["box"],
         code=code("mining/mining_track.py"),
-    log:
-        "results/logs/mining_track/{shard}.log",
-    threads: config["threads"]["mining"]
     message:
         "Shard {wildcards.shard}: track the query boxes over {params.track[frames]} frames"
     script:

@@ -5,41 +5,18 @@
 # steps    one rule a way of training: none (random weights), given, ranking, imagenet, voc
 
 
-def model(wildcards):
-    return config["models"][wildcards.model]
-
-
-def schedule(wildcards):
-    return config["schedules"][model(wildcards)["schedule"]]
-
-
-def seed(wildcards):
-    return model(wildcards).get("seed", 0)
-
-
-def parent(wildcards):
-    """The parent's weights, or nothing where training starts from random ones."""
-    name = model(wildcards).get("from", "random")
-    return [] if name == "random" else f"results/models/{name}/weights.safetensors"
-
-
-def only(way):
-    """Wildcard constraint: the names of the models trained in this way (a name that cannot be, where there are none)."""
-    return "|".join(map(re.escape, experiment.trained_by(config, way))) or "(?!)"
-
-
 rule models_none:
     output:
         weights="results/models/{model}/weights.safetensors",
         conv1="results/models/{model}/conv1.png",
-    params:
-        network=config["network"],
-        seed=seed,
-        code=code("models/models_none.py"),
-    wildcard_constraints:
-        model=only("none"),
     log:
         "results/logs/models_none/{model}.log",
+    wildcard_constraints:
+        model=names(plan.trained_by("none")),
+    params:
+        network=config["network"],
+        seed=lambda wildcards: plan.seed(wildcards.model),
+        code=code("models/models_none.py"),
     message:
         "{wildcards.model}: draw random weights (seed {params.seed})"
     script:
@@ -48,16 +25,16 @@ rule models_none:
 
 rule models_given:
     input:
-        given=lambda wildcards: model(wildcards)["weights"],
+        given=lambda wildcards: plan.model(wildcards.model)["weights"],
     output:
         weights="results/models/{model}/weights.safetensors",
         conv1="results/models/{model}/conv1.png",
-    params:
-        code=code("models/models_given.py"),
-    wildcard_constraints:
-        model=only("given"),
     log:
         "results/logs/models_given/{model}.log",
+    wildcard_constraints:
+        model=names(plan.trained_by("given")),
+    params:
+        code=code("models/models_given.py"),
     message:
         "{wildcards.model}: check and take the given weights {input.given}"
     script:
@@ -66,54 +43,59 @@ rule models_given:
 
 rule models_ranking:
     input:
-        stores=lambda wildcards: subset_stores(model(wildcards)["subset"]),
-        parent=parent,
+        stores=lambda wildcards: plan.stores(wildcards.model),
+        parent=lambda wildcards: plan.parent(wildcards.model),
     output:
         weights="results/models/{model}/weights.safetensors",
         log="results/models/{model}/log.csv",
         conv1="results/models/{model}/conv1.png",
-    params:
-        patches=lambda wildcards: config["subsets"][model(wildcards)["subset"]].get("patches"),
-        network=config["network"],
-        loss=config["ranking"],
-        schedule=schedule,
-        seed=seed,
-        code=code("models/models_ranking.py"),
-    wildcard_constraints:
-        model=only("ranking"),
     log:
         "results/logs/models_ranking/{model}.log",
+    wildcard_constraints:
+        model=names(plan.trained_by("ranking")),
+    priority: 10
     threads: config["threads"]["train"]
     resources:
         gpu=1,
-    priority: 10
+    params:
+        patches=lambda wildcards: plan.patches_wanted(wildcards.model),
+        network=config["network"],
+        loss=config["ranking"],
+        schedule=lambda wildcards: plan.schedule(wildcards.model),
+        seed=lambda wildcards: plan.seed(wildcards.model),
+        code=code("models/models_ranking.py"),
     message:
         "{wildcards.model}: ranking training, {params.schedule[iterations]} iterations of {params.schedule[batch]} patches"
     script:
         "../scripts/models/models_ranking.py"
 
 
+IMAGENET = config["imagenet"]["folder"]
+
+
 rule models_imagenet:
     input:
-        folder=lambda wildcards: config["imagenet"]["folder"] or "results/models/object_crops",
-        parent=parent,
+        # A folder that is missing is named by the job: the rows that do not need it can still be planned and computed.
+        crops=[] if IMAGENET else "results/models/object_crops",
+        parent=lambda wildcards: plan.parent(wildcards.model),
     output:
         weights="results/models/{model}/weights.safetensors",
         log="results/models/{model}/log.csv",
         conv1="results/models/{model}/conv1.png",
-    params:
-        network=config["network"],
-        schedule=schedule,
-        seed=seed,
-        code=code("models/models_imagenet.py"),
-    wildcard_constraints:
-        model=only("imagenet"),
     log:
         "results/logs/models_imagenet/{model}.log",
+    wildcard_constraints:
+        model=names(plan.trained_by("imagenet")),
+    priority: 5
     threads: config["threads"]["train"]
     resources:
         gpu=1,
-    priority: 5
+    params:
+        folder=IMAGENET or "results/models/object_crops",
+        network=config["network"],
+        schedule=lambda wildcards: plan.schedule(wildcards.model),
+        seed=lambda wildcards: plan.seed(wildcards.model),
+        code=code("models/models_imagenet.py"),
     message:
         "{wildcards.model}: supervised training, {params.schedule[iterations]} iterations of {params.schedule[batch]} images"
     script:
@@ -122,28 +104,28 @@ rule models_imagenet:
 
 rule models_voc:
     input:
-        images=image_list(PROTOCOL.train),
-        proposals=parts("results/detection/proposals/{set}-{part}.npz", PROTOCOL.train),
-        parent=parent,
+        images=plan.image_list(plan.protocol.train),
+        proposals=plan.parts("results/detection/proposals/{set}-{part}.npz", plan.protocol.train),
+        parent=lambda wildcards: plan.parent(wildcards.model),
     output:
         weights="results/models/{model}/weights.safetensors",
         log="results/models/{model}/log.csv",
         conv1="results/models/{model}/conv1.png",
-    params:
-        voc=VOC,
-        image_set=PROTOCOL.train,
-        transfer=lambda wildcards: model(wildcards).get("transfer", "conv"),
-        network=config["network"],
-        schedule=schedule,
-        seed=seed,
-        code=code("models/models_voc.py"),
-    wildcard_constraints:
-        model=only("voc"),
     log:
         "results/logs/models_voc/{model}.log",
+    wildcard_constraints:
+        model=names(plan.trained_by("voc")),
     threads: config["threads"]["train"]
     resources:
         gpu=1,
+    params:
+        voc=plan.voc,
+        image_set=plan.protocol.train,
+        transfer=lambda wildcards: plan.model(wildcards.model).get("transfer", "conv"),
+        network=config["network"],
+        schedule=lambda wildcards: plan.schedule(wildcards.model),
+        seed=lambda wildcards: plan.seed(wildcards.model),
+        code=code("models/models_voc.py"),
     message:
         "{wildcards.model}: fine-tuning on VOC {params.image_set}, {params.schedule[iterations]} iterations of {params.schedule[batch]} windows"
     script:
@@ -152,15 +134,15 @@ rule models_voc:
 
 rule models_object_crops:
     input:
-        images=image_list(PROTOCOL.train),
+        images=plan.image_list(plan.protocol.train),
     output:
         folder=directory("results/models/object_crops"),
-    params:
-        voc=VOC,
-        image_set=PROTOCOL.train,
-        code=code("models/models_object_crops.py"),
     log:
         "results/logs/models_object_crops.log",
+    params:
+        voc=plan.voc,
+        image_set=plan.protocol.train,
+        code=code("models/models_object_crops.py"),
     message:
         "Crop the objects of VOC {params.image_set} into an ImageFolder"
     script:

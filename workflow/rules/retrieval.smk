@@ -7,27 +7,17 @@
 
 rule retrieval_precision:
     input:
-        queries=lambda wildcards: parts(
-            "results/detection/features/{model}/{layer}/{set}-{part}.h5",
-            PROTOCOL.test,
-            model=wildcards.model,
-            layer=config["retrieval"]["layer"],
-        ),
-        database=lambda wildcards: parts(
-            "results/detection/features/{model}/{layer}/{set}-{part}.h5",
-            PROTOCOL.train,
-            model=wildcards.model,
-            layer=config["retrieval"]["layer"],
-        ),
+        queries=lambda wildcards: plan.features(wildcards.model, config["retrieval"]["layer"], plan.protocol.test),
+        database=lambda wildcards: plan.features(wildcards.model, config["retrieval"]["layer"], plan.protocol.train),
     output:
         cell="results/cells/retrieval/{model}.json",
-    params:
-        voc=VOC,
-        k=config["retrieval"]["k"],
-        code=code("retrieval/retrieval_precision.py"),
     log:
         "results/logs/retrieval_precision/{model}.log",
     threads: config["threads"]["detection"]
+    params:
+        voc=plan.voc,
+        k=config["retrieval"]["k"],
+        code=code("retrieval/retrieval_precision.py"),
     message:
         "{wildcards.model}: precision at {params.k} of test objects among training windows"
     script:

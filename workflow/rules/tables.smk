@@ -5,30 +5,22 @@
 # steps    average precision of a row's classes in one job, then joins
 
 
-COLUMNS = [*VOC_CLASSES, "mAP"]
-SERVER_SCORES = config["detection"]["server_scores"]
-
-
-def row_cells(row):
-    return [f"results/cells/table1/{row}/{column}.json" for column in COLUMNS]
-
-
-if PROTOCOL.annotated:
+if plan.protocol.annotated:
 
     rule table1_cells:
         input:
             detections="results/detection/detections/{row}.npz",
             svms="results/detection/svms/{row}.npz",
         output:
-            cells=row_cells("{row}"),
+            cells=plan.cells(["{row}"]),
             bootstrap="results/detection/bootstraps/{row}.npz",
-        params:
-            voc=VOC,
-            image_set=PROTOCOL.test,
-            bootstrap=config["detection"]["bootstrap"],
-            code=code("tables/table1_cells.py"),
         log:
             "results/logs/table1_cells/{row}.log",
+        params:
+            voc=plan.voc,
+            image_set=plan.protocol.test,
+            bootstrap=config["detection"]["bootstrap"],
+            code=code("tables/table1_cells.py"),
         message:
             "Row {wildcards.row}: average precision, {params.bootstrap} draws of the test images"
         script:
@@ -41,13 +33,13 @@ else:
             detections="results/detection/detections/{row}.npz",
         output:
             archive="results/submissions/{row}.tar.gz",
-        params:
-            voc=VOC,
-            image_set=PROTOCOL.test,
-            external=lambda wildcards: ROWS[wildcards.row].get("external", "0") != "0",
-            code=code("tables/table1_submission.py"),
         log:
             "results/logs/table1_submission/{row}.log",
+        params:
+            voc=plan.voc,
+            image_set=plan.protocol.test,
+            external=lambda wildcards: plan.rows[wildcards.row].get("external", "0") != "0",
+            code=code("tables/table1_submission.py"),
         message:
             "Row {wildcards.row}: archive for the evaluation server"
         script:
@@ -56,15 +48,15 @@ else:
     rule table1_cells:
         input:
             archive="results/submissions/{row}.tar.gz",
-            scores=SERVER_SCORES or [],
+            scores=config["detection"]["server_scores"] or [],
         output:
-            cells=row_cells("{row}"),
+            cells=plan.cells(["{row}"]),
             bootstrap="results/detection/bootstraps/{row}.npz",
-        params:
-            classes=VOC_CLASSES,
-            code=code("tables/table1_server_cells.py"),
         log:
             "results/logs/table1_cells/{row}.log",
+        params:
+            classes=plan.classes,
+            code=code("tables/table1_server_cells.py"),
         message:
             "Row {wildcards.row}: average precision as the evaluation server gave it"
         script:
@@ -73,23 +65,23 @@ else:
 
 rule table1:
     input:
-        cells=[cell for row in ROWS for cell in row_cells(row)],
-        bootstraps=[f"results/detection/bootstraps/{row}.npz" for row in ROWS],
+        cells=plan.cells(plan.table1),
+        bootstraps=expand("results/detection/bootstraps/{row}.npz", row=plan.table1),
         paper=HERE / "config/paper/table1.csv",
     output:
         table=report("results/table1.csv", category="Table 1"),
         markdown="results/table1.md",
         differences="results/differences.csv",
-    params:
-        rows=config["table1"],
-        classes=VOC_CLASSES,
-        comparisons=config["comparisons"],
-        protocol=PROTOCOL.name,
-        code=code("tables/table1.py"),
     log:
         "results/logs/table1.log",
+    params:
+        rows=config["table1"],
+        classes=plan.classes,
+        comparisons=config["comparisons"],
+        protocol=plan.protocol.name,
+        code=code("tables/table1.py"),
     message:
-        "Table 1: {input.cells} cells"
+        "Table 1 of protocol {params.protocol}"
     script:
         "../scripts/tables/table1.py"
 
@@ -99,19 +91,40 @@ rule table1_page:
         table="results/table1.csv",
         differences="results/differences.csv",
         markdown="results/table1.md",
-        sheets=[f"results/patches/{shard}.png" for shard in PATCH_SHARDS[:2]],
-        summaries=[f"results/patches/{shard}.json" for shard in PATCH_SHARDS[:2]],
-        conv1=[f"results/models/{name}/conv1.png" for name in shown_models()],
-        logs=[f"results/models/{name}/log.csv" for name in shown_models() if config["models"][name]["train"] == "ranking"],
-        retrieval=[f"results/cells/retrieval/{name}.json" for name in config["retrieval"]["models"]],
+        sheets=[f"results/patches/{shard}.png" for shard in plan.patch_shards[:2]],
+        summaries=[f"results/patches/{shard}.json" for shard in plan.patch_shards[:2]],
+        conv1=expand("results/models/{model}/conv1.png", model=plan.shown_models()),
+        logs=expand("results/models/{model}/log.csv", model=plan.ranked_models()),
+        retrieval=expand("results/cells/retrieval/{model}.json", model=config["retrieval"]["models"]),
     output:
         page=report("results/table1.html", category="Table 1"),
-    params:
-        protocol=PROTOCOL.name,
-        code=code("tables/table1_page.py"),
     log:
         "results/logs/table1_page.log",
+    params:
+        protocol=plan.protocol.name,
+        code=code("tables/table1_page.py"),
     message:
         "A page with Table 1, mined pairs, filters and curves"
     script:
         "../scripts/tables/table1_page.py"
+
+
+if evidence := config.get("evidence"):
+
+    rule evidence:
+        input:
+            means=expand("results/cells/table1/{row}/mAP.json", row=plan.seeded(evidence["rows"])),
+            bootstraps=expand("results/detection/bootstraps/{row}.npz", row=plan.seeded(evidence["rows"])),
+            retrieval=expand("results/cells/retrieval/{model}.json", model=plan.seeded(evidence["retrieval"])),
+        output:
+            markdown="results/evidence.md",
+            table="results/evidence.csv",
+        log:
+            "results/logs/evidence.log",
+        params:
+            evidence=evidence,
+            code=code("tables/evidence.py"),
+        message:
+            "Rows, differences and retrieval over {params.evidence[seeds]} seeds"
+        script:
+            "../scripts/tables/evidence.py"

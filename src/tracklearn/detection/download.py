@@ -1,4 +1,4 @@
-"""VOC's archives: downloaded in pieces that survive interruptions, checked, and unpacked without trusting their paths."""
+"""VOC archives: downloaded in pieces that survive interruptions, checked, unpacked without trusting their paths."""
 
 import hashlib
 import shutil

@@ -53,10 +53,11 @@ class CaffeNet(nn.Module):
     """conv1..conv5, pool5, fc6, fc7 and, where `outputs` is given, fc8; layer names as released.
 
     Args:
-        width: factor on every channel count, rounded to an even number because of the groups; 1 is the paper's.
+        width: factor on the channels of conv1..conv5 and the units of fc6, rounded to even numbers because of the
+            groups; 1 is the paper's.
         input_size: side of the input in pixels, at least 67.
-        fc7: units of fc7 before `width`: 1024 for ranking, 4096 for detection.
-        outputs: units of fc8, not scaled; None leaves fc8 out.
+        fc7: units of fc7, whatever the width: 1024 for ranking, 4096 for detection in the paper.
+        outputs: units of fc8; None leaves fc8 out.
         mean_bgr: kept with the weights for whoever prepares the input.
         conv_std, fc_std, fc8_std: standard deviations of the Gaussian fillers, or "he" for sqrt(2 / inputs of a unit).
             The released ones let a narrow net's signal vanish beside its biases: at width 1/4 and input 99 all
@@ -94,9 +95,9 @@ class CaffeNet(nn.Module):
         self.conv4 = skip_init(nn.Conv2d, c3, c4, 3, padding=1, groups=2)
         self.conv5 = skip_init(nn.Conv2d, c4, c5, 3, padding=1, groups=2)
         self.fc6 = skip_init(nn.Linear, c5 * pool5_side(input_size) ** 2, scaled(4096))
-        self.fc7 = skip_init(nn.Linear, scaled(4096), scaled(fc7))
+        self.fc7 = skip_init(nn.Linear, scaled(4096), fc7)
         if outputs is not None:
-            self.fc8 = skip_init(nn.Linear, scaled(fc7), outputs)
+            self.fc8 = skip_init(nn.Linear, fc7, outputs)
         self._fill({"conv": conv_std, "fc": fc_std, "fc8": fc8_std}, bias, seed)
         self.to(memory_format=torch.channels_last)
 

@@ -7,7 +7,7 @@ from typing import Any
 from tracklearn.errors import UserError
 from tracklearn.networks.alexnet import BIAS, CONV_STD, FC8_STD, FC_STD, MEAN_BGR, CaffeNet
 from tracklearn.networks.filters import draw_filters
-from tracklearn.networks.weights import save_weights
+from tracklearn.networks.weights import build, load_weights, save_weights
 
 SMALLEST_INPUT = 67  # one value of pool5 that saw only whole windows
 
@@ -45,8 +45,24 @@ def new_network(network: Mapping[str, Any], *, head: str, outputs: int | None = 
     return CaffeNet(fc7=fc7, outputs=outputs, seed=seed, **values)
 
 
-def random_network(*, network: Mapping[str, Any], seed: int, weights: str | Path, conv1: str | Path) -> None:
-    """Write an untrained network: the random rows and the start of what others call scratch."""
+def random_network(
+    *, network: Mapping[str, Any], seed: int, weights: str | Path, conv1: str | Path
+) -> dict[str, float]:
+    """Write an untrained network, for the rows that show what structure alone gives."""
     net = new_network(network, head="detection", seed=seed)
     draw_filters(conv1, net)
     save_weights(weights, net, metadata={"training": "none", "seed": seed})
+    return {"parameters": float(sum(parameter.numel() for parameter in net.parameters()))}
+
+
+def given_network(*, given: str | Path, weights: str | Path, conv1: str | Path) -> dict[str, float]:
+    """Take weights that were trained elsewhere by this package: checked, and written with their own metadata.
+
+    Raises:
+        UserError: the file cannot be read or was not written by `save_weights`.
+    """
+    net = build(given)
+    _, metadata = load_weights(given)
+    draw_filters(conv1, net)
+    save_weights(weights, net, metadata=metadata)
+    return {"parameters": float(sum(parameter.numel() for parameter in net.parameters()))}

@@ -34,10 +34,10 @@ def save_weights(path: str | Path, net: CaffeNet, *, metadata: Mapping[str, obje
     """
     shape = {"width": net.width, "input_size": net.input_size, "fc7": net.fc7_units, "outputs": net.outputs}
     described = {"network": shape, "preprocessing": preprocessing(net), **(metadata or {})}
-    text = {key: json.dumps(value) for key, value in described.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     with atomic(path) as temporary:
-        save_file(tensors, temporary, {"format": FORMAT, **text})
+        # One key, since safetensors writes several in a random order: equal networks are equal files.
+        save_file(tensors, temporary, {FORMAT: json.dumps(described)})
 
 
 def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, object]]:
@@ -48,13 +48,13 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, object]
     """
     try:
         with safe_open(path, framework="pt") as stored:
-            text = dict(stored.metadata() or {})
+            text = (stored.metadata() or {}).get(FORMAT)
             state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: not a readable weights file ({error}); train the model again") from error
-    if text.pop("format", None) != FORMAT:
-        raise UserError(f"{path}: not weights of this network (expected metadata format={FORMAT!r})")
-    return state, {key: json.loads(value) for key, value in text.items()}
+    if text is None:
+        raise UserError(f"{path}: not weights of this network; expected metadata {FORMAT!r}, as this package writes it")
+    return state, json.loads(text)
 
 
 def build(path: str | Path) -> CaffeNet:

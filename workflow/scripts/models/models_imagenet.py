@@ -5,7 +5,7 @@ if __name__ == "__main__":
     with stage(snakemake) as run:
         run.metrics(
             train_imagenet(
-                folder=snakemake.input.folder,
+                folder=snakemake.params.folder,
                 parent=snakemake.input.get("parent"),
                 network=snakemake.params.network,
                 schedule=snakemake.params.schedule,

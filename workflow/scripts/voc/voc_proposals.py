@@ -8,7 +8,7 @@ if __name__ == "__main__":
                 **snakemake.params.voc,
                 image_set=snakemake.wildcards.set,
                 part=int(snakemake.wildcards.part),
-                images_per_part=snakemake.params.images_per_shard,
+                images_per_part=snakemake.params.images_per_part,
                 out=snakemake.output.proposals,
                 **snakemake.params.proposals,
                 threads=snakemake.threads,

@@ -1,0 +1,238 @@
+"""From tracks to patches: the shards of the store, their contact sheets, and the authors' own list of patches."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from tracklearn.errors import UserError
+from tracklearn.files import atomic
+from tracklearn.mining.shard import TRACKS, by_video, each_video, read_table
+from tracklearn.patches import Pair, PatchStore, encode
+from tracklearn.report import Report, silent
+from tracklearn.videos.frames import read_frames
+from tracklearn.videos.manifest import Row, read_manifest
+
+SHEET_PAIRS, SHEET_COLUMNS, SHEET_PATCH = 60, 12, 112  # pairs, pairs a row, pixels
+
+
+class Entry(NamedTuple):
+    """A pair of the authors' list: the line of its query, the video's label, the two files."""
+
+    line: int
+    label: str
+    query: Path
+    tracked: Path
+
+
+def pack_shard(
+    *,
+    manifest: str | Path,
+    tracks_table: str | Path,
+    store: str | Path,
+    summary: str | Path,
+    sheet: str | Path,
+    height: int = 448,
+    width: int = 600,
+    size: int = 227,
+    quality: int = 95,
+    threads: int = 1,
+    report: Report = silent,
+) -> dict[str, float]:
+    """Cut query and tracked patch of each tracked row out of the colour frames and write them to a patch store.
+
+    Boxes of another side than `size` are resized to it. Beside the store: a summary (JSON: pairs, patches, videos
+    with pairs, and how many accepted frames ended for which reason) and a contact sheet (PNG).
+
+    Raises:
+        UserError: a table of another shard, or a disk that is full.
+    """
+    videos = read_manifest(manifest)
+    rows = read_table(tracks_table, TRACKS)
+    tracks = by_video(rows, videos, tracks_table)
+    reasons = Counter(_short(row["reason"]) for row in rows if row["status"] != "tracked")
+    work = partial(_pack_video, tracks=tracks, frame=(height, width), size=size, quality=quality)
+
+    def pairs() -> Iterator[Pair]:
+        count = 0
+        for step, (video, found) in enumerate(each_video(work, videos, threads=threads), 1):
+            missing = sum(row["status"] == "tracked" for row in tracks[video.video_id]) - len(found)
+            reasons.update({"frames could not be decoded again": missing} if missing else {})
+            count += len(found)
+            report(step, {"pairs": count})
+            yield from found
+
+    count = PatchStore.write(store, pairs(), size=size, quality=quality)
+    written = PatchStore(store)
+    metrics = {"pairs": count, "patches": 2 * count, "videos": len(written.video_ids)}
+    with atomic(summary) as temporary:
+        temporary.write_text(json.dumps(metrics | {"reasons": dict(sorted(reasons.items()))}, indent=1) + "\n")
+    contact_sheet(written, sheet)
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def contact_sheet(store: PatchStore, path: str | Path) -> None:
+    """Write a PNG of up to 60 pairs, evenly spread over a shard: the query above the tracked patch, and whose it is."""
+    chosen = np.unique(np.linspace(0, len(store) - 1, min(len(store), SHEET_PAIRS)).round().astype(int))
+    tiles = [_tile(store, index) for index in chosen] or [_caption(4 * SHEET_PATCH, "no pairs in this shard")]
+    blank = np.full_like(tiles[0], 255)
+    tiles += [blank] * (-len(tiles) % min(SHEET_COLUMNS, len(tiles)))
+    columns = min(SHEET_COLUMNS, len(tiles))
+    image = np.vstack([np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)])
+    with atomic(path) as temporary:
+        temporary.write_bytes(cv2.imencode(".png", image[:, :, ::-1])[1].tobytes())
+
+
+def import_pairs(
+    *,
+    folder: str | Path,
+    pairs_list: str | Path,
+    stores: Sequence[str | Path],
+    size: int = 227,
+    quality: int = 95,
+    report: Report = silent,
+) -> dict[str, float]:
+    """Write stores from a folder of patches and a list as the authors published theirs.
+
+    A line of the list is `path label`, the path relative to `folder`; consecutive lines are a pair, query first, and
+    the label names their video. Pairs are dealt to the stores in order, in equal numbers. JPEG files of the right size
+    are taken as they are, others are resized and encoded. Frames and boxes are unknown: -1 and NaN.
+
+    Raises:
+        UserError: naming the line: no label, a file that is missing or no picture, labels of a pair that differ, or a
+            last line without a partner.
+    """
+    entries = _read_list(Path(pairs_list), Path(folder))
+    bounds = np.linspace(0, len(entries), len(stores) + 1).round().astype(int)
+    for step, (path, start, stop) in enumerate(zip(stores, bounds[:-1], bounds[1:], strict=True), 1):
+        PatchStore.write(path, _imported(entries[start:stop], pairs_list, size), size=size, quality=quality)
+        report(step, {"pairs": float(stop)})
+    videos = {entry.label for entry in entries}
+    return {"pairs": len(entries), "patches": 2 * len(entries), "videos": len(videos)}
+
+
+def _pack_video(
+    video: Row, *, tracks: dict[str, list[dict[str, str]]], frame: tuple[int, int], size: int, quality: int
+) -> list[Pair]:
+    """Pairs of one video as JPEG bytes, in the order of its tracks; those whose frames cannot be read are left out."""
+    rows = [row for row in tracks[video.video_id] if row["status"] == "tracked"]
+    wanted: dict[int, list[tuple[int, int]]] = {}
+    for index, row in enumerate(rows):
+        for half, column in enumerate(("frame", "last_frame")):
+            wanted.setdefault(int(row[column]), []).append((index, half))
+    boxes = [_boxes(row) for row in rows]
+    patches: dict[tuple[int, int], bytes] = {}
+    for number, image in _readable(video, sorted(wanted), frame):
+        for index, half in wanted[number]:
+            patches[index, half] = encode(_cut(image, boxes[index][half], size), quality)
+    return [
+        Pair(
+            video.video_id,
+            (int(row["frame"]), int(row["last_frame"])),
+            boxes[index],
+            float(row["score"]),
+            patches[index, 0],
+            patches[index, 1],
+        )
+        for index, row in enumerate(rows)
+        if (index, 0) in patches and (index, 1) in patches
+    ]
+
+
+def _readable(video: Row, wanted: list[int], size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Colour frames of a video; none where the file has gone since it was tracked."""
+    if not wanted:
+        return
+    try:
+        yield from read_frames(video.path, size=size, indices=wanted, colour=True)
+    except UserError:
+        return
+
+
+def _boxes(row: dict[str, str]) -> np.ndarray:
+    names = (("x", "y", "w", "h"), ("tracked_x", "tracked_y", "tracked_w", "tracked_h"))
+    return np.array([[int(row[name]) for name in half] for half in names])
+
+
+def _cut(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
+    x, y, w, h = box
+    patch = image[y : y + h, x : x + w]
+    if patch.shape[:2] != (h, w):
+        raise UserError(f"box {box.tolist()} does not lie in a frame of {image.shape[:2]}; track the shard again")
+    return patch if (h, w) == (size, size) else _resize(patch, size)
+
+
+def _resize(patch: np.ndarray, size: int) -> np.ndarray:
+    shrinking = max(patch.shape[:2]) > size
+    return cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+
+
+def _short(reason: str) -> str:
+    """A reason without what is particular to a video."""
+    return reason.split(":")[0]
+
+
+def _tile(store: PatchStore, index: int) -> np.ndarray:
+    """One pair with its caption: RGB (H, W, 3)."""
+    patches = [
+        cv2.resize(patch, (SHEET_PATCH, SHEET_PATCH), interpolation=cv2.INTER_AREA) for patch in store.pair(index)
+    ]
+    frames = "-".join(str(frame) for frame in store.frames[index])
+    caption = _caption(SHEET_PATCH, store.video_ids[store.videos[index]], frames)
+    return np.pad(np.vstack([*patches, caption]), ((0, 4), (0, 4), (0, 0)), constant_values=255)
+
+
+def _caption(width: int, *lines: str) -> np.ndarray:
+    """Black text on white, RGB; a line that is too long loses its middle."""
+    image = np.full((13 * len(lines) + 3, width, 3), 255, np.uint8)
+    letters = width // 7
+    for number, line in enumerate(lines):
+        text = line if len(line) <= letters else f"{line[: letters // 2 - 1]}..{line[len(line) - letters // 2 + 1 :]}"
+        cv2.putText(image, text, (1, 13 * number + 11), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 1, cv2.LINE_AA)
+    return image
+
+
+def _read_list(path: Path, folder: Path) -> list[Entry]:
+    lines = [_read_line(path, number, line, folder) for number, line in enumerate(path.read_text().splitlines(), 1)]
+    if len(lines) % 2:
+        raise UserError(f"{path}, line {len(lines)}: a query without a tracked patch; pairs are consecutive lines")
+    entries = []
+    for number, ((label, query), (other, tracked)) in enumerate(zip(lines[::2], lines[1::2], strict=True)):
+        if label != other:
+            raise UserError(f"{path}, line {2 * number + 2}: label {other}, expected {label} as in the line before")
+        entries.append(Entry(2 * number + 1, label, query, tracked))
+    return entries
+
+
+def _read_line(path: Path, number: int, line: str, folder: Path) -> tuple[str, Path]:
+    words = line.rsplit(maxsplit=1)
+    if len(words) != 2:
+        raise UserError(f"{path}, line {number}: {line!r}, expected `path label`")
+    file = folder / words[0].lstrip("/")
+    if not file.is_file():
+        raise UserError(f"{path}, line {number}: no file {file}; check the folder")
+    return words[1], file
+
+
+def _imported(entries: Iterable[Entry], pairs_list: str | Path, size: int) -> Iterator[Pair]:
+    unknown = np.full((2, 4), np.nan)
+    for line, label, *files in entries:
+        query, tracked = (_patch(file, f"{pairs_list}, line {line + half}", size) for half, file in enumerate(files))
+        yield Pair(label, (-1, -1), unknown, float("nan"), query, tracked)
+
+
+def _patch(file: Path, line: str, size: int) -> np.ndarray | bytes:
+    """A patch file: its bytes where it is a JPEG of the right size, else a picture of it in that size."""
+    data = file.read_bytes()
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if image is None:
+        raise UserError(f"{line}: {file} is no picture that can be read; remove both lines of the pair")
+    if image.shape[:2] == (size, size) and data.startswith(b"\xff\xd8"):
+        return data
+    return _resize(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size)

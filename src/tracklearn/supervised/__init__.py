@@ -1,0 +1,1 @@
+"""Supervised pretraining, for the rows that start from ImageNet."""

@@ -1,0 +1,191 @@
+"""One video from the network, by yt-dlp, in a process of its own: what stalls there can be killed.
+
+`python -m tracklearn.videos.fetch '{"source": ..., ...}'` takes the arguments of `fetch` as JSON and prints JSON:
+{"path": the file}, or {"reason": why there is none, "disk_full": bool}.
+"""
+
+import errno
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tracklearn.videos.lists import YOUTUBE_ID
+
+# Over these the same request may well succeed a little later.
+TRANSIENT_STATUS = frozenset({408, 425, 429, *range(500, 600)})
+
+SOCKET_TIMEOUT = 30.0  # seconds without a byte; ASSUME: patience with a slow host
+
+
+class Unavailable(Exception):
+    """No file for a video; the message is the reason in the manifest."""
+
+    def __init__(self, reason: str, *, transient: bool = False, disk_full: bool = False) -> None:
+        super().__init__(reason)
+        self.transient = transient
+        self.disk_full = disk_full
+
+
+def fetch(
+    *,
+    source: str,
+    directory: str,
+    video_id: str,
+    max_height: int,
+    max_duration: float,
+    timeout: float,
+    retries: int,
+    backoff: float = 1.0,
+) -> Path:
+    """Download one video to `directory/video_id.*`, going on with a partial file that an earlier attempt left.
+
+    Args:
+        source: a YouTube id or a URL that yt-dlp takes.
+        directory: folder of the file.
+        video_id: name of the file, to which its format's suffix is added.
+        max_height: formats known to be higher are not taken, in pixels.
+        max_duration: longer videos are refused where the site says so beforehand, in seconds.
+        timeout: seconds for all attempts together.
+        retries: attempts after the first one, for errors that may pass.
+        backoff: seconds before the first retry, doubled for each further one.
+
+    Raises:
+        Unavailable: with the reason.
+    """
+    deadline = time.monotonic() + timeout
+    for attempt in range(retries + 1):
+        wait = backoff * 2**attempt
+        try:
+            return _attempt(source, _options(directory, video_id, max_height, deadline, timeout), max_duration)
+        except Unavailable as error:
+            if not error.transient:
+                raise
+            if attempt == retries or time.monotonic() + wait > deadline:
+                raise Unavailable(f"{error} ({attempt + 1} attempts)") from error
+            time.sleep(wait)
+    raise ValueError(f"retries = {retries}: expected 0 or more")
+
+
+def runtimes() -> list[str]:
+    """JavaScript runtimes on this machine that yt-dlp can use for YouTube, which hides its addresses in scripts."""
+    from yt_dlp import YoutubeDL  # noqa: PLC0415  (a quarter of a second, for those who download)
+    from yt_dlp.globals import supported_js_runtimes  # noqa: PLC0415
+
+    YoutubeDL({"quiet": True}).close()  # registers the runtimes
+    found = ((name, kind().info) for name, kind in supported_js_runtimes.value.items())
+    return [name for name, info in found if info is not None and info.supported]
+
+
+def _attempt(source: str, options: dict[str, Any], max_duration: float) -> Path:
+    """Ask once."""
+    from yt_dlp import YoutubeDL  # noqa: PLC0415
+    from yt_dlp.utils import DownloadCancelled, DownloadError  # noqa: PLC0415
+
+    refusals: list[str] = []
+    options = {**options, "match_filter": _refuser(max_duration, refusals)}
+    url = f"https://www.youtube.com/watch?v={source}" if YOUTUBE_ID.fullmatch(source) else source
+    try:
+        with YoutubeDL(options) as downloader:
+            found = downloader.extract_info(url, download=True) or {}
+    except DownloadCancelled as error:
+        raise Unavailable(str(error)) from error
+    except DownloadError as error:
+        raise _unavailable(error) from error
+    except OSError as error:
+        raise Unavailable(str(error), disk_full=error.errno == errno.ENOSPC) from error
+    if "entries" in found:
+        raise Unavailable("a playlist, not one video")
+    if refusals or not found.get("requested_downloads"):
+        raise Unavailable(refusals[0] if refusals else "nothing to download")
+    return Path(found["requested_downloads"][0]["filepath"])
+
+
+def _options(directory: str, video_id: str, max_height: int, deadline: float, timeout: float) -> dict[str, Any]:
+    """yt-dlp's options for one attempt; retries are ours, so that one count and one deadline hold for all errors."""
+    from yt_dlp.utils import DownloadCancelled  # noqa: PLC0415
+
+    def check_time(progress: dict[str, Any]) -> None:
+        if progress["status"] == "downloading" and time.monotonic() > deadline:
+            raise DownloadCancelled(f"time limit of {timeout:g} s")
+
+    return {
+        "quiet": True,
+        "no_warnings": True,
+        "noprogress": True,
+        # pictures alone where there are such, else with sound; an unknown height is looked at after the download
+        "format": f"bv[height<=?{max_height}]/b[height<=?{max_height}]",
+        "format_sort": ["res", "vcodec:h264"],  # ASSUME: of equal size, what decodes fastest
+        "outtmpl": f"{directory}/{video_id}.%(ext)s".replace("%", "%%").replace("%%(ext)s", "%(ext)s"),
+        "continuedl": True,
+        "retries": 0,
+        "extractor_retries": 0,
+        "fragment_retries": 3,
+        "socket_timeout": min(SOCKET_TIMEOUT, timeout),
+        "noplaylist": True,
+        "extract_flat": "in_playlist",
+        "playlistend": 1,
+        "fixup": "never",  # that is ffmpeg's work; the reader does not need it
+        "js_runtimes": {name: {} for name in runtimes()},
+        "progress_hooks": [check_time],
+    }
+
+
+def _refuser(max_duration: float, refusals: list[str]) -> Callable[..., str | None]:
+    """A yt-dlp filter that keeps its reasons."""
+
+    def refuse(found: dict[str, Any], *, incomplete: bool = False) -> str | None:
+        duration = found.get("duration") or 0
+        if found.get("is_live"):
+            refusals.append("a live stream")
+        elif duration > max_duration:
+            refusals.append(f"duration {duration:g} s exceeds max_duration {max_duration:g} s")
+        return refusals[0] if refusals else None
+
+    return refuse
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    """What yt-dlp's error means: passing or lasting."""
+    from yt_dlp.networking.exceptions import HTTPError, TransportError  # noqa: PLC0415
+
+    reason = str(getattr(error, "orig_msg", None) or getattr(error, "msg", None) or error)
+    reason = " ".join(reason.removeprefix("ERROR: ").split())[:300]
+    for cause in _causes(error):
+        if isinstance(cause, HTTPError):
+            return Unavailable(f"HTTP {cause.status} {cause.reason}", transient=cause.status in TRANSIENT_STATUS)
+        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+            return Unavailable(reason, disk_full=True)
+        if isinstance(cause, TransportError | ConnectionError | TimeoutError):
+            return Unavailable(reason, transient=True)
+    if "Did not get any data blocks" in reason:
+        return Unavailable("the file is empty (0 bytes)")
+    # A transfer that breaks is told in words alone; its partial file stays.
+    broken = reason.removeprefix("[download] Got error: ")
+    return Unavailable(broken, transient=broken != reason, disk_full="No space left" in reason)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what is behind it, as Python and yt-dlp chain them."""
+    waiting, seen = [error], set()
+    while waiting:
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            told = getattr(cause, "exc_info", None) or (None, None)
+            waiting += [told[1], getattr(cause, "cause", None), cause.__cause__, cause.__context__]
+
+
+def _main() -> None:
+    try:
+        answer: dict[str, Any] = {"path": str(fetch(**json.loads(sys.argv[1])))}
+    except Unavailable as error:
+        answer = {"reason": str(error), "disk_full": error.disk_full}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    _main()

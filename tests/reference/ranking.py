@@ -1,0 +1,54 @@
+"""The ranking loss and its negatives, as loops over pairs and patches (numpy, float64)."""
+
+import numpy as np
+
+
+def cosine_distance(a, b):
+    return 1 - float(np.dot(a, b)) / (np.linalg.norm(a) * np.linalg.norm(b))
+
+
+def loops_paper_loss(features, negatives, margin):
+    """Equation 2 over the chosen triplets; `negatives` is a list of (pair, row)."""
+    losses = []
+    for pair, row in negatives:
+        query, tracked, negative = features[2 * pair], features[2 * pair + 1], features[row]
+        losses.append(max(0.0, cosine_distance(query, tracked) - cosine_distance(query, negative) + margin))
+    return sum(losses) / len(losses)
+
+
+def loops_hardest(features, videos, count):
+    """For each pair, the rows of other videos nearest to its query: a list of (pair, row)."""
+    chosen = []
+    for pair, video in enumerate(videos):
+        rows = [row for row in range(len(features)) if videos[row // 2] != video]
+        rows.sort(key=lambda row: cosine_distance(features[2 * pair], features[row]))
+        chosen += [(pair, row) for row in rows[:count]]
+    return chosen
+
+
+def fork_layer(features, labels, margin, count, shuffle):
+    """The fork's layer told in words by the protocol: labels are given for each row.
+
+    Candidates are the rows of another label that violate the margin from the query's side. Up to `count` of them are all
+    taken; of more, half of `count` are the nearest and half are random others. Both sides of the pair are then ranked
+    against each, and the sum is divided by count x pairs x 2.
+    """
+    total, chosen = 0.0, []
+    for query in range(0, len(features), 2):
+        positive = cosine_distance(features[query], features[query + 1])
+        violators = []
+        for row in range(len(features)):
+            distance = cosine_distance(features[query], features[row])
+            if labels[row] != labels[query] and positive - distance + margin > 0:
+                violators.append((distance, row))
+        violators.sort()
+        taken = violators
+        if len(violators) > count:
+            rest = violators[count // 2 :]
+            shuffle(rest)
+            taken = violators[: count // 2] + rest[: count - count // 2]
+        for distance, row in taken:
+            chosen.append((query // 2, row))
+            total += max(0.0, positive - distance + margin)
+            total += max(0.0, positive - cosine_distance(features[query + 1], features[row]) + margin)
+    return total / (count * (len(features) // 2) * 2), chosen

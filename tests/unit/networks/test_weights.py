@@ -1,0 +1,78 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tracklearn.errors import UserError
+from tracklearn.networks.alexnet import CONV_LAYERS, CaffeNet
+from tracklearn.networks.weights import build, load_weights, save_weights, transfer
+
+
+def small(**options):
+    return CaffeNet(**({"width": 1 / 16, "input_size": 67, "fc7": 32, "outputs": 3} | options))
+
+
+def test_a_built_network_is_the_saved_one(tmp_path):
+    net = small(mean_bgr=(1.0, 2.0, 3.0), seed=4)
+    save_weights(tmp_path / "net.safetensors", net, metadata={"training": "voc", "classes": ["a", "b"]})
+    built = build(tmp_path / "net.safetensors")
+    images = torch.randn(2, 3, 67, 67)
+    assert torch.equal(built(images, "fc8"), net(images, "fc8"))
+    assert built.mean_bgr == (1.0, 2.0, 3.0)
+    assert not built.training
+
+
+def test_metadata_says_how_images_are_prepared(tmp_path):
+    save_weights(tmp_path / "net.safetensors", small(), metadata={"seed": 1})
+    state, metadata = load_weights(tmp_path / "net.safetensors")
+    assert metadata["network"] == {"width": 1 / 16, "input_size": 67, "fc7": 32, "outputs": 3}
+    assert metadata["preprocessing"] == {
+        "channels": "BGR",
+        "values": "0..255 minus mean_bgr",
+        "mean_bgr": [96.64, 102.75, 107.99],
+        "input_size": 67,
+    }
+    assert metadata["seed"] == 1
+    assert [name for name in state if name.endswith("weight")] == [
+        *(f"{layer}.weight" for layer in (*CONV_LAYERS, "fc6", "fc7", "fc8"))
+    ]
+
+
+def test_transfer_takes_the_named_layers_alone(tmp_path):
+    parent, net, untouched = small(seed=1), small(seed=2, fc7=16), small(seed=2, fc7=16)
+    save_weights(tmp_path / "parent.safetensors", parent)
+    transfer(net, tmp_path / "parent.safetensors", CONV_LAYERS)
+    for name, value in net.state_dict().items():
+        source = parent if name.startswith("conv") else untouched
+        assert torch.equal(value, source.state_dict()[name]), name
+
+
+def test_a_parent_of_another_width_is_refused(tmp_path):
+    save_weights(tmp_path / "parent.safetensors", small(width=1 / 8))
+    with pytest.raises(UserError, match=r"conv1.weight has shape \(12, 3, 11, 11\), expected \(6, 3, 11, 11\)"):
+        transfer(small(), tmp_path / "parent.safetensors", CONV_LAYERS)
+
+
+def test_a_parent_without_the_layer_is_refused(tmp_path):
+    save_weights(tmp_path / "parent.safetensors", small(outputs=None))
+    with pytest.raises(UserError, match="fc8.weight has shape None, expected"):
+        transfer(small(), tmp_path / "parent.safetensors", ["fc8"])
+
+
+def test_files_that_are_no_weights_are_refused(tmp_path):
+    path = tmp_path / "net.safetensors"
+    with pytest.raises(UserError, match="not a readable weights file"):
+        load_weights(path)
+    path.write_bytes(b"no weights")
+    with pytest.raises(UserError, match="not a readable weights file"):
+        load_weights(path)
+    save_file({"conv1.weight": torch.zeros(1)}, path)
+    with pytest.raises(UserError, match="not weights of this network"):
+        load_weights(path)
+
+
+def test_truncated_weights_are_refused(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_weights(path, small())
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match="not a readable weights file"):
+        build(path)

@@ -1,0 +1,34 @@
+import pytest
+import torch
+
+from tracklearn.training.log import Log, Means
+
+
+def test_means_are_over_the_iterations_since_the_last_row():
+    means = Means()
+    for loss in (1.0, 2.0, 6.0):
+        means.add({"loss": torch.tensor(loss)}, waited=0.0)
+    row = means.take(images=10)
+    assert row["loss"] == pytest.approx(3)
+    assert row["images_per_s"] > 0
+    means.add({"loss": torch.tensor(5.0)}, waited=0.0)
+    assert means.take(images=10)["loss"] == 5
+
+
+def test_restored_sums_count_but_their_time_does_not():
+    means = Means()
+    means.restore({"loss": torch.tensor(9.0)}, 2, torch.device("cpu"))
+    means.add({"loss": torch.tensor(3.0)}, waited=0.0)
+    assert means.means() == {"loss": 4.0}
+    assert means.timed == 1
+
+
+def test_a_log_continues_where_a_checkpoint_left_it(tmp_path):
+    log = Log(tmp_path / "log.csv")
+    log.write({"iteration": 20, "loss": 0.5})
+    position = log.position
+    log.write({"iteration": 40, "loss": 0.4})
+    log = Log(tmp_path / "log.csv", position)
+    log.write({"iteration": 40, "loss": 0.3})
+    assert (tmp_path / "log.csv").read_text() == "iteration,loss\n20,0.5\n40,0.3\n"
+    assert log.last_row() == {"iteration": 40, "loss": 0.3}

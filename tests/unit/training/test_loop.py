@@ -1,0 +1,200 @@
+"""The loop on a tiny net: logs, checkpoints, resume after a kill, SIGTERM, a loss that is not finite."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tracklearn.errors import UserError
+from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.weights import load_weights
+from tracklearn.training.checkpoint import NEWEST
+from tracklearn.training.job import run_job
+from tracklearn.training.loop import train
+from tracklearn.training.schedule import SoftmaxSchedule
+from tracklearn.training.softmax import SoftmaxObjective
+
+SCHEDULE = {"lr": 0.01, "step": 20, "iterations": 30, "batch": 4, "log_every": 4, "checkpoint_every": 7}
+
+
+def net():
+    return CaffeNet(width=1 / 16, input_size=67, fc7=32, outputs=3, conv_std=0.05, fc_std=0.05, seed=1)
+
+
+def make_batch(iteration):
+    generator = torch.Generator().manual_seed(iteration)
+    images = torch.randint(0, 256, (4, 67, 67, 3), dtype=torch.uint8, generator=generator)
+    return images, torch.randint(0, 3, (4,), generator=generator)
+
+
+def run(folder, make_batch=make_batch, report=None, **changes):
+    """One training job with its outputs in `folder`."""
+    return run_job(
+        net(),
+        make_batch,
+        SoftmaxObjective(dropout=0.5, seed=1),
+        schedule=SoftmaxSchedule.from_config(SCHEDULE | changes),
+        weights=folder / "weights.safetensors",
+        log=folder / "log.csv",
+        checkpoints=folder / "checkpoints",
+        conv1=folder / "conv1.png",
+        metadata={"seed": 1},
+        layer_rates={"fc8": 10},
+        threads=1,
+        **({"report": report} if report else {}),
+    )
+
+
+def rows(path):
+    """The log without what the clock decides."""
+    with path.open() as file:
+        return [{k: v for k, v in row.items() if k not in ("images_per_s", "waiting")} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run(folder)
+    return folder
+
+
+def assert_same(folder, undisturbed):
+    assert (folder / "weights.safetensors").read_bytes() == (undisturbed / "weights.safetensors").read_bytes()
+    assert rows(folder / "log.csv") == rows(undisturbed / "log.csv")
+    assert not (folder / "checkpoints").exists()
+
+
+def test_a_finished_job_leaves_its_outputs_and_no_checkpoint(undisturbed):
+    assert sorted(path.name for path in undisturbed.iterdir()) == ["conv1.png", "log.csv", "weights.safetensors"]
+    logged = rows(undisturbed / "log.csv")
+    assert [int(row["iteration"]) for row in logged] == [4, 8, 12, 16, 20, 24, 28, 30]
+    assert [float(row["lr"]) for row in logged] == [0.01] * 5 + [0.001] * 3
+    assert list(logged[0]) == ["iteration", "loss", "lr", "accuracy"]
+    assert not torch.equal(load_weights(undisturbed / "weights.safetensors")[0]["conv1.weight"], net().conv1.weight)
+
+
+def test_metrics_and_reports_are_the_rows_of_the_log(tmp_path, undisturbed):
+    reported = {}
+    metrics = run(tmp_path, report=lambda step, values: reported.update({step: dict(values)}))
+    assert list(reported) == [4, 8, 12, 16, 20, 24, 28, 30]
+    assert metrics["loss"] == pytest.approx(reported[30]["loss"], rel=1e-5) != 0
+    assert_same(tmp_path, undisturbed)  # and it is deterministic
+
+
+class Stopped(Exception):
+    """Raised from a batch, as a crash would be."""
+
+
+@pytest.mark.parametrize("at", [7, 9, 25])
+def test_a_crashed_run_resumes_to_the_same_bits(tmp_path, undisturbed, at):
+    def broken(iteration):
+        if iteration == at:
+            raise Stopped
+        return make_batch(iteration)
+
+    with pytest.raises(Stopped):
+        run(tmp_path, broken)
+    made = []
+    run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
+    assert min(made) == at // 7 * 7
+    assert_same(tmp_path, undisturbed)
+
+
+def test_a_truncated_checkpoint_costs_one_interval(tmp_path, undisturbed):
+    with pytest.raises(Stopped):
+        run(tmp_path, lambda iteration: make_batch(iteration) if iteration < 16 else throw())
+    newest = tmp_path / "checkpoints" / NEWEST
+    os.truncate(newest, newest.stat().st_size // 2)
+    made = []
+    run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
+    assert min(made) == 7
+    assert_same(tmp_path, undisturbed)
+
+
+def throw():
+    raise Stopped
+
+
+CHILD = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_loop import make_batch, run
+def slow(iteration):
+    time.sleep(0.15)
+    return make_batch(iteration)
+run(Path(sys.argv[2]), slow)
+"""
+
+
+def started(folder):
+    """A training in a process of its own that has written its first checkpoint."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    arguments = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(folder)]
+    process = subprocess.Popen(arguments, env=environment)
+    deadline = time.monotonic() + 120
+    while not (folder / "checkpoints" / "conv1.png").exists():
+        assert process.poll() is None, "the training ended early"
+        assert time.monotonic() < deadline, "no checkpoint in two minutes"
+        time.sleep(0.02)
+    return process
+
+
+def test_a_killed_process_resumes_to_the_same_bits(tmp_path, undisturbed):
+    process = started(tmp_path)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "weights.safetensors").exists()
+    run(tmp_path)
+    assert_same(tmp_path, undisturbed)
+
+
+def test_sigterm_leaves_a_checkpoint_of_its_moment(tmp_path, undisturbed):
+    process = started(tmp_path)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+    made = []
+    run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
+    assert min(made) >= 7
+    assert_same(tmp_path, undisturbed)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
+    def explode(net, batch, iteration):
+        loss = net.fc8.bias.sum() * (float("nan") if iteration == 5 else 1.0)
+        return loss, {}
+
+    schedule = SoftmaxSchedule.from_config(SCHEDULE)
+    with pytest.raises(UserError) as raised:
+        train(net(), make_batch, explode, schedule=schedule, checkpoints=tmp_path, threads=1)
+    assert str(raised.value) == (
+        "training: the loss is nan within the 3 iterations before 7 at learning rate 0.01; "
+        "expected a finite number; lower schedule.lr"
+    )
+    assert not (tmp_path / NEWEST).exists()
+
+
+def test_bf16_is_close_to_fp32(tmp_path, undisturbed):
+    run(tmp_path, precision="bf16", iterations=4)
+    exact, rounded = rows(undisturbed / "log.csv")[0], rows(tmp_path / "log.csv")[0]
+    assert float(rounded["loss"]) == pytest.approx(float(exact["loss"]), rel=0.05)
+    assert rounded["loss"] != exact["loss"]
+
+
+def test_checkpoints_are_also_written_by_the_clock(tmp_path):
+    with pytest.raises(Stopped):
+        run(
+            tmp_path,
+            lambda iteration: make_batch(iteration) if iteration < 3 else throw(),
+            checkpoint_every=1000,
+            checkpoint_minutes=0,
+        )
+    made = []
+    run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
+    assert min(made) == 3
