@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import simplejpeg
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
@@ -175,7 +174,7 @@ def _resize(patch: np.ndarray, size: int) -> np.ndarray:
 
 def _short(reason: str) -> str:
     """A reason without what is particular to a video."""
-    return reason.split(":")[0]
+    return reason.split(":", maxsplit=1)[0]
 
 
 def _tile(store: PatchStore, index: int) -> np.ndarray:
