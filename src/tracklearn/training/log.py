@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,16 +59,17 @@ class Log:
         with path.open("ab") as file:
             file.truncate(position)
 
-    @property
-    def position(self) -> int:
-        """Bytes written."""
-        return self.path.stat().st_size
+    def sync(self) -> int:
+        """Bytes written, which are then safe on disk: a checkpoint may refer to them."""
+        with self.path.open("ab") as file:
+            os.fsync(file.fileno())
+            return file.tell()
 
     def write(self, row: Mapping[str, float]) -> None:
         """Append one row, after a header if it is the first."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        if not self.position:
+        if not self.path.stat().st_size:
             writer.writerow(row)
         writer.writerow([value if isinstance(value, int) else f"{value:.6g}" for value in row.values()])
         with self.path.open("a") as file:

@@ -142,7 +142,7 @@ class _Run:
         """Write a checkpoint and, beside it, a picture of conv1."""
         self._check_loss(self.schedule.rate(self.iteration))
         tensors = {"net": self.net.state_dict(), "velocity": self.solver.velocities, "sums": self.means.sums}
-        numbers = {"iteration": self.iteration, "summed": self.means.count, "log": self.log.position}
+        numbers = {"iteration": self.iteration, "summed": self.means.count, "log": self.log.sync()}
         save_checkpoint(self.folder, Checkpoint(tensors, numbers))
         draw_filters(self.folder / "conv1.png", self.net)
         self.saved_at, self.saved_time = self.iteration, time.monotonic()
