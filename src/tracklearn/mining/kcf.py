@@ -120,7 +120,10 @@ class Track:
         params.output_sigma_factor = tracking.sigma
         params.detect_thresh = tracking.peak
         self.filter = cv2.TrackerKCF.create(params)
-        self.filter.init(_bgr(small), self.seen)  # grey frames would crash: opencv/opencv#22203
+        # Grey frames would crash it: opencv/opencv#22203.
+        self.filter.init(_bgr(small), self.seen)
+        # OpenCV's first update only learns, it looks for nothing: let it learn the query, not the frame after it.
+        self.filter.update(_bgr(small))
 
     def update(self, small: np.ndarray) -> None:
         """Follow the box into the next frame, until it is lost or its centre leaves the frame."""

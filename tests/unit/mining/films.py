@@ -1,0 +1,35 @@
+"""A small film of a textured square that wanders over a still, textured background."""
+
+import av
+import cv2
+import numpy as np
+
+HEIGHT, WIDTH, BOX = 224, 300, 99
+
+
+def texture(height, width, seed):
+    """Smooth colour noise with many corners, uint8 RGB."""
+    noise = np.random.default_rng([11, seed]).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), np.uint8)
+    return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def film(count, *, step=(1.0, 0.5), pan=0.0, start=(40, 60), square=110):
+    """Frames of a square of `square` px that moves over the ground by `step` (x, y), under a camera that pans."""
+    background, patch = texture(HEIGHT, WIDTH + 400, 1), texture(square, square, 2)
+    for index in range(count):
+        shift = np.float32([[1, 0, -pan * index], [0, 1, 0]])
+        frame = cv2.warpAffine(background, shift, (WIDTH, HEIGHT))
+        x, y = start[0] + (step[0] - pan) * index, start[1] + step[1] * index
+        place = np.float32([[1, 0, x], [0, 1, y]])
+        inside = cv2.warpAffine(np.full((square, square), 255, np.uint8), place, (WIDTH, HEIGHT))[..., None] / 255
+        moved = cv2.warpAffine(patch, place, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+        yield (inside * moved + (1 - inside) * frame).astype(np.uint8)
+
+
+def write_film(path, frames, *, fps=30):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "12", "g": "15"})
+        stream.pix_fmt, stream.height, stream.width = "yuv420p", HEIGHT, WIDTH
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        container.mux(stream.encode())

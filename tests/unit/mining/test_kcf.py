@@ -1,0 +1,132 @@
+import csv
+
+import cv2
+import numpy as np
+import pytest
+
+from mining.films import BOX, HEIGHT, WIDTH, film, texture, write_film
+from tracklearn.errors import UserError
+from tracklearn.mining.kcf import Track, Tracking, bounded, fast_side, track_shard
+from tracklearn.mining.shard import FRAMES, write_table
+from tracklearn.videos.manifest import Row, write_manifest
+
+SMALL = {"height": HEIGHT, "width": WIDTH, "box": BOX, "scale": 0.5}
+
+
+def read(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def accept(path, *rows):
+    accepted = [dict(zip(("video_id", "frame", "x", "y"), row, strict=True), verdict="accepted") for row in rows]
+    write_table(
+        path, FRAMES, [*accepted, {"video_id": rows[0][0], "frame": 15, "verdict": "rejected", "reason": "noise"}]
+    )
+
+
+@pytest.fixture
+def track(films, tmp_path):
+    def run(*rows, **settings):
+        accept(tmp_path / "frames.csv", *rows)
+        metrics = track_shard(
+            manifest=settings.pop("manifest", films / "manifest.tsv"),
+            frames_table=tmp_path / "frames.csv",
+            tracks_table=tmp_path / "tracks.csv",
+            **(SMALL | settings),
+        )
+        return metrics, read(tmp_path / "tracks.csv")
+
+    return run
+
+
+@pytest.mark.parametrize(("scale", "near"), [(0.5, 4), (0.25, 8)])
+def test_the_box_follows_the_object(track, scale, near):
+    """The square moves by (1, 0.5) a frame, so the box by (30, 15); accepted frames may overlap.
+
+    The filter moves by whole pixels of the frames it sees, so it may end two of them away.
+    """
+    metrics, rows = track(("moving", 0, 45, 65), ("moving", 13, 58, 71), ("moving", 44, 89, 87), scale=scale)
+    assert metrics == {"accepted": 3, "tracked": 3, "lost": 0}
+    for row in rows:
+        assert int(row["last_frame"]) == int(row["frame"]) + 30
+        assert int(row["tracked_x"]) - int(row["x"]) == pytest.approx(30, abs=near)
+        assert int(row["tracked_y"]) - int(row["y"]) == pytest.approx(15, abs=near)
+        assert row["tracked_w"] == row["tracked_h"] == row["w"] == str(BOX)
+        assert float(row["score"]) > 0.8
+        assert row["status"] == "tracked"
+
+
+def test_the_video_may_end_before(track):
+    metrics, rows = track(("moving", 45, 90, 88))
+    assert metrics == {"accepted": 1, "tracked": 0, "lost": 1}
+    assert (rows[0]["status"], rows[0]["reason"], rows[0]["last_frame"]) == ("lost", "video ended", "")
+    assert track(("moving", 45, 90, 88), frames=29)[1][0]["status"] == "tracked"
+
+
+def test_the_object_may_leave_the_frame(track, tmp_path):
+    write_film(tmp_path / "leaving.mp4", film(32, step=(3.5, 0), start=(120, 60)))
+    write_manifest(tmp_path / "m.tsv", [Row("leaving", "", str(tmp_path / "leaving.mp4"), "ok")])
+    _, rows = track(("leaving", 0, 125, 65), manifest=tmp_path / "m.tsv", visible=0.9)
+    assert (rows[0]["status"], rows[0]["reason"]) == ("lost", "left the frame")
+    assert rows[0]["tracked_x"] == ""
+
+
+def test_a_cut_loses_the_object(track, tmp_path):
+    frames = [frame if index < 10 else np.zeros_like(frame) for index, frame in enumerate(film(32))]
+    write_film(tmp_path / "cut.mp4", frames)
+    write_manifest(tmp_path / "m.tsv", [Row("cut", "", str(tmp_path / "cut.mp4"), "ok")])
+    _, rows = track(("cut", 0, 45, 65), manifest=tmp_path / "m.tsv")
+    assert (rows[0]["status"], rows[0]["reason"]) == ("lost", "lost")
+
+
+def test_a_video_that_has_gone_is_a_row(track, tmp_path):
+    write_manifest(tmp_path / "m.tsv", [Row("v", "", str(tmp_path / "v.mp4"), "ok")])
+    _, rows = track(("v", 0, 45, 65), manifest=tmp_path / "m.tsv")
+    assert rows[0]["status"] == "lost"
+    assert rows[0]["reason"].startswith("video failed: ")
+    assert "v.mp4: no such file" in rows[0]["reason"]
+
+
+def test_a_table_of_another_shard_is_refused(track):
+    with pytest.raises(UserError, match=r"frames\.csv: video elsewhere is not in the manifest"):
+        track(("elsewhere", 0, 45, 65))
+
+
+def test_one_step_of_a_track():
+    """A track of 99 px at full scale: OpenCV halves boxes over 80 x 80, so it is exact to 2 px."""
+    first, second = (
+        cv2.warpAffine(texture(HEIGHT, WIDTH, 4), np.float32([[1, 0, d], [0, 1, -d]]), (WIDTH, HEIGHT)) for d in (0, 6)
+    )
+    track = Track(first, (101, 60), BOX, frame_size=(HEIGHT, WIDTH), tracking=Tracking(scale=1))
+    track.update(second)
+    assert track.tracked == pytest.approx((107, 54), abs=2)
+    assert track.score == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize(("side", "fast"), [(227, 225), (56.75, 56), (24.75, 25), (49.5, 49), (112, 112), (226, 225)])
+def test_windows_are_never_of_prime_size(side, fast):
+    """The window is twice as wide; where OpenCV halves it (a box over 80 x 80), the paper's box has the prime 227."""
+    assert fast_side(side) == fast
+
+
+def test_boxes_at_the_border():
+    size = (224, 300)
+    assert bounded((10, 20), 99, size, visible=0.75) == (10, 20)
+    assert bounded((-20, 130), 99, size, visible=0.75) == (0, 125)
+    assert bounded((-30, 20), 99, size, visible=0.75) is None
+    assert bounded((301, 20), 99, size, visible=0.75) is None
+    assert bounded((-98, 20), 99, size, visible=0.0) == (0, 20)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"frames": 0}, "tracking frames: 0, expected at least 1"),
+        ({"scale": 0.05}, "tracking scale: 0.05, expected at most 1 and a box of at least 8 px, not 4.95"),
+        ({"visible": 2}, "tracking visible: 2, expected a share"),
+    ],
+)
+def test_settings_that_cannot_be(track, setting, message):
+    with pytest.raises(UserError, match=message):
+        track(("moving", 0, 45, 65), **setting)

@@ -1,0 +1,117 @@
+import csv
+
+import numpy as np
+import pytest
+from reference.mining import loops_best_box
+
+from mining.films import BOX, HEIGHT, WIDTH
+from tracklearn.errors import UserError
+from tracklearn.mining.query_patch import Rule, _spread, best_box, filter_shard, judge
+
+SMALL = {"height": HEIGHT, "width": WIDTH, "box": BOX}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_box_is_that_of_the_loop(seed):
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(-1, 26, (rng.integers(1, 25), 2)).astype(np.float32)
+    size, box = (int(rng.integers(12, 22)), int(rng.integers(12, 25))), int(rng.integers(1, 12))
+    assert best_box(points, size, box) == loops_best_box(points, size, box)
+
+
+def test_the_box_is_centred_on_its_points():
+    """By hand: four points around (20, 30) fit anywhere in a 15 px window; the centred one is taken."""
+    points = np.float32([[18, 28], [22, 28], [18, 32], [22, 32], [55, 5]])
+    assert best_box(points, (60, 80), 15) == (13, 23, 4)
+
+
+def test_the_box_stays_inside_the_frame():
+    assert best_box(np.float32([[79, 59]]), (60, 80), 15) == (65, 45, 1)
+    assert best_box(np.float32([[3, 3]]), (15, 15), 15) == (0, 0, 1)
+
+
+@pytest.fixture(scope="module")
+def table(films, tmp_path_factory):
+    out = tmp_path_factory.mktemp("filter") / "frames.csv"
+    metrics = filter_shard(manifest=films / "manifest.tsv", frames_table=out, every=15, threads=2, **SMALL)
+    return metrics, out
+
+
+def read(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_candidate_has_its_verdict(table):
+    metrics, out = table
+    rows = read(out)
+    verdicts = {
+        name: [(r["frame"], r["verdict"]) for r in rows if r["video_id"] == name]
+        for name in ("moving", "still", "panning")
+    }
+    assert verdicts["moving"] == [(str(frame), "accepted") for frame in range(0, 75, 15)]
+    assert verdicts["still"] == verdicts["panning"] == [("0", "rejected"), ("15", "rejected"), ("30", "rejected")]
+    assert {row["reason"] for row in rows if row["video_id"] in ("still", "panning")} == {"noise"}
+    assert metrics == {"candidates": 11, "accepted": 5, "unreadable_videos": 2}
+    assert {row["surf"] for row in rows} == {"mahotas"} or {row["surf"] for row in rows} == {"opencv"}
+
+
+def test_videos_that_cannot_be_read_are_rows(table):
+    rows = {row["video_id"]: row for row in read(table[1]) if not row["frame"]}
+    assert set(rows) == {"broken", "gone"}
+    assert rows["gone"]["reason"] == "video failed: HTTP error 404"
+    assert "broken.mp4" in rows["broken"]["reason"]
+
+
+def test_the_query_box_lies_on_the_object(table):
+    """The square of 110 px starts at (40, 60) and moves by (1, 0.5) a frame."""
+    for row in read(table[1]):
+        if row["verdict"] == "accepted":
+            frame, x, y = (int(row[name]) for name in ("frame", "x", "y"))
+            assert abs(x + BOX / 2 - (40 + frame + 55)) < 30
+            assert abs(y + BOX / 2 - (60 + frame / 2 + 55)) < 30
+            assert 0 <= x <= WIDTH - BOX
+            assert 0 <= y <= HEIGHT - BOX
+            assert 0.25 <= float(row["fraction"]) <= 0.75
+            assert int(row["inside"]) <= int(row["moving"]) <= int(row["points"])
+
+
+def test_threads_change_nothing(films, table, tmp_path):
+    filter_shard(manifest=films / "manifest.tsv", frames_table=tmp_path / "one.csv", every=15, threads=1, **SMALL)
+    assert (tmp_path / "one.csv").read_text() == table[1].read_text()
+
+
+def test_the_shares_decide(films, tmp_path):
+    filter_shard(
+        manifest=films / "manifest.tsv", frames_table=tmp_path / "a.csv", every=60, camera=0.26, noise=0.1, **SMALL
+    )
+    assert {row["reason"] for row in read(tmp_path / "a.csv") if row["video_id"] == "moving"} == {"camera"}
+
+
+def test_a_frame_without_texture():
+    flat = np.full((HEIGHT, WIDTH), 9, np.uint8)
+    assert judge(flat, flat, Rule(box=BOX)) == {"points": 0, "verdict": "rejected", "reason": "too few points"}
+
+
+def test_the_limit_spreads_over_the_video():
+    rows = [{"frame": frame, "verdict": "accepted", "reason": "motion"} for frame in range(9)]
+    rows.insert(3, {"frame": 99, "verdict": "rejected", "reason": "noise"})
+    kept = _spread(rows, 3)
+    assert [row["frame"] for row in kept if row["verdict"] == "accepted"] == [0, 4, 8]
+    assert kept[1]["reason"] == "more than max_pairs_per_video"
+    assert kept[3]["reason"] == "noise"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"box": 227}, "mining box: 227, expected at most the frame's shorter side, 224"),
+        ({"every": 0}, "mining every: 0, expected at least 1 frame"),
+        ({"noise": 0.8}, "mining noise 0.8, camera 0.75: expected 0 <= noise < camera <= 1"),
+        ({"flow": "dense"}, "mining flow: 'dense'"),
+        ({"surf": "sift"}, "mining surf: 'sift'"),
+    ],
+)
+def test_settings_that_cannot_be(films, tmp_path, setting, message):
+    with pytest.raises(UserError, match=message):
+        filter_shard(manifest=films / "manifest.tsv", frames_table=tmp_path / "a.csv", **(SMALL | setting))

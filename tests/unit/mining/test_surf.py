@@ -1,0 +1,52 @@
+import cv2
+import numpy as np
+import pytest
+
+from tracklearn.errors import UserError
+from tracklearn.mining import surf
+
+
+@pytest.fixture
+def blobs():
+    """Three bright discs on grey and where they are, the brightest first."""
+    image = np.full((160, 200), 100, np.uint8)
+    centres = [(60, 50), (140, 60), (100, 110)]
+    for (x, y), value in zip(centres, (255, 200, 150), strict=True):
+        cv2.circle(image, (x, y), 6, value, -1)
+    return cv2.GaussianBlur(image, (0, 0), 1), centres
+
+
+def test_points_are_x_y_and_the_strongest_come_first(blobs):
+    image, centres = blobs
+    points = surf.interest_points(image, detector="mahotas", max_points=3)
+    assert points.dtype == np.float32
+    assert points.shape == (3, 2)
+    assert np.abs(points[0] - centres[0]).max() < 1.5
+    near = [np.linalg.norm(surf.interest_points(image) - centre, axis=1).min() for centre in centres]
+    assert max(near) < 1.5
+
+
+def test_threshold_and_limit(blobs):
+    image, _ = blobs
+    every = len(surf.interest_points(image, threshold=1))
+    assert every > len(surf.interest_points(image, threshold=300)) > 0
+    assert len(surf.interest_points(image, max_points=2)) == 2
+
+
+def test_a_flat_image_has_no_points():
+    assert surf.interest_points(np.full((100, 100), 7, np.uint8)).shape == (0, 2)
+
+
+def test_auto_takes_opencv_where_it_has_surf(monkeypatch):
+    monkeypatch.setattr(surf, "_opencv_has_surf", lambda: True)
+    assert surf.resolve("auto") == "opencv"
+    assert surf.resolve("mahotas") == "mahotas"
+    monkeypatch.setattr(surf, "_opencv_has_surf", lambda: False)
+    assert surf.resolve("auto") == "mahotas"
+    with pytest.raises(UserError, match="this OpenCV was built without SURF; choose auto or mahotas"):
+        surf.resolve("opencv")
+
+
+def test_unknown_detector():
+    with pytest.raises(UserError, match="'sift', expected auto, opencv or mahotas"):
+        surf.resolve("sift")
