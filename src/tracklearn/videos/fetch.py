@@ -152,7 +152,7 @@ def _unavailable(error: Exception) -> Unavailable:
     from yt_dlp.networking.exceptions import HTTPError, TransportError  # noqa: PLC0415
 
     reason = str(getattr(error, "orig_msg", None) or getattr(error, "msg", None) or error)
-    reason = " ".join(reason.removeprefix("ERROR: ").split())[:300]
+    reason = " ".join(reason.removeprefix("ERROR: ").split()).split(" (caused by")[0][:300]
     for cause in _causes(error):
         if isinstance(cause, HTTPError):
             return Unavailable(f"HTTP {cause.status} {cause.reason}", transient=cause.status in TRANSIENT_STATUS)

@@ -119,8 +119,11 @@ def read_frames(
         wanted = wanted[wanted < table.frames]
     with open_video(path, threads=threads) as (container, stream):
         frames = _timed_frames if len(table.times) else _counted_frames
+        last = -1
         for index, frame in frames(container, stream, table, wanted):
-            yield index, _picture(frame, size=size, colour=colour)
+            if index > last:  # where packets are broken a decoder may give frames late
+                last = index
+                yield index, _picture(frame, size=size, colour=colour)
 
 
 def _timed_frames(

@@ -1,8 +1,8 @@
 """Videos whose frames say their number, and a web server that drops, stalls and lies."""
 
 import re
+import struct
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,6 +56,9 @@ def make_video() -> Callable[..., Path]:
 
 class Host(ThreadingHTTPServer):
     """A host of the crawl on 127.0.0.1; the folder of an address says how it behaves, `/drops/clip.mp4`."""
+
+    daemon_threads = True
+    block_on_close = False
 
     def __init__(self, video: bytes) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -115,16 +118,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send(self, content: bytes, behaviour: str) -> None:
         half = len(content) // 2
-        if behaviour == "drops":  # half of what is left, whenever it is asked while much is left
-            self.wfile.write(content[:half] if len(content) > len(self.server.video) // 3 else content)
-        elif behaviour in ("stalls", "drips"):
+        if behaviour == "drops" and len(content) == len(self.server.video):  # a range is answered in full
             self.wfile.write(content[:half])
-            while behaviour == "stalls" and not self.server.closing.wait(0.1):
-                continue
-            for byte in content[half:]:
-                self.wfile.write(bytes([byte]))
-                self.wfile.flush()
-                if self.server.closing.wait(0.05):
+        elif behaviour == "stalls":
+            self.wfile.write(content[:half])
+            self.server.closing.wait()
+        elif behaviour in ("drips", "trickles"):
+            size, at_once = {"drips": (1, half), "trickles": (2048, 0)}[behaviour]
+            self.wfile.write(content[:at_once])
+            for start in range(at_once, len(content), size):
+                self.wfile.write(content[start : start + size])
+                if self.server.closing.wait(0.1):
                     return
         else:
             self.wfile.write(content)
@@ -132,13 +136,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def host(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    path = make_video(tmp_path_factory.mktemp("host") / "clip.mp4", frames=120, options={"qp": "4"})
-    server = Host(path.read_bytes())
+    path = make_video(tmp_path_factory.mktemp("host") / "clip.mp4", frames=50)
+    padding = bytes(100_000)  # a box of MP4 that readers skip
+    server = Host(path.read_bytes() + struct.pack(">I4s", len(padding) + 8, b"free") + padding)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield server
     server.closing.set()
-    time.sleep(0.06)
     server.shutdown()
     thread.join()
     server.server_close()

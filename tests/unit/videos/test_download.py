@@ -1,0 +1,258 @@
+import errno
+import hashlib
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tracklearn.errors import UserError
+from tracklearn.videos import download, fetch
+from tracklearn.videos.download import download_shard
+from tracklearn.videos.manifest import Row, read_manifest
+
+from .conftest import Host
+
+LIMITS = {"max_height": 480, "max_duration": 600.0, "timeout": 20.0, "retries": 2}
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Callable[..., dict[str, Row]]:
+    """Runs a shard of {video_id: source} and gives its rows."""
+
+    def run(sources: dict[str, str], **options: object) -> dict[str, Row]:
+        manifest = tmp_path / "m.tsv"
+        given = {**LIMITS, **options}
+        videos = [[video_id, source] for video_id, source in sources.items()]
+        download_shard(videos=videos, directory=tmp_path / "videos", manifest=manifest, **given)
+        rows = read_manifest(manifest)
+        assert [row.video_id for row in rows] == list(sources)  # a row for every video, in the order of the list
+        return {row.video_id: row for row in rows}
+
+    return run
+
+
+def fetched(host: Host, behaviour: str, directory: Path, **options: object) -> Path:
+    """`fetch` in this process, without waiting between attempts."""
+    given = {**LIMITS, "backoff": 0.0, **options}
+    return fetch.fetch(source=host.url(behaviour), directory=str(directory), video_id=behaviour, **given)
+
+
+def test_row_of_a_download(shard: Callable[..., dict[str, Row]], host: Host, tmp_path: Path) -> None:
+    row = shard({"a": host.url("fine")})["a"]
+    path = tmp_path / "videos" / "a.mp4"
+    digest = hashlib.sha256(host.video).hexdigest()
+    expected = Row("a", host.url("fine"), str(path), "ok", "", len(host.video), digest, 50, 25.0, 128, 96, 2.0, 0)
+    assert row == expected
+    assert path.read_bytes() == host.video
+
+
+def test_every_bad_host_is_a_row(shard: Callable[..., dict[str, Row]], host: Host, tmp_path: Path) -> None:
+    sources = {name: host.url(name) for name in ("fine", "gone", "html", "nothing")}
+    sources |= {"refused": "http://127.0.0.1:9/x.mp4", "odd": "gopher://127.0.0.1/x", "missing": "clips/missing.mp4"}
+    rows = shard(sources, threads=2, timeout=60.0, retries=0)
+    reasons = {name: row.reason for name, row in rows.items()}
+    assert reasons.pop("refused").endswith("Connection refused (1 attempts)")
+    assert "gopher" in reasons.pop("odd")
+    assert reasons == {
+        "fine": "",
+        "gone": "HTTP 404 Not Found",
+        "html": "not a video: it is a web page (HTML)",
+        "nothing": "the file is empty (0 bytes)",
+        "missing": "no such file",
+    }
+    assert {name for name, row in rows.items() if row.ok} == {"fine"}
+    assert rows["html"].path == ""
+    # what is no video goes, or the next run would take it for downloaded
+    assert {path.name for path in (tmp_path / "videos").iterdir()} == {"fine.mp4"}
+
+
+def test_a_host_that_stalls_or_drips_is_stopped_from_outside(
+    shard: Callable[..., dict[str, Row]], host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(download, "GRACE", 0.5)
+    start = time.monotonic()
+    rows = shard({name: host.url(name) for name in ("stalls", "drips")}, threads=2, timeout=7.0, retries=9)
+    assert {row.reason for row in rows.values()} == {"time limit of 7 s"}
+    assert time.monotonic() - start < 12
+    # partial files stay, to go on with
+    assert {path.name for path in (tmp_path / "videos").iterdir()} == {"stalls.mp4.part", "drips.mp4.part"}
+
+
+def test_a_killed_download_is_gone_on_with(shard: Callable[..., dict[str, Row]], host: Host, tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "a.mp4.part").write_bytes(host.video[:40_000])
+    assert shard({"a": host.url("fine")})["a"].ok
+    assert host.ranges == [40_000]
+    assert (folder / "a.mp4").read_bytes() == host.video
+
+
+def test_what_is_downloaded_is_not_fetched_again(shard: Callable[..., dict[str, Row]], host: Host) -> None:
+    first = shard({"a": host.url("fine")})
+    host.requests.clear()
+    assert shard({"a": host.url("fine")}) == first
+    assert not host.requests
+
+
+def test_a_dropped_transfer_is_resumed_where_it_broke(host: Host, tmp_path: Path) -> None:
+    path = fetched(host, "drops", tmp_path)
+    assert path == tmp_path / "drops.mp4"
+    assert path.read_bytes() == host.video
+    assert len(host.ranges) == 1
+    assert 0 < host.ranges[0] <= len(host.video) // 2
+
+
+def test_a_host_that_recovers(host: Host, tmp_path: Path) -> None:
+    assert fetched(host, "recovers", tmp_path).read_bytes() == host.video
+
+
+def test_a_host_that_stays_broken_is_asked_once_and_for_each_retry(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(fetch.Unavailable, match=r"HTTP 500 Internal Server Error \(3 attempts\)"):
+        fetched(host, "broken", tmp_path)
+    assert host.requests["broken"] == 3
+
+
+def test_a_dead_link_is_asked_once(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(fetch.Unavailable, match=r"HTTP 404 Not Found$"):
+        fetched(host, "gone", tmp_path)
+    assert host.requests["gone"] == 1
+
+
+def test_a_wrong_length_is_no_success(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(fetch.Unavailable, match=r"5000 more expected \(1 attempts\)"):
+        fetched(host, "longer", tmp_path, retries=0)
+    assert not (tmp_path / "longer.mp4").exists()
+
+
+def test_time_limit_while_bytes_come_in(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(fetch.Unavailable, match="time limit of 1 s"):
+        fetched(host, "trickles", tmp_path, timeout=1.0)
+    assert 0 < (tmp_path / "trickles.mp4.part").stat().st_size < len(host.video)
+
+
+def test_retries_wait_longer_each_time(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(fetch.time, "sleep", waits.append)
+    with pytest.raises(fetch.Unavailable):
+        fetched(host, "broken", tmp_path, backoff=2.0)
+    assert waits == [2.0, 4.0]
+
+
+def test_percent_signs_in_a_folder(host: Host, tmp_path: Path) -> None:
+    folder = tmp_path / "100%(id)s"
+    folder.mkdir()
+    assert fetched(host, "fine", folder) == folder / "fine.mp4"
+
+
+def test_limits_are_checked_after_the_download(
+    shard: Callable[..., dict[str, Row]], host: Host, tmp_path: Path
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(host.video)  # downloaded already
+    row = shard({"a": host.url("fine")}, max_height=90)["a"]
+    assert (row.status, row.reason, row.path) == ("failed", "128 x 96 exceeds max_height 90", "")
+    (folder / "a.mp4").write_bytes(host.video)
+    row = shard({"a": host.url("fine")}, max_duration=1.5)["a"]
+    assert row.reason == "duration 2 s exceeds max_duration 1.5 s"
+    assert list((tmp_path / "videos").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ({"duration": 601}, "duration 601 s exceeds max_duration 600 s"),
+        ({"is_live": True}, "a live stream"),
+        ({"duration": 600}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_site_says_beforehand(found: dict[str, object], reason: str | None) -> None:
+    assert fetch._refuser(600, [])(found) == reason
+
+
+def test_local_files_are_probed_in_place(
+    shard: Callable[..., dict[str, Row]],
+    make_video: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_video(tmp_path / "big.mp4", frames=5, height=720, width=1280)
+    (tmp_path / "empty.mp4").touch()
+    monkeypatch.chdir(tmp_path)
+    rows = shard({"big": "big.mp4", "empty": "empty.mp4", "folder": "."})
+    assert (rows["big"].status, rows["big"].path, rows["big"].frames) == ("ok", "big.mp4", 5)
+    assert rows["empty"].reason == "the file is empty (0 bytes)"
+    assert rows["folder"].reason == "Is a directory"
+    assert (tmp_path / "empty.mp4").exists()
+    assert list((tmp_path / "videos").iterdir()) == []
+
+
+def test_totals_and_progress(make_video: Callable[..., Path], tmp_path: Path) -> None:
+    clip = make_video(tmp_path / "clip.mp4", frames=50)
+    reports = []
+    totals = download_shard(
+        videos=[["a", str(clip)], ["b", "missing.mp4"]],
+        directory=tmp_path / "videos",
+        manifest=tmp_path / "m.tsv",
+        report=lambda step, values: reports.append((step, values["videos"])),
+    )
+    expected = {"videos": 2, "ok": 1, "failed": 1, "frames": 50, "bytes": clip.stat().st_size, "seconds": 2.0}
+    assert totals == expected
+    assert reports == [(1, 2), (2, 2)]
+
+
+def test_youtube_without_a_runtime_is_told_before_the_crawl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "runtimes", list)
+    shard = {"directory": tmp_path, "manifest": tmp_path / "m.tsv"}
+    with pytest.raises(UserError, match=r"needs a JavaScript runtime.*install deno >= 2.3 or node >= 22"):
+        download_shard(videos=[["a", "dQw4w9WgXcQ"]], **shard)
+    assert not (tmp_path / "m.tsv").exists()
+    download_shard(videos=[["a", "missing.mp4"]], **shard)  # nothing of YouTube's: nothing is asked for
+    assert len(read_manifest(tmp_path / "m.tsv")) == 1
+
+
+def test_full_disk_stops_the_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = json.dumps({"reason": "[Errno 28] No space left on device", "disk_full": True})
+    done = subprocess.CompletedProcess([], 0, stdout=answer + "\n", stderr="")
+    monkeypatch.setattr(download.subprocess, "run", lambda *_, **__: done)
+    with pytest.raises(UserError, match=r"videos: the disk is full \(\d+ MB left\); free space and run again"):
+        download_shard(videos=[["a", "http://host/a.mp4"]], directory=tmp_path / "videos", manifest=tmp_path / "m.tsv")
+    assert not (tmp_path / "m.tsv").exists()
+
+
+def test_full_disk_is_recognised() -> None:
+    error = fetch._unavailable(OSError(errno.ENOSPC, "No space left on device"))
+    assert error.disk_full
+    assert not fetch._unavailable(OSError(errno.EACCES, "Permission denied")).disk_full
+
+
+def test_a_downloader_that_dies_is_a_row(
+    shard: Callable[..., dict[str, Row]], host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download.sys, "executable", "false")
+    assert shard({"a": host.url("fine")})["a"].reason == "the downloader failed: exit status 1"
+
+
+@pytest.mark.real
+def test_rough_files_are_rows(shard: Callable[..., dict[str, Row]], real_data: Path) -> None:
+    files = sorted((real_data / "videos_rough").iterdir())
+    rows = shard({path.stem: str(path) for path in files}, threads=2)
+    reasons = {name: row.reason for name, row in rows.items() if row.reason}
+    assert reasons == {
+        "cut_data_missing": "truncated: 10 of 289 frames are there",
+        "cut_middle": "truncated: pictures end at 5.7 s of 10.4 s",
+        "empty": "the file is empty (0 bytes)",
+        "html_page": "not a video: it is a web page (HTML)",
+    }
+    assert {name for name, row in rows.items() if not row.ok} == {"empty", "html_page"}
+    assert rows["no_duration"].duration > 4
+    assert rows["bitmap"].frames == 5

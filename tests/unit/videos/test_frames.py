@@ -1,0 +1,261 @@
+"""Frames say their number in black and white bars, so that an index is checked against the picture itself."""
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tracklearn.errors import UserError
+from tracklearn.videos import frames
+from tracklearn.videos.frames import Probe, frame_size, probe, read_frames
+from tracklearn.videos.packets import open_video, packet_table, read_packets
+
+from .conftest import number_of
+
+SMALL = (48, 64)
+GOP = {"g": "12", "bf": "3", "preset": "veryfast"}  # a key frame every 12, with frames that depend on later ones
+
+
+@pytest.fixture(scope="module")
+def clip(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_video(tmp_path_factory.mktemp("clips") / "clip.mp4", options=GOP)
+
+
+def numbers(path: Path, **choice: object) -> dict[int, int]:
+    return {index: number_of(image) for index, image in read_frames(path, size=SMALL, **choice)}
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("clip.mp4", "libx264", GOP),
+        ("clip.mkv", "libx264", GOP),
+        ("open.mp4", "libx264", {**GOP, "x264-params": "open-gop=1"}),
+        ("clip.webm", "libvpx", {"g": "12", "auto-alt-ref": "1", "lag-in-frames": "8", "deadline": "realtime"}),
+        ("clip.avi", "mpeg4", {"g": "12", "bf": "2"}),
+        ("clip.ts", "libx264", GOP),
+    ],
+)
+def test_index_is_the_place_in_display_order(
+    make_video: Callable[..., Path], tmp_path: Path, name: str, codec: str, options: dict[str, str]
+) -> None:
+    path = make_video(tmp_path / name, codec=codec, options=options)
+    everything = {index: index for index in range(60)}
+    for threads in (1, 2):
+        assert numbers(path, threads=threads) == everything
+        for wanted in ([0], [59], [11, 12, 13], [5, 40, 41, 58], [23, 24, 36, 48], list(range(0, 60, 30))):
+            assert numbers(path, indices=wanted, threads=threads) == {index: index for index in wanted}
+
+
+def test_range_of_indices(clip: Path) -> None:
+    assert list(numbers(clip, start=7, stop=50, step=20)) == [7, 27, 47]
+    assert list(numbers(clip, start=55)) == [55, 56, 57, 58, 59]
+
+
+def test_indices_beyond_the_end_are_left_out(clip: Path) -> None:
+    assert numbers(clip, indices=[58, 59, 60, 1000]) == {58: 58, 59: 59}
+    assert numbers(clip, indices=[]) == {}
+    assert numbers(clip, start=60) == {}
+
+
+@pytest.mark.parametrize("indices", [[3, 2], [2, 2], [-1, 4]])
+def test_indices_must_ascend(clip: Path, indices: list[int]) -> None:
+    with pytest.raises(ValueError, match="indices must be >= 0 and ascend"):
+        next(read_frames(clip, indices=indices))
+
+
+def test_seeking_decodes_from_the_last_key_frame_only(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+    monkeypatch.setattr(frames, "_decode", lambda packet: decoded.append(packet.pts) or packet.decode())
+    assert numbers(clip, indices=[50]) == {50: 50}
+    keys = packet_table(clip).key_frames
+    assert keys[keys <= 50][-1] > 40
+    assert len(decoded) < 14
+
+
+def test_frames_that_nothing_needs_are_not_decoded(
+    make_video: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(tmp_path / "clip.mp4", options={"g": "60", "bf": "3", "b_strategy": "0"})
+    given = []
+    decode = frames._decode
+    monkeypatch.setattr(frames, "_decode", lambda packet: given.extend(out := decode(packet)) or out)
+    assert numbers(path, indices=[0, 50]) == {0: 0, 50: 50}
+    assert len(given) < 40  # of 51: B frames without followers are passed over
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "rotation", "upright"),
+    [(96, 128, 0, (96, 128)), (128, 96, 0, (128, 96)), (96, 128, 90, (128, 96)), (96, 128, 180, (96, 128))],
+)
+def test_portrait_and_rotation(
+    tmp_path: Path, height: int, width: int, rotation: int, upright: tuple[int, int]
+) -> None:
+    path = tmp_path / "turned.mp4"
+    coded = np.zeros((height, width, 3), np.uint8)
+    coded[:20, :20] = 255  # a white corner, top left as coded
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        if rotation:
+            stream.set_display_rotation(-rotation)  # FFmpeg's angles are anticlockwise
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(coded, format="rgb24")))
+        container.mux(stream.encode())
+    found = probe(path)
+    assert (found.height, found.width, found.rotation) == (*upright, rotation)
+    expected = SMALL if upright[1] > upright[0] else SMALL[::-1]
+    assert frame_size(found, SMALL) == expected
+    for colour, shape in ((False, expected), (True, (*expected, 3))):
+        _, image = next(read_frames(path, size=SMALL, colour=colour))
+        assert image.shape == shape
+        corners = {0: (0, 0), 90: (0, -1), 180: (-1, -1)}  # clockwise from top left
+        assert image[corners[rotation]].max() > 200
+        assert sum(int(image[y, x].max() > 100) for y in (0, -1) for x in (0, -1)) == 1
+
+
+def test_colour_is_rgb(tmp_path: Path) -> None:
+    path = tmp_path / "red.mp4"
+    red = np.broadcast_to(np.array([220, 30, 20], np.uint8), (64, 80, 3)).copy()
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"qp": "1"})
+        stream.height, stream.width, stream.pix_fmt = 64, 80, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(red, format="rgb24")))
+        container.mux(stream.encode())
+    _, image = next(read_frames(path, size=(32, 40), colour=True))
+    assert image.shape == (32, 40, 3)
+    np.testing.assert_allclose(image.mean((0, 1)), [220, 30, 20], atol=6)
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p", "yuv420p10le", "yuvj420p", "gray"])
+def test_luma_of_other_pixel_formats(make_video: Callable[..., Path], tmp_path: Path, pixels: str) -> None:
+    path = make_video(tmp_path / "clip.mp4", frames=20, width=136, pixels=pixels)  # lines are padded at this width
+    assert numbers(path) == {index: index for index in range(20)}
+    _, image = next(read_frames(path, size=SMALL))
+    assert image.dtype == np.uint8
+    assert image.flags.owndata
+
+
+def test_probe_counts_frames_and_tells_size(clip: Path) -> None:
+    assert probe(clip) == Probe(frames=60, fps=25.0, width=128, height=96, duration=2.4, rotation=0)
+
+
+def test_corrupt_packets_leave_a_gap_and_shift_nothing(clip: Path, tmp_path: Path) -> None:
+    content = bytearray(clip.read_bytes())
+    table = packet_table(clip)
+    with open_video(clip) as (container, stream):
+        broken = [p for p in read_packets(container, stream) if p.size and 14 <= table.index(p.pts) < 20]
+        for packet in broken:
+            content[packet.pos + 4 : packet.pos + packet.size] = bytes(packet.size - 4)
+    path = tmp_path / "corrupt.mp4"
+    path.write_bytes(content)
+    found = numbers(path)
+    assert probe(path).frames == 60
+    assert list(found) == sorted(found)
+    outside = [*range(11), *range(int(table.key_frames[table.key_frames >= 20][0]), 60)]
+    assert {index: found.get(index) for index in outside} == {index: index for index in outside}
+    assert numbers(path, indices=[2, 45]) == {2: 2, 45: 45}
+
+
+def test_cut_file_gives_what_is_there(make_video: Callable[..., Path], tmp_path: Path) -> None:
+    whole = make_video(tmp_path / "whole.mkv", options=GOP)
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    found = probe(cut)
+    assert 10 < found.frames < 50
+    images = numbers(cut)
+    assert images == {index: index for index in images}
+    assert len(images) >= found.frames - 4  # the last packets may refer to frames that are missing
+
+
+def test_missing_end_is_told(clip: Path, tmp_path: Path) -> None:
+    front = tmp_path / "front.mp4"
+    with av.open(str(clip)) as source, av.open(str(front), "w", options={"movflags": "faststart"}) as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    content = front.read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(content[: content.index(b"mdat") + (len(content) - content.index(b"mdat")) // 2])
+    found = probe(cut)
+    assert found.note == f"truncated: {found.frames} of 60 frames are there"
+
+
+def test_no_decodable_frame_is_an_error(clip: Path, tmp_path: Path) -> None:
+    content = bytearray(clip.read_bytes())
+    with open_video(clip) as (container, stream):
+        for packet in read_packets(container, stream):
+            if packet.size:
+                content[packet.pos + 4 : packet.pos + packet.size] = bytes(packet.size - 4)
+    path = tmp_path / "noise.mp4"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"noise.mp4: none of its 60 frames can be decoded"):
+        probe(path)
+    assert numbers(path) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", r"x.mp4: the file is empty \(0 bytes\)"),
+        (b"<!DOCTYPE html><html></html>", r"x.mp4: not a video: it is a web page \(HTML\)"),
+        (b"just some text\n" * 100, "x.mp4: not a video: "),
+        (b"#EXTM3U\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n", "x.mp4: not a video: "),
+        (None, "x.mp4: no such file"),
+    ],
+)
+def test_not_a_video(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    if content is not None:
+        (tmp_path / "x.mp4").write_bytes(content)
+    with pytest.raises(UserError, match=reason):
+        probe(tmp_path / "x.mp4")
+
+
+def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(UserError, match=r"sound.mp4: no video stream"):
+        probe(path)
+
+
+def test_memory_does_not_grow_with_length(make_video: Callable[..., Path], tmp_path: Path) -> None:
+    peaks = []
+    for length in (20, 200):
+        path = make_video(tmp_path / f"{length}.mp4", frames=length)
+        tracemalloc.start()
+        assert sum(1 for _ in read_frames(path)) == length
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 448 * 600  # less than one frame more
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["cockatoo.mp4", "persons.mp4", "teddy.mp4", "pancake.mkv", "animation.webm"])
+def test_seeking_equals_a_linear_decode_on_real_clips(real_data: Path, name: str) -> None:
+    path = real_data / "videos" / name
+    count = min(probe(path).frames, 400)
+    wanted = sorted(np.random.default_rng(0).choice(count, 6, replace=False).tolist())
+    linear = {index: image for index, image in read_frames(path, size=SMALL, stop=count) if index in wanted}
+    assert list(linear) == wanted
+    sought = dict(read_frames(path, size=SMALL, indices=wanted, threads=2))
+    assert list(sought) == wanted
+    for index in wanted:
+        np.testing.assert_array_equal(sought[index], linear[index])
+
+
+@pytest.mark.real
+def test_corrupt_real_clip_is_read_to_its_end(real_data: Path) -> None:
+    found = [index for index, _ in read_frames(real_data / "videos_rough" / "corrupt_packets.mp4", size=SMALL)]
+    assert found == sorted(found)
+    assert 100 < len(found) < 247
+    assert found[-1] > 240
