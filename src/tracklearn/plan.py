@@ -171,6 +171,12 @@ class Plan:
         columns = [*self.classes, "mAP"]
         return [f"results/cells/table1/{row}/{column}.json" for row in rows for column in columns]
 
+    def server_scores(self, row: str) -> list[str]:
+        """The evaluation server's scores of a row, once they are there."""
+        folder = self.config["detection"]["server_scores"]
+        scores = Path(folder or "", f"{row}.csv")
+        return [str(scores)] if folder and scores.exists() else []
+
     # Evidence
 
     def seeded(self, names: Sequence[str]) -> list[str]:

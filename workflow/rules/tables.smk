@@ -48,7 +48,7 @@ else:
     rule table1_cells:
         input:
             archive="results/submissions/{row}.tar.gz",
-            scores=config["detection"]["server_scores"] or [],
+            scores=lambda wildcards: plan.server_scores(wildcards.row),
         output:
             cells=plan.cells(["{row}"]),
             bootstrap="results/detection/bootstraps/{row}.npz",

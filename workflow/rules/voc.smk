@@ -14,6 +14,7 @@ if not plan.voc_is_here:
         params:
             root=lambda wildcards: config["voc"]["root"],
             year=plan.protocol.year,
+            image_sets=[plan.protocol.train, plan.protocol.test],
             code=code("voc/voc_download.py"),
         message:
             "Download VOC {params.year} to {params.root}"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tracklearn.detection.boxes import iou
-from tracklearn.detection.cells import MEAN, Cell, write_cells
+from tracklearn.detection.cells import MEAN, Cell, row_metrics, write_cells
 from tracklearn.detection.detect import Detections, read_detections
 from tracklearn.detection.protocols import CLASSES
 from tracklearn.detection.voc import Objects, Voc
@@ -63,7 +63,7 @@ def evaluate_row(
     write_cells(cells, filled, row=row, images=len(ids), runs=runs)
     with atomic(replicates) as path:
         np.savez(path, replicates=drawn, mAP=means, classes=list(classes))
-    return {f"AP.{name}": cell["value"] for name, cell in filled.items() if cell["value"] is not None}
+    return row_metrics(filled)
 
 
 def match(found: Detections, objects: Sequence[Objects], label: int) -> tuple[np.ndarray, np.ndarray]:
@@ -144,8 +144,8 @@ def _average_precisions(
     eleven = np.zeros(len(counts))
     for tenth in range(11):
         reached = 10 * hits >= tenth * total[:, None]
-        eleven += np.where(reached, precision, 0).max(axis=1, initial=0) / 11
-    return whole, np.where(total > 0, eleven, np.nan)
+        eleven += np.where(reached, precision, 0).max(axis=1, initial=0)
+    return whole, np.where(total > 0, eleven / 11, np.nan)
 
 
 def image_draws(images: int, draws: int, *, seed: int = 0) -> np.ndarray:

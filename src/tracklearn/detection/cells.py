@@ -18,3 +18,9 @@ def write_cells(paths: Sequence[str | Path], cells: Mapping[str, Cell], **shared
         name = path.name.removesuffix(".json")
         with atomic(path) as temporary:
             temporary.write_text(json.dumps({"class": name, **shared, **cells[name]}, indent=1) + "\n")
+
+
+def row_metrics(cells: Mapping[str, Cell]) -> dict[str, float]:
+    """Values of the filled cells as a run's metrics: AP.{class} and mAP."""
+    known = {name: cell["value"] for name, cell in cells.items() if cell["value"] is not None}
+    return {name if name == MEAN else f"AP.{name}": value for name, value in known.items()}

@@ -18,7 +18,7 @@ def fit(
     C: float,
     positive_weight: float,
     bias: float,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-4,
     seed: float = 0,
 ) -> tuple[np.ndarray, float]:
     """Weights (D,) float32 and bias that minimise `objective`, by liblinear's dual coordinate descent.

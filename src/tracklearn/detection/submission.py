@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tracklearn.detection.cells import MEAN, Cell, write_cells
+from tracklearn.detection.cells import MEAN, Cell, row_metrics, write_cells
 from tracklearn.detection.detect import Detections, read_detections
 from tracklearn.detection.protocols import CLASSES, read_image_set
 from tracklearn.errors import UserError
@@ -95,7 +95,7 @@ def server_cells(
     write_cells(cells, filled, row=row, runs=runs)
     with atomic(replicates) as path:
         np.savez(path, replicates=np.zeros((0, len(classes))), mAP=np.zeros(0), classes=list(classes))
-    return {f"AP.{name}": cell["value"] for name, cell in filled.items() if cell["value"] is not None}
+    return row_metrics(filled)
 
 
 def read_scores(path: str | Path, *, classes: Sequence[str]) -> dict[tuple[str, str], float]:

@@ -34,7 +34,7 @@ def train_svms(
     evict: float = -1.2,
     retrain_every: int = 2000,
     negative_iou: float = 0.3,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-4,
     seed: int = 0,
     threads: int = 1,
     report: Report = silent,

@@ -25,11 +25,13 @@ from tracklearn.stage.spool import Event, Spool, digest, started
 
 PICTURES = {".png", ".html", ".svg"}
 SMALL_FILES = {".json", ".csv", ".tsv", ".md", ".log", ".txt"}
+CHECKPOINTS = Path("results/checkpoints")
 SMALL = 1_000_000  # bytes
 SHOWN = 500  # characters of a parameter that are recorded
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 log = logging.getLogger(__name__)
+log.addHandler(logging.NullHandler())  # a rule without a log would get each line twice on stderr
 
 
 class Job(Protocol):
@@ -74,6 +76,19 @@ class Run:
         self._steps: dict[str, int] = {}  # last step reported of each curve
         self._results: dict[str, Any] = {}
         self._warned = False
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the job's own for its checkpoints, outside the declared outputs that a failure removes.
+
+        It is named by the key, so that the same job resumes; what a changed job left before is dropped.
+        """
+        folder = CHECKPOINTS / "-".join([self._job.rule, *map(str, self._job.wildcards)])
+        for old in folder.glob("*"):
+            if old.name != self.key:
+                log.warning("%s: the job changed since it was interrupted; it starts afresh", self.name)
+                shutil.rmtree(old)
+        return folder / self.key
 
     def lineage(self, paths: Iterable[str | Path]) -> list[str]:
         """Keys of the runs that wrote these files, each once, in order; files that no job wrote have none."""

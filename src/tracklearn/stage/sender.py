@@ -9,6 +9,7 @@ themselves, and MLflow keeps a point of a curve (same time, step and value) once
 import argparse
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
@@ -36,7 +37,7 @@ METRICS, PARAMS, TAG = 1000, 100, 8000
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # of the UI: nothing here uses it, and it starts six processes
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
@@ -98,6 +99,7 @@ class Sender:
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient  # noqa: PLC0415
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         client = MlflowClient(self.uri)  # creates the schema of an empty database
         name = os.environ.get("TRACKLEARN_EXPERIMENT") or Path.cwd().name
         found = client.get_experiment_by_name(name)
@@ -269,10 +271,19 @@ def follow(parent: int, sender: Sender | None = None, *, poll: float = POLL, eve
     born, due, pause = started(parent), 0.0, every
     while born is not None and started(parent) == born:
         if time.monotonic() >= due:
-            pause = min(2 * pause, LONGEST) if sender.drain() else every
+            pause = min(2 * pause, LONGEST) if _drained(sender) else every
             due = time.monotonic() + pause
         time.sleep(poll)
-    return sender.drain()
+    return _drained(sender)
+
+
+def _drained(sender: Sender) -> int:
+    """Deliver; the number of runs that wait, at least 1 if another sender is in the way."""
+    try:
+        return sender.drain()
+    except UserError as error:
+        print(f"sender: {error}", file=sys.stderr, flush=True)
+        return 1
 
 
 def open_ui(port: int | None = None) -> None:

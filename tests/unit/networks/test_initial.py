@@ -17,7 +17,7 @@ def test_each_head_has_its_fc7():
 def test_unknown_keys_and_tiny_inputs_are_refused():
     with pytest.raises(UserError, match=r"network: unknown key 'widht'; expected some of width, input_size"):
         new_network({"widht": 1}, head="ranking")
-    with pytest.raises(UserError, match="input_size 66 and width 1.0; expected at least 67"):
+    with pytest.raises(UserError, match=r"input_size 66 and width 1\.0; expected at least 67"):
         new_network({"input_size": 66}, head="ranking")
 
 

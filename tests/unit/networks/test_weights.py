@@ -54,7 +54,7 @@ def test_a_parent_of_another_width_is_refused(tmp_path):
 
 def test_a_parent_without_the_layer_is_refused(tmp_path):
     save_weights(tmp_path / "parent.safetensors", small(outputs=None))
-    with pytest.raises(UserError, match="fc8.weight has shape None, expected"):
+    with pytest.raises(UserError, match=r"fc8\.weight has shape None, expected"):
         transfer(small(), tmp_path / "parent.safetensors", ["fc8"])
 
 

@@ -116,6 +116,20 @@ def test_an_expected_error_is_one_line_and_status_1(job, capsys, error, line):
     assert run.lineage(["a.json"]) == []
 
 
+def test_a_rule_without_a_log_says_its_line_once(tmp_path):
+    code = """
+from types import SimpleNamespace as N
+class L(list):
+    def items(self): return []
+from tracklearn.errors import UserError
+from tracklearn.stage import stage
+with stage(N(rule="r", wildcards=L(), input=L(), output=L(), params=L(), log=L(), threads=1)):
+    raise UserError("voc.root is x")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr, done.stdout) == (1, "r: voc.root is x\n", "")
+
+
 def test_a_bug_keeps_its_traceback(job):
     with pytest.raises(KeyError, match="fc7"), stage(job("features")) as run:
         {}["fc7"]

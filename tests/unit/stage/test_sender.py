@@ -210,14 +210,12 @@ def test_a_server_that_is_gone_and_comes_back(job, store, monkeypatch, capsys):
     do(job("train", model="a"), loss=0.5)
     assert main(["send"]) == 1
     assert "1 runs wait" in (said := capsys.readouterr().err) and uri in said
-    for name, loss in (("a", 0.5), ("b", 0.25)):
-        with server(port, store):
-            do(job("train", model=name), loss=loss)
-            assert Sender().drain() == 0
+    with server(port, store):
         do(job("train", model="b"), loss=0.25)
-        assert Sender().drain() == 1
-    delivered = runs(f"sqlite:///{store.resolve()}")
-    assert sorted(run.info.run_name for run in delivered) == ["train a", "train b"]
+        assert Sender().drain() == 0
+    do(job("train", model="c"), loss=0.125)
+    assert Sender().drain() == 1
+    assert sorted(run.info.run_name for run in runs(f"sqlite:///{store.resolve()}")) == ["train a", "train b"]
 
 
 @contextmanager
@@ -294,6 +292,24 @@ def test_follow_delivers_while_the_parent_lives_and_after_it(job, store):
     thread.join(timeout=30)
     assert not thread.is_alive()
     assert [found.info.status for found in runs()] == ["FINISHED", "FINISHED"]
+
+
+def test_follow_outlasts_a_sender_that_holds_the_lock(capsys):
+    class Blocked(Sender):
+        tries = 0
+
+        def drain(self) -> int:
+            self.tries += 1
+            if self.tries == 1:
+                raise UserError("sender.lock: another sender holds it")
+            return 0
+
+    sender = Blocked()
+    parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.5)"])
+    assert follow(parent.pid, sender, poll=0.05, every=0.05) == 0
+    parent.wait()
+    assert sender.tries > 2
+    assert "another sender holds it" in capsys.readouterr().err
 
 
 def test_an_idle_sender_does_not_import_mlflow(job):

@@ -5,7 +5,9 @@ from tracklearn.training.checkpoint import NEWEST, PREVIOUS, Checkpoint, load_ch
 
 def checkpoint(iteration):
     weights = torch.full((2, 3), float(iteration))
-    return Checkpoint({"net": {"conv1.weight": weights}, "velocity": {"conv1.weight": -weights}}, {"iteration": iteration})
+    return Checkpoint(
+        {"net": {"conv1.weight": weights}, "velocity": {"conv1.weight": -weights}}, {"iteration": iteration}
+    )
 
 
 def test_what_is_loaded_is_what_was_saved(tmp_path):

@@ -26,7 +26,8 @@ def test_restored_sums_count_but_their_time_does_not():
 def test_a_log_continues_where_a_checkpoint_left_it(tmp_path):
     log = Log(tmp_path / "log.csv")
     log.write({"iteration": 20, "loss": 0.5})
-    position = log.position
+    position = log.sync()
+    assert position == len("iteration,loss\n20,0.5\n")
     log.write({"iteration": 40, "loss": 0.4})
     log = Log(tmp_path / "log.csv", position)
     log.write({"iteration": 40, "loss": 0.3})

@@ -1,4 +1,4 @@
-from tracklearn.packing import import_pairs
+from tracklearn.mining.packing import import_pairs
 from tracklearn.stage import stage
 
 if __name__ == "__main__":

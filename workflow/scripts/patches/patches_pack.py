@@ -1,4 +1,4 @@
-from tracklearn.packing import pack_shard
+from tracklearn.mining.packing import pack_shard
 from tracklearn.stage import stage
 
 if __name__ == "__main__":

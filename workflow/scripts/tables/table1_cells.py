@@ -13,6 +13,6 @@ if __name__ == "__main__":
                 cells=snakemake.output.cells,
                 replicates=snakemake.output.bootstrap,
                 draws=snakemake.params.bootstrap,
-                runs=run.made_by(snakemake.input),
+                runs=[run.key, *run.lineage(snakemake.input)],
             )
         )

@@ -11,6 +11,6 @@ if __name__ == "__main__":
                 archive=snakemake.input.archive,
                 cells=snakemake.output.cells,
                 replicates=snakemake.output.bootstrap,
-                runs=run.made_by(snakemake.input),
+                runs=[run.key, *run.lineage(snakemake.input)],
             )
         )

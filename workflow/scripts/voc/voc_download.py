@@ -3,4 +3,11 @@ from tracklearn.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as run:
-        run.metrics(fetch_voc(root=snakemake.params.root, year=snakemake.params.year, report=run.report))
+        run.metrics(
+            fetch_voc(
+                root=snakemake.params.root,
+                year=snakemake.params.year,
+                image_sets=snakemake.params.image_sets,
+                report=run.report,
+            )
+        )

@@ -1,0 +1,119 @@
+"""R-CNN's and VOC's procedures as loops, written from their definitions."""
+
+import math
+
+import numpy as np
+
+
+def loops_iou(a, b):
+    """Intersection over union of two boxes, pixels counted on both ends."""
+    width = min(a[2], b[2]) - max(a[0], b[0]) + 1
+    height = min(a[3], b[3]) - max(a[1], b[1]) + 1
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    both = (a[2] - a[0] + 1) * (a[3] - a[1] + 1) + (b[2] - b[0] + 1) * (b[3] - b[1] + 1)
+    return shared / (both - shared)
+
+
+def loops_nms(boxes, scores, overlap):
+    """Take the best box, drop what it covers, repeat."""
+    left = list(range(len(boxes)))
+    kept = []
+    while left:
+        best = left[0]
+        for one in left:
+            if scores[one] > scores[best]:
+                best = one
+        kept.append(best)
+        left = [one for one in left if one != best and loops_iou(boxes[best], boxes[one]) <= overlap]
+    return kept
+
+
+def round_away(value):
+    """C's round()."""
+    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+
+
+def loops_warp(image, box, mean, size, context):
+    """rcnn_im_crop.m: one window, pixel by pixel, bilinear with pixel centres aligned and edges repeated."""
+    scale = size / (size - 2 * context)
+    half_width, half_height = (box[2] - box[0] + 1) / 2, (box[3] - box[1] + 1) / 2
+    centre_x, centre_y = box[0] + half_width, box[1] + half_height
+    left, right = round_away(centre_x - half_width * scale), round_away(centre_x + half_width * scale)
+    top, bottom = round_away(centre_y - half_height * scale), round_away(centre_y + half_height * scale)
+    scale_x, scale_y = size / (right - left + 1), size / (bottom - top + 1)
+    pad_x, pad_y = round_away(max(0, -left) * scale_x), round_away(max(0, -top) * scale_y)
+    left, top = max(0, left), max(0, top)
+    right, bottom = min(image.shape[1] - 1, right), min(image.shape[0] - 1, bottom)
+    width = min(round_away((right - left + 1) * scale_x), size - pad_x)
+    height = min(round_away((bottom - top + 1) * scale_y), size - pad_y)
+    window = np.empty((size, size, 3))
+    window[:] = mean
+    crop = image[top : bottom + 1, left : right + 1].astype(float)
+    for y in range(height):
+        for x in range(width):
+            v = min(max((y + 0.5) * crop.shape[0] / height - 0.5, 0), crop.shape[0] - 1)
+            u = min(max((x + 0.5) * crop.shape[1] / width - 0.5, 0), crop.shape[1] - 1)
+            y0, x0 = int(v), int(u)
+            y1, x1 = min(y0 + 1, crop.shape[0] - 1), min(x0 + 1, crop.shape[1] - 1)
+            upper = (1 - u + x0) * crop[y0, x0] + (u - x0) * crop[y0, x1]
+            lower = (1 - u + x0) * crop[y1, x0] + (u - x0) * crop[y1, x1]
+            window[pad_y + y, pad_x + x] = (1 - v + y0) * upper + (v - y0) * lower
+    return window
+
+
+def loops_average_precision(detections, objects):
+    """VOCevaldet.m and VOCap.m: (all-point, 11-point) average precision of one class.
+
+    detections: (score, image, box); objects: {image: [(box, difficult)]}.
+    """
+    total = sum(not difficult for found in objects.values() for _, difficult in found)
+    taken = set()
+    right, wrong, recall, precision = 0, 0, [], []
+    for _, image, box in sorted(detections, key=lambda one: -one[0]):
+        overlap, best = -1.0, None
+        for index, (other, _) in enumerate(objects.get(image, [])):
+            if loops_iou(box, other) > overlap:
+                overlap, best = loops_iou(box, other), index
+        if overlap >= 0.5:
+            if objects[image][best][1]:
+                continue
+            if (image, best) in taken:
+                wrong += 1
+            else:
+                taken.add((image, best))
+                right += 1
+        else:
+            wrong += 1
+        recall.append(right / total)
+        precision.append(right / (right + wrong))
+    ends, heights = [0.0, *recall, 1.0], [0.0, *precision, 0.0]
+    for index in range(len(heights) - 2, -1, -1):
+        heights[index] = max(heights[index], heights[index + 1])
+    whole = sum((ends[i] - ends[i - 1]) * heights[i] for i in range(1, len(ends)))
+    eleven = 0.0
+    for tenth in range(11):
+        eleven += max((p for r, p in zip(recall, precision, strict=True) if r >= tenth / 10 - 1e-12), default=0) / 11
+    return whole, eleven
+
+
+def loops_mining(images, positives, fit, *, hard, evict, retrain_every):
+    """rcnn_train.m for one class: images are lists of negatives (D,), `fit` gives weights and bias.
+
+    Returns the detector and, for each training, the negatives it was given.
+    """
+    weights, bias = np.zeros(positives.shape[1]), 0.0
+    cache, given, added, first = [], [], 0, True
+    for number, negatives in enumerate(images):
+        for negative in negatives:
+            if first or float(negative @ weights) + bias > hard:
+                cache.append(negative)
+                added += 1
+        if cache and (first or added > retrain_every or number == len(images) - 1):
+            weights, bias = fit(positives, np.array(cache))
+            given.append(len(cache))
+            added = 0
+            cache = [negative for negative in cache if float(negative @ weights) + bias >= evict]
+        first = False
+    return weights, bias, given

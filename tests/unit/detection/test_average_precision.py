@@ -1,0 +1,176 @@
+import json
+
+import numpy as np
+import pytest
+from reference.detection import loops_average_precision
+
+from detection.test_boxes import random_boxes
+from tracklearn.detection.average_precision import average_precisions, evaluate_row, image_draws, match
+from tracklearn.detection.detect import Detections
+from tracklearn.detection.voc import Objects
+from tracklearn.errors import UserError
+
+BOX = [10, 10, 29, 29]
+FAR = [60, 60, 79, 79]
+
+
+def objects_of(*images):
+    """Objects of class 0, one list of (box, difficult) an image."""
+    return [
+        Objects(
+            np.array([box for box, _ in each], np.float32).reshape(-1, 4),
+            np.zeros(len(each), np.int64),
+            np.array([difficult for _, difficult in each], bool),
+        )
+        for each in images
+    ]
+
+
+def detections_of(*found):
+    """(score, image, box) each."""
+    scores, images, boxes = zip(*found, strict=True)
+    return Detections(np.array(images), np.array(boxes, np.float32), np.array(scores, np.float32))
+
+
+def evaluate(found, objects, counts=None):
+    image, hit = match(found, objects, 0)
+    positives = np.array([(~each.difficult).sum() for each in objects])
+    counts = np.ones((1, len(objects)), np.int32) if counts is None else counts
+    return average_precisions(image, hit, positives, counts)
+
+
+def random_problem(seed, images=6):
+    rng = np.random.default_rng(seed)
+    objects = objects_of(*([(box, rng.random() < 0.3) for box in random_boxes(rng, rng.integers(0, 5))] for _ in range(images)))
+    found = []
+    for number, each in enumerate(objects):
+        near = np.repeat(each.boxes, 2, axis=0) + rng.integers(-2, 3, (2 * len(each.boxes), 4))
+        for box in [*near, *random_boxes(rng, 4)]:
+            found.append((rng.normal(), number, np.maximum(box, np.r_[box[:2] * 0, box[:2]])))
+    return detections_of(*found), objects
+
+
+def test_hand_computed_case():
+    # right, false, right of two: precision 1 at recall 1/2, 2/3 at recall 1.
+    found = detections_of((3.0, 0, BOX), (2.0, 0, FAR), (1.0, 1, BOX))
+    whole, eleven = evaluate(found, objects_of([(BOX, False)], [(BOX, False)]))
+    assert whole[0] == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    assert eleven[0] == pytest.approx((6 * 1 + 5 * 2 / 3) / 11)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_equals_the_loops(seed):
+    found, objects = random_problem(seed)
+    listed = list(zip(found.scores.tolist(), found.image.tolist(), found.boxes.tolist(), strict=True))
+    annotated = {n: list(zip(o.boxes.tolist(), o.difficult.tolist(), strict=True)) for n, o in enumerate(objects)}
+    whole, eleven = evaluate(found, objects)
+    assert (whole[0], eleven[0]) == pytest.approx(loops_average_precision(listed, annotated))
+    assert 0 < whole[0] < 1
+
+
+def test_second_detection_of_an_object_is_false():
+    found = detections_of((3.0, 0, BOX), (2.0, 0, BOX), (1.0, 1, BOX))
+    image, hit = match(found, objects_of([(BOX, False)], [(BOX, False)]), 0)
+    assert hit.tolist() == [True, False, True]
+
+
+def test_difficult_objects_neither_count_nor_hurt():
+    found = detections_of((3.0, 0, BOX), (2.5, 0, BOX), (2.0, 1, BOX))
+    image, hit = match(found, objects_of([(BOX, True)], [(BOX, False)]), 0)
+    assert (image.tolist(), hit.tolist()) == ([1], [True])
+    assert evaluate(found, objects_of([(BOX, True)], [(BOX, False)]))[0] == 1
+
+
+def test_half_the_union_is_enough_with_vocs_pixels():
+    exactly = [10, 10, 29, 19]  # 200 of 400 pixels
+    less = [10, 10, 29, 18]
+    assert match(detections_of((1.0, 0, exactly)), objects_of([(BOX, False)]), 0)[1].tolist() == [True]
+    assert match(detections_of((1.0, 0, less)), objects_of([(BOX, False)]), 0)[1].tolist() == [False]
+
+
+def test_no_detections_and_no_objects():
+    none = Detections(np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    assert evaluate(none, objects_of([(BOX, False)]))[0] == 0
+    whole, eleven = evaluate(detections_of((1.0, 0, BOX)), objects_of([]))
+    assert np.isnan([whole[0], eleven[0]]).all()
+
+
+def test_bootstrap_equals_evaluating_repeated_images():
+    found, objects = random_problem(11)
+    counts = image_draws(len(objects), 20, seed=3)
+    whole, eleven = evaluate(found, objects, counts)
+    for draw in range(20):
+        copies = np.repeat(np.arange(len(objects)), counts[draw])
+        again = [
+            (score, place, box)
+            for place, image in enumerate(copies)
+            for score, at, box in zip(found.scores, found.image, found.boxes, strict=True)
+            if at == image
+        ]
+        expected = evaluate(detections_of(*again), [objects[image] for image in copies])
+        assert (whole[draw], eleven[draw]) == pytest.approx((expected[0][0], expected[1][0]), nan_ok=True)
+
+
+def test_draws_are_those_of_the_seed_and_keep_the_size():
+    draws = image_draws(50, 30, seed=1)
+    assert (draws.sum(axis=1) == 50).all()
+    assert np.array_equal(draws, image_draws(50, 30, seed=1))
+    assert not np.array_equal(draws, image_draws(50, 30, seed=2))
+
+
+@pytest.fixture
+def row(devkit, tmp_path):
+    """A row that finds every cat, half of the dogs, and has no SVM for birds; nobody drew a sheep."""
+    from tracklearn.detection.voc import Voc
+
+    classes = ["cat", "dog", "bird", "sheep"]
+    photos = Voc(devkit, classes=classes)
+    ids = photos.images("test")
+    found = [(n, photos.objects(one)) for n, one in enumerate(ids)]
+    label = [0] * 5 + [1] * 2
+    image = [n for n, _ in found] + [0, 2]
+    boxes = [each.boxes[0] for _, each in found] + [found[0][1].boxes[1], found[2][1].boxes[1]]
+    np.savez(tmp_path / "detections.npz", ids=ids, classes=classes, label=label, image=image, boxes=boxes,
+             scores=np.arange(7, dtype=np.float32))  # fmt: skip
+    np.savez(tmp_path / "svms.npz", classes=classes, reasons=["", "", "no training object of class bird", ""])
+    cells = [tmp_path / "cells" / f"{name}.json" for name in (*classes, "mAP")]
+
+    def call(**changes):
+        arguments = {
+            "voc": devkit, "year": 2012, "image_set": "test", "row": "r", "classes": classes, "draws": 200,
+            "detections": tmp_path / "detections.npz", "svms": tmp_path / "svms.npz", "cells": cells,
+            "replicates": tmp_path / "r.npz", "runs": ["run-1"],
+        }  # fmt: skip
+        metrics = evaluate_row(**arguments | changes)
+        return metrics, {cell.stem: json.loads(cell.read_text()) for cell in cells}, np.load(tmp_path / "r.npz")
+
+    return call
+
+
+def test_row_fills_cells_and_explains_the_empty_ones(row):
+    metrics, cells, replicates = row()
+    assert cells["cat"]["value"] == 100
+    assert cells["cat"] | {"class": "cat", "row": "r", "images": 5, "positives": 5, "runs": ["run-1"]} == cells["cat"]
+    assert cells["dog"]["value"] == pytest.approx(50)  # 2 of 4: the fifth is difficult
+    assert cells["dog"]["interval"][0] < 50 < cells["dog"]["interval"][1]
+    assert cells["bird"]["value"] is cells["bird"]["interval"] is None
+    assert cells["bird"]["reason"] == "no training object of class bird"
+    assert cells["sheep"]["reason"].startswith("no object of this class")
+    assert cells["mAP"] | {"value": 75, "classes": 2, "reason": ""} == cells["mAP"]
+    assert metrics == {"AP.cat": 100, "AP.dog": pytest.approx(50), "mAP": pytest.approx(75)}
+    assert replicates["replicates"].shape == (200, 4)
+    assert np.isnan(replicates["replicates"][:, 2:]).all()
+    known = np.isfinite(replicates["replicates"][:, 1])
+    assert np.allclose(replicates["mAP"][known], replicates["replicates"][known, :2].mean(axis=1))
+
+
+def test_two_rows_are_drawn_alike_so_that_their_difference_is_paired(row):
+    _, _, first = row(row="one")
+    first = dict(first)
+    _, _, second = row(row="two")
+    assert np.array_equal(first["replicates"], second["replicates"], equal_nan=True)
+
+
+def test_detections_of_another_set_are_refused(row):
+    with pytest.raises(UserError, match=r"detections\.npz: its images are not those of 'val'"):
+        row(image_set="val")

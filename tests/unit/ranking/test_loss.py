@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import torch
+from reference.ranking import cosine_distance, loops_paper_loss
+
+from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
+
+
+def features(pairs, size=8, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(2 * pairs, size)).astype(np.float32))
+
+
+def mask(pairs, chosen):
+    negatives = torch.zeros(pairs, 2 * pairs, dtype=torch.bool)
+    for pair, row in chosen:
+        negatives[pair, row] = True
+    return negatives
+
+
+def test_distances_are_the_loops():
+    values = features(3)
+    distances, values = cosine_distances(values), values.numpy()
+    for a in range(6):
+        for b in range(6):
+            assert distances[a, b].item() == pytest.approx(cosine_distance(values[a], values[b]), abs=1e-6)
+
+
+def test_distances_ignore_length_and_know_opposites_and_zeros():
+    rows = torch.tensor([[1.0, 0], [5, 0], [-2, 0], [0, 3], [0, 0], [0, 0]])
+    assert cosine_distances(rows)[0].tolist() == [0, 0, 2, 1, 1, 1]
+
+
+def test_distances_are_exact_under_autocast():
+    values = features(4, size=256)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(cosine_distances(values), cosine_distances(values.clone()))
+        assert cosine_distances(values).dtype == torch.float32
+    torch.testing.assert_close(cosine_distances(values)[0, 0].item(), 0.0, atol=1e-6, rtol=0)
+
+
+def test_positives_are_the_pairs():
+    distances = torch.arange(36.0).reshape(6, 6)
+    assert positive_distances(distances).tolist() == [1, 15, 29]
+
+
+def test_the_paper_s_loss_is_the_loop_over_triplets():
+    values, chosen = features(4), [(0, 2), (0, 7), (1, 0), (2, 5), (3, 1), (3, 4)]
+    loss = paper_loss(cosine_distances(values), mask(4, chosen), margin=0.5)
+    assert loss.item() == pytest.approx(loops_paper_loss(values.double().numpy(), chosen, 0.5), rel=1e-5)
+
+
+def test_hinges_by_hand():
+    query, tracked = [1.0, 0], [0.6, 0.8]  # D = 0.4
+    negative, opposite = [0.8, 0.6], [-1.0, 0]  # D(q, n) = 0.2 and 2
+    distances = cosine_distances(torch.tensor([query, tracked, negative, opposite]))
+    assert query_hinges(distances, margin=0.5)[0, 2:].tolist() == pytest.approx([0.7, 0.0])
+    assert paper_loss(distances, mask(2, [(0, 2), (0, 3)]), margin=0.5).item() == pytest.approx(0.35)
+    # the tracked patch's side: D(t, n) = 0.04 and 1.6; normaliser 4 negatives x 2 pairs x 2
+    expected = (0.7 + 0.86 + 0.0 + 0.0) / 16
+    assert fork_loss(distances, mask(2, [(0, 2), (0, 3)]), margin=0.5, count=4).item() == pytest.approx(expected)
+
+
+def test_equal_features_cost_the_margin():
+    distances = cosine_distances(torch.ones(6, 4))
+    assert paper_loss(distances, mask(3, [(0, 2), (1, 5)]), margin=0.5).item() == pytest.approx(0.5)
+
+
+def test_no_negative_costs_nothing():
+    assert paper_loss(cosine_distances(features(2)), mask(2, []), margin=0.5).item() == 0
+
+
+@pytest.mark.parametrize("form", ["paper", "fork"])
+def test_gradients_are_the_numerical_ones(form):
+    values = features(3, size=4).double().requires_grad_()
+    negatives = mask(3, [(0, 2), (0, 5), (1, 4), (2, 0)])
+
+    def loss(rows):
+        unit = torch.nn.functional.normalize(rows)
+        distances = 1 - unit @ unit.T  # in float64, which finite differences need
+        if form == "fork":
+            return fork_loss(distances, negatives, margin=0.5, count=4)
+        return paper_loss(distances, negatives, margin=0.5)
+
+    assert torch.autograd.gradcheck(loss, values)
+
+
+def test_a_step_against_the_gradient_ranks_better():
+    values = features(3).requires_grad_()
+    negatives = mask(3, [(0, 2), (0, 5), (1, 4), (2, 0)])
+    before = paper_loss(cosine_distances(values), negatives, margin=0.5)
+    before.backward()
+    after = paper_loss(cosine_distances(values - 0.1 * values.grad), negatives, margin=0.5)
+    assert after.item() < before.item()

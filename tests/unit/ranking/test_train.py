@@ -1,0 +1,163 @@
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from tracklearn.errors import UserError
+from tracklearn.networks.initial import new_network
+from tracklearn.networks.weights import build, load_weights, save_weights
+from tracklearn.patches import Pair, PatchStore, Subset
+from tracklearn.ranking.loss import cosine_distances
+from tracklearn.ranking.negatives import candidates, hardest_negatives
+from tracklearn.ranking.train import PairBatches, RankingLoss, measure, train_ranking
+
+# Fillers that let the signal of so narrow a net through.
+NETWORK = {"width": 1 / 8, "input_size": 67, "ranking_fc7": 64, "conv_std": 0.03, "fc_std": 0.03, "bias": 0.0}
+SCHEDULE = {"lr": 0.003, "iterations": 60, "batch": 32, "hard_from": 40, "log_every": 10}
+
+
+def pattern(seed, size=67):
+    colours = np.random.default_rng(seed).integers(0, 255, (8, 8, 3)).astype(np.uint8)
+    return colours.repeat(9, 0).repeat(9, 1)[:size, :size]
+
+
+def write_store(path, videos=20, per_video=3, size=67):
+    """Each video has its own patterns; the tracked patch is the query in another light."""
+    pairs = []
+    for video in range(videos):
+        for each in range(per_video):
+            query = pattern(100 * video + each, size)
+            tracked = (0.8 * query).astype(np.uint8)
+            pairs.append(Pair(f"v{video}", (0, 30), np.zeros((2, 4)), 1.0, query, tracked))
+    PatchStore.write(path, pairs, size=size)
+    return path
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("store") / "00000.h5")
+
+
+def run(folder, store, **changes):
+    arguments = {"network": NETWORK, "loss": {}, "schedule": SCHEDULE, "seed": 1, "threads": 1} | changes
+    return train_ranking(
+        stores=[store],
+        weights=folder / "weights.safetensors",
+        log=folder / "log.csv",
+        checkpoints=folder / "checkpoints",
+        conv1=folder / "conv1.png",
+        **arguments,
+    )
+
+
+def read_log(folder):
+    with (folder / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_training_learns_to_rank_and_shows_it(tmp_path, store):
+    metrics = run(tmp_path, store)
+    log = read_log(tmp_path)
+    shown = ["loss", "lr", "violated", "positive_distance", "negative_distance", "spread", "images_per_s", "waiting"]
+    assert list(log[0]) == ["iteration", *shown]
+    random_phase = [float(row["loss"]) for row in log[:4]]
+    assert random_phase[-1] < 0.6 * random_phase[0]
+    assert metrics["negative_distance"] > 3 * metrics["positive_distance"]
+    assert metrics["spread"] > 0.3
+    state, metadata = load_weights(tmp_path / "weights.safetensors")
+    assert state["fc7.weight"].shape == (64, 512)
+    assert (metadata["training"], metadata["pairs"]) == ("ranking", 60)
+    assert "fc8.weight" not in state
+
+
+def test_the_fork_s_variant_trains_by_config(tmp_path, store):
+    run(tmp_path, store, loss={"form": "fork", "margin": 0.5}, schedule=SCHEDULE | {"iterations": 30})
+    losses = [float(row["loss"]) for row in read_log(tmp_path)]
+    assert losses[-1] < losses[0]
+
+
+def test_a_parent_gives_its_conv_layers_and_nothing_else(tmp_path, store):
+    parent = new_network(NETWORK, head="detection", outputs=21, seed=9)
+    save_weights(tmp_path / "parent.safetensors", parent)
+    run(tmp_path, store, parent=tmp_path / "parent.safetensors", schedule=SCHEDULE | {"iterations": 1, "lr": 1e-12})
+    net, fresh = build(tmp_path / "weights.safetensors"), new_network(NETWORK, head="ranking", seed=1)
+    torch.testing.assert_close(net.conv3.weight, parent.conv3.weight)
+    torch.testing.assert_close(net.fc6.weight, fresh.fc6.weight)
+
+
+def test_batches_depend_on_the_iteration_alone(store):
+    batches = PairBatches(Subset([store]), 8, seed=1)
+    patches, videos = batches(3)
+    batches(0)
+    again, same_videos = PairBatches(Subset([store]), 8, seed=1)(3)
+    assert torch.equal(patches, again)
+    assert torch.equal(videos, same_videos)
+    assert patches.shape == (8, 2, 67, 67, 3)
+    assert not torch.equal(patches, PairBatches(Subset([store]), 8, seed=2)(3)[0])
+
+
+def test_each_patch_of_a_pair_is_mirrored_on_its_own(store):
+    subset = Subset([store])
+    indices = {subset.pairs([i])[0, 0].tobytes(): (i, False) for i in range(60)}
+    indices |= {np.ascontiguousarray(subset.pairs([i])[0, 0, :, ::-1]).tobytes(): (i, True) for i in range(60)}
+    seen = set()
+    for query, tracked in PairBatches(subset, 40, seed=1)(0)[0].numpy():
+        index, query_mirrored = indices[query.tobytes()]
+        original = subset.pairs([index])[0, 1]
+        tracked_mirrored = not np.array_equal(tracked, original)
+        np.testing.assert_array_equal(tracked, original[:, ::-1] if tracked_mirrored else original)
+        seen.add((query_mirrored, tracked_mirrored))
+    assert len(seen) == 4
+
+
+def test_negatives_are_random_before_the_switch_and_hardest_after():
+    distances = cosine_distances(torch.randn(24, 5, generator=torch.Generator().manual_seed(1)))
+    allowed = candidates(torch.arange(12) // 2)
+    loss = RankingLoss(hard_from=5, seed=1)
+    hardest = hardest_negatives(distances, allowed, count=4)
+    early = [loss.choose(distances, allowed, iteration) for iteration in (0, 4, 4)]
+    assert not torch.equal(early[0], early[1])
+    assert torch.equal(early[1], early[2])
+    assert not torch.equal(early[1], hardest)
+    assert torch.equal(loss.choose(distances, allowed, 5), hardest)
+
+
+def test_a_collapse_shows():
+    allowed = candidates(torch.arange(4))
+    collapsed = cosine_distances(torch.ones(8, 4))
+    values = measure(collapsed, allowed, allowed, margin=0.5)
+    assert {name: value.item() for name, value in values.items()} == {
+        "violated": 1.0,
+        "positive_distance": 0.0,
+        "negative_distance": 0.0,
+        "spread": 0.0,
+    }
+    apart = cosine_distances(torch.eye(4).repeat_interleave(2, 0))
+    values = measure(apart, allowed, allowed, margin=0.5)
+    assert values["violated"].item() == 0
+    assert values["negative_distance"].item() == 1
+    assert values["spread"].item() == pytest.approx(0.75**0.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": {"margn": 1}}, "loss: unknown key 'margn'; expected some of form, margin, negatives"),
+        ({"loss": {"form": "triplet"}}, "loss: form 'triplet' with 4 negatives; expected paper or fork"),
+        ({"schedule": SCHEDULE | {"batch": 7}}, "schedule: batch is 7; expected an even number of patches"),
+        ({"network": NETWORK | {"input_size": 99}}, "ranking: the patches are 67 px and network.input_size is 99"),
+        ({"patches": 1000}, "a subset of 1000 patches: only 120 were mined in 1 shards"),
+    ],
+)
+def test_bad_input_is_a_one_line_error(tmp_path, store, changes, message):
+    with pytest.raises(UserError) as raised:
+        run(tmp_path, store, **changes)
+    assert str(raised.value).startswith(message)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_single_video_is_refused(tmp_path):
+    lone = write_store(tmp_path / "lone.h5", videos=1)
+    with pytest.raises(UserError, match="ranking: 3 pairs of 1 videos; negatives need at least 2; add videos"):
+        run(tmp_path, lone)
