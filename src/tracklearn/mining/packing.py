@@ -198,7 +198,9 @@ def _caption(width: int, *lines: str) -> np.ndarray:
 
 
 def _read_list(path: Path, folder: Path) -> list[Entry]:
-    lines = [_read_line(path, number, line, folder) for number, line in enumerate(path.read_text().splitlines(), 1)]
+    lines = [
+        _read_line(path, number, line, folder) for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+    ]
     if len(lines) % 2:
         raise UserError(f"{path}, line {len(lines)}: a query without a tracked patch; pairs are consecutive lines")
     entries = []
