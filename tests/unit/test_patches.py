@@ -186,6 +186,13 @@ def test_a_subset_spans_shards(shards):
         assert np.abs(patches[row, 1].astype(int) - smooth_patch(2 * index + 1)).mean() < 2
 
 
+def test_patches_are_decoded_into_given_memory(shards):
+    subset = Subset(shards)
+    out = np.zeros((2, 2, SIZE, SIZE, 3), np.uint8)
+    assert subset.pairs([3, 8], out=out) is out
+    assert np.array_equal(out, subset.pairs([3, 8]))
+
+
 def test_a_subset_takes_the_patches_it_was_asked_for(shards):
     assert len(Subset(shards, 14)) == 7
     assert Subset(shards, 14).videos.shape == (7,)
