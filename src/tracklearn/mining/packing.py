@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,13 +68,8 @@ def pack_shard(
             report(step, {"pairs": count})
             yield from found
 
-    count = PatchStore.write(store, pairs(), size=size, quality=quality)
-    written = PatchStore(store)
-    metrics = {"pairs": count, "patches": 2 * count, "videos": len(written.video_ids)}
-    with atomic(summary) as temporary:
-        temporary.write_text(json.dumps(metrics | {"reasons": dict(sorted(reasons.items()))}, indent=1) + "\n")
-    contact_sheet(written, sheet)
-    return {name: float(value) for name, value in metrics.items()}
+    PatchStore.write(store, pairs(), size=size, quality=quality)
+    return _describe(PatchStore(store), summary, sheet, reasons=reasons)
 
 
 def contact_sheet(store: PatchStore, path: str | Path) -> None:
@@ -92,28 +88,41 @@ def import_pairs(
     *,
     folder: str | Path,
     pairs_list: str | Path,
-    stores: Sequence[str | Path],
+    shard: int,
+    pairs_per_shard: int,
+    store: str | Path,
+    summary: str | Path,
+    sheet: str | Path,
     size: int = 227,
     quality: int = 95,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Write stores from a folder of patches and a list as the authors published theirs.
+    """Write one shard of a folder of patches with a list as the authors published theirs.
 
     A line of the list is `path label`, the path relative to `folder`; consecutive lines are a pair, query first, and
-    the label names their video. Pairs are dealt to the stores in order, in equal numbers. JPEG files of the right size
-    are taken as they are, others are resized and encoded. Frames and boxes are unknown: -1 and NaN.
+    the label names their video. Shard n holds the pairs from `n * pairs_per_shard` on. JPEG files of the right size
+    are taken as they are, others are resized and encoded. Frames, boxes and scores are unknown: -1 and NaN.
 
     Raises:
         UserError: naming the line: no label, a file that is missing or no picture, labels of a pair that differ, or a
             last line without a partner.
     """
-    entries = _read_list(Path(pairs_list), Path(folder))
-    bounds = np.linspace(0, len(entries), len(stores) + 1).round().astype(int)
-    for step, (path, start, stop) in enumerate(zip(stores, bounds[:-1], bounds[1:], strict=True), 1):
-        PatchStore.write(path, _imported(entries[start:stop], pairs_list, size), size=size, quality=quality)
-        report(step, {"pairs": float(stop)})
-    videos = {entry.label for entry in entries}
-    return {"pairs": len(entries), "patches": 2 * len(entries), "videos": len(videos)}
+    entries = _read_list(Path(pairs_list), Path(folder), 2 * shard * pairs_per_shard, 2 * pairs_per_shard)
+    PatchStore.write(store, _imported(entries, pairs_list, size), size=size, quality=quality)
+    metrics = _describe(PatchStore(store), summary, sheet, reasons={})
+    report(len(entries), {"pairs": metrics["pairs"]})
+    return metrics
+
+
+def _describe(
+    store: PatchStore, summary: str | Path, sheet: str | Path, *, reasons: Mapping[str, int]
+) -> dict[str, float]:
+    """Write a shard's summary and contact sheet; returns the summary's numbers."""
+    metrics = {"pairs": len(store), "patches": 2 * len(store), "videos": len(store.video_ids)}
+    with atomic(summary) as temporary:
+        temporary.write_text(json.dumps(metrics | {"reasons": dict(sorted(reasons.items()))}, indent=1) + "\n")
+    contact_sheet(store, sheet)
+    return {name: float(value) for name, value in metrics.items()}
 
 
 def _pack_video(
@@ -197,17 +206,19 @@ def _caption(width: int, *lines: str) -> np.ndarray:
     return image
 
 
-def _read_list(path: Path, folder: Path) -> list[Entry]:
-    lines = [
-        _read_line(path, number, line, folder) for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
-    ]
+def _read_list(path: Path, folder: Path, start: int, count: int) -> list[Entry]:
+    """Pairs of `count` lines of a list from line `start` (from 0) on."""
+    with open(path, encoding="utf-8") as file:
+        chosen = list(islice(file, start, start + count))
+    lines = [_read_line(path, number, line.rstrip(), folder) for number, line in enumerate(chosen, start + 1)]
     if len(lines) % 2:
-        raise UserError(f"{path}, line {len(lines)}: a query without a tracked patch; pairs are consecutive lines")
+        raise UserError(f"{path}, line {start + len(lines)}: a query without a tracked patch; a pair is two lines")
     entries = []
     for number, ((label, query), (other, tracked)) in enumerate(zip(lines[::2], lines[1::2], strict=True)):
+        line = start + 2 * number + 1
         if label != other:
-            raise UserError(f"{path}, line {2 * number + 2}: label {other}, expected {label} as in the line before")
-        entries.append(Entry(2 * number + 1, label, query, tracked))
+            raise UserError(f"{path}, line {line + 1}: label {other}, expected {label} as in the line before")
+        entries.append(Entry(line, label, query, tracked))
     return entries
 
 
