@@ -23,9 +23,11 @@ def nms(boxes: np.ndarray, scores: np.ndarray, *, overlap: float = 0.3) -> np.nd
     box wins. R-CNN's nms.m (https://github.com/rbgirshick/rcnn).
     """
     order = np.argsort(-scores, kind="stable")
-    kept: list[int] = []
-    while len(order):
-        best, rest = order[0], order[1:]
-        kept.append(int(best))
-        order = rest[iou(boxes[best : best + 1], boxes[rest])[0] <= overlap]
+    covers = iou(boxes[order], boxes[order]) > overlap
+    left = np.ones(len(order), bool)
+    kept = []
+    for place, index in enumerate(order):
+        if left[place]:
+            kept.append(index)
+            left &= ~covers[place]
     return np.array(kept, dtype=np.int64)

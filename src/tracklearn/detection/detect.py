@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tracklearn.detection.boxes import nms as suppress
 from tracklearn.detection.features_file import all_windows, image_ids
@@ -50,13 +51,14 @@ def detect(
     check_disjoint(trained_on.tolist(), ids, train_set=f"of {svms}", test_set="of the protocol")
     trained = np.flatnonzero(np.isfinite(biases))
     found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.zeros(0, np.float32))]
-    for image, windows in enumerate(all_windows(features, models, scales)):
-        proposals = ~windows.is_gt
-        scores = windows.features[proposals] @ weights[trained].T + biases[trained]  # (N, trained)
-        for index, column in zip(trained, scores.T, strict=True):
-            boxes, best = _best(windows.boxes[proposals], column, top, nms)
-            found.append((np.full(len(best), index), np.full(len(best), image), boxes, best))
-        report(image + 1, {"boxes": len(scores)})
+    with threadpool_limits(threads):
+        for image, windows in enumerate(all_windows(features, models, scales)):
+            proposals = ~windows.is_gt
+            scores = windows.features[proposals] @ weights[trained].T + biases[trained]  # (N, trained)
+            for index, column in zip(trained, scores.T, strict=True):
+                boxes, best = _best(windows.boxes[proposals], column, top, nms)
+                found.append((np.full(len(best), index), np.full(len(best), image), boxes, best))
+            report(image + 1, {"boxes": len(scores)})
     label, image_index, kept, confidence = (np.concatenate(column) for column in zip(*found, strict=True))
     with atomic(out) as path:
         np.savez(path, ids=ids, classes=classes, label=label, image=image_index, boxes=kept, scores=confidence)

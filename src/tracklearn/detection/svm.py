@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tracklearn.detection.boxes import iou
 from tracklearn.detection.features_file import Windows, all_windows, image_ids, opened, parts, widths
@@ -62,9 +63,10 @@ def train_svms(
     miners = [Miner(each, hard_threshold, evict, retrain_every, solver) for each in positives]
     trained = [label for label, miner in enumerate(miners) if len(miner.positives)]
     ids = image_ids(features, models)
-    for done, windows in enumerate(all_windows(features, models, scales), 1):
-        _mine(windows, photos, [(label, miners[label]) for label in trained], negative_iou, last=done == len(ids))
-        report(done, {"negatives": sum(len(miners[label].negatives) for label in trained)})
+    with threadpool_limits(threads):
+        for done, windows in enumerate(all_windows(features, models, scales), 1):
+            _mine(windows, photos, [(label, miners[label]) for label in trained], negative_iou, last=done == len(ids))
+            report(done, {"negatives": sum(len(miners[label].negatives) for label in trained)})
     reasons = [_reason(name, miner) for name, miner in zip(classes, miners, strict=True)]
     weights, biases = _detectors(miners, reasons)
     counts = [len(miner.positives) for miner in miners]

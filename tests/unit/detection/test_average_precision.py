@@ -7,7 +7,7 @@ from reference.detection import loops_average_precision
 from detection.test_boxes import random_boxes
 from tracklearn.detection.average_precision import average_precisions, evaluate_row, image_draws, match
 from tracklearn.detection.detect import Detections
-from tracklearn.detection.voc import Objects
+from tracklearn.detection.voc import Objects, Voc
 from tracklearn.errors import UserError
 
 BOX = [10, 10, 29, 29]
@@ -41,7 +41,9 @@ def evaluate(found, objects, counts=None):
 
 def random_problem(seed, images=6):
     rng = np.random.default_rng(seed)
-    objects = objects_of(*([(box, rng.random() < 0.3) for box in random_boxes(rng, rng.integers(0, 5))] for _ in range(images)))
+    objects = objects_of(
+        *([(box, rng.random() < 0.3) for box in random_boxes(rng, rng.integers(0, 5))] for _ in range(images))
+    )
     found = []
     for number, each in enumerate(objects):
         near = np.repeat(each.boxes, 2, axis=0) + rng.integers(-2, 3, (2 * len(each.boxes), 4))
@@ -70,7 +72,7 @@ def test_equals_the_loops(seed):
 
 def test_second_detection_of_an_object_is_false():
     found = detections_of((3.0, 0, BOX), (2.0, 0, BOX), (1.0, 1, BOX))
-    image, hit = match(found, objects_of([(BOX, False)], [(BOX, False)]), 0)
+    _, hit = match(found, objects_of([(BOX, False)], [(BOX, False)]), 0)
     assert hit.tolist() == [True, False, True]
 
 
@@ -121,8 +123,6 @@ def test_draws_are_those_of_the_seed_and_keep_the_size():
 @pytest.fixture
 def row(devkit, tmp_path):
     """A row that finds every cat, half of the dogs, and has no SVM for birds; nobody drew a sheep."""
-    from tracklearn.detection.voc import Voc
-
     classes = ["cat", "dog", "bird", "sheep"]
     photos = Voc(devkit, classes=classes)
     ids = photos.images("test")

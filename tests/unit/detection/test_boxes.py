@@ -16,7 +16,8 @@ def test_iou_counts_both_end_pixels():
     assert iou(box, others)[0] == pytest.approx([1, 50 / 150, 1 / 100, 0])
 
 
-def test_iou_equals_the_loops(rng=np.random.default_rng(0)):
+def test_iou_equals_the_loops():
+    rng = np.random.default_rng(0)
     first, second = random_boxes(rng, 12), random_boxes(rng, 9)
     expected = [[loops_iou(a, b) for b in second] for a in first]
     assert np.allclose(iou(first, second), expected)

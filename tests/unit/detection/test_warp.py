@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from reference.detection import loops_warp
 
+from tracklearn.detection.voc import Voc
 from tracklearn.detection.warp import grow, warp
 
 MEAN = (107.99, 102.75, 96.64)
@@ -36,9 +37,7 @@ def test_halves_are_rounded_away_from_zero():
 
 def test_context_keeps_its_share_at_other_sizes():
     boxes = np.array([[15, 10, 45, 30]])
-    assert np.array_equal(
-        warp(IMAGE, boxes, mean=MEAN, size=115), warp(IMAGE, boxes, mean=MEAN, size=115, context=8)
-    )
+    assert np.array_equal(warp(IMAGE, boxes, mean=MEAN, size=115), warp(IMAGE, boxes, mean=MEAN, size=115, context=8))
     assert np.array_equal(warp(IMAGE, boxes, mean=MEAN), warp(IMAGE, boxes, mean=MEAN, size=227, context=16))
 
 
@@ -56,8 +55,6 @@ def test_no_boxes():
 
 @pytest.mark.real
 def test_windows_of_a_real_object_show_it(real_data):
-    from tracklearn.detection.voc import Voc
-
     photos = Voc(real_data / "voc_mini/VOCdevkit")
     image_id = next(one for one in photos.images("trainval") if len(photos.objects(one).boxes))
     box = photos.objects(image_id).boxes[:1]

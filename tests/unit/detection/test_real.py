@@ -1,0 +1,52 @@
+"""The whole of detection, from photos to cells, on a few real ones."""
+
+import json
+
+import pytest
+
+from tracklearn.detection.average_precision import evaluate_row
+from tracklearn.detection.detect import detect
+from tracklearn.detection.features import extract_features
+from tracklearn.detection.proposals import propose
+from tracklearn.detection.protocols import CLASSES
+from tracklearn.detection.svm import train_svms
+from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.weights import save_weights
+
+IMAGES = 6
+
+
+@pytest.mark.real
+def test_real_photos_from_proposals_to_cells(real_data, tmp_path):
+    source = real_data / "voc_mini/VOCdevkit/VOC2012"
+    root = tmp_path / "VOCdevkit/VOC2012"
+    (root / "ImageSets/Main").mkdir(parents=True)
+    for name in ("JPEGImages", "Annotations"):
+        (root / name).symlink_to(source / name)
+    save_weights(tmp_path / "net.safetensors", CaffeNet(width=1 / 16, input_size=67, fc7=64))
+    common = {"voc": root.parent, "year": 2012}
+    for name in ("trainval", "test"):
+        ids = (source / f"ImageSets/Main/{name}.txt").read_text().split()[:IMAGES]
+        (root / f"ImageSets/Main/{name}.txt").write_text("\n".join(ids))
+        propose(**common, image_set=name, out=tmp_path / f"{name}.npz", max_boxes=60, colours=["hsv"], k=[100])
+        extract_features(
+            **common,
+            proposals=tmp_path / f"{name}.npz",
+            weights=tmp_path / "net.safetensors",
+            layer="pool5",
+            out=tmp_path / f"{name}.h5",
+        )
+    svms, detections = tmp_path / "svms.npz", tmp_path / "detections.npz"
+    trained = train_svms(**common, features=[tmp_path / "trainval.h5"], models=1, out=svms)
+    detect(features=[tmp_path / "test.h5"], models=1, svms=svms, out=detections)
+    cells = [tmp_path / f"{name}.json" for name in (*CLASSES, "mAP")]
+    evaluate_row(
+        **common, image_set="test", row="real", detections=detections, svms=svms, cells=cells,
+        replicates=tmp_path / "real.npz", draws=20,
+    )  # fmt: skip
+    filled = [json.loads(cell.read_text()) for cell in cells]
+    assert 0 < trained["classes"] < len(CLASSES)
+    for cell in filled[:-1]:
+        assert (cell["value"] is None) == bool(cell["reason"])
+    assert any("no training object of class" in cell["reason"] for cell in filled)
+    assert filled[-1]["classes"] == sum(cell["value"] is not None for cell in filled[:-1]) > 0

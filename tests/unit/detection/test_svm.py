@@ -1,0 +1,245 @@
+import h5py
+import numpy as np
+import pytest
+from reference.detection import loops_iou, loops_mining
+
+from tracklearn.detection import features_file
+from tracklearn.detection.detect import detect, read_detections
+from tracklearn.detection.hinge import fit
+from tracklearn.detection.svm import Miner, mean_norms, train_svms
+from tracklearn.detection.voc import Voc
+from tracklearn.errors import UserError
+
+CLASSES = ["cat", "dog", "bird"]
+SIZE = 24
+DIRECTIONS = np.random.default_rng(5).normal(size=(3, SIZE))
+
+
+def write_features(path, devkit, ids, *, seed=0, size=SIZE, windows=40, scale=1.0):
+    """Noise features; windows on an object carry its class's direction in proportion to their overlap."""
+    photos = Voc(devkit, classes=CLASSES)
+    rng = np.random.default_rng(seed)
+    boxes, values = [], []
+    for image_id in ids:
+        objects = photos.objects(image_id)
+        corners = rng.integers(0, [80, 50, 40, 30], (windows, 4))
+        corners[:, 2:] += corners[:, :2] + 9
+        moved = np.repeat(objects.boxes, 3, axis=0) + rng.integers(0, 9, (3 * len(objects.boxes), 4))
+        each = np.concatenate([objects.boxes, moved, corners]).astype(np.float32)
+        feature = rng.random((len(each), SIZE)) * 2
+        for row, box in enumerate(each):
+            for other, label in zip(objects.boxes, objects.labels, strict=True):
+                feature[row] += 2 * loops_iou(box, other) * DIRECTIONS[label]
+        boxes.append(each)
+        values.append(scale * np.tile(feature, (1, size // SIZE)))
+    gt = [len(photos.objects(one).boxes) for one in ids]
+    with h5py.File(path, "w") as file:
+        features_file.create(file, ids=ids, boxes=boxes, gt=gt, size=size, attrs={})[:] = np.concatenate(values)
+    return path
+
+
+@pytest.fixture
+def world(devkit, tmp_path):
+    """Feature files of the training images, and a function that trains on files of it."""
+    ids = Voc(devkit).images("trainval")
+
+    def train(features=None, models=1, **changes):
+        features = features or [write_features(tmp_path / "whole.h5", devkit, ids)]
+        arguments = {"voc": devkit, "year": 2012, "classes": CLASSES, "out": tmp_path / "svms.npz", "C": 0.1}
+        metrics = train_svms(**arguments | {"features": features, "models": models} | changes)
+        return dict(np.load(tmp_path / "svms.npz")), metrics
+
+    train.ids, train.folder, train.devkit = ids, tmp_path, devkit
+    return train
+
+
+@pytest.mark.parametrize("retrain_every", [10, 2000])
+def test_equals_the_loops_of_rcnn(world, retrain_every):
+    found, metrics = world(retrain_every=retrain_every, evict=-1.05)
+    photos = Voc(world.devkit, classes=CLASSES)
+    scale = found["scales"][0]
+    windows = list(features_file.all_windows([world.folder / "whole.h5"], 1, np.array([scale])))
+    trainings = 0
+    for label in (0, 1):
+        positives, images = [], []
+        for each in windows:
+            objects = photos.objects(each.image_id)
+            own = [box for box, other in zip(objects.boxes, objects.labels, strict=True) if other == label]
+            positives += [each.features[row] for row in range(len(objects.labels)) if objects.labels[row] == label]
+            images.append(
+                [
+                    feature
+                    for feature, box, known in zip(each.features, each.boxes, each.is_gt, strict=True)
+                    if not known and all(loops_iou(box, other) < 0.3 for other in own)
+                ]
+            )
+        weights, bias, given = loops_mining(
+            images,
+            np.array(positives),
+            lambda p, n: fit(p, n, C=0.1, positive_weight=2, bias=10),
+            hard=-1.0001,
+            evict=-1.05,
+            retrain_every=retrain_every,
+        )
+        assert found["weights"][label] == pytest.approx(weights, abs=1e-5)
+        assert found["biases"][label] == pytest.approx(bias, abs=1e-5)
+        trainings += len(given)
+    assert metrics["fits"] == trainings > 2
+    assert metrics["fits"] > 4 or retrain_every == 2000
+
+
+def test_class_without_positives_has_no_svm_and_says_why(world):
+    found, metrics = world()
+    assert found["reasons"].tolist() == ["", "", "no training object of class bird"]
+    assert np.isnan(found["weights"][2]).all()
+    assert np.isnan(found["biases"][2])
+    assert np.isfinite(found["weights"][:2]).all()
+    assert found["positives"].tolist() == [7, 7, 0]  # difficult ones are positives too
+    assert metrics == {"classes": 2, "fits": metrics["fits"], "positives": 14}
+
+
+def test_one_positive_is_enough(world):
+    for image_id in world.ids[1:]:
+        path = world.devkit / f"VOC2012/Annotations/{image_id}.xml"
+        text = path.read_text()
+        path.write_text(text[: text.index("<object><name>dog")] + "</annotation>")
+    found, _ = world()
+    assert found["positives"].tolist() == [7, 1, 0]
+    assert np.isfinite(found["weights"][1]).all()
+
+
+def test_parts_give_the_same_detectors_as_one_file(world):
+    whole, _ = world()
+    parts = []
+    with h5py.File(world.folder / "whole.h5") as file:
+        offsets = file["offsets"][:]
+        for number, images in enumerate((slice(0, 3), slice(3, 7))):
+            rows = [slice(offsets[i], offsets[i + 1]) for i in range(images.start, images.stop)]
+            with h5py.File(world.folder / f"{number}.h5", "w") as part:
+                features = features_file.create(
+                    part,
+                    ids=world.ids[images],
+                    boxes=[file["boxes"][each] for each in rows],
+                    gt=[int(file["is_gt"][each].sum()) for each in rows],
+                    size=SIZE,
+                    attrs={},
+                )
+                features[:] = file["features"][rows[0].start : rows[-1].stop]
+            parts.append(world.folder / f"{number}.h5")
+    again, _ = world(features=parts)
+    assert np.array_equal(whole["weights"], again["weights"], equal_nan=True)
+    assert whole["scales"] == again["scales"]
+
+
+def test_mean_norm_is_scaled_to_twenty_for_each_model_of_an_ensemble(world):
+    small = write_features(world.folder / "a.h5", world.devkit, world.ids)
+    large = write_features(world.folder / "b.h5", world.devkit, world.ids, size=2 * SIZE, scale=30)
+    found, _ = world(features=[small, large], models=2)
+    assert found["weights"].shape == (3, 3 * SIZE)
+    windows = list(features_file.all_windows([small, large], 2, found["scales"]))
+    features = np.concatenate([each.features for each in windows])
+    for model in (features[:, :SIZE], features[:, SIZE:]):
+        assert np.linalg.norm(model, axis=1).mean() == pytest.approx(20, rel=0.01)
+
+
+def test_models_of_other_windows_are_refused(world):
+    first = write_features(world.folder / "a.h5", world.devkit, world.ids)
+    second = write_features(world.folder / "b.h5", world.devkit, world.ids, seed=1)
+    with pytest.raises(UserError, match=r"b\.h5: its windows differ from those of .*a\.h5"):
+        world(features=[first, second], models=2)
+    with pytest.raises(UserError, match="3 feature files for 2 models"):
+        world(features=[first, first, first], models=2)
+
+
+def test_annotations_changed_since_the_features_are_noticed(world):
+    features = write_features(world.folder / "a.h5", world.devkit, world.ids)
+    path = world.devkit / "VOC2012/Annotations/train_0.xml"
+    path.write_text(path.read_text().replace("<object>", "<part>", 1).replace("</object>", "</part>", 1))
+    with pytest.raises(UserError, match="image train_0 has 2 ground-truth windows, but 1 annotated objects"):
+        world(features=[features])
+
+
+def test_dead_network_and_broken_file_are_named(world):
+    dead = write_features(world.folder / "dead.h5", world.devkit, world.ids, scale=0)
+    with pytest.raises(UserError, match=r"dead\.h5: all features are zero; the network is dead"):
+        mean_norms([dead], 1)
+    (world.folder / "broken.h5").write_bytes(b"half")
+    with pytest.raises(UserError, match=r"broken\.h5: not a readable feature file"):
+        mean_norms([world.folder / "broken.h5"], 1)
+
+
+def test_images_without_windows_are_passed_over(world):
+    with h5py.File(world.folder / "few.h5", "w") as file:
+        some = write_features(world.folder / "a.h5", world.devkit, world.ids[:1])
+        photos = Voc(world.devkit, classes=CLASSES)
+        with h5py.File(some) as first:
+            boxes = [first["boxes"][:], photos.objects(world.ids[1]).boxes]
+            features = features_file.create(file, ids=world.ids[:2], boxes=boxes, gt=[2, 2], size=SIZE, attrs={})
+            features[:-2], features[-2:] = first["features"][:], first["features"][:2]
+    found, _ = world(features=[world.folder / "few.h5"])
+    assert found["positives"].tolist() == [2, 2, 0]
+
+
+def test_easy_negatives_leave_the_cache_and_hard_ones_stay():
+    rng = np.random.default_rng(0)
+    positives = rng.random((3, 8)).astype(np.float32) + 1
+    miner = Miner(positives, -1.0001, -1.2, 2000, {"C": 1.0, "positive_weight": 2, "bias": 10})
+    easy, near = -9 * np.ones((5, 8), np.float32), 0.9 * positives
+    miner.add(np.concatenate([easy, near]), np.zeros(8))
+    miner.train(last=False)
+    assert np.array_equal(miner.negatives, near)
+    miner.add(easy, easy @ miner.weights + miner.bias)  # below the threshold: not taken
+    miner.add(near, near @ miner.weights + miner.bias)
+    miner.train(last=False)
+    assert miner.fits == 1  # three new ones are not due
+    miner.train(last=True)
+    assert miner.fits == 2
+    assert np.array_equal(miner.negatives, np.concatenate([near, near]))
+
+
+@pytest.fixture
+def detected(world, devkit, tmp_path):
+    def call(ids=None, **changes):
+        world()
+        ids = ids or Voc(devkit).images("test")
+        features = write_features(tmp_path / "test.h5", devkit, ids, seed=9)
+        arguments = {"features": [features], "models": 1, "svms": tmp_path / "svms.npz", "out": tmp_path / "d.npz"}
+        metrics = detect(**arguments | changes)
+        return *read_detections(tmp_path / "d.npz"), metrics
+
+    return call
+
+
+def test_detections_find_the_objects_and_leave_the_ground_truth_boxes_out(detected, devkit, tmp_path):
+    ids, found, metrics = detected()
+    photos = Voc(devkit, classes=CLASSES)
+    assert ids == photos.images("test")
+    assert metrics["classes"] == 2
+    assert len(found["bird"].scores) == 0
+    for label, name in enumerate(("cat", "dog")):
+        for image, image_id in enumerate(ids):
+            of_image = found[name].image == image
+            best = found[name].boxes[of_image][found[name].scores[of_image].argmax()]
+            truth = photos.objects(image_id).boxes[label]
+            assert loops_iou(best, truth) > 0.5
+            assert not (found[name].boxes[of_image] == truth).all(axis=1).any()
+
+
+def test_no_two_boxes_of_a_class_and_image_overlap(detected):
+    _, found, _ = detected(nms=0.3)
+    for image in range(5):
+        boxes = found["cat"].boxes[found["cat"].image == image]
+        assert max(loops_iou(a, b) for i, a in enumerate(boxes) for b in boxes[:i]) <= 0.3
+
+
+def test_only_the_best_boxes_enter(detected):
+    _, all_of_them, _ = detected(nms=1.0)
+    _, found, _ = detected(nms=1.0, top=4)
+    for image in range(5):
+        scores = np.sort(all_of_them["cat"].scores[all_of_them["cat"].image == image])
+        assert np.allclose(np.sort(found["cat"].scores[found["cat"].image == image]), scores[-4:])
+
+
+def test_an_evaluation_image_among_the_training_images_is_refused(detected):
+    with pytest.raises(UserError, match=r"image val_1 is in the training set .* no evaluation image may be trained on"):
+        detected(ids=["test_0", "val_1"])
