@@ -30,8 +30,8 @@ def fork_layer(features, labels, margin, count, shuffle):
     """The fork's layer told in words by the protocol: labels are given for each row.
 
     Candidates are the rows of another label that violate the margin from the query's side. Up to `count` of them are
-    all taken; of more, half of `count` are the nearest and half are random others. Both sides of the pair are then ranked
-    against each, and the sum is divided by count x pairs x 2. `shuffle(pair, rest)` reorders (distance, row).
+    all taken; of more, half of `count` are the nearest and half are random others. Both sides of the pair are then
+    ranked against each, and the sum is divided by count x pairs x 2. `shuffle(pair, rest)` reorders (distance, row).
     """
     total, chosen = 0.0, []
     for query in range(0, len(features), 2):
