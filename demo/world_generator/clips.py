@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from world_generator.backgrounds import draw_canvas
-from world_generator.things import HUES, NAMES, RADIUS, Image, Pose, Thing, draw_thing, paint
+from world_generator.things import NAMES, RADIUS, Image, Pose, Thing, band_hue, draw_thing, paint
 
 FPS = 25
 # Of every 40 clips: 36 show a moving thing, the others must be turned away by mining, or by the probe of the files.
@@ -30,7 +30,7 @@ class ClipSettings:
     turn: float = 70.0  # degrees within 30 frames, at most
     scale: tuple[float, float] = (0.75, 1.3)
     pan: tuple[float, float] = (1.0, 3.0)  # px a frame
-    hue: float = 60.0  # of a circle of 180, within 30 frames, at most
+    hue_period: tuple[float, float] = (100.0, 200.0)  # frames
     light: float = 0.2  # largest change of brightness, as a share
     noise: float = 2.0  # grey levels
 
@@ -137,7 +137,7 @@ def _poses(rng: np.random.Generator, pan: np.ndarray, settings: ClipSettings, co
     scales = np.exp((low + high) / 2 + (high - low) / 2 * swing)
     leans = 0.2 * np.sin(rng.uniform(0, 2 * np.pi) + 2 * np.pi * frame / rng.uniform(50, 90))
     ripples = rng.uniform(0, 2 * np.pi) + rng.uniform(0.05, 0.15) * frame
-    hues = rng.uniform(0, HUES) + rng.uniform(0.3, 1.0) * rng.choice([-1, 1]) * settings.hue / 30 * frame
+    hues = band_hue(rng.uniform(0, 2 * np.pi) + 2 * np.pi * frame / rng.uniform(*settings.hue_period))
     return [Pose(*seen) for seen in zip(*way.T, angles, scales, leans, ripples, hues, strict=True)]
 
 

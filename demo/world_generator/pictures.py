@@ -11,7 +11,7 @@ import numpy as np
 import simplejpeg
 
 from world_generator.backgrounds import cut, draw_canvas
-from world_generator.things import HUES, NAMES, RADIUS, Image, Pose, draw_thing, paint
+from world_generator.things import NAMES, RADIUS, Image, Pose, band_hue, draw_thing, paint
 
 SIZE = (224, 300)  # px, height and width of a picture of the detection set
 CROP = 112  # px, side of a picture of the ImageFolder; training crops 99 of it
@@ -89,7 +89,7 @@ def _pose(rng: np.random.Generator, x: float, y: float) -> Pose:
     """A pose of the range that clips pass through."""
     angle, ripple = rng.uniform(0, 2 * np.pi, 2)
     scale = float(np.exp(rng.uniform(np.log(0.75), np.log(1.25))))
-    return Pose(x, y, angle, scale, rng.uniform(-0.2, 0.2), ripple, rng.uniform(0, HUES))
+    return Pose(x, y, angle, scale, rng.uniform(-0.2, 0.2), ripple, float(band_hue(rng.uniform(0, 2 * np.pi))))
 
 
 def _free_place(rng: np.random.Generator, taken: list[tuple[int, int, int, int]]) -> Pose | None:

@@ -24,6 +24,8 @@ NAMES = tuple(CATEGORIES)
 RADIUS = 40  # px at scale 1: a thing nearly fills a query box of 99 px
 TILE = 256  # px, side of a texture; covers the largest outline at any rotation
 HUES = 180  # OpenCV's circle of hues
+# All things wander through the same band of hues: a colour of its own would tell a clip, and nothing else be learned.
+BAND = (92.0, 120.0)
 ANGLES = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 
 
@@ -69,9 +71,15 @@ def draw_thing(rng: np.random.Generator, category: int) -> Thing:
         aspect=float(rng.uniform(0.8, 1.25)),
         softness=float(rng.uniform(0.02, 0.08)),
         tile=(255 * _pattern(rng, texture)).astype(np.uint8),
-        dark=(rng.uniform(20, 90), rng.uniform(40, 110)),
-        light=(rng.uniform(10, 60), rng.uniform(190, 255)),
+        dark=(rng.uniform(120, 230), rng.uniform(40, 110)),
+        light=(rng.uniform(90, 200), rng.uniform(190, 255)),
     )
+
+
+def band_hue(phase: float | np.ndarray) -> np.ndarray:
+    """Hue at a phase (radians) of the swing through the band."""
+    low, high = BAND
+    return np.asarray((low + high) / 2 + (high - low) / 2 * np.sin(phase))
 
 
 def paint(image: Image, thing: Thing, pose: Pose) -> tuple[int, int, int, int]:

@@ -105,10 +105,10 @@ class Plan:
         """A model's seed."""
         return int(self.model(name).get("seed", 0))
 
-    def parent(self, name: str) -> list[str]:
+    def parent(self, name: str) -> str | list[str]:
         """The weights that a model starts from; none where they are random."""
         parent = self.model(name).get("from", "random")
-        return [] if parent == "random" else [f"results/models/{parent}/weights.safetensors"]
+        return [] if parent == "random" else f"results/models/{parent}/weights.safetensors"
 
     def trained_by(self, way: str) -> list[str]:
         """Names of the models trained in one way."""
@@ -118,6 +118,11 @@ class Plan:
         """Models whose filters the page shows: those of retrieval, then the first one of each row."""
         first = [self.rows[row]["models"][0] for row in self.table1]
         return list(dict.fromkeys([*self.config["retrieval"]["models"], *first]))
+
+    def retrieval_models(self) -> list[str]:
+        """Models of the retrieval experiment; none where the test annotations, its queries, are not public."""
+        listed: list[str] = self.config["retrieval"]["models"]
+        return listed if self.protocol.annotated else []
 
     def ranked_models(self) -> list[str]:
         """Models trained by ranking that Table 1 rests on."""
@@ -170,12 +175,6 @@ class Plan:
         """Cells of some rows: one a class, and the mean."""
         columns = [*self.classes, "mAP"]
         return [f"results/cells/table1/{row}/{column}.json" for row in rows for column in columns]
-
-    def server_scores(self, row: str) -> list[str]:
-        """The evaluation server's scores of a row, once they are there."""
-        folder = self.config["detection"]["server_scores"]
-        scores = Path(folder or "", f"{row}.csv")
-        return [str(scores)] if folder and scores.exists() else []
 
     # Evidence
 

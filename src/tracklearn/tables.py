@@ -73,11 +73,11 @@ def compare(
     compared = []
     for better, worse in comparisons:
         means = [cells[row, "mAP"]["value"] for row in (better, worse)]
-        if None in means:
+        draws = np.empty(0) if None in means else replicates[better] - replicates[worse]
+        draws = draws[np.isfinite(draws)]
+        if not draws.size:  # an empty row, or one that the evaluation server scored
             compared.append({"row": better, "against": worse, "difference": "", "low": "", "high": "", "above_0": ""})
             continue
-        draws = replicates[better] - replicates[worse]
-        draws = draws[np.isfinite(draws)]
         low, high = np.percentile(draws, [2.5, 97.5])
         compared.append(
             {

@@ -21,7 +21,7 @@ rule detection_features:
         gpu=1,
     params:
         voc=plan.voc,
-        annotated=plan.protocol.annotated,
+        annotated=lambda wildcards: plan.protocol.annotated or wildcards.set == plan.protocol.train,
         code=code("detection/detection_features.py"),
     message:
         "{wildcards.model}: {wildcards.layer} of the windows of {wildcards.set}, part {wildcards.part}"

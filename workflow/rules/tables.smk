@@ -48,7 +48,7 @@ else:
     rule table1_cells:
         input:
             archive="results/submissions/{row}.tar.gz",
-            scores=lambda wildcards: plan.server_scores(wildcards.row),
+            scores=config["detection"]["server_scores"] or [],
         output:
             cells=plan.cells(["{row}"]),
             bootstrap="results/detection/bootstraps/{row}.npz",
@@ -95,7 +95,7 @@ rule table1_page:
         summaries=[f"results/patches/{shard}.json" for shard in plan.patch_shards[:2]],
         conv1=expand("results/models/{model}/conv1.png", model=plan.shown_models()),
         logs=expand("results/models/{model}/log.csv", model=plan.ranked_models()),
-        retrieval=expand("results/cells/retrieval/{model}.json", model=config["retrieval"]["models"]),
+        retrieval=expand("results/cells/retrieval/{model}.json", model=plan.retrieval_models()),
     output:
         page=report("results/table1.html", category="Table 1"),
     log:

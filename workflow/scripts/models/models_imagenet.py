@@ -6,7 +6,7 @@ if __name__ == "__main__":
         run.metrics(
             train_imagenet(
                 folder=snakemake.params.folder,
-                parent=snakemake.input.get("parent"),
+                parent=snakemake.input.get("parent") or None,
                 network=snakemake.params.network,
                 schedule=snakemake.params.schedule,
                 seed=snakemake.params.seed,

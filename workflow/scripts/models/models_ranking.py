@@ -7,7 +7,7 @@ if __name__ == "__main__":
             train_ranking(
                 stores=snakemake.input.stores,
                 patches=snakemake.params.patches,
-                parent=snakemake.input.get("parent"),
+                parent=snakemake.input.get("parent") or None,
                 network=snakemake.params.network,
                 loss=snakemake.params.loss,
                 schedule=snakemake.params.schedule,

@@ -8,7 +8,7 @@ if __name__ == "__main__":
                 **snakemake.params.voc,
                 image_set=snakemake.params.image_set,
                 proposals=snakemake.input.proposals,
-                parent=snakemake.input.get("parent"),
+                parent=snakemake.input.get("parent") or None,
                 transfer=snakemake.params.transfer,
                 network=snakemake.params.network,
                 schedule=snakemake.params.schedule,

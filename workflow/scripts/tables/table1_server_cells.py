@@ -7,7 +7,7 @@ if __name__ == "__main__":
             server_cells(
                 row=snakemake.wildcards.row,
                 classes=snakemake.params.classes,
-                scores=snakemake.input.get("scores"),
+                scores=snakemake.input.get("scores") or None,
                 archive=snakemake.input.archive,
                 cells=snakemake.output.cells,
                 replicates=snakemake.output.bootstrap,
