@@ -52,7 +52,7 @@ lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check src tests workflow demo benchmarks examples
 	@$(BIN)/mypy
-	@$(BIN)/snakefmt --check Snakefile workflow/rules
+	@$(BIN)/snakefmt --line-length 120 --check Snakefile workflow/rules
 	@$(BIN)/python tests/lint_workflow.py
 
 bench: $(READY)

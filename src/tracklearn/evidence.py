@@ -41,12 +41,11 @@ def evidence_table(
 
     rows = {row: np.array([values[seed_name(row, seed)] for seed in seeds]) for row in evidence["rows"]}
     precision = {
-        model: np.array([nearest[seed_name(model, seed)]["precision"] for seed in seeds]) for model in evidence["retrieval"]
+        model: np.array([nearest[seed_name(model, seed)]["precision"] for seed in seeds])
+        for model in evidence["retrieval"]
     }
-    compared = [
-        _comparison(better, worse, rows, {row: np.stack([draws[seed_name(row, seed)] for seed in seeds]) for row in rows})
-        for better, worse in evidence["comparisons"]
-    ]
+    replicates = {row: np.stack([draws[seed_name(row, seed)] for seed in seeds]) for row in rows}  # (S, B) each
+    compared = [_comparison(better, worse, rows, replicates) for better, worse in evidence["comparisons"]]
     _write(markdown, table, rows, compared, precision)
     return (
         {f"mAP.{row}": float(found.mean()) for row, found in rows.items()}

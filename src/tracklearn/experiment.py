@@ -68,8 +68,9 @@ def _check_models(config: Config) -> None:
             _known(entry, "schedule", model["schedule"], config["schedules"])
         if "subset" in model:
             _known(entry, "subset", model["subset"], config["subsets"])
-        if model.get("transfer") == "fc7" and models.get(model["from"], {}).get("train") not in ("imagenet", "given", "voc"):
-            raise UserError(f"{entry}: transfer: fc7 needs a parent with fc6 and fc7 of detection size, not {model['from']}")
+        of_parent = models.get(model.get("from"), {}).get("train")
+        if model.get("transfer") == "fc7" and of_parent not in ("imagenet", "given", "voc"):
+            raise UserError(f"{entry}: transfer: fc7 needs a parent with fc7 of detection size, not {model['from']}")
     for name in models:
         ancestors(config, name)
 
@@ -166,8 +167,8 @@ def packed_patches(folder: str | Path) -> dict[str, int]:
 def with_seeds(config: Config) -> dict[str, Any]:
     """Add what `evidence:` asks for: its rows and retrieval models again for seeds 2, 3, ..., each trained anew.
 
-    A copy for seed 2 is named `{model}-seed2`; its parents are copies too, so nothing random is shared with the original
-    but the mined patches.
+    A copy for seed 2 is named `{model}-seed2`; its parents are copies too, so nothing random is shared with the
+    original but the mined patches.
     """
     evidence = config.get("evidence")
     if not evidence:

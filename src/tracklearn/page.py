@@ -19,7 +19,7 @@ from tracklearn.files import atomic
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1200px; padding: 0 1rem; color: #1a1a1a; }
-table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; display: block; overflow-x: auto; }
+table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto; }
 th, td { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 img { max-width: 100%; } figure { display: inline-block; margin: .5rem; } figcaption { font-size: 13px; color: #555; }
@@ -51,7 +51,8 @@ def table1_page(
     results = pd.read_csv(table)
     captions = [_summary_words(path) for path in summaries]
     sections = {
-        f"Table 1 ({protocol})": _frame(results.drop(columns="id")) + _figure(mean_bars(results), "mAP with its 95% interval"),
+        f"Table 1 ({protocol})": _frame(results.drop(columns="id"))
+        + _figure(mean_bars(results), "mAP with its 95% interval"),
         "Differences between rows": _frame(pd.read_csv(differences)),
         "Mined pairs": "".join(map(_picture, sheets, captions)),
         "Filters of conv1": "".join(_picture(path, Path(path).parent.name) for path in conv1),
@@ -100,13 +101,15 @@ def _retrieval(cells: Sequence[str | Path]) -> pd.DataFrame:
     found: list[Mapping[str, object]] = []
     for path in cells:
         cell = json.loads(Path(path).read_text())
-        found.append({"model": Path(path).stem, "precision": cell["precision"], "hit rate": cell["hit_rate"], "k": cell["k"]})
+        row = {"model": Path(path).stem, "k": cell["k"], "precision": cell["precision"], "hit rate": cell["hit_rate"]}
+        found.append(row | {"by chance": cell["chance"]})
     return pd.DataFrame(found)
 
 
 def _summary_words(path: str | Path) -> str:
     summary = json.loads(Path(path).read_text())
-    return f"shard {Path(path).stem}: {summary['pairs']} pairs from {summary['videos']} videos; query above, tracked below"
+    found = f"{summary['pairs']} pairs from {summary['videos']} videos"
+    return f"shard {Path(path).stem}: {found}; query above, tracked below"
 
 
 def _frame(table: pd.DataFrame) -> str:

@@ -64,7 +64,9 @@ class Plan:
             with open(imported["list"], "rb") as lines:
                 pairs = sum(1 for line in lines if line.strip()) // 2
         except FileNotFoundError as error:
-            raise UserError(f"patches.import.list: no file {imported['list']}; expected lines of `path label`") from error
+            raise UserError(
+                f"patches.import.list: no file {imported['list']}; expected lines of `path label`"
+            ) from error
         return [f"{number:05d}" for number in range(ceil(pairs / imported["pairs_per_shard"]))]
 
     def stores(self, model: str) -> list[str]:
@@ -189,8 +191,8 @@ class Plan:
         if folder is None or Path(folder).is_dir() or not self.trained_by("imagenet"):
             return []
         return [
-            f"{folder}: no ImageNet there, so {', '.join(self.trained_by('imagenet'))} cannot be trained; put ILSVRC 2012's "
-            "training images there, one folder a class, or set imagenet.folder"
+            f"{folder}: no ImageNet there, so {', '.join(self.trained_by('imagenet'))} cannot be trained; "
+            "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
         ]
 
 

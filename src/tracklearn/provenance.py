@@ -2,8 +2,8 @@
 
 Snakemake re-runs a job when the script of its rule changes, not when a module that the script imports does. Every rule
 therefore carries `params: code=digest("workflow/scripts/...")`. The digest covers the modules of this package that the
-script imports, directly or not, as syntax trees without comments and docstrings. Modules that change no result (logging,
-error types) are left out.
+script imports, directly or not, as syntax trees without comments and docstrings. Modules that change no result
+(logging, error types) are left out.
 """
 
 import ast
@@ -81,7 +81,6 @@ def _tree_digest(path: Path) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            if ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()

@@ -70,7 +70,7 @@ def compare(
 
     Both rows were evaluated on the same draws of test images, so what an easy draw adds to both cancels out.
     """
-    compared = []
+    compared: list[dict[str, Any]] = []
     for better, worse in comparisons:
         means = [cells[row, "mAP"]["value"] for row in (better, worse)]
         draws = np.empty(0) if None in means else replicates[better] - replicates[worse]
@@ -148,7 +148,7 @@ def _markdown(
         f"# Table 1 ({protocol})",
         "Average precision in percent; in brackets the 95% interval of a bootstrap over the test images. "
         f"The paper's numbers are for {PAPER_PROTOCOL}: other images, so a difference to them is not an error.",
-        grid(["row", "external", "mAP", "95%", "classes in mean", f"paper's mAP ({PAPER_PROTOCOL})", "difference"], means),
+        grid(["row", "external", "mAP", "95%", "classes", f"paper's mAP ({PAPER_PROTOCOL})", "difference"], means),
         "## Every cell",
         "Ours with its interval; below it the paper's number and the difference, where the paper has the class.",
         grid(["row", "external", *classes], entries),

@@ -31,7 +31,7 @@ def test_the_papers_experiment_is_valid(config):
         (("models", "unsup-5M", "from"), "unsup-5M-ftt", "config: models.unsup-5M: unknown parent unsup-5M-ftt"),
         (("models", "unsup-5M", "subset"), "6M", "config: models.unsup-5M: unknown subset 6M"),
         (("models", "unsup-5M", "schedule"), "ranking", "config: models.unsup-5M: unknown schedule ranking"),
-        (("models", "unsup-5M"), {"train": "ranking"}, "config: models.unsup-5M: train: ranking needs from, schedule, sub"),
+        (("models", "unsup-5M"), {"train": "ranking"}, "models.unsup-5M: train: ranking needs from, schedule, sub"),
         (("models", "random-1", "weights"), "x", "config: models.random-1: train: none has no use for weights"),
         (("subsets", "5M", "share"), [0.8, 0.2], "config: subsets.5M.share is [0.8, 0.2]; expected an interval"),
     ],
@@ -49,7 +49,7 @@ def test_mistakes_are_named_in_one_line(config, path, value, message):
 
 def test_a_cycle_of_parents_is_an_error(config):
     config["models"]["unsup-5M"]["from"] = "unsup-5M-ft-r1"
-    with pytest.raises(UserError, match="a cycle of parents: .*unsup-5M"):
+    with pytest.raises(UserError, match=r"a cycle of parents: .*unsup-5M"):
         experiment.check(config, SCHEMA)
 
 
@@ -88,10 +88,11 @@ def test_the_papers_subsets_are_disjoint_and_inside_the_largest(config):
 
 
 def test_an_appended_shard_changes_only_the_subsets_that_take_it():
-    before = {low: experiment.subset_shards({"share": [low, low + 0.5]}, shards(6), expected=1, packed={}) for low in (0, 0.5)}
-    after = {low: experiment.subset_shards({"share": [low, low + 0.5]}, shards(7), expected=1, packed={}) for low in (0, 0.5)}
-    assert after[0] == [*before[0], "00006"]  # position 0.375
-    assert after[0.5] == before[0.5]
+    def taken(low, count):
+        return experiment.subset_shards({"share": [low, low + 0.5]}, shards(count), expected=1, packed={})
+
+    assert taken(0, 7) == [*taken(0, 6), "00006"]  # position 0.375
+    assert taken(0.5, 7) == taken(0.5, 6)
 
 
 def test_a_full_subset_takes_no_appended_shard():

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from tracklearn.detection.boxes import iou
 from tracklearn.detection.features_file import Windows, all_windows, image_ids, opened, parts, widths

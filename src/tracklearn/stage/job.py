@@ -272,7 +272,7 @@ def limit_threads(threads: int) -> None:
     os.environ["OPENCV_FOR_THREADS_NUM"] = str(threads)
     # Libraries that are loaded already have read their variables; the others are not loaded for this.
     if "numpy" in sys.modules:
-        import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415
+        import threadpoolctl  # noqa: PLC0415
 
         threadpoolctl.threadpool_limits(limits=threads)
     if "torch" in sys.modules:
