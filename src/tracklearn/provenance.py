@@ -16,6 +16,8 @@ PACKAGE = Path(__file__).parent
 # These talk about results but never make them: an edit of a log line must not train eight networks again.
 SILENT = frozenset({"stage", "report", "errors", "files", "provenance"})
 
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
 
 def digest(script: str | Path) -> str:
     """Digest the package code reachable from `script` (first 16 hex digits of a SHA-256)."""
@@ -80,7 +82,6 @@ def _tree_digest(path: Path) -> str:
     """Digest of a file's syntax tree; comments are not in it, docstrings are taken out."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:]
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()

@@ -1,4 +1,5 @@
 # What every rule file uses: the plan that follows from the configuration, and digests of code.
+import os
 import re
 
 import yaml
@@ -21,6 +22,9 @@ code = lambda script: digest(HERE / "workflow/scripts" / script)
 
 # A constraint that admits these names only; one that admits none where there are none.
 names = lambda listed: "|".join(map(re.escape, listed)) or "(?!)"
+
+# Threads that wait must not spin: on busy cores that costs ten times more than the work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # One training a GPU; on a machine without any it takes cores like every other job.
 if "gpu" not in workflow.global_resources:

@@ -46,8 +46,8 @@ PROTOCOLS = {
         Protocol("voc2007-test", 2007, train="trainval", test="test"),
         Protocol("voc2012-test", 2012, train="trainval", test="test", annotated=False),
         Protocol("labelled-test", 2012, train="trainval", test="test"),
-        # Settings are chosen here: none of its images is in the test set of `labelled-test`.
-        Protocol("tuning", 2012, train="train", test="val"),
+        # Settings are chosen here, on a set `tune` that shares no image with the test set of `labelled-test`.
+        Protocol("tuning", 2012, train="trainval", test="tune"),
     )
 }
 

@@ -1,0 +1,102 @@
+"""A copy of the project and a world of a few seconds' work, so that tests may edit code and run the whole workflow."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+COPIED = ("Snakefile", "config", "demo", "profiles", "src", "workflow")
+
+TINY = {
+    "videos": {"shard_size": 4},
+    "network": {"width": 0.25, "input_size": 99, "ranking_fc7": 32, "detection_fc7": 64},
+    "schedules": {
+        "ranking-1.5M": {"lr": 0.01, "step": 5, "iterations": 6, "batch": 12, "hard_from": 3},
+        "ranking-5M": {"lr": 0.01, "step": 5, "iterations": 6, "batch": 12, "hard_from": 3},
+        "voc-200K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
+        "ilsvrc": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
+        "rcnn-70K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
+    },
+    "detection": {"proposals": {"max_boxes": 40}, "bootstrap": 50},
+    "table1": [
+        {"id": "scratch", "label": "scratch", "external": "0", "models": ["scratch-1"]},
+        {"id": "unsup-ft-8M", "label": "unsup + ft", "external": "8M", "models": ["unsup-8M-ft"]},
+        {"id": "both", "label": "two models", "models": ["scratch-1", "unsup-8M-ft"]},
+        {"id": "rcnn-70K", "label": "RCNN 70K", "external": "", "models": ["rcnn-70K-1"]},
+    ],
+    "comparisons": [["unsup-ft-8M", "scratch"]],
+    "evidence": {"seeds": 1, "rows": ["scratch"], "retrieval": ["random-1"], "comparisons": [["unsup-ft-8M", "scratch"]]},
+    "retrieval": {"models": ["random-1", "unsup-8M"]},
+}
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the project that a test may edit, with its small world in demo/."""
+
+    root: Path
+
+    def snakemake(self, *arguments: str, folder: str = "demo", ok: bool = True) -> str:
+        """Run snakemake in a folder of the copy; its whole output. Fails the test if it ends otherwise than expected."""
+        command = [sys.executable, "-m", "snakemake", "--directory", str(self.root / folder), "--cores", "2", *arguments]
+        environment = os.environ | {"PYTHONPATH": str(self.root / "src"), "OMP_NUM_THREADS": "1"}
+        run = subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=570, check=False
+        )
+        output = run.stdout + run.stderr
+        assert (run.returncode == 0) is ok, output
+        return output
+
+    def planned(self, *targets: str) -> dict[str, int]:
+        """Jobs that a dry run says it would execute, by rule."""
+        output = self.snakemake("--dry-run", "--quiet", "rules", "--", *targets)
+        table = output.partition("Job stats:")[2].partition("total")[0]
+        return {rule: int(count) for rule, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace a piece of text that occurs in the file."""
+        path = self.root / file
+        text = path.read_text()
+        assert old in text, f"{file} does not hold {old!r}"
+        path.write_text(text.replace(old, new, 1))
+
+
+def merged(base: dict, over: dict) -> dict:
+    """`over` on top of `base`, blocks into blocks."""
+    return base | {key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+                   for key, value in over.items()}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, repository) -> Checkout:
+    """A copy in which the tiny experiment has run from raw video to Table 1."""
+    root = tmp_path_factory.mktemp("checkout")
+    ignore = shutil.ignore_patterns("results", "world", ".snakemake", "__pycache__")
+    for name in COPIED:
+        source = repository / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=ignore)
+        else:
+            shutil.copy(source, root / name)
+    world = ["--videos", "14", "--train", "8", "--tune", "4", "--test", "8", "--imagenet", "4"]
+    subprocess.run([sys.executable, "demo/make_world.py", "--out", "demo/world", *world], cwd=root, check=True)
+    config = root / "demo/config/config.yaml"
+    config.write_text(yaml.safe_dump(merged(yaml.safe_load(config.read_text()), TINY)))
+    checkout = Checkout(root)
+    checkout.snakemake()
+    return checkout
+
+
+@pytest.fixture
+def checkout(finished, tmp_path) -> Checkout:
+    """A copy of the finished experiment for one test to edit."""
+    root = tmp_path / "checkout"
+    # copy2 keeps modification times, by which Snakemake judges what is up to date.
+    shutil.copytree(finished.root, root, copy_function=shutil.copy2, symlinks=True)
+    return Checkout(root)

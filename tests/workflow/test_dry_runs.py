@@ -1,0 +1,55 @@
+"""The three experiments can be planned, and what is wrong with one is said in a line."""
+
+import pytest
+
+from tests.workflow.conftest import Checkout
+
+
+@pytest.fixture
+def paper(repository, tmp_path):
+    """Plans the paper's experiment over a list of as many videos as asked for, in a folder of its own."""
+    (tmp_path / "data").mkdir()
+
+    def plan(*arguments, videos=1000, ok=True):
+        lines = ["video_id\tsource", *(f"v{n:06d}\thttp://127.0.0.1/{n}.mp4" for n in range(videos))]
+        (tmp_path / "data/videos.tsv").write_text("\n".join(lines) + "\n")
+        arguments = ("--dry-run", "--quiet", "rules", *arguments, "--", "results/table1.csv")
+        return Checkout(repository).snakemake(*arguments, folder=str(tmp_path), ok=ok)
+
+    return plan
+
+
+def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
+    output = paper(videos=100_000)
+    for line in ("videos_download 1000", "patches_pack 1000", "models_ranking 4", "models_voc 11", "table1_cells 12"):
+        rule, count = line.split()
+        assert any(words.split() == [rule, count] for words in output.splitlines()), line
+    assert "data/imagenet/train: no ImageNet there" in output
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("minning={}", "tracklearn: config: minning: unknown key; did you mean mining?"),
+        ("videos={list: no.tsv}", "tracklearn: no.tsv: no list of videos; make one"),
+        ("voc={download: false}", "no such file; point voc.root at a folder that holds VOC2012"),
+        ("detection={protocol: voc2013}", "'voc2013': expected one of voc2012-val"),
+    ],
+)
+def test_a_mistake_is_one_line(paper, setting, message):
+    output = paper("--config", setting, ok=False)
+    assert message in output
+    assert "Traceback" not in output
+
+
+def test_the_real_example_is_planned(repository, real_data, tmp_path):
+    import shutil
+    import subprocess
+    import sys
+
+    example = tmp_path / "real_mini"
+    shutil.copytree(repository / "examples/real_mini", example, ignore=shutil.ignore_patterns("results", "data", ".snakemake"))
+    subprocess.run([sys.executable, example / "prepare.py", real_data], check=True)
+    output = Checkout(repository).snakemake("--dry-run", "--quiet", "rules", folder=str(example))
+    assert any(words.split() == ["models_object_crops", "1"] for words in output.splitlines())
+    assert any(words.split() == ["table1_cells", "12"] for words in output.splitlines())
