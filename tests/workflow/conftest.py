@@ -1,15 +1,12 @@
 """A copy of the project and a world of a few seconds' work, so that tests may edit code and run the whole workflow."""
 
-import os
-import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import yaml
+from checkout import Checkout
 
 COPIED = ("Snakefile", "config", "demo", "profiles", "src", "workflow")
 
@@ -31,46 +28,18 @@ TINY = {
         {"id": "rcnn-70K", "label": "RCNN 70K", "external": "", "models": ["rcnn-70K-1"]},
     ],
     "comparisons": [["unsup-ft-8M", "scratch"]],
-    "evidence": {"seeds": 1, "rows": ["scratch"], "retrieval": ["random-1"], "comparisons": [["unsup-ft-8M", "scratch"]]},
+    "evidence": None,
     "retrieval": {"models": ["random-1", "unsup-8M"]},
 }
 
 
-@dataclass(frozen=True)
-class Checkout:
-    """A copy of the project that a test may edit, with its small world in demo/."""
-
-    root: Path
-
-    def snakemake(self, *arguments: str, folder: str = "demo", ok: bool = True) -> str:
-        """Run snakemake in a folder of the copy; its whole output. Fails the test if it ends otherwise than expected."""
-        command = [sys.executable, "-m", "snakemake", "--directory", str(self.root / folder), "--cores", "2", *arguments]
-        environment = os.environ | {"PYTHONPATH": str(self.root / "src"), "OMP_NUM_THREADS": "1"}
-        run = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=570, check=False
-        )
-        output = run.stdout + run.stderr
-        assert (run.returncode == 0) is ok, output
-        return output
-
-    def planned(self, *targets: str) -> dict[str, int]:
-        """Jobs that a dry run says it would execute, by rule."""
-        output = self.snakemake("--dry-run", "--quiet", "rules", "--", *targets)
-        table = output.partition("Job stats:")[2].partition("total")[0]
-        return {rule: int(count) for rule, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
-
-    def edit(self, file: str, old: str, new: str) -> None:
-        """Replace a piece of text that occurs in the file."""
-        path = self.root / file
-        text = path.read_text()
-        assert old in text, f"{file} does not hold {old!r}"
-        path.write_text(text.replace(old, new, 1))
-
-
 def merged(base: dict, over: dict) -> dict:
     """`over` on top of `base`, blocks into blocks."""
-    return base | {key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-                   for key, value in over.items()}  # fmt: skip
+    result = dict(base)
+    for key, value in over.items():
+        inside = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = merged(base[key], value) if inside else value
+    return result
 
 
 @pytest.fixture(scope="session")

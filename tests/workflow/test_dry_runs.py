@@ -1,8 +1,11 @@
-"""The three experiments can be planned, and what is wrong with one is said in a line."""
+"""The experiments can be planned, and what is wrong with one is said in a line."""
+
+import shutil
+import subprocess
+import sys
 
 import pytest
-
-from tests.workflow.conftest import Checkout
+from checkout import Checkout
 
 
 @pytest.fixture
@@ -10,10 +13,12 @@ def paper(repository, tmp_path):
     """Plans the paper's experiment over a list of as many videos as asked for, in a folder of its own."""
     (tmp_path / "data").mkdir()
 
-    def plan(*arguments, videos=1000, ok=True):
+    def plan(*, settings="", videos=1000, ok=True):
         lines = ["video_id\tsource", *(f"v{n:06d}\thttp://127.0.0.1/{n}.mp4" for n in range(videos))]
         (tmp_path / "data/videos.tsv").write_text("\n".join(lines) + "\n")
-        arguments = ("--dry-run", "--quiet", "rules", *arguments, "--", "results/table1.csv")
+        (tmp_path / "config").mkdir()
+        (tmp_path / "config/config.yaml").write_text(settings or "{}")
+        arguments = ("--dry-run", "--quiet", "rules", "--", "results/table1.csv")
         return Checkout(repository).snakemake(*arguments, folder=str(tmp_path), ok=ok)
 
     return plan
@@ -28,27 +33,24 @@ def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
 
 
 @pytest.mark.parametrize(
-    ("setting", "message"),
+    ("settings", "message"),
     [
-        ("minning={}", "tracklearn: config: minning: unknown key; did you mean mining?"),
-        ("videos={list: no.tsv}", "tracklearn: no.tsv: no list of videos; make one"),
-        ("voc={download: false}", "no such file; point voc.root at a folder that holds VOC2012"),
-        ("detection={protocol: voc2013}", "'voc2013': expected one of voc2012-val"),
+        ("minning: {}", "tracklearn: config: minning: unknown key; did you mean mining?"),
+        ("videos: {list: no.tsv}", "tracklearn: no.tsv: no list of videos; make one"),
+        ("voc: {download: false}", "no such file; point voc.root at a folder that holds VOC2012"),
+        ("detection: {protocol: voc2013}", "'voc2013': expected one of voc2012-val"),
     ],
 )
-def test_a_mistake_is_one_line(paper, setting, message):
-    output = paper("--config", setting, ok=False)
+def test_a_mistake_is_one_line(paper, settings, message):
+    output = paper(settings=settings, ok=False)
     assert message in output
     assert "Traceback" not in output
 
 
 def test_the_real_example_is_planned(repository, real_data, tmp_path):
-    import shutil
-    import subprocess
-    import sys
-
     example = tmp_path / "real_mini"
-    shutil.copytree(repository / "examples/real_mini", example, ignore=shutil.ignore_patterns("results", "data", ".snakemake"))
+    ignored = shutil.ignore_patterns("results", "data", ".snakemake")
+    shutil.copytree(repository / "examples/real_mini", example, ignore=ignored)
     subprocess.run([sys.executable, example / "prepare.py", real_data], check=True)
     output = Checkout(repository).snakemake("--dry-run", "--quiet", "rules", folder=str(example))
     assert any(words.split() == ["models_object_crops", "1"] for words in output.splitlines())

@@ -2,8 +2,9 @@
 
 import csv
 import json
-import shutil
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -60,15 +61,12 @@ def test_page_holds_its_pictures(results):
 
 
 def test_every_stage_became_an_mlflow_run(finished, results):
-    shutil.rmtree(results / "mlflow/none", ignore_errors=True)
     keys = {path.name for path in (results / "mlflow/runs").iterdir()}
-    import subprocess
-    import sys
-
     sent = [sys.executable, "-m", "tracklearn.stage.sender", "send"]
     subprocess.run(sent, cwd=finished.root / "demo", check=True, timeout=120)
     with sqlite3.connect(results / "mlflow/mlflow.db") as store:
-        stored = dict(store.execute("select t.value, r.status from tags t join runs r using (run_uuid) where t.key='key'"))
+        query = "select t.value, r.status from tags t join runs r using (run_uuid) where t.key = 'key'"
+        stored = dict(store.execute(query))
         curves = store.execute("select count(distinct step) from metrics where key='loss'").fetchone()[0]
     assert set(stored) == keys
     assert set(stored.values()) == {"FINISHED"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from tracklearn.errors import UserError
@@ -37,7 +37,8 @@ def save_weights(path: str | Path, net: CaffeNet, *, metadata: Mapping[str, obje
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     with atomic(path) as temporary:
         # One key, since safetensors writes several in a random order: equal networks are equal files.
-        save_file(tensors, temporary, {FORMAT: json.dumps(described)})
+        # As bytes, since safetensors' own files can be read by their owner alone.
+        temporary.write_bytes(save(tensors, {FORMAT: json.dumps(described)}))
 
 
 def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, object]]:
