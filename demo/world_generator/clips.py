@@ -15,6 +15,7 @@ from world_generator.backgrounds import draw_canvas
 from world_generator.things import NAMES, RADIUS, Image, Pose, Thing, band_hue, draw_thing, paint
 
 FPS = 25
+LEAST_SPEED = 1.8  # px a frame against the background: most of it is another after 30 frames
 # Of every 40 clips: 36 show a moving thing, the others must be turned away by mining, or by the probe of the files.
 KINDS = ("moving",) * 36 + ("still", "camera", "camera", "broken")
 BREAKS = ("truncated", "empty", "text")
@@ -29,9 +30,9 @@ class ClipSettings:
     frames: int = 76
     turn: float = 70.0  # degrees within 30 frames, at most
     scale: tuple[float, float] = (0.75, 1.3)
-    pan: tuple[float, float] = (1.0, 3.0)  # px a frame
+    pan: tuple[float, float] = (2.0, 3.2)  # px a frame
     hue_period: tuple[float, float] = (100.0, 200.0)  # frames
-    light: float = 0.2  # largest change of brightness, as a share
+    light: float = 0.15  # largest change of brightness, as a share
     noise: float = 2.0  # grey levels
 
 
@@ -142,14 +143,14 @@ def _poses(rng: np.random.Generator, pan: np.ndarray, settings: ClipSettings, co
 
 
 def _way(rng: np.random.Generator, pan: np.ndarray, settings: ClipSettings, count: int) -> np.ndarray:
-    """Centres (count, 2): a straight way inside the frame, at least 1 px a frame away from the background's motion."""
+    """Centres (count, 2): a straight way inside the frame, at least LEAST_SPEED away from the background's motion."""
     margin = RADIUS * settings.scale[1] * 1.1
     low = np.array([margin, margin])
     high = np.array([settings.width, settings.height]) - low
     while True:
         start, end = rng.uniform(low, high), rng.uniform(low, high)
         speed = (end - start) / max(count, 2)
-        if np.hypot(*(speed + pan)) >= 1:
+        if np.hypot(*(speed + pan)) >= LEAST_SPEED:
             return start + speed * np.arange(count)[:, None]
 
 
