@@ -13,6 +13,7 @@ from tracklearn.files import atomic
 Row = Mapping[str, Any]
 Cell = dict[str, Any]
 
+PAPER = Path(__file__).with_name("paper") / "table1.csv"  # as printed
 PAPER_PROTOCOL = "VOC 2012 test, by the server"
 
 
@@ -22,12 +23,12 @@ def table1(
     classes: Sequence[str],
     cells: Sequence[str | Path],
     bootstraps: Sequence[str | Path],
-    paper: str | Path,
     comparisons: Sequence[Sequence[str]],
     protocol: str,
     table: str | Path,
     markdown: str | Path,
     differences: str | Path,
+    paper: str | Path = PAPER,
 ) -> dict[str, float]:
     """Join the cells of Table 1 (PAPER Table 1: average precision by class on VOC 2012, in percent).
 
@@ -36,10 +37,10 @@ def table1(
         classes: columns, in order.
         cells: one JSON file a row and class, and one a row named mAP.json.
         bootstraps: one npz a row with `mAP` (B,), its mean over draws of test images that are the same for every row.
-        paper: the paper's Table 1 as CSV.
         comparisons: pairs of row ids [better, worse] whose difference is given.
         protocol: name of the evaluation that made the cells.
         table, markdown, differences: where to write.
+        paper: the paper's Table 1 as CSV.
 
     Returns:
         mAP of each row, in percent.

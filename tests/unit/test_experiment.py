@@ -108,7 +108,12 @@ def test_a_poor_harvest_extends_the_plan_and_a_rich_one_does_not_shorten_it():
 
 
 def test_seeds_copy_the_rows_with_all_their_models(config):
-    config["evidence"] = {"seeds": 2, "rows": ["unsup-iterative"], "retrieval": ["random-1"], "comparisons": []}
+    config["evidence"] = {
+        "seeds": 2,
+        "rows": ["unsup-iterative"],
+        "retrieval": ["random-1"],
+        "comparisons": [["unsup-iterative", "scratch"]],
+    }
     seeded = experiment.with_seeds(config)
     added = set(seeded["models"]) - set(config["models"])
     assert added == {

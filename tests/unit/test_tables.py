@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from tracklearn.tables import compare, grid, paper_rows, table1
+from tracklearn.tables import PAPER, compare, grid, paper_rows, table1
 
 ROWS = [
     {"id": "scratch", "label": "scratch", "external": "0", "models": ["a"]},
@@ -74,8 +74,8 @@ def test_a_row_without_mean_has_no_difference():
     assert line["difference"] == ""
 
 
-def test_three_rows_of_the_paper_share_a_label(repository):
-    rows = paper_rows(repository / "config/paper/table1.csv")
+def test_three_rows_of_the_paper_share_a_label():
+    rows = paper_rows(PAPER)
     assert [rows["unsup + ft", size]["mAP"] for size in ("1.5M", "5M", "8M")] == [46.2, 47.0, 47.5]
     assert len(rows) == 12
 

@@ -67,7 +67,6 @@ rule table1:
     input:
         cells=plan.cells(plan.table1),
         bootstraps=expand("results/detection/bootstraps/{row}.npz", row=plan.table1),
-        paper=HERE / "config/paper/table1.csv",
     output:
         table=report("results/table1.csv", category="Table 1"),
         markdown="results/table1.md",

@@ -9,7 +9,6 @@ if __name__ == "__main__":
                 classes=snakemake.params.classes,
                 cells=snakemake.input.cells,
                 bootstraps=snakemake.input.bootstraps,
-                paper=snakemake.input.paper,
                 comparisons=snakemake.params.comparisons,
                 protocol=snakemake.params.protocol,
                 table=snakemake.output.table,
