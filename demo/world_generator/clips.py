@@ -32,6 +32,7 @@ class ClipSettings:
     scale: tuple[float, float] = (0.75, 1.3)
     pan: tuple[float, float] = (2.0, 3.2)  # px a frame
     hue_period: tuple[float, float] = (100.0, 200.0)  # frames
+    light_period: tuple[float, float] = (45.0, 75.0)  # frames
     light: float = 0.15  # largest change of brightness, as a share
     noise: float = 2.0  # grey levels
 
@@ -155,8 +156,13 @@ def _way(rng: np.random.Generator, pan: np.ndarray, settings: ClipSettings, coun
 
 
 def _light(rng: np.random.Generator, settings: ClipSettings, count: int) -> np.ndarray:
-    """Gain of each channel (count, 3): a slow swing of brightness and a slower one of the colour of the light."""
+    """Gain of each channel (count, 3): slow swings of brightness and of the colour of the light.
+
+    A swing takes about twice as long as tracking, so that the light of a query says nothing about the tracked patch's.
+    """
     frame = np.arange(count)[:, None]
-    common = np.sin(rng.uniform(0, 2 * np.pi) + 2 * np.pi * frame / rng.uniform(90, 160))  # (count, 1)
-    cast = np.sin(rng.uniform(0, 2 * np.pi, 3) + 2 * np.pi * frame / rng.uniform(120, 200, 3))  # (count, 3)
+    common, cast = (
+        np.sin(rng.uniform(0, 2 * np.pi, size) + 2 * np.pi * frame / rng.uniform(*settings.light_period, size))
+        for size in (1, 3)
+    )  # (count, 1), (count, 3)
     return 1 + settings.light * common + settings.light / 3 * cast

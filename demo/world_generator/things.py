@@ -71,8 +71,8 @@ def draw_thing(rng: np.random.Generator, category: int) -> Thing:
         aspect=float(rng.uniform(0.8, 1.25)),
         softness=float(rng.uniform(0.02, 0.08)),
         tile=(255 * _pattern(rng, texture)).astype(np.uint8),
-        dark=(rng.uniform(120, 230), rng.uniform(40, 110)),
-        light=(rng.uniform(90, 200), rng.uniform(190, 255)),
+        dark=(rng.uniform(160, 180), rng.uniform(60, 75)),
+        light=(rng.uniform(130, 150), rng.uniform(220, 235)),
     )
 
 
