@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,11 +15,11 @@ TINY = {
     "videos": {"shard_size": 4},
     "network": {"width": 0.25, "input_size": 99, "ranking_fc7": 32, "detection_fc7": 64},
     "schedules": {
-        "ranking-1.5M": {"lr": 0.01, "step": 5, "iterations": 6, "batch": 12, "hard_from": 3},
-        "ranking-5M": {"lr": 0.01, "step": 5, "iterations": 6, "batch": 12, "hard_from": 3},
-        "voc-200K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
-        "ilsvrc": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
-        "rcnn-70K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
+        "ranking-1.5M": {"lr": 0.01, "step": 5, "iterations": 6, "batch": 12, "log_every": 2, "hard_from": 3},
+        "ranking-5M": {"lr": 0.01, "step": 5, "iterations": 6, "batch": 12, "log_every": 2, "hard_from": 3},
+        "voc-200K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16, "log_every": 2},
+        "ilsvrc": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16, "log_every": 2},
+        "rcnn-70K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16, "log_every": 2},
     },
     "detection": {"proposals": {"max_boxes": 40}, "bootstrap": 50},
     "table1": [
@@ -42,6 +43,16 @@ def merged(base: dict, over: dict) -> dict:
     return result
 
 
+def add_broken_videos(world: Path) -> None:
+    """Put what a crawl brings home beside the clips: nothing, a page, and half a file."""
+    clip = (world / "videos/clip0000.mp4").read_bytes()
+    broken = {"empty": b"", "page": b"<html>gone</html>", "half": clip[: len(clip) // 2]}
+    with open(world / "videos.tsv", "a") as listed:
+        for name, content in broken.items():
+            (world / f"videos/{name}.mp4").write_bytes(content)
+            listed.write(f"{name}\tworld/videos/{name}.mp4\n")
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, repository) -> Checkout:
     """A copy in which the tiny experiment has run from raw video to Table 1."""
@@ -55,6 +66,7 @@ def finished(tmp_path_factory, repository) -> Checkout:
             shutil.copy(source, root / name)
     world = ["--videos", "14", "--train", "8", "--val", "4", "--tune", "4", "--test", "8", "--per-class", "4"]
     subprocess.run([sys.executable, "demo/make_world.py", "--out", "demo/world", *world], cwd=root, check=True)
+    add_broken_videos(root / "demo/world")
     config = root / "demo/config/config.yaml"
     config.write_text(yaml.safe_dump(merged(yaml.safe_load(config.read_text()), TINY)))
     checkout = Checkout(root)
