@@ -1,7 +1,10 @@
 """One linear SVM a class with hard-negative mining, as R-CNN trains them (Girshick et al. 2014, rcnn_train.m)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from tracklearn.detection.boxes import iou
 from tracklearn.detection.features_file import Windows, all_windows, image_ids, opened, parts, widths
-from tracklearn.detection.hinge import fit
+from tracklearn.detection.hinge import Fit, fit
 from tracklearn.detection.protocols import CLASSES
 from tracklearn.detection.voc import Voc
 from tracklearn.errors import UserError
@@ -47,11 +50,15 @@ def train_svms(
     the first image, whenever more than `retrain_every` new negatives have come, and at the end; negatives below
     `evict` are then dropped.
 
+    Returns the largest relative duality gap of all trainings among its metrics: `tolerance` unless the rounding of
+    the weights to float32 prevents it.
+
     Args:
         features: files of `extract_features`, model after model, each in the order of its parts. The features of an
             ensemble stand side by side, each model's scaled to its own mean norm.
         out: npz of weights (C, D), biases (C,), scales (models,), classes (C,), reasons (C,): why a class has no SVM
             (its weights are NaN then), else empty.
+        tolerance: relative duality gap of each training.
 
     Raises:
         UserError: features and annotations do not belong together.
@@ -59,13 +66,14 @@ def train_svms(
     photos = Voc(voc, year, classes=classes)
     scales: np.ndarray = target_norm / mean_norms(features, models, seed=seed)
     positives = _positives(photos, features, models, scales)
-    solver = {"C": C, "positive_weight": positive_weight, "bias": bias, "tolerance": tolerance, "seed": seed}
-    miners = [Miner(each, hard_threshold, evict, retrain_every, solver) for each in positives]
+    solver = {"C": C, "positive_weight": positive_weight, "bias": bias, "tolerance": tolerance}
+    miners = [Miner(each, hard_threshold, evict, retrain_every, partial(fit, **solver)) for each in positives]
     trained = [label for label, miner in enumerate(miners) if len(miner.positives)]
     ids = image_ids(features, models)
-    with threadpool_limits(threads):
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:  # a class a thread beats shared products
         for done, windows in enumerate(all_windows(features, models, scales), 1):
-            _mine(windows, photos, [(label, miners[label]) for label in trained], negative_iou, last=done == len(ids))
+            _mine(windows, photos, [(label, miners[label]) for label in trained], negative_iou)
+            list(pool.map(lambda label, last: miners[label].train(last=last), trained, repeat(done == len(ids))))
             report(done, {"negatives": sum(len(miners[label].negatives) for label in trained)})
     reasons = [_reason(name, miner) for name, miner in zip(classes, miners, strict=True)]
     weights, biases = _detectors(miners, reasons)
@@ -81,7 +89,12 @@ def train_svms(
             positives=counts,
             train_ids=ids,
         )
-    return {"classes": reasons.count(""), "fits": sum(miner.fits for miner in miners), "positives": sum(counts)}
+    return {
+        "classes": reasons.count(""),
+        "fits": sum(miner.fits for miner in miners),
+        "positives": sum(counts),
+        "duality_gap": max(miner.gap for miner in miners),
+    }
 
 
 @dataclass
@@ -92,11 +105,12 @@ class Miner:
     hard_threshold: float
     evict: float
     retrain_every: int
-    solver: dict[str, float]
+    fit: Callable[..., Fit]
     weights: np.ndarray = field(init=False)  # (D,)
     bias: float = 0.0
     negatives: np.ndarray = field(init=False)  # (N, D)
     fits: int = 0
+    gap: float = 0.0  # the largest of its fits
     _new: list[np.ndarray] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -118,7 +132,9 @@ class Miner:
             return
         self.negatives = np.concatenate([self.negatives, *self._new])
         self._new = []
-        self.weights, self.bias = fit(self.positives, self.negatives, **self.solver)
+        found = self.fit(self.positives, self.negatives, start=(self.weights, self.bias))
+        self.weights, self.bias = found.weights, found.bias
+        self.gap = max(self.gap, found.gap)
         self.fits += 1
         self.negatives = self.negatives[self.negatives @ self.weights + self.bias >= self.evict]
 
@@ -176,9 +192,7 @@ def _positives(photos: Voc, features: Sequence[str | Path], models: int, scales:
     return [np.array(each, np.float32).reshape(-1, size) for each in found]
 
 
-def _mine(
-    windows: Windows, photos: Voc, miners: Sequence[tuple[int, Miner]], negative_iou: float, *, last: bool
-) -> None:
+def _mine(windows: Windows, photos: Voc, miners: Sequence[tuple[int, Miner]], negative_iou: float) -> None:
     """Offer one image's proposals to every class."""
     if not miners:
         return
@@ -189,7 +203,6 @@ def _mine(
     for column, (label, miner) in enumerate(miners):
         negative = (overlaps[:, objects.labels == label] < negative_iou).all(axis=1)
         miner.add(features[negative], scores[negative, column] + miner.bias)
-        miner.train(last=last)
 
 
 def _reason(name: str, miner: Miner) -> str:
