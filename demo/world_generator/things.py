@@ -24,7 +24,8 @@ NAMES = tuple(CATEGORIES)
 RADIUS = 40  # px at scale 1: a thing nearly fills a query box of 99 px
 TILE = 256  # px, side of a texture; covers the largest outline at any rotation
 HUES = 180  # OpenCV's circle of hues
-# All things wander through the same band of hues: a colour of its own would tell a clip, and nothing else be learned.
+# All things wander through the same band of hues and share their tones: a colour of its own would tell a clip, and
+# ranking would learn nothing else.
 BAND = (92.0, 120.0)
 ANGLES = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 

@@ -25,42 +25,50 @@ def evidence_table(
     """Write the rows, their differences and retrieval over all seeds.
 
     Args:
-        evidence: the config's block: `seeds`, `rows`, `comparisons`, `retrieval`.
+        evidence: the config's block: `seeds`, `rows`, `comparisons`, and `retrieval`, models by the name of their line;
+            the first line is what the others are compared with.
         means: the mAP.json of every row and seed.
         bootstraps: their replicates (B,), drawn from the same test images in every row.
         retrieval: the cells of the retrieval models and seeds.
         markdown, table: where to write.
 
     Returns:
-        Mean mAP of each row, mean precision of each retrieval model, and the lower end of each difference.
+        Mean mAP of each row, mean precision of each line, and the lower end of each difference.
     """
     seeds = range(1, evidence["seeds"] + 1)
     values = {cell["row"]: cell["value"] for cell in (json.loads(Path(path).read_text()) for path in means)}
     draws = {Path(path).stem: np.load(path)["mAP"] for path in bootstraps}
-    nearest = {Path(path).stem: json.loads(Path(path).read_text()) for path in retrieval}
+    precisions = {Path(path).stem: json.loads(Path(path).read_text())["precision"] for path in retrieval}
 
-    rows = {row: np.array([values[seed_name(row, seed)] for seed in seeds]) for row in evidence["rows"]}
-    precision = {
-        model: np.array([nearest[seed_name(model, seed)]["precision"] for seed in seeds])
-        for model in evidence["retrieval"]
+    rows = {row: np.array([values[seed_name(row, seed)] for seed in seeds], float) for row in evidence["rows"]}
+    nearest = {
+        line: np.array([precisions[seed_name(model, seed)] for seed in seeds for model in models], float)
+        for line, models in evidence["retrieval"].items()
     }
     replicates = {row: np.stack([draws[seed_name(row, seed)] for seed in seeds]) for row in rows}  # (S, B) each
-    compared = [_comparison(better, worse, rows, replicates) for better, worse in evidence["comparisons"]]
-    _write(markdown, table, rows, compared, precision)
+    compared = [compare(better, worse, rows, replicates) for better, worse in evidence["comparisons"]]
+    _write(markdown, table, rows, compared, nearest)
     return (
         {f"mAP.{row}": float(found.mean()) for row, found in rows.items()}
-        | {f"precision.{model}": float(found.mean()) for model, found in precision.items()}
+        | {f"precision.{line}": float(found.mean()) for line, found in nearest.items()}
         | {f"low.{line['row']}-{line['against']}": line["low"] for line in compared}
     )
 
 
-def _comparison(
-    better: str, worse: str, rows: Mapping[str, np.ndarray], draws: Mapping[str, np.ndarray]
+def compare(
+    better: str, worse: str, rows: Mapping[str, np.ndarray], replicates: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-    """Mean difference over seeds; its 95% interval draws test images (paired) and seeds (S, B) with replacement."""
-    gaps = draws[better] - draws[worse]  # (S, B)
-    seeds, count = gaps.shape
-    chosen = np.random.default_rng(0).integers(seeds, size=(seeds, count))
+    """Mean difference over seeds (S,) and its 95% interval over test images (paired) and seeds.
+
+    Each draw takes S seeds with replacement and one draw of the images for each. S values drawn from S have (S - 1) / S
+    of the variance of the population, so their distances from the mean are stretched first.
+    """
+    gaps = replicates[better] - replicates[worse]  # (S, B)
+    count, drawn = gaps.shape
+    if count > 1:
+        centre = gaps.mean(axis=0)
+        gaps = centre + (gaps - centre) * np.sqrt(count / (count - 1))
+    chosen = np.random.default_rng(0).integers(count, size=(count, drawn))
     spread = np.take_along_axis(gaps, chosen, axis=0).mean(axis=0)  # (B,)
     low, high = np.percentile(spread[np.isfinite(spread)], [2.5, 97.5])
     by_seed = rows[better] - rows[worse]
@@ -79,22 +87,25 @@ def _write(
     table: str | Path,
     rows: Mapping[str, np.ndarray],
     compared: Sequence[Mapping[str, Any]],
-    precision: Mapping[str, np.ndarray],
+    nearest: Mapping[str, np.ndarray],
 ) -> None:
-    lines = [["mAP", name, *_spread(found)] for name, found in rows.items()]
-    lines += [["precision", name, *_spread(found)] for name, found in precision.items()]
+    means = [[name, *_spread(found)] for name, found in rows.items()]
+    first = next(iter(nearest.values())).mean()
+    precisions = [[name, *_spread(found), f"{found.mean() / first:.2f}"] for name, found in nearest.items()]
     with atomic(table) as temporary, open(temporary, "w", newline="") as file:
-        csv.writer(file).writerows([["figure", "of", "mean", "sd", "by_seed"], *lines])
+        lines = [["mAP", *line, ""] for line in means] + [["precision", *line] for line in precisions]
+        csv.writer(file).writerows([["figure", "of", "mean", "sd", "values", "ratio"], *lines])
     sections = [
         "# Evidence on the small world",
-        f"Means over {len(next(iter(rows.values())))} seeds; each seed trains every network anew on the same videos.",
+        f"Means over {len(next(iter(rows.values())))} seeds; each trains every network anew on the same videos.",
         "## mAP of the test set, %",
-        grid(["row", "mean", "sd over seeds", "by seed"], [line[1:] for line in lines if line[0] == "mAP"]),
+        grid(["row", "mean", "sd", "by seed"], means),
         "## Differences",
-        "In points of mAP; the 95% interval draws test images (paired) and seeds.",
+        "In points of mAP. The 95% interval draws test images (paired) and seeds; a few seeds say little about their "
+        "own spread, so the differences by seed stand beside it.",
         grid(list(compared[0]), [list(line.values()) for line in compared]),
         "## Retrieval without fine-tuning: precision among the nearest windows, %",
-        grid(["network", "mean", "sd over seeds", "by seed"], [line[1:] for line in lines if line[0] == "precision"]),
+        grid(["network", "mean", "sd", "by network", f"ratio to {next(iter(nearest))}"], precisions),
     ]
     with atomic(markdown) as temporary:
         temporary.write_text("\n\n".join(sections) + "\n")

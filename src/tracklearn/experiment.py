@@ -6,7 +6,6 @@ Nothing here imports more than the standard library and jsonschema, because ever
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,9 @@ NEEDS = {
     "voc": {"from", "schedule"},
 }
 MAY_HAVE = {"none": {"seed"}, "given": set(), "ranking": {"seed"}, "imagenet": {"seed"}, "voc": {"seed", "transfer"}}
+# Keys of a schedule that only one kind of training has.
+RANKING_KEYS = {"hard_from"}
+SOFTMAX_KEYS = {"dropout", "fc8_lr"}
 
 
 def check(config: Config, schema: Mapping[str, Any]) -> None:
@@ -36,6 +38,7 @@ def check(config: Config, schema: Mapping[str, Any]) -> None:
     _check_schema(config, schema)
     _check_models(config)
     _check_rows(config)
+    _check_sizes(config)
     for name, subset in config["subsets"].items():
         first, last = subset["share"]
         if first >= last:
@@ -88,11 +91,34 @@ def _check_rows(config: Config) -> None:
             _known("config: comparisons", "row", row_id, seen)
     for model in config["retrieval"]["models"]:
         _known("config: retrieval", "model", model, config["models"])
-    evidence = config.get("evidence") or {"rows": [], "retrieval": [], "comparisons": []}
+    evidence = config.get("evidence") or {"rows": [], "retrieval": {}, "comparisons": []}
     for row_id in [*evidence["rows"], *(row for pair in evidence["comparisons"] for row in pair)]:
         _known("config: evidence", "row", row_id, seen)
-    for model in evidence["retrieval"]:
+    for model in _retrieval_models(evidence):
         _known("config: evidence.retrieval", "model", model, config["models"])
+
+
+def _check_sizes(config: Config) -> None:
+    """What no schema can say: values that must fit each other."""
+    mining, size = config["mining"], config["patches"]["size"]
+    box, frame, filters = mining["filter"]["box"], mining["frame"], mining["filter"]
+    if size != config["network"]["input_size"]:
+        raise UserError(
+            f"config: patches.size is {size}, network.input_size {config['network']['input_size']}; "
+            "the network takes patches as they are stored: make them equal"
+        )
+    if box > min(frame.values()):
+        raise UserError(
+            f"config: mining.filter.box is {box}; expected at most the frame's {min(frame.values())} pixels"
+        )
+    if filters["noise"] >= filters["camera"]:
+        raise UserError(
+            f"config: mining.filter.noise is {filters['noise']}, camera {filters['camera']}; expected noise < camera"
+        )
+    for name, model in config["models"].items():
+        useless = SOFTMAX_KEYS if model["train"] == "ranking" else RANKING_KEYS
+        for key in useless & set(config["schedules"].get(model.get("schedule"), {})):
+            raise UserError(f"config: schedules.{model['schedule']}: {key} means nothing to models.{name}; take it out")
 
 
 def _known(entry: str, kind: str, name: str, names: Sequence[str] | Mapping[str, Any] | set[str]) -> None:
@@ -134,28 +160,25 @@ def position(shard: int) -> float:
     return place
 
 
-def subset_shards(
-    subset: Mapping[str, Any], shards: Sequence[str], *, expected: float, packed: Mapping[str, int]
-) -> list[str]:
+def subset_shards(subset: Mapping[str, Any], *, expected: Mapping[str, float], packed: Mapping[str, int]) -> list[str]:
     """Shards that a subset reads: those in its share, in order, until its number of patches is reached.
 
     Args:
         subset: `share` [low, high) and optionally `patches`, the number wanted; without it the whole share is taken.
-        shards: names of all shards in the order of the video list.
-        expected: patches that a shard is expected to hold.
+        expected: patches that each shard is expected to hold, in the order of the video list.
         packed: patches of the shards that are packed already. A poor harvest extends the plan, a rich one never
             shortens it, so what is trained stays up to date.
     """
     low, high = subset["share"]
-    inside = [shard for number, shard in enumerate(shards) if low <= position(number) < high]
+    inside = [shard for number, shard in enumerate(expected) if low <= position(number) < high]
     if subset.get("patches") is None:
         return inside
-    least = ceil(subset["patches"] / expected)
-    total = 0.0
+    planned = found = 0.0
     for taken, shard in enumerate(inside):
-        if taken >= least and total >= subset["patches"]:
+        if min(planned, found) >= subset["patches"]:
             return inside[:taken]
-        total += packed.get(shard, expected)
+        planned += expected[shard]
+        found += packed.get(shard, expected[shard])
     return inside
 
 
@@ -174,7 +197,7 @@ def with_seeds(config: Config) -> dict[str, Any]:
     if not evidence:
         return dict(config)
     rows = {row["id"]: row for row in config["table1"]}
-    originals = {*evidence["retrieval"], *(model for row in evidence["rows"] for model in rows[row]["models"])}
+    originals = {*_retrieval_models(evidence), *(model for row in evidence["rows"] for model in rows[row]["models"])}
     originals |= {parent for name in set(originals) for parent in ancestors(config, name)}
     models = dict(config["models"])
     for seed in range(2, evidence["seeds"] + 1):
@@ -185,6 +208,10 @@ def with_seeds(config: Config) -> dict[str, Any]:
                 copy["from"] = seed_name(copy["from"], seed)
             models[seed_name(name, seed)] = copy
     return {**config, "models": models}
+
+
+def _retrieval_models(evidence: Mapping[str, Any]) -> list[str]:
+    return [model for models in evidence["retrieval"].values() for model in models]
 
 
 def seed_name(name: str, seed: int) -> str:

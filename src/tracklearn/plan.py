@@ -35,11 +35,12 @@ class Plan:
         self.protocol = protocol_named(config["detection"]["protocol"])
         self.classes = list(config["voc"]["classes"] or CLASSES)
         self.voc = {"voc": config["voc"]["root"], "year": self.protocol.year, "classes": self.classes}
-        self.voc_is_here = all(Path(self.image_list(name)).exists() for name in self._image_sets)
         self.parts_of = {name: range(ceil(self._size(name) / self._images_per_part)) for name in self._image_sets}
         self.shards = {} if config["patches"]["import"] else self._video_shards()
         self.patch_shards = list(self.shards) or self._imported_shards()
         self._packed = experiment.packed_patches("results/patches")
+        for model in self.trained_by("ranking"):
+            self.stores(model)  # a share without a shard is said before anything runs
 
     # Videos and patches
 
@@ -58,6 +59,10 @@ class Plan:
         """[video_id, source] of a shard's videos."""
         return [[video.video_id, video.source] for video in self.shards[shard]]
 
+    def local_files(self, shard: str) -> list[int]:
+        """Sizes and times of a shard's local videos: one that is replaced is probed and mined again."""
+        return [value for video in self.shards[shard] for value in _size_and_time(Path(video.source))]
+
     def _imported_shards(self) -> list[str]:
         imported = self.config["patches"]["import"]
         try:
@@ -71,20 +76,31 @@ class Plan:
 
     def stores(self, model: str) -> list[str]:
         """Patch shards that a ranking model trains on."""
-        name, imported = self.model(model)["subset"], self.config["patches"]["import"]
-        per_shard = self.config["patches"]["per_video"] * self.config["videos"]["shard_size"]
-        shards = experiment.subset_shards(
-            self.config["subsets"][name],
-            self.patch_shards,
-            expected=2 * imported["pairs_per_shard"] if imported else per_shard,
-            packed=self._packed,
-        )
+        name = self.model(model)["subset"]
+        shards = self._taken(name)
         if not shards:
             raise UserError(
                 f"config: subsets.{name}: none of the {len(self.patch_shards)} shards lies in its share; "
                 "lower videos.shard_size or widen the share"
             )
-        return [f"results/patches/{shard}.h5" for shard in shards]
+        # What a smaller subset reads comes first, so that it lies inside a larger one whatever was mined.
+        inner = {shard for other in self._inside(name) for shard in self._taken(other)}
+        return [f"results/patches/{shard}.h5" for shard in sorted(shards, key=lambda shard: shard not in inner)]
+
+    def _taken(self, subset: str) -> list[str]:
+        imported = self.config["patches"]["import"]
+        per_video = self.config["patches"]["per_video"]
+        expected = {
+            shard: 2.0 * imported["pairs_per_shard"] if imported else per_video * len(self.shards[shard])
+            for shard in self.patch_shards
+        }
+        return experiment.subset_shards(self.config["subsets"][subset], expected=expected, packed=self._packed)
+
+    def _inside(self, name: str) -> list[str]:
+        """Subsets whose share lies inside that of `name`."""
+        low, high = self.config["subsets"][name]["share"]
+        shares = {other: subset["share"] for other, subset in self.config["subsets"].items() if other != name}
+        return [other for other, share in shares.items() if low <= share[0] and share[1] <= high]
 
     def patches_wanted(self, model: str) -> int | None:
         """Patches that a ranking model's subset must hold; None takes what there is."""
@@ -146,10 +162,30 @@ class Plan:
         """The file that names the images of a set."""
         return f"{self.config['voc']['root']}/VOC{self.protocol.year}/ImageSets/Main/{image_set}.txt"
 
+    def voc_files(self, image_set: str) -> str:
+        """What a job waits for before it reads a set: its download, or the list of a devkit that the user keeps."""
+        downloaded = self.config["voc"]["download"]
+        return f"results/voc/VOC{self.protocol.year}.json" if downloaded else self.image_list(image_set)
+
+    @property
+    def photos(self) -> list[int]:
+        """When files last came to or left a devkit that the user keeps: what was made of the others is out of date."""
+        if self.config["voc"]["download"]:
+            return []
+        folder = Path(self.config["voc"]["root"], f"VOC{self.protocol.year}")
+        return [value for name in ("JPEGImages", "Annotations") for value in _size_and_time(folder / name)]
+
+    @property
+    def image_folder(self) -> list[int]:
+        """The same for the categories of the ImageFolder."""
+        folder = Path(self.config["imagenet"]["folder"] or "")
+        categories = sorted(folder.glob("*/")) if self.config["imagenet"]["folder"] else []
+        return [value for category in categories for value in _size_and_time(category)]
+
     def _size(self, image_set: str) -> int:
         """Images in a set: counted where VOC is at hand, known for the official sets before they are downloaded."""
         settings = self.config["voc"]
-        if self.voc_is_here:
+        if all(Path(self.image_list(name)).exists() for name in self._image_sets):
             self.protocol.check(settings["root"])
             return len(read_image_set(settings["root"], year=self.protocol.year, image_set=image_set))
         if not settings["download"]:
@@ -173,6 +209,12 @@ class Plan:
         layer = entry.get("layer", "fc7")
         return [file for model in entry["models"] for file in self.features(model, layer, image_set)]
 
+    def external(self, row: str) -> bool:
+        """Whether a row learned from more than the challenge's own images (comp4 instead of comp3)."""
+        models = self.rows[row]["models"]
+        models = [*models, *(parent for model in models for parent in experiment.ancestors(self.config, model))]
+        return any(self.model(model)["train"] not in ("voc", "none") for model in models)
+
     def cells(self, rows: Sequence[str]) -> list[str]:
         """Cells of some rows: one a class, and the mean."""
         columns = [*self.classes, "mAP"]
@@ -194,6 +236,14 @@ class Plan:
             f"{folder}: no ImageNet there, so {', '.join(self.trained_by('imagenet'))} cannot be trained; "
             "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
         ]
+
+
+def _size_and_time(path: Path) -> tuple[int, ...]:
+    """Bytes and modification time (ns) of what is there; nothing for what is not."""
+    if not path.exists():
+        return ()
+    found = path.stat()
+    return found.st_size if path.is_file() else 0, found.st_mtime_ns
 
 
 def count_gpus() -> int:

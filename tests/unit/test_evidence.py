@@ -5,7 +5,12 @@ import pytest
 
 from tracklearn.evidence import evidence_table
 
-EVIDENCE = {"seeds": 2, "rows": ["scratch", "unsup"], "retrieval": ["random"], "comparisons": [["unsup", "scratch"]]}
+EVIDENCE = {
+    "seeds": 2,
+    "rows": ["scratch", "unsup"],
+    "retrieval": {"random": ["random"], "unsup": ["unsup"]},
+    "comparisons": [["unsup", "scratch"]],
+}
 
 
 @pytest.fixture
@@ -23,7 +28,7 @@ def made(tmp_path):
             means.append(path)
             bootstraps.append(tmp_path / f"{name}.npz")
     cells = []
-    for name, precision in (("random", 20.0), ("random-seed2", 22.0)):
+    for name, precision in (("random", 20.0), ("random-seed2", 22.0), ("unsup", 30.0), ("unsup-seed2", 33.0)):
         cells.append(tmp_path / f"{name}.json")
         cells[-1].write_text(json.dumps({"precision": precision}))
     result = evidence_table(
@@ -37,9 +42,10 @@ def test_means_are_over_seeds(made):
     assert made[1]["mAP.scratch"] == 32
     assert made[1]["mAP.unsup"] == 37
     assert made[1]["precision.random"] == 21
+    assert "| unsup | 31.5 | 2.1 | 30.0 33.0 | 1.50 |" in (made[0] / "e.md").read_text()
 
 
 def test_interval_spans_the_seeds_and_not_the_shared_draws(made):
-    # The gaps are 6 and 4 whatever images are drawn; drawing two seeds gives means of 4, 5 or 6.
-    assert made[1]["low.unsup-scratch"] == 4
-    assert "| unsup | scratch | 5.0 | 4.0 | 6.0 | +6.0 +4.0 |" in (made[0] / "e.md").read_text()
+    # The gaps are 6 and 4 whatever images are drawn; stretched by the root of 2, two draws of them reach 5 +- 1.41.
+    assert made[1]["low.unsup-scratch"] == pytest.approx(3.59)
+    assert "| unsup | scratch | 5.0 | 3.59 | 6.41 | +6.0 +4.0 |" in (made[0] / "e.md").read_text()

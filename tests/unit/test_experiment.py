@@ -33,6 +33,14 @@ def test_the_papers_experiment_is_valid(config):
         (("models", "unsup-5M", "schedule"), "ranking", "config: models.unsup-5M: unknown schedule ranking"),
         (("models", "unsup-5M"), {"train": "ranking"}, "models.unsup-5M: train: ranking needs from, schedule, sub"),
         (("models", "random-1", "weights"), "x", "config: models.random-1: train: none has no use for weights"),
+        (("patches", "size"), 100, "config: patches.size is 100, network.input_size 227; the network takes patches as"),
+        (("mining", "filter", "box"), 500, "config: mining.filter.box is 500; expected at most the frame's 448 pixels"),
+        (
+            ("mining", "filter", "noise"),
+            0.8,
+            "config: mining.filter.noise is 0.8, camera 0.75; expected noise < camera",
+        ),
+        (("schedules", "voc-200K", "hard_from"), 5, "schedules.voc-200K: hard_from means nothing to models.scratch-1"),
         (("subsets", "5M", "share"), [0.8, 0.2], "config: subsets.5M.share is [0.8, 0.2]; expected an interval"),
     ],
 )
@@ -73,13 +81,13 @@ def test_positions_are_the_van_der_corput_sequence():
     assert [experiment.position(shard) for shard in range(8)] == [0, 0.5, 0.25, 0.75, 0.125, 0.625, 0.375, 0.875]
 
 
-def shards(count):
-    return [f"{number:05d}" for number in range(count)]
+def shards(count, expected=10):
+    return {f"{number:05d}": expected for number in range(count)}
 
 
 def test_the_papers_subsets_are_disjoint_and_inside_the_largest(config):
     taken = {
-        name: set(experiment.subset_shards(subset, shards(1000), expected=8000, packed={}))
+        name: set(experiment.subset_shards(subset, expected=shards(1000, 8000), packed={}))
         for name, subset in config["subsets"].items()
     }
     assert not taken["1.5M"] & taken["5M"]
@@ -89,7 +97,7 @@ def test_the_papers_subsets_are_disjoint_and_inside_the_largest(config):
 
 def test_an_appended_shard_changes_only_the_subsets_that_take_it():
     def taken(low, count):
-        return experiment.subset_shards({"share": [low, low + 0.5]}, shards(count), expected=1, packed={})
+        return experiment.subset_shards({"share": [low, low + 0.5]}, expected=shards(count), packed={})
 
     assert taken(0, 7) == [*taken(0, 6), "00006"]  # position 0.375
     assert taken(0.5, 7) == taken(0.5, 6)
@@ -98,20 +106,20 @@ def test_an_appended_shard_changes_only_the_subsets_that_take_it():
 def test_a_full_subset_takes_no_appended_shard():
     subset = {"share": [0, 1], "patches": 50}
     full = dict.fromkeys(shards(5), 10)
-    assert experiment.subset_shards(subset, shards(9), expected=10, packed=full) == shards(5)
+    assert experiment.subset_shards(subset, expected=shards(9), packed=full) == list(shards(5))
 
 
 def test_a_poor_harvest_extends_the_plan_and_a_rich_one_does_not_shorten_it():
     subset = {"share": [0, 1], "patches": 50}
-    assert experiment.subset_shards(subset, shards(9), expected=10, packed={"00000": 1}) == shards(6)
-    assert experiment.subset_shards(subset, shards(9), expected=10, packed={"00000": 90}) == shards(5)
+    assert experiment.subset_shards(subset, expected=shards(9), packed={"00000": 1}) == list(shards(6))
+    assert experiment.subset_shards(subset, expected=shards(9), packed={"00000": 90}) == list(shards(5))
 
 
 def test_seeds_copy_the_rows_with_all_their_models(config):
     config["evidence"] = {
         "seeds": 2,
         "rows": ["unsup-iterative"],
-        "retrieval": ["random-1"],
+        "retrieval": {"random": ["random-1"]},
         "comparisons": [["unsup-iterative", "scratch"]],
     }
     seeded = experiment.with_seeds(config)

@@ -25,6 +25,7 @@ TINY = {
     "table1": [
         {"id": "scratch", "label": "scratch", "external": "0", "models": ["scratch-1"]},
         {"id": "unsup-ft-8M", "label": "unsup + ft", "external": "8M", "models": ["unsup-8M-ft"]},
+        {"id": "unsup-ft-5M", "label": "unsup + ft", "external": "5M", "models": ["unsup-5M-ft"]},
         {"id": "both", "label": "two models", "models": ["scratch-1", "unsup-8M-ft"]},
         {"id": "rcnn-70K", "label": "RCNN 70K", "external": "", "models": ["rcnn-70K-1"]},
     ],

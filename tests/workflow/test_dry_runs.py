@@ -32,6 +32,11 @@ def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
     assert "data/imagenet/train: no ImageNet there" in output
 
 
+def test_the_servers_protocol_ends_in_submissions(paper):
+    output = paper(settings="detection: {protocol: voc2012-test}")
+    assert any(words.split() == ["table1_submission", "12"] for words in output.splitlines())
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -45,6 +50,19 @@ def test_a_mistake_is_one_line(paper, settings, message):
     output = paper(settings=settings, ok=False)
     assert message in output
     assert "Traceback" not in output
+
+
+def test_the_demo_and_its_evidence_are_planned(repository, tmp_path):
+    demo = tmp_path / "demo"
+    shutil.copytree(repository / "demo", demo, ignore=shutil.ignore_patterns("results", "world", ".snakemake"))
+    world = ["--videos", "480", "--frames", "2", "--train", "2", "--val", "2", "--tune", "2", "--test", "2"]
+    command = [sys.executable, demo / "make_world.py", "--out", demo / "world", *world, "--per-class", "1"]
+    subprocess.run(command, check=True)
+    checkout = Checkout(repository)
+    table = checkout.snakemake("--dry-run", "--quiet", "rules", folder=str(demo))
+    assert any(words.split() == ["table1_cells", "12"] for words in table.splitlines())
+    evidence = checkout.snakemake("--dry-run", "--quiet", "rules", "results/evidence.md", folder=str(demo))
+    assert any(words.split() == ["evidence", "1"] for words in evidence.splitlines())
 
 
 def test_the_real_example_is_planned(repository, real_data, tmp_path):

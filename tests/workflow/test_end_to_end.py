@@ -46,7 +46,7 @@ def test_tracked_patches_lie_inside_the_frame(results):
 def test_table_is_the_join_of_its_cells(results):
     with open(results / "table1.csv", newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
-    assert list(rows) == ["scratch", "unsup-ft-8M", "both", "rcnn-70K"]
+    assert list(rows) == ["scratch", "unsup-ft-8M", "unsup-ft-5M", "both", "rcnn-70K"]
     for row_id, row in rows.items():
         for path in (results / "cells/table1" / row_id).glob("*.json"):
             cell = json.loads(path.read_text())

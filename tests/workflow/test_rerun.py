@@ -13,7 +13,7 @@ def test_a_constant_in_kcf_runs_tracking_and_what_follows(checkout):
     checkout.edit("src/tracklearn/mining/kcf.py", '"""', 'EDITED = 1\n"""')
     planned = checkout.planned()
     assert planned["mining_track"] == planned["patches_pack"] > 1
-    assert planned["models_ranking"] == 1
+    assert planned["models_ranking"] == 2
     assert {"videos_download", "mining_filter", "voc_proposals", "models_imagenet"}.isdisjoint(planned)
 
 
@@ -21,7 +21,7 @@ def test_an_edit_of_svm_runs_svms_and_tables_only(checkout):
     checkout.edit("src/tracklearn/detection/svm.py", "def train_svms(", "EDITED = 1\n\n\ndef train_svms(")
     planned = checkout.planned()
     assert set(planned) <= {"detection_svms", "detection_detect", "table1_cells", "table1", "table1_page", "all"}
-    assert planned["detection_svms"] == 4
+    assert planned["detection_svms"] == 5
 
 
 def test_comments_and_docstrings_run_nothing(checkout):
@@ -47,8 +47,17 @@ def test_appended_videos_are_one_new_shard_and_models_that_take_it(checkout):
     listed.write_text("\n".join([*lines, *copies]) + "\n")
     planned = checkout.planned()
     assert [planned[rule] for rule in ("videos_download", "mining_filter", "mining_track", "patches_pack")] == [1] * 4
-    assert planned["models_ranking"] == 1  # 8M takes every shard
+    # The fifth shard's place is 1/8: 8M takes it, 5M (3/16 to 13/16) does not.
+    assert planned["models_ranking"] == 1
+    assert planned["models_voc"] == 1
     assert "models_imagenet" not in planned
+
+
+def test_a_replaced_video_is_mined_again(checkout):
+    clip = checkout.root / "demo/world/videos/clip0001.mp4"
+    clip.write_bytes((checkout.root / "demo/world/videos/clip0002.mp4").read_bytes())
+    planned = checkout.planned()
+    assert [planned[rule] for rule in ("videos_download", "mining_filter", "mining_track", "patches_pack")] == [1] * 4
 
 
 def test_a_deleted_cell_runs_its_rows_evaluation_only(checkout):

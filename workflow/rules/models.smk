@@ -92,6 +92,7 @@ rule models_imagenet:
         gpu=1,
     params:
         folder=IMAGENET or "results/models/object_crops",
+        images=plan.image_folder,
         network=config["network"],
         schedule=lambda wildcards: plan.schedule(wildcards.model),
         seed=lambda wildcards: plan.seed(wildcards.model),
@@ -104,7 +105,7 @@ rule models_imagenet:
 
 rule models_voc:
     input:
-        images=plan.image_list(plan.protocol.train),
+        images=plan.voc_files(plan.protocol.train),
         proposals=plan.parts("results/detection/proposals/{set}-{part}.npz", plan.protocol.train),
         parent=lambda wildcards: plan.parent(wildcards.model),
     output:
@@ -120,6 +121,7 @@ rule models_voc:
         gpu=1,
     params:
         voc=plan.voc,
+        photos=plan.photos,
         image_set=plan.protocol.train,
         transfer=lambda wildcards: plan.model(wildcards.model).get("transfer", "conv"),
         network=config["network"],
@@ -134,13 +136,14 @@ rule models_voc:
 
 rule models_object_crops:
     input:
-        images=plan.image_list(plan.protocol.train),
+        images=plan.voc_files(plan.protocol.train),
     output:
         folder=directory("results/models/object_crops"),
     log:
         "results/logs/models_object_crops.log",
     params:
         voc=plan.voc,
+        photos=plan.photos,
         image_set=plan.protocol.train,
         code=code("models/models_object_crops.py"),
     message:

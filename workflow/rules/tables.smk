@@ -38,7 +38,7 @@ else:
         params:
             voc=plan.voc,
             image_set=plan.protocol.test,
-            external=lambda wildcards: plan.rows[wildcards.row].get("external", "0") != "0",
+            external=lambda wildcards: plan.external(wildcards.row),
             code=code("tables/table1_submission.py"),
         message:
             "Row {wildcards.row}: archive for the evaluation server"
@@ -114,7 +114,9 @@ if evidence := config.get("evidence"):
         input:
             means=expand("results/cells/table1/{row}/mAP.json", row=plan.seeded(evidence["rows"])),
             bootstraps=expand("results/detection/bootstraps/{row}.npz", row=plan.seeded(evidence["rows"])),
-            retrieval=expand("results/cells/retrieval/{model}.json", model=plan.seeded(evidence["retrieval"])),
+            retrieval=expand(
+                "results/cells/retrieval/{model}.json", model=plan.seeded(sum(evidence["retrieval"].values(), []))
+            ),
         output:
             markdown="results/evidence.md",
             table="results/evidence.csv",

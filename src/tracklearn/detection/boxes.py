@@ -10,9 +10,10 @@ def areas(boxes: np.ndarray) -> np.ndarray:
 
 def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Intersection over union of each pair of boxes: (N, 4), (M, 4) -> (N, M)."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])  # (N, M, 2)
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.clip(high - low + 1, 0, None).prod(axis=2)
+    left, top, right, bottom = first.T[:, :, None]  # (N, 1) each
+    width = np.minimum(right, second[:, 2]) - np.maximum(left, second[:, 0]) + 1  # (N, M)
+    height = np.minimum(bottom, second[:, 3]) - np.maximum(top, second[:, 1]) + 1
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
     return shared / (areas(first)[:, None] + areas(second)[None, :] - shared)
 
 

@@ -1,6 +1,7 @@
 """VOC archives: downloaded in pieces that survive interruptions, checked, unpacked without trusting their paths."""
 
 import hashlib
+import json
 import shutil
 import tarfile
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from tracklearn.detection.protocols import voc_folder
 from tracklearn.errors import UserError
+from tracklearn.files import atomic
 from tracklearn.report import Report, silent
 
 BLOCK = 1 << 20
@@ -78,24 +80,29 @@ def fetch_voc(
     retries: int = 5,
     timeout: float = 60,
     pause: float = 5,
+    stamp: str | Path | None = None,
     report: Report = silent,
 ) -> dict[str, float]:
     """Download, check and unpack the archives of a year that hold the image sets; `root` becomes a VOCdevkit.
 
-    Archives lie under `root/archives` while they are needed; a download that stopped is continued. The lists of
-    images appear last, so that a year that has them is whole.
+    Image sets that `root` holds already are left as they are. Archives lie under `root/archives` while they are
+    needed; a download that stopped is continued. The lists of images appear last, so that a year that has them is
+    whole.
 
     Args:
         image_sets: "test" asks for the test archive, any other name for trainval's.
         retries: attempts after the first, over the archive's addresses in turn.
         timeout: seconds without a byte until an attempt counts as failed.
         pause: seconds before the second attempt; doubled for each further one.
+        stamp: JSON written when all is there, for a workflow to wait on.
 
     Raises:
         UserError: no such archive, no attempt succeeded, wrong contents or not enough disk.
     """
-    wanted = [one for one in archives if one.year == year and one.holds_test in {name == "test" for name in image_sets}]
-    if not wanted:
+    lists = Path(root) / f"VOC{year}" / "ImageSets" / "Main"
+    missing = {name == "test" for name in image_sets if not (lists / f"{name}.txt").is_file()}
+    wanted = [one for one in archives if one.year == year and one.holds_test in missing]
+    if missing and not wanted:
         raise UserError(
             f"VOC{year}: no archive is known; expected 2007 or 2012, or put VOC{year} under {root} yourself"
         )
@@ -109,7 +116,15 @@ def fetch_voc(
         path = download(archive, folder, retries=retries, timeout=timeout, pause=pause, report=report)
         files += unpack(path, Path(root), year=year)
         path.unlink()
-    return {"archives": len(wanted), "files": files, "bytes": sum(archive.size for archive in wanted)}
+    fetched: dict[str, float] = {
+        "archives": len(wanted),
+        "files": files,
+        "bytes": sum(archive.size for archive in wanted),
+    }
+    if stamp:
+        with atomic(stamp) as temporary:
+            temporary.write_text(json.dumps({"root": str(root), "year": year, **fetched}) + "\n")
+    return fetched
 
 
 def download(

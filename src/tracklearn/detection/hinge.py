@@ -23,6 +23,8 @@ STEEPEST = 10  # S times the mean of |z|^2: a larger C makes the constraint hard
 SHRINK = 0.25
 COARSE = 1000  # negatives of the smallest problem; each next one has four times as many
 COARSE_GAP = 1e-2
+FAR = 0.1  # outside the margin
+ROUNDING = 1e-5  # of a single-precision score
 BLOCK = 1024  # rows summed in the features' own precision, and cast at once
 MOST_PIVOTS = 500  # rows whose Gram matrix is factorised
 MOST_STEPS = 100
@@ -50,7 +52,7 @@ def fit(
 
     Rough solutions on every 4^k-th negative come first. The features are multiplied in their own precision; in double
     precision, block by block, only if that does not reach the tolerance. The gap, taken in double precision for the
-    returned weights, tells whether it was reached.
+    returned weights, tells whether it was reached; with a C of 10 or more their rounding to float32 can prevent it.
 
     Args:
         positives, negatives: (P, D) and (N, D) of one dtype, neither empty.
@@ -66,18 +68,10 @@ def fit(
     while len(negatives) > COARSE * stride:
         stride *= 4
     while stride > 1:
-        examples = _Examples(positives, negatives[::stride], (C * positive_weight, C * stride), bias, positives.dtype)
-        point, _ = _solve(examples, point, max(tolerance, COARSE_GAP))
+        sample = _Examples(positives, negatives[::stride], (C * positive_weight, C * stride), bias)
+        point, _ = _near(sample, point, max(tolerance, COARSE_GAP))
         stride //= 4
-    costs = (C * positive_weight, C)
-    exact = _Examples(positives, negatives, costs, bias, np.dtype(np.float64))
-    for precision in (positives.dtype, exact.precision):
-        examples = _Examples(positives, negatives, costs, bias, precision)
-        point, alpha = _solve(examples, point, 0.9 * tolerance)  # the rest is for rounding
-        point[:-1] = point[:-1].astype(np.float32)
-        gap = _gap(exact, point, alpha)
-        if gap <= tolerance:
-            break
+    point, gap = _near(_Examples(positives, negatives, (C * positive_weight, C), bias), point, tolerance)
     return Fit(point[:-1].astype(np.float32), float(point[-1] * bias), gap)
 
 
@@ -103,7 +97,7 @@ def objective(
 
 
 class _Examples:
-    """The signed rows z (n, D + 1), positives first, without a copy of the features."""
+    """The signed rows z (n, D + 1), positives first; the features are cast to `precision` block by block."""
 
     def __init__(
         self,
@@ -111,15 +105,24 @@ class _Examples:
         negatives: np.ndarray,
         costs: tuple[float, float],
         bias: float,
-        precision: np.dtype,
+        precision: type | np.dtype | None = None,
     ) -> None:
         counts = [len(positives), len(negatives)]
         self.features = (positives, negatives)
+        self.pair, self.bias, self.precision = costs, bias, precision or positives.dtype
         self.costs = np.repeat(np.asarray(costs, np.float64), counts)  # (n,) C_i
         self.signs = np.repeat([1.0, -1.0], counts)
-        self.bias, self.precision = bias, precision
         self.blocks = [each[at : at + BLOCK] for each in self.features for at in range(0, len(each), BLOCK)]
         self.ends = np.cumsum([len(block) for block in self.blocks])
+
+    def exact(self) -> "_Examples":
+        """The same in double precision."""
+        return _Examples(*self.features, self.pair, self.bias, np.float64)
+
+    def only(self, chosen: np.ndarray) -> "_Examples":
+        """All positives and the chosen (n,) negatives."""
+        positives, negatives = self.features
+        return _Examples(positives, negatives[chosen[len(positives) :]], self.pair, self.bias, self.precision)
 
     def margins(self, point: np.ndarray) -> np.ndarray:
         """Z u (n,)."""
@@ -132,13 +135,16 @@ class _Examples:
         signed = alpha * self.signs
         total = np.zeros(self.features[0].shape[1] + 1)
         for block, share in zip(self.blocks, np.split(signed, self.ends[:-1]), strict=True):
+            used = np.flatnonzero(share)
+            if len(used) < len(share) / 4:  # a copy of them is cheaper
+                block, share = block[used], share[used]  # noqa: PLW2901
             total[:-1] += share.astype(self.precision) @ block.astype(self.precision, copy=False)
         total[-1] = self.bias * signed.sum()
         return total
 
     def mean_square(self) -> float:
-        """Mean of |z|^2 over the first negatives."""
-        return float(np.square(self.features[1][:100], dtype=np.float64).sum(axis=1).mean() + self.bias**2)
+        """Mean of |z|^2 over the first positives."""
+        return float(np.square(self.features[0][:100], dtype=np.float64).sum(axis=1).mean() + self.bias**2)
 
     def rows(self, index: np.ndarray) -> np.ndarray:
         """Rows of Z at ascending indices (k, D + 1)."""
@@ -169,13 +175,46 @@ class _Smoothed(NamedTuple):
         return np.where((alpha > 0) & (alpha < self.costs), self.steepness / self.width, 0)
 
 
+def _near(examples: _Examples, point: np.ndarray, tolerance: float) -> tuple[np.ndarray, float]:
+    """The solution u, its weights rounded to float32, and its gap, from the windows near the margin.
+
+    Negatives far outside the margin of `point` are left out, until they prove to matter.
+    """
+    near = ~(examples.margins(point) >= 1 + FAR)  # not a number is near
+    near[: len(examples.features[0])] = True
+    while True:
+        some = examples if near.mean() > 0.5 else examples.only(near)
+        point, primal, dual = _certified(some, point, tolerance)
+        if some is not examples:
+            losses = 1 - examples.margins(point)
+            primal += float(examples.costs[~near] @ np.maximum(0, losses[~near] + ROUNDING))
+            if primal - dual > tolerance * primal and (losses[~near] > -FAR).any():
+                near |= losses > -FAR
+                continue
+        return point, (primal - dual) / primal
+
+
+def _certified(examples: _Examples, point: np.ndarray, tolerance: float) -> tuple[np.ndarray, float, float]:
+    """The solution u, its weights rounded to float32, and its primal and dual value in double precision."""
+    exact = examples.exact()
+    for each in (examples, exact):
+        point, alpha = _solve(each, point, 0.9 * tolerance)  # the rest is for rounding
+        point[:-1] = point[:-1].astype(np.float32)
+        dual_point = exact.combine(alpha)
+        primal = point @ point / 2 + exact.costs @ np.maximum(0, 1 - exact.margins(point))
+        dual = alpha.sum() - dual_point @ dual_point / 2
+        if primal - dual <= tolerance * primal:
+            break
+    return point, float(primal), float(dual)
+
+
 def _solve(examples: _Examples, point: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
     """The best point u (D + 1,) found from `point` on, and the best multipliers alpha (n,)."""
     costs = examples.costs
     smoothed = _Smoothed(costs, np.minimum(costs, STEEPEST / examples.mean_square()), np.zeros(len(costs)))
     losses = 1 - examples.margins(point)  # (n,) before max(0, .)
-    best, least = point, np.inf
-    multipliers, bound = np.zeros(len(costs)), 0.0
+    best, least = point, np.float64(np.inf)
+    multipliers, bound = np.zeros(len(costs)), np.float64(0)
     for _ in range(MOST_STEPS):
         alpha = smoothed.alpha(losses)
         dual_point = examples.combine(alpha)
@@ -203,13 +242,6 @@ def _solve(examples: _Examples, point: np.ndarray, tolerance: float) -> tuple[np
     return best, multipliers
 
 
-def _gap(examples: _Examples, point: np.ndarray, alpha: np.ndarray) -> float:
-    """(primal(u) - dual(alpha)) / primal(u)."""
-    primal = point @ point / 2 + examples.costs @ np.maximum(0, 1 - examples.margins(point))
-    dual_point = examples.combine(alpha)
-    return float((primal - alpha.sum() + dual_point @ dual_point / 2) / primal)
-
-
 def _newton(examples: _Examples, gradient: np.ndarray, curvatures: np.ndarray) -> np.ndarray:
     """-(I + Z^T diag(curvatures) Z)^-1 gradient.
 
@@ -217,7 +249,7 @@ def _newton(examples: _Examples, gradient: np.ndarray, curvatures: np.ndarray) -
     preconditioner of a few conjugate gradients.
     """
     curved = np.flatnonzero(curvatures)
-    if not len(curved):
+    if len(curved) == 0:
         return -gradient
     pivots = curved[:: -(-len(curved) // MOST_PIVOTS)]
     rows = examples.rows(pivots)

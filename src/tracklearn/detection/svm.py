@@ -66,8 +66,8 @@ def train_svms(
     photos = Voc(voc, year, classes=classes)
     scales: np.ndarray = target_norm / mean_norms(features, models, seed=seed)
     positives = _positives(photos, features, models, scales)
-    solver = {"C": C, "positive_weight": positive_weight, "bias": bias, "tolerance": tolerance}
-    miners = [Miner(each, hard_threshold, evict, retrain_every, partial(fit, **solver)) for each in positives]
+    solver = partial(fit, C=C, positive_weight=positive_weight, bias=bias, tolerance=tolerance)
+    miners = [Miner(each, hard_threshold, evict, retrain_every, solver) for each in positives]
     trained = [label for label, miner in enumerate(miners) if len(miner.positives)]
     ids = image_ids(features, models)
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:  # a class a thread beats shared products

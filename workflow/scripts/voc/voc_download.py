@@ -8,6 +8,7 @@ if __name__ == "__main__":
                 root=snakemake.params.root,
                 year=snakemake.params.year,
                 image_sets=snakemake.params.image_sets,
+                stamp=snakemake.output.stamp,
                 report=run.report,
             )
         )

@@ -1,0 +1,128 @@
+from pathlib import Path
+
+import pytest
+import yt_dlp
+
+from tracklearn.errors import UserError
+from tracklearn.provenance import reachable
+from tracklearn.videos import build_list as builder
+from tracklearn.videos.build_list import build_list
+from tracklearn.videos.lists import Video, read_list
+
+HEADER = "video_id\tsource\n"
+
+
+def test_ids_file_of_ids_and_urls(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text(
+        "# a public list\ndQw4w9WgXcQ\nhttps://www.youtube.com/watch?t=3&v=abcdefghi-_&list=x\n"
+        "https://youtu.be/dQw4w9WgXcQ\n\nhttps://host/clip.mp4\n"
+    )
+    out = tmp_path / "data" / "l.tsv"
+    assert build_list(out=out, ids_file=tmp_path / "ids.txt") == 3
+    videos = read_list(out)
+    assert videos[:2] == [Video("dQw4w9WgXcQ", "dQw4w9WgXcQ"), Video("abcdefghi-_", "abcdefghi-_")]
+    assert videos[2].source == "https://host/clip.mp4"
+    assert videos[2].video_id.startswith("url-")
+
+
+def test_column_of_a_public_table(tmp_path: Path) -> None:
+    (tmp_path / "kinetics.csv").write_text('label,youtube_id,time\n"to, fro",dQw4w9WgXcQ,3\njump,abcdefghijk,0\n')
+    build_list(out=tmp_path / "l.tsv", ids_file=tmp_path / "kinetics.csv", column="youtube_id")
+    assert [video.video_id for video in read_list(tmp_path / "l.tsv")] == ["dQw4w9WgXcQ", "abcdefghijk"]
+    with pytest.raises(UserError, match=r"kinetics.csv: no column 'id' in its header 'label,youtube_id,time'"):
+        build_list(out=tmp_path / "l.tsv", ids_file=tmp_path / "kinetics.csv", column="id")
+
+
+def test_a_line_that_is_no_id_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("dQw4w9WgXcQ\nnot an id\n")
+    with pytest.raises(UserError, match="line 2: 'not an id' is neither a YouTube id nor a URL"):
+        build_list(out=tmp_path / "l.tsv", ids_file=tmp_path / "ids.txt")
+
+
+def test_list_is_append_only(tmp_path: Path) -> None:
+    out = tmp_path / "l.tsv"
+    out.write_text(HEADER + "mine\tclips/mine.mp4\nbbbbbbbbbbb\tbbbbbbbbbbb\n")
+    before = out.read_text()
+    (tmp_path / "ids.txt").write_text("aaaaaaaaaaa\nbbbbbbbbbbb\naaaaaaaaaaa\n")
+    assert build_list(out=out, ids_file=tmp_path / "ids.txt") == 1
+    assert out.read_text() == before + "aaaaaaaaaaa\taaaaaaaaaaa\n"
+    assert build_list(out=out, ids_file=tmp_path / "ids.txt") == 0
+
+
+def test_keywords_are_searched_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("# comment\nred panda\n\nclosed\njuggling\n")
+    asked, told = [], []
+
+    def search(keyword: str, count: int) -> list[str]:
+        asked.append((keyword, count))
+        if keyword == "closed":
+            raise UserError("search for 'closed' failed: HTTP 429")
+        return ["sharedvideo", f"{keyword[:3]}".ljust(11, "_")]
+
+    out = tmp_path / "l.tsv"
+    assert (
+        build_list(out=out, keywords_file=tmp_path / "words.txt", per_keyword=7, search=search, tell=told.append) == 3
+    )
+    assert asked == [("red panda", 7), ("closed", 7), ("juggling", 7)]
+    assert [video.video_id for video in read_list(out)] == ["sharedvideo", "red________", "jug________"]
+    assert told == ["red panda: 2 videos", "search for 'closed' failed: HTTP 429", "juggling: 2 videos"]
+
+
+def test_found_videos_are_kept_when_the_search_breaks_off(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("one\ntwo\n")
+
+    def search(keyword: str, count: int) -> list[str]:
+        if keyword == "two":
+            raise KeyboardInterrupt
+        return ["aaaaaaaaaaa"]
+
+    with pytest.raises(KeyboardInterrupt):
+        build_list(out=tmp_path / "l.tsv", keywords_file=tmp_path / "words.txt", search=search)
+    assert [video.video_id for video in read_list(tmp_path / "l.tsv")] == ["aaaaaaaaaaa"]
+
+
+def test_no_search_succeeds(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("one\ntwo\n")
+
+    def search(keyword: str, count: int) -> list[str]:
+        raise UserError(f"search for {keyword!r} failed: no network")
+
+    with pytest.raises(UserError, match="search for 'two' failed: no network"):
+        build_list(out=tmp_path / "l.tsv", keywords_file=tmp_path / "words.txt", search=search)
+    assert not (tmp_path / "l.tsv").exists()
+
+
+def test_search_asks_yt_dlp(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def extract_info(self: yt_dlp.YoutubeDL, url: str, download: bool) -> dict[str, object]:
+        asked.append((url, download, self.params["extract_flat"]))
+        return {"entries": [{"id": "dQw4w9WgXcQ"}, {"id": "UC_a_channel_of_24_chars"}]}
+
+    monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract_info)
+    assert builder.youtube_search("red panda", 5) == ["dQw4w9WgXcQ"]
+    assert asked == [("ytsearch5:red panda", False, True)]
+
+
+def test_search_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def extract_info(self: yt_dlp.YoutubeDL, url: str, download: bool) -> None:
+        raise yt_dlp.utils.DownloadError("HTTP Error 429")
+
+    monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract_info)
+    with pytest.raises(UserError, match="search for 'red panda' failed: HTTP Error 429"):
+        builder.youtube_search("red panda", 5)
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ids.txt").write_text("dQw4w9WgXcQ\n")
+    out = str(tmp_path / "l.tsv")
+    assert builder._main(["--ids", str(tmp_path / "ids.txt"), "--out", out]) == 0
+    assert capsys.readouterr().out == f"{out}: 1 videos appended\n"
+    assert builder._main(["--keywords", str(tmp_path / "none.txt"), "--out", out]) == 1
+    assert capsys.readouterr().err == f"{tmp_path}/none.txt: no such file\n"
+
+
+def test_an_edit_of_the_search_probes_no_video_again(repository: Path) -> None:
+    names = {path.name for path in reachable(repository / "workflow/scripts/videos/videos_download.py")}
+    assert "lists.py" in names
+    assert "build_list.py" not in names
