@@ -3,12 +3,20 @@ import time
 import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
 
 from tracklearn.detection.hinge import fit, objective
 from tracklearn.errors import UserError
 
 SOLVER = {"C": 1e-3, "positive_weight": 2, "bias": 10}
 EXACT = SOLVER | {"tolerance": 1e-9}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in training, where each thread has its own class."""
+    with threadpool_limits(1):
+        yield
 
 
 def examples(seed=0, positives=8, negatives=300, size=64):
