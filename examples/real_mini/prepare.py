@@ -24,6 +24,8 @@ def main() -> None:
     if not listed.exists() or listed.read_text() != text:
         listed.write_text(text)
     link = data / "VOCdevkit"
+    if link.exists() and not link.is_symlink():
+        sys.exit(f"{link}: expected no file or folder there, but a link to {photos}; move it away")
     if not link.is_symlink() or link.resolve() != photos:
         link.unlink(missing_ok=True)
         link.symlink_to(photos)

@@ -220,7 +220,8 @@ class Subset:
         if patches is not None and 2 * sum(taken) < patches:
             raise UserError(
                 f"a subset of {patches} patches: only {2 * sum(taken)} were mined in {len(self.stores)} shards; "
-                "add videos, or ask for a smaller subset or a fraction"
+                "run again (the plan then takes further shards of the list, if there are any), or add videos or lower "
+                "`patches`"
             )
         self._starts = np.concatenate([[0], np.cumsum(taken, dtype=np.int64)])
         self._check_sizes()

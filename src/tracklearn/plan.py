@@ -14,6 +14,7 @@ from tracklearn import experiment
 from tracklearn.detection.protocols import CLASSES, official_size, protocol_named, read_image_set
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.mining.pairs_list import read_pairs
 from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
 
 LEDGER = Path("results/videos/shards.json")
@@ -66,8 +67,7 @@ class Plan:
     def _imported_shards(self) -> list[str]:
         imported = self.config["patches"]["import"]
         try:
-            with open(imported["list"], "rb") as lines:
-                pairs = sum(1 for line in lines if line.strip()) // 2
+            pairs = sum(1 for _ in read_pairs(imported["list"]))
         except FileNotFoundError as error:
             raise UserError(
                 f"patches.import.list: no file {imported['list']}; expected lines of `path label`"

@@ -202,7 +202,9 @@ def test_a_subset_takes_the_patches_it_was_asked_for(shards):
 
 
 def test_a_subset_that_cannot_be_filled_says_how_many_there_are(shards):
-    with pytest.raises(UserError, match="a subset of 1500 patches: only 20 were mined in 3 shards"):
+    with pytest.raises(
+        UserError, match=r"only 20 were mined in 3 shards; run again .*or add videos or lower `patches`"
+    ):
         Subset(shards, 1500)
     with pytest.raises(UserError, match="expected a positive even number"):
         Subset(shards, 7)

@@ -41,7 +41,15 @@ def test_the_servers_protocol_ends_in_submissions(paper):
     ("settings", "message"),
     [
         ("minning: {}", "tracklearn: config: minning: unknown key; did you mean mining?"),
-        ("videos: {list: no.tsv}", "tracklearn: no.tsv: no list of videos; make one"),
+        (
+            "videos: {list: no.tsv}",
+            "tracklearn: no.tsv: no list of videos; make one: python -m tracklearn.videos.build_list",
+        ),
+        (
+            # a list of 1,001 lines, its header among them
+            "patches: {import: {folder: data, list: data/videos.tsv, pairs_per_shard: 100}}",
+            "tracklearn: data/videos.tsv, line 1001: a query without a tracked patch",
+        ),
         ("voc: {download: false}", "no such file; point voc.root at a folder that holds VOC2012"),
         ("detection: {protocol: voc2013}", "'voc2013': expected one of voc2012-val"),
     ],
@@ -61,7 +69,7 @@ def test_the_demo_and_its_evidence_are_planned(repository, tmp_path):
     checkout = Checkout(repository)
     table = checkout.snakemake("--dry-run", "--quiet", "rules", folder=str(demo))
     assert any(words.split() == ["table1_cells", "12"] for words in table.splitlines())
-    evidence = checkout.snakemake("--dry-run", "--quiet", "rules", "results/evidence.md", folder=str(demo))
+    evidence = checkout.snakemake("--dry-run", "--quiet", "rules", "--", "results/evidence.md", folder=str(demo))
     assert any(words.split() == ["evidence", "1"] for words in evidence.splitlines())
 
 

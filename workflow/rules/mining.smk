@@ -17,6 +17,7 @@ rule mining_filter:
     params:
         frame=config["mining"]["frame"],
         filter=config["mining"]["filter"],
+        resample_fps=config["mining"]["resample_fps"],
         code=code("mining/mining_filter.py"),
     message:
         "Shard {wildcards.shard}: one candidate every {params.filter[every]} frames, query boxes of {params.filter[box]} px"
@@ -36,6 +37,7 @@ rule mining_track:
     params:
         frame=config["mining"]["frame"],
         track=config["mining"]["track"],
+        resample_fps=config["mining"]["resample_fps"],
         box=config["mining"]["filter"]["box"],
         code=code("mining/mining_track.py"),
     message:

@@ -4,6 +4,7 @@ Henriques et al., "High-Speed Tracking with Kernelized Correlation Filters", PAM
 and grey, no change of scale.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ import cv2
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.mining.shard import FRAMES, TRACKS, by_video, each_video, read_table, write_table
+from tracklearn.mining.shard import FRAMES, TRACKS, by_video, each_video, read_table, timeline, write_table
 from tracklearn.report import Report, silent
 from tracklearn.videos.frames import frame_size, probe, read_frames
 from tracklearn.videos.manifest import Row, read_manifest
@@ -25,12 +26,13 @@ class Tracking:
     """How a box is tracked.
 
     Attributes:
-        frames: native frames from the query to the tracked patch.
+        frames: frames from the query to the tracked patch.
         scale: of the frames that the tracker sees, against the resized frame.
             ASSUME: 1/4, which ends within IoU 0.97 of full scale at a fiftieth of the time.
         sigma: width of the tracker's target against the box. ASSUME: 1/8; OpenCV's 1/16 loses most tracks at 1/4.
         peak: least response of the filter; below, the tracker gives the box up. ASSUME: OpenCV's 0.5.
         visible: least share of the last box that lies inside the frame. ASSUME: 3/4.
+        resample_fps: frames a second at which `frames` counts, see `timeline`; None: native frames, whatever the rate.
     """
 
     frames: int = 30  # PAPER §4
@@ -38,6 +40,7 @@ class Tracking:
     sigma: float = 0.125
     peak: float = 0.5
     visible: float = 0.75
+    resample_fps: float | None = None
 
 
 def track_shard(
@@ -53,13 +56,15 @@ def track_shard(
     sigma: float = 0.125,
     peak: float = 0.5,
     visible: float = 0.75,
+    resample_fps: float | None = None,
     threads: int = 1,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Track the query box of each accepted frame of a shard over `frames` native frames.
+    """Track the query box of each accepted frame of a shard over `frames` frames.
 
     Writes a CSV with a row an accepted frame: the query box, the last frame and the tracked box (all in the frame of
-    `height` x `width`, turned for portrait video), a score, and a status, tracked or lost, with the reason:
+    `height` x `width`, turned for portrait video; frames by their native indices), a score, and a status, tracked or
+    lost, with the reason:
 
     - "lost": the filter's peak fell below `peak`;
     - "left the frame": the box's centre did on the way, or less than `visible` of the last box is inside (ASSUME: a
@@ -73,7 +78,7 @@ def track_shard(
     Raises:
         UserError: a setting that cannot be, a table of another shard, or a disk that is full.
     """
-    tracking = Tracking(frames, scale, sigma, peak, visible)
+    tracking = Tracking(frames, scale, sigma, peak, visible, resample_fps)
     _check(tracking, box)
     videos = read_manifest(manifest)
     accepted = [row for row in read_table(frames_table, FRAMES) if row["verdict"] == "accepted"]
@@ -207,7 +212,7 @@ def _track_video(
         tracks = _tracks(video, rows, size=size, box=box, tracking=tracking)
     except UserError as error:
         return [row | {"reason": f"video failed: {error}"} for row in rows]
-    return [row | _outcome(tracks.get(row["frame"]), row["frame"], tracking) for row in rows]
+    return [row | _outcome(tracks.get(row["frame"]), tracking) for row in rows]
 
 
 def _row(query: dict[str, str], box: int) -> dict[str, Any]:
@@ -217,31 +222,34 @@ def _row(query: dict[str, str], box: int) -> dict[str, Any]:
 
 def _tracks(
     video: Row, rows: Sequence[dict[str, Any]], *, size: tuple[int, int], box: int, tracking: Tracking
-) -> dict[int, tuple[int, Track]]:
-    """(Last frame seen without a gap, track) of each query frame that could be read."""
+) -> dict[int, tuple[list[int], Track]]:
+    """(Frames seen without a gap, track) of each query frame that could be read."""
     corners = {row["frame"]: (row["x"], row["y"]) for row in rows}
-    wanted = sorted({index for frame in corners for index in range(frame, frame + tracking.frames + 1)})
+    found = probe(video.path)
+    times = timeline(found, tracking.resample_fps)
+    starts = {frame: bisect_left(times, frame) for frame in corners}
+    paths = {frame: times[start : start + tracking.frames + 1] for frame, start in starts.items()}
+    wanted = sorted({index for path in paths.values() for index in path})
     small = (round(size[0] * tracking.scale), round(size[1] * tracking.scale))
-    full = frame_size(probe(video.path), size)
-    tracks: dict[int, tuple[int, Track]] = {}
+    tracks: dict[int, tuple[list[int], Track]] = {}
     for index, image in read_frames(video.path, size=small, indices=wanted, colour=True):
-        for frame, (last, track) in tracks.items():
-            if last == index - 1 and index <= frame + tracking.frames:
+        for frame, (seen, track) in tracks.items():
+            if paths[frame][len(seen) :][:1] == [index]:
                 track.update(image)
-                tracks[frame] = (index, track)
+                seen.append(index)
         if index in corners:
-            track = Track(image, corners[index], box, frame_size=full, tracking=tracking)
-            tracks[index] = (index, track)
+            track = Track(image, corners[index], box, frame_size=frame_size(found, size), tracking=tracking)
+            tracks[index] = ([index], track)
     return tracks
 
 
-def _outcome(seen: tuple[int, Track] | None, frame: int, tracking: Tracking) -> dict[str, Any]:
+def _outcome(followed: tuple[list[int], Track] | None, tracking: Tracking) -> dict[str, Any]:
     """What became of one query box."""
-    if seen is not None and seen[1].reason:
-        return {"reason": seen[1].reason}
-    if seen is None or seen[0] < frame + tracking.frames:
+    if followed is not None and followed[1].reason:
+        return {"reason": followed[1].reason}
+    if followed is None or len(followed[0]) <= tracking.frames:
         return {"reason": "video ended"}
-    last, track = seen
+    (*_, last), track = followed
     box = track.box
     corner = bounded(track.tracked, box, track.frame_size, visible=tracking.visible)
     if corner is None:

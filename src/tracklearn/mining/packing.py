@@ -13,6 +13,7 @@ import numpy as np
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.mining.pairs_list import Line, read_pairs
 from tracklearn.mining.shard import TRACKS, by_video, each_video, read_table
 from tracklearn.patches import Pair, PatchStore, encode
 from tracklearn.report import Report, silent
@@ -23,12 +24,11 @@ SHEET_PAIRS, SHEET_COLUMNS, SHEET_PATCH = 60, 12, 112  # pairs, pairs a row, pix
 
 
 class Entry(NamedTuple):
-    """A pair of the authors' list: the line of its query, the video's label, the two files."""
+    """A patch of the authors' list: its line, its file, its video's label."""
 
     line: int
+    file: Path
     label: str
-    query: Path
-    tracked: Path
 
 
 def pack_shard(
@@ -100,14 +100,17 @@ def import_pairs(
     """Write one shard of a folder of patches with a list as the authors published theirs.
 
     A line of the list is `path label`, the path relative to `folder`; consecutive lines are a pair, query first, and
-    the label names their video. Shard n holds the pairs from `n * pairs_per_shard` on. JPEG files of the right size
-    are taken as they are, others are resized and encoded. Frames, boxes and scores are unknown: -1 and NaN.
+    the label names their video; blank lines are passed over. Shard n holds the pairs from `n * pairs_per_shard` on.
+    JPEG files of the right size are taken as they are, others are resized and encoded. Frames, boxes and scores are
+    unknown: -1 and NaN.
 
     Raises:
         UserError: naming the line: no label, a file that is missing or no picture, labels of a pair that differ, or a
             last line without a partner.
     """
-    entries = _read_list(Path(pairs_list), Path(folder), 2 * shard * pairs_per_shard, 2 * pairs_per_shard)
+    start = shard * pairs_per_shard
+    listed = islice(read_pairs(pairs_list), start, start + pairs_per_shard)
+    entries = [_entries(pairs_list, lines, Path(folder)) for lines in listed]
     PatchStore.write(store, _imported(entries, pairs_list, size), size=size, quality=quality)
     metrics = _describe(PatchStore(store), summary, sheet, reasons={})
     report(len(entries), {"pairs": metrics["pairs"]})
@@ -206,37 +209,32 @@ def _caption(width: int, *lines: str) -> np.ndarray:
     return image
 
 
-def _read_list(path: Path, folder: Path, start: int, count: int) -> list[Entry]:
-    """Pairs of `count` lines of a list from line `start` (from 0) on."""
-    with open(path, encoding="utf-8") as file:
-        chosen = list(islice(file, start, start + count))
-    lines = [_read_line(path, number, line.rstrip(), folder) for number, line in enumerate(chosen, start + 1)]
-    if len(lines) % 2:
-        raise UserError(f"{path}, line {start + len(lines)}: a query without a tracked patch; a pair is two lines")
-    entries = []
-    for number, ((label, query), (other, tracked)) in enumerate(zip(lines[::2], lines[1::2], strict=True)):
-        line = start + 2 * number + 1
-        if label != other:
-            raise UserError(f"{path}, line {line + 1}: label {other}, expected {label} as in the line before")
-        entries.append(Entry(line, label, query, tracked))
-    return entries
+def _entries(path: str | Path, lines: tuple[Line, Line], folder: Path) -> tuple[Entry, Entry]:
+    """Query and tracked patch of one pair of lines."""
+    query, tracked = (_entry(path, line, folder) for line in lines)
+    if query.label != tracked.label:
+        raise UserError(
+            f"{path}, line {tracked.line}: label {tracked.label}, expected {query.label} as in the line before"
+        )
+    return query, tracked
 
 
-def _read_line(path: Path, number: int, line: str, folder: Path) -> tuple[str, Path]:
-    words = line.rsplit(maxsplit=1)
+def _entry(path: str | Path, line: Line, folder: Path) -> Entry:
+    number, text = line
+    words = text.rsplit(maxsplit=1)
     if len(words) != 2:
-        raise UserError(f"{path}, line {number}: {line!r}, expected `path label`")
+        raise UserError(f"{path}, line {number}: {text!r}, expected `path label`")
     file = folder / words[0].lstrip("/")
     if not file.is_file():
         raise UserError(f"{path}, line {number}: no file {file}; check the folder")
-    return words[1], file
+    return Entry(number, file, words[1])
 
 
-def _imported(entries: Iterable[Entry], pairs_list: str | Path, size: int) -> Iterator[Pair]:
+def _imported(pairs: Iterable[tuple[Entry, Entry]], pairs_list: str | Path, size: int) -> Iterator[Pair]:
     unknown = np.full((2, 4), np.nan)
-    for line, label, *files in entries:
-        query, tracked = (_patch(file, f"{pairs_list}, line {line + half}", size) for half, file in enumerate(files))
-        yield Pair(label, (-1, -1), unknown, float("nan"), query, tracked)
+    for pair in pairs:
+        query, tracked = (_patch(entry.file, f"{pairs_list}, line {entry.line}", size) for entry in pair)
+        yield Pair(pair[0].label, (-1, -1), unknown, float("nan"), query, tracked)
 
 
 def _patch(file: Path, line: str, size: int) -> np.ndarray | bytes:

@@ -12,13 +12,10 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.mining import surf as surf_points
 from tracklearn.mining.motion import FLOWS, compensated_flow
-from tracklearn.mining.shard import FRAMES, each_video, write_table
+from tracklearn.mining.shard import FRAMES, each_video, timeline, write_table
 from tracklearn.report import Report, silent
 from tracklearn.videos.frames import probe, read_frames
 from tracklearn.videos.manifest import Row, read_manifest
-
-# ASSUME: a share of fewer points says little, and improved dense trajectories ask for as many matches.
-MIN_POINTS = 50
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,8 @@ class Rule:
         detector: SURF implementation.
         threshold: of the SURF points.
         max_points: at most that many SURF points a frame.
+        min_points: a frame with fewer is rejected.
+            ASSUME: a share of fewer points says little, and improved dense trajectories ask for as many matches.
         flow: lucas-kanade or farneback.
         moving_px: a point moves if its compensated flow is longer.
         noise: least share of moving points; below, the motion is noise.
@@ -40,6 +39,7 @@ class Rule:
     detector: str = "mahotas"
     threshold: float = 5.0
     max_points: int = 1024
+    min_points: int = 50
     flow: str = "lucas-kanade"
     moving_px: float = 0.5  # PAPER §4
     noise: float = 0.25  # PAPER §4
@@ -52,16 +52,18 @@ def filter_shard(
     frames_table: str | Path,
     height: int = 448,
     width: int = 600,
+    resample_fps: float | None = None,
     every: int = 30,
     box: int = 227,
     surf: str = "auto",
     surf_threshold: float = 5.0,
     max_points: int = 1024,
+    min_points: int = 50,
     flow: str = "lucas-kanade",
     moving_px: float = 0.5,
     noise: float = 0.25,
     camera: float = 0.75,
-    max_pairs_per_video: int = 40,
+    max_pairs_per_video: int = 100,
     threads: int = 1,
     report: Report = silent,
 ) -> dict[str, float]:
@@ -72,15 +74,18 @@ def filter_shard(
     for portrait video), the moving points inside it, and the SURF implementation. A video that cannot be read is a
     row without a frame.
 
-    The other settings are those of `Rule`. `max_pairs_per_video`: PAPER §4, 8M patches of 100K videos are 40 pairs a
-    video; ASSUME: of more accepted frames those are kept that spread evenly over the video.
+    Frames are counted and followed at `resample_fps`, see `timeline`; the table holds their native indices. The other
+    settings are those of `Rule`. `max_pairs_per_video`: PAPER §4, 8M patches of 100K videos are 40 pairs a video;
+    ASSUME: 2.5 times as many at most, and of more accepted frames those that spread evenly over the video.
 
     Raises:
         UserError: a setting that cannot be, or a disk that is full.
     """
-    rule = Rule(box, surf_points.resolve(surf), surf_threshold, max_points, flow, moving_px, noise, camera)
+    detector = surf_points.resolve(surf)
+    rule = Rule(box, detector, surf_threshold, max_points, min_points, flow, moving_px, noise, camera)
     _check(rule, (height, width), every)
-    work = partial(judge_video, size=(height, width), every=every, rule=rule, limit=max_pairs_per_video)
+    sampling = {"resample_fps": resample_fps, "every": every}
+    work = partial(judge_video, size=(height, width), sampling=sampling, rule=rule, limit=max_pairs_per_video)
     rows: list[dict[str, Any]] = []
     for step, (_, found) in enumerate(each_video(work, read_manifest(manifest), threads=threads), 1):
         rows += found
@@ -94,7 +99,9 @@ def filter_shard(
     }
 
 
-def judge_video(video: Row, *, size: tuple[int, int], every: int, rule: Rule, limit: int) -> list[dict[str, Any]]:
+def judge_video(
+    video: Row, *, size: tuple[int, int], sampling: dict[str, Any], rule: Rule, limit: int
+) -> list[dict[str, Any]]:
     """Rows of one video, see `filter_shard`."""
     rejected = {"video_id": video.video_id, "verdict": "rejected", "surf": rule.detector}
     if not video.ok:
@@ -102,7 +109,7 @@ def judge_video(video: Row, *, size: tuple[int, int], every: int, rule: Rule, li
     try:
         rows = [
             {"video_id": video.video_id, "frame": frame, **judge(previous, current, rule), "surf": rule.detector}
-            for frame, previous, current in _candidates(video.path, size, every)
+            for frame, previous, current in _candidates(video.path, size, **sampling)
         ]
     except UserError as error:
         return [rejected | {"reason": f"video failed: {error}"}]
@@ -117,7 +124,7 @@ def judge(previous: np.ndarray, current: np.ndarray, rule: Rule) -> dict[str, An
         previous, detector=rule.detector, threshold=rule.threshold, max_points=rule.max_points
     )
     row: dict[str, Any] = {"points": len(points), "verdict": "rejected"}
-    if len(points) < MIN_POINTS:
+    if len(points) < rule.min_points:
         return row | {"reason": "too few points"}
     lengths, homography = compensated_flow(previous, current, points, flow=rule.flow)
     if homography is None:
@@ -168,13 +175,16 @@ def _window_sums(x: np.ndarray, y: np.ndarray, values: np.ndarray, size: Sequenc
     return windows.astype(np.int64)
 
 
-def _candidates(path: str, size: tuple[int, int], every: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Every `every`-th frame of a video that has a next one, with that next one."""
-    starts = range(0, max(probe(path).frames - 1, 0), every)
-    wanted = sorted({index for start in starts for index in (start, start + 1)})
+def _candidates(
+    path: str, size: tuple[int, int], *, resample_fps: float | None, every: int
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Every `every`-th frame of a video's timeline that has a next one, with that next one."""
+    times = timeline(probe(path), resample_fps)
+    following = dict(zip(times[:-1:every], times[1::every], strict=True))
+    wanted = sorted({*following, *following.values()})
     before: tuple[int, np.ndarray] | None = None
     for index, image in read_frames(path, size=size, indices=wanted):
-        if before is not None and index == before[0] + 1 and before[0] % every == 0:
+        if before is not None and following.get(before[0]) == index:
             yield before[0], before[1], image
         before = index, image
 

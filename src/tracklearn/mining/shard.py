@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import cv2
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.videos.frames import Probe
 from tracklearn.videos.manifest import Row
 
 Result = TypeVar("Result")
@@ -30,6 +32,17 @@ def each_video(work: Callable[[Row], Result], videos: Sequence[Row], *, threads:
     """
     with _single_threaded_opencv(), ThreadPoolExecutor(threads) as pool:
         yield from zip(videos, pool.map(work, videos), strict=True)
+
+
+def timeline(found: Probe, resample_fps: float | None) -> list[int]:
+    """Native indices, ascending, of a video's frames at `resample_fps` frames a second: the nearest ones.
+
+    None takes the native frames. So does a video that has fewer frames a second: repeated ones would stand still.
+    """
+    step = max(1.0, found.fps / resample_fps) if resample_fps else 1.0  # native frames
+    # Floor of the half above: Python's own rounding to even would make the steps uneven.
+    indices = (int(number * step + 0.5) for number in range(found.frames))
+    return list(takewhile(lambda index: index < found.frames, indices))
 
 
 @contextmanager

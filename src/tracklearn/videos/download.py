@@ -39,7 +39,8 @@ def download_shard(
     """Fetch the videos of a shard, probe each, and write the manifest.
 
     A local path is probed in place, relative to the working directory. What is downloaded already is not fetched
-    again, and partial files are gone on with. Whatever is wrong with a video is a reason in its row.
+    again, and partial files are gone on with. Whatever is wrong with a video is a reason in its row; where it may pass
+    (no network, a host that is busy or slow), the status is "unreachable".
 
     Args:
         videos: [video_id, source] pairs.
@@ -53,10 +54,12 @@ def download_shard(
         report: gets the counts after each video.
 
     Returns:
-        Counts: videos, ok, failed, frames, bytes, seconds (of video).
+        Counts: videos, ok, unreachable, failed, frames, bytes, seconds (of video).
 
     Raises:
-        UserError: the disk is full, or YouTube is asked for without the JavaScript runtime that yt-dlp needs.
+        UserError: the disk is full, YouTube is asked for without the JavaScript runtime that yt-dlp needs, or none of
+            the remote videos could be reached: rows that say so would stand for videos that nobody has looked at. What
+            was downloaded stays, partial files too.
     """
     listed = [Video(*video) for video in videos]
     if any(is_youtube(video.source) for video in listed):
@@ -78,6 +81,7 @@ def download_shard(
         except UserError:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    _check_reached(Path(manifest).stem, [row for row in rows.values() if _is_remote(row.source)])
     write_manifest(manifest, [rows[video.video_id] for video in listed])
     return _totals(list(rows.values()))
 
@@ -95,6 +99,14 @@ def check_youtube() -> None:
         )
 
 
+def _check_reached(shard: str, remote: Sequence[Row]) -> None:
+    if remote and all(row.status == "unreachable" for row in remote):
+        raise UserError(
+            f"shard {shard}: none of its {len(remote)} videos could be reached ({remote[0].reason}); check the network "
+            "and run again"
+        )
+
+
 def _row(video: Video, *, directory: Path, limits: dict[str, float]) -> Row:
     """Whatever became of a video, as its row."""
     if not _is_remote(video.source):
@@ -107,7 +119,8 @@ def _row(video: Video, *, directory: Path, limits: dict[str, float]) -> Row:
             raise UserError(
                 f"{directory}: the disk is full ({free / 1e6:.0f} MB left); free space and run again"
             ) from error
-        return Row(video.video_id, video.source, reason=str(error))
+        status = "unreachable" if error.transient else "failed"
+        return Row(video.video_id, video.source, status=status, reason=str(error))
     row = _probed(video, path)
     excess = _excess(row, limits)
     if row.ok and not excess:
@@ -125,13 +138,13 @@ def _fetch(video: Video, directory: Path, limits: dict[str, float]) -> Path:
             command, capture_output=True, text=True, check=False, timeout=limits["timeout"] + GRACE, errors="replace"
         )
     except subprocess.TimeoutExpired as error:
-        raise fetch.Unavailable(f"time limit of {limits['timeout']:g} s") from error
+        raise fetch.Unavailable(f"time limit of {limits['timeout']:g} s", transient=True) from error
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         raise fetch.Unavailable(f"the downloader failed: {last}")
     answer = json.loads(done.stdout.splitlines()[-1])
     if "path" not in answer:
-        raise fetch.Unavailable(answer["reason"], disk_full=answer["disk_full"])
+        raise fetch.Unavailable(**answer)
     return Path(answer["path"])
 
 
@@ -174,10 +187,12 @@ def _is_remote(source: str) -> bool:
 
 def _totals(rows: Sequence[Row]) -> dict[str, float]:
     good = [row for row in rows if row.ok]
+    unreachable = sum(row.status == "unreachable" for row in rows)
     return {
         "videos": len(rows),
         "ok": len(good),
-        "failed": len(rows) - len(good),
+        "unreachable": unreachable,
+        "failed": len(rows) - len(good) - unreachable,
         "frames": sum(row.frames for row in good),
         "bytes": sum(row.bytes for row in good),
         "seconds": round(sum(row.duration for row in good), 3),

@@ -1,7 +1,7 @@
 """One video from the network, by yt-dlp, in a process of its own: what stalls there can be killed.
 
 `python -m tracklearn.videos.fetch '{"source": ..., ...}'` takes the arguments of `fetch` as JSON and prints JSON:
-{"path": the file}, or {"reason": why there is none, "disk_full": bool}.
+{"path": the file}, or {"reason": why there is none, "transient": bool, "disk_full": bool}.
 """
 
 import errno
@@ -17,11 +17,19 @@ from tracklearn.videos.lists import YOUTUBE_ID
 # Over these the same request may well succeed a little later.
 TRANSIENT_STATUS = frozenset({408, 425, 429, *range(500, 600)})
 
+# What YouTube says to an address that asks for more than it likes, whatever the video.
+BLOCKED = ("not a bot", "rate-limited")
+
 SOCKET_TIMEOUT = 30.0  # seconds without a byte; ASSUME: patience with a slow host
 
 
 class Unavailable(Exception):
-    """No file for a video; the message is the reason in the manifest."""
+    """No file for a video; the message is the reason in the manifest.
+
+    Attributes:
+        transient: the same request may succeed later.
+        disk_full: there is no room for the file.
+    """
 
     def __init__(self, reason: str, *, transient: bool = False, disk_full: bool = False) -> None:
         super().__init__(reason)
@@ -46,7 +54,7 @@ def fetch(
         source: a YouTube id or a URL that yt-dlp takes.
         directory: folder of the file.
         video_id: name of the file, to which its format's suffix is added.
-        max_height: formats known to be higher are not taken, in pixels.
+        max_height: formats whose shorter side is known to be longer are not taken, in pixels.
         max_duration: longer videos are refused where the site says so beforehand, in seconds.
         timeout: seconds for all attempts together.
         retries: attempts after the first one, for errors that may pass.
@@ -64,7 +72,7 @@ def fetch(
             if not error.transient:
                 raise
             if attempt == retries or time.monotonic() + wait > deadline:
-                raise Unavailable(f"{error} ({attempt + 1} attempts)") from error
+                raise Unavailable(f"{error} ({attempt + 1} attempts)", transient=True) from error
             time.sleep(wait)
     raise ValueError(f"retries = {retries}: expected 0 or more")
 
@@ -91,7 +99,7 @@ def _attempt(source: str, options: dict[str, Any], max_duration: float) -> Path:
         with YoutubeDL(options) as downloader:
             found = downloader.extract_info(url, download=True) or {}
     except DownloadCancelled as error:
-        raise Unavailable(str(error)) from error
+        raise Unavailable(str(error), transient=True) from error
     except DownloadError as error:
         raise _unavailable(error) from error
     except OSError as error:
@@ -115,9 +123,8 @@ def _options(directory: str, video_id: str, max_height: int, deadline: float, ti
         "quiet": True,
         "no_warnings": True,
         "noprogress": True,
-        # pictures alone where there are such, else with sound; an unknown height is looked at after the download
-        "format": f"bv[height<=?{max_height}]/b[height<=?{max_height}]",
-        "format_sort": ["res", "vcodec:h264"],  # ASSUME: of equal size, what decodes fastest
+        "format": _format(max_height),
+        "format_sort": ["res", "vcodec:h264"],  # the shorter side; ASSUME: of equal size, what decodes fastest
         "outtmpl": f"{directory}/{video_id}.%(ext)s".replace("%", "%%").replace("%%(ext)s", "%(ext)s"),
         "continuedl": True,
         "retries": 0,
@@ -131,6 +138,15 @@ def _options(directory: str, video_id: str, max_height: int, deadline: float, ti
         "js_runtimes": {name: {} for name in runtimes()},
         "progress_hooks": [check_time],
     }
+
+
+def _format(longest: int) -> str:
+    """yt-dlp's choice of formats whose shorter side has up to `longest` pixels: of portrait ones the width.
+
+    Pictures alone are taken where there are such, else with sound; an unknown size is looked at after the download.
+    """
+    portrait, other = f"[aspect_ratio<1][width<={longest}]", f"[height<=?{longest}]"
+    return "/".join(kind + limit for limit in (portrait, other) for kind in ("bv", "b"))
 
 
 def _refuser(max_duration: float, refusals: list[str]) -> Callable[..., str | None]:
@@ -164,7 +180,8 @@ def _unavailable(error: Exception) -> Unavailable:
         return Unavailable("the file is empty (0 bytes)")
     # A transfer that breaks is told in words alone; its partial file stays.
     broken = reason.removeprefix("[download] Got error: ")
-    return Unavailable(broken, transient=broken != reason, disk_full="No space left" in reason)
+    passing = broken != reason or any(words in reason for words in BLOCKED)
+    return Unavailable(broken, transient=passing, disk_full="No space left" in reason)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -183,7 +200,7 @@ def _main() -> None:
     try:
         answer: dict[str, Any] = {"path": str(fetch(**json.loads(sys.argv[1])))}
     except Unavailable as error:
-        answer = {"reason": str(error), "disk_full": error.disk_full}
+        answer = {"reason": str(error), "transient": error.transient, "disk_full": error.disk_full}
     print(json.dumps(answer))
 
 

@@ -17,7 +17,7 @@ class Row:
         video_id: its name in the list.
         source: where it comes from: a YouTube id, a URL or a local path.
         path: the local file, "" when there is none.
-        status: "ok" (can be mined) or "failed".
+        status: "ok" (can be mined), "unreachable" (what failed may pass: another run may succeed) or "failed".
         reason: why it failed, or what is odd about an "ok" one.
         bytes: size of the file.
         sha256: of the file, 64 hexadecimal digits.

@@ -64,6 +64,19 @@ def test_the_video_may_end_before(track):
     assert track(("moving", 45, 90, 88), frames=29)[1][0]["status"] == "tracked"
 
 
+def test_resampled_frames_are_followed(track):
+    """15 frames at 15 a second are 30 native ones; at 40 a second the film has but its own."""
+    _, rows = track(("moving", 0, 45, 65), ("moving", 44, 89, 87), frames=15, resample_fps=15)
+    assert [row["last_frame"] for row in rows] == ["30", "74"]
+    assert [int(row["tracked_x"]) - int(row["x"]) for row in rows] == pytest.approx([30, 30], abs=4)
+    assert track(("moving", 46, 91, 88), frames=15, resample_fps=15)[1][0]["reason"] == "video ended"
+    assert track(("moving", 0, 45, 65), frames=15, resample_fps=40)[1][0]["last_frame"] == "15"
+
+
+def test_a_peak_that_none_reaches_loses_every_track(track):
+    assert track(("moving", 0, 45, 65), peak=1.0)[1][0]["reason"] == "lost"
+
+
 def test_the_object_may_leave_the_frame(track, tmp_path):
     write_film(tmp_path / "leaving.mp4", film(32, step=(3.5, 0), start=(120, 60)))
     write_manifest(tmp_path / "m.tsv", [Row("leaving", "", str(tmp_path / "leaving.mp4"), "ok")])

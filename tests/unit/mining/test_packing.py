@@ -127,6 +127,8 @@ def test_the_authors_list_becomes_shards(folder):
     assert second.video_ids == ["8"]
     assert json.loads((folder / "s.json").read_text()) == {"pairs": 1, "patches": 2, "videos": 1, "reasons": {}}
     assert (folder / "s.png").is_file()
+    blank = "\n" + text.replace("2.jpg", "\n \n2.jpg") + "\n"
+    assert imported(folder, blank, 1, 2)[1].video_ids == ["8"]
     with pytest.raises(UserError, match="line 5: a query without a tracked patch"):
         imported(folder, text.replace("5.jpg 8\n", ""), 1, 2)
 
@@ -141,9 +143,10 @@ def test_pictures_of_another_size_are_resized(folder):
     ("text", "message"),
     [
         ("0.jpg 1\n1.jpg\n", "line 2: '1.jpg', expected `path label`"),
-        ("0.jpg 1\n1.jpg 1\n9.jpg 2\n", "line 3: no file"),
+        ("0.jpg 1\n1.jpg 1\n9.jpg 2\n2.jpg 2\n", "line 3: no file"),
         ("0.jpg 1\n1.jpg 1\n2.jpg 2\n3.jpg 3\n", "line 4: label 3, expected 2 as in the line before"),
         ("0.jpg 1\n1.jpg 1\n2.jpg 1\n", "line 3: a query without a tracked patch"),
+        ("0.jpg 1\n\n\nbad.jpg 1\n", "line 4: .*bad.jpg is no picture that can be read"),
         ("0.jpg 1\nbad.jpg 1\n", "line 2: .*bad.jpg is no picture that can be read"),
     ],
 )

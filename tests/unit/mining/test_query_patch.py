@@ -93,6 +93,22 @@ def test_a_frame_without_texture():
     assert judge(flat, flat, Rule(box=BOX)) == {"points": 0, "verdict": "rejected", "reason": "too few points"}
 
 
+def test_fewer_points_than_asked_for(films, tmp_path):
+    filter_shard(manifest=films / "manifest.tsv", frames_table=tmp_path / "a.csv", every=60, min_points=10_000, **SMALL)
+    assert {row["reason"] for row in read(tmp_path / "a.csv") if row["frame"]} == {"too few points"}
+
+
+def test_resampled_frames_are_judged_by_the_next_resampled_one(films, tmp_path):
+    """moving.mp4 has 75 frames at 30 a second: 25 at 10, of which every 5th one is every 15th native one."""
+    settings = {"manifest": films / "manifest.tsv", "frames_table": tmp_path / "a.csv", "moving_px": 2, **SMALL}
+    filter_shard(resample_fps=10, every=5, **settings)
+    rows = [row for row in read(tmp_path / "a.csv") if row["video_id"] == "moving"]
+    assert [row["frame"] for row in rows] == ["0", "15", "30", "45", "60"]
+    assert {row["verdict"] for row in rows} == {"accepted"}  # 3.4 px in three native frames
+    filter_shard(every=15, **settings)
+    assert {row["reason"] for row in read(tmp_path / "a.csv") if row["video_id"] == "moving"} == {"noise"}
+
+
 def test_the_limit_spreads_over_the_video():
     rows = [{"frame": frame, "verdict": "accepted", "reason": "motion"} for frame in range(9)]
     rows.insert(3, {"frame": 99, "verdict": "rejected", "reason": "noise"})

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from yt_dlp import YoutubeDL
+from yt_dlp.utils import DownloadError, ExtractorError
 
 from tracklearn.errors import UserError
 from tracklearn.videos import download, fetch
@@ -69,6 +71,7 @@ def test_every_bad_host_is_a_row(shard: Callable[..., dict[str, Row]], host: Hos
         "missing": "no such file",
     }
     assert {name for name, row in rows.items() if row.ok} == {"fine"}
+    assert {name for name, row in rows.items() if row.status == "unreachable"} == {"refused"}
     assert rows["html"].path == ""
     # what is no video goes, or the next run would take it for downloaded
     assert {path.name for path in (tmp_path / "videos").iterdir()} == {"fine.mp4"}
@@ -79,8 +82,9 @@ def test_a_host_that_stalls_or_drips_is_stopped_from_outside(
 ) -> None:
     monkeypatch.setattr(download, "GRACE", 0.5)
     start = time.monotonic()
-    rows = shard({name: host.url(name) for name in ("stalls", "drips")}, threads=2, timeout=7.0, retries=9)
-    assert {row.reason for row in rows.values()} == {"time limit of 7 s"}
+    expected = r"shard m: none of its 2 videos could be reached \(time limit of 7 s\); check the network and run again"
+    with pytest.raises(UserError, match=expected):
+        shard({name: host.url(name) for name in ("stalls", "drips")}, threads=2, timeout=7.0, retries=9)
     assert time.monotonic() - start < 12
     # partial files stay, to go on with
     assert {path.name for path in (tmp_path / "videos").iterdir()} == {"stalls.mp4.part", "drips.mp4.part"}
@@ -205,9 +209,79 @@ def test_totals_and_progress(make_video: Callable[..., Path], tmp_path: Path) ->
         manifest=tmp_path / "m.tsv",
         report=lambda step, values: reports.append((step, values["videos"])),
     )
-    expected = {"videos": 2, "ok": 1, "failed": 1, "frames": 50, "bytes": clip.stat().st_size, "seconds": 2.0}
+    expected = {
+        "videos": 2,
+        "ok": 1,
+        "unreachable": 0,
+        "failed": 1,
+        "frames": 50,
+        "bytes": clip.stat().st_size,
+        "seconds": 2.0,
+    }
     assert totals == expected
     assert reports == [(1, 2), (2, 2)]
+
+
+def test_a_shard_of_which_nothing_can_be_reached_leaves_no_manifest(
+    shard: Callable[..., dict[str, Row]], host: Host, tmp_path: Path
+) -> None:
+    """Or its videos would be failed for good; the next run takes up what is there."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "a.mp4.part").write_bytes(host.video[:40_000])
+    down = {"a": "http://127.0.0.1:9/a.mp4", "b": "http://127.0.0.1:9/b.mp4", "mine": "clips/missing.mp4"}
+    with pytest.raises(UserError, match=r"shard m: none of its 2 videos could be reached \(.*Connection refused"):
+        shard(down, retries=0)
+    assert not (tmp_path / "m.tsv").exists()
+    rows = shard(down | {"a": host.url("fine")}, retries=0)
+    assert [row.status for row in rows.values()] == ["ok", "unreachable", "failed"]
+    assert host.ranges == [40_000]
+    host.requests.clear()
+    (tmp_path / "m.tsv").unlink()  # how the unreachable ones are tried again
+    rows = shard(down | {"a": host.url("fine"), "b": host.url("back")})
+    assert [row.status for row in rows.values()] == ["ok", "ok", "failed"]
+    assert set(host.requests) == {"back"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "transient"),
+    [
+        ("Sign in to confirm you're not a bot. Use --cookies", True),
+        ("The current session has been rate-limited by YouTube for up to an hour", True),
+        ("Private video. Sign in if you've been granted access", False),
+    ],
+)
+def test_what_youtube_says_to_every_video_may_pass(reason: str, transient: bool) -> None:
+    assert fetch._unavailable(DownloadError(f"ERROR: {reason}")).transient is transient
+
+
+@pytest.mark.parametrize(
+    ("sizes", "taken"),
+    [
+        ([(426, 240), (854, 480), (1280, 720)], (854, 480)),
+        ([(240, 426), (270, 480), (480, 854), (720, 1280)], (480, 854)),
+        ([(480, 480), (720, 720)], (480, 480)),
+        ([(None, 480), (None, 720)], (None, 480)),
+        ([(None, None)], (None, None)),
+        ([(1280, 720)], None),
+        ([(720, 1280)], None),
+    ],
+)
+def test_max_height_is_of_the_shorter_side(
+    tmp_path: Path, sizes: list[tuple[int | None, int | None]], taken: tuple[int | None, int | None] | None
+) -> None:
+    formats = [
+        {"format_id": str(n), "url": "http://127.0.0.1:9/x.mp4", "ext": "mp4", "width": width, "height": height}
+        for n, (width, height) in enumerate(sizes)
+    ]
+    found = {"id": "x", "title": "x", "extractor": "x", "formats": formats}
+    with YoutubeDL(fetch._options(str(tmp_path), "x", 480, 0.0, 1.0)) as downloader:
+        try:
+            chosen = downloader.process_ie_result(found, download=False)
+        except ExtractorError:
+            assert taken is None
+        else:
+            assert (chosen["width"], chosen["height"]) == taken
 
 
 def test_youtube_without_a_runtime_is_told_before_the_crawl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

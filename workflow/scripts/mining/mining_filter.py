@@ -9,6 +9,7 @@ if __name__ == "__main__":
                 frames_table=snakemake.output.frames,
                 **snakemake.params.frame,
                 **snakemake.params.filter,
+                resample_fps=snakemake.params.resample_fps,
                 threads=snakemake.threads,
                 report=run.report,
             )

@@ -11,6 +11,7 @@ if __name__ == "__main__":
                 box=snakemake.params.box,
                 **snakemake.params.frame,
                 **snakemake.params.track,
+                resample_fps=snakemake.params.resample_fps,
                 threads=snakemake.threads,
                 report=run.report,
             )
