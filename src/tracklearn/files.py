@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,27 +12,38 @@ from tracklearn.errors import UserError
 
 
 @contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
+def atomic(path: str | Path, *, shared: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` once the block ends without an error.
 
     The temporary name keeps the suffix, since libraries choose a format by it. A killed process leaves at most a
-    hidden `.tmp` file, which no rule takes for an output; an exception leaves nothing.
+    hidden `.tmp` file, which no rule takes for an output and the next attempt writes over; an exception leaves nothing.
+
+    Args:
+        path: the file, which one process at a time writes.
+        shared: several may write it at once; each then has a temporary name of its own.
 
     Raises:
         UserError: the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    writer = f".{secrets.token_hex(8)}" if shared else ""
+    temporary = path.with_name(f".{path.stem}{writer}.tmp{path.suffix}")
     try:
+        temporary.unlink(missing_ok=True)
         yield temporary
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            free = shutil.disk_usage(path.parent).free
-            raise UserError(f"{path}: the disk is full ({free / 1e6:.0f} MB left); free space and run again") from error
+            raise disk_full(path) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def disk_full(path: Path) -> UserError:
+    """What to tell the user when `path`, or something in it if it is a folder, finds no room."""
+    free = shutil.disk_usage(path if path.is_dir() else path.parent).free
+    return UserError(f"{path}: the disk is full ({free / 1e6:.0f} MB left); free space and run again")

@@ -15,12 +15,13 @@ TINY = {
     "videos": {"shard_size": 4},
     "network": {"width": 0.25, "input_size": 99, "ranking_fc7": 32, "detection_fc7": 64},
     "schedules": {
-        "ranking-1.5M": {"lr": 0.01, "step": 5, "iterations": 6, "batch": 12, "log_every": 2, "hard_from": 3},
-        "ranking-5M": {"lr": 0.01, "step": 5, "iterations": 6, "batch": 12, "log_every": 2, "hard_from": 3},
-        "voc-200K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16, "log_every": 2},
-        "ilsvrc": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16, "log_every": 2},
-        "rcnn-70K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16, "log_every": 2},
+        "ranking-1.5M": {"lr": 0.01, "step": 5, "iterations": 6, "batch": 12, "hard_from": 3},
+        "ranking-5M": {"lr": 0.01, "step": 5, "iterations": 6, "batch": 12, "hard_from": 3},
+        "voc-200K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
+        "ilsvrc": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
+        "rcnn-70K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
     },
+    "saving": {"log_every": 2},
     "detection": {"proposals": {"max_boxes": 40}, "bootstrap": 50},
     "table1": [
         {"id": "scratch", "label": "scratch", "external": "0", "models": ["scratch-1"]},

@@ -40,6 +40,11 @@ def test_a_config_value_runs_its_own_stage_and_what_follows(checkout):
     assert checkout.planned() == NOTHING
 
 
+def test_how_often_to_save_runs_nothing(checkout):
+    checkout.edit("demo/config/config.yaml", "log_every: 2", "log_every: 3\n  checkpoint_minutes: 1")
+    assert checkout.planned() == NOTHING
+
+
 def test_appended_videos_are_one_new_shard_and_models_that_take_it(checkout):
     listed = checkout.root / "demo/world/videos.tsv"
     lines = listed.read_text().splitlines()

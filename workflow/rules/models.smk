@@ -34,6 +34,7 @@ rule models_given:
     wildcard_constraints:
         model=names(plan.trained_by("given")),
     params:
+        network=config["network"],
         code=code("models/models_given.py"),
     message:
         "{wildcards.model}: check and take the given weights {input.given}"

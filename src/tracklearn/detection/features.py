@@ -13,6 +13,7 @@ from tracklearn.detection.proposals_file import read_proposals
 from tracklearn.detection.protocols import CLASSES
 from tracklearn.detection.voc import Voc
 from tracklearn.detection.warp import warp
+from tracklearn.devices import own_device
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.networks.alexnet import CaffeNet, Layer, to_input
@@ -83,7 +84,7 @@ class _Extractor:
     """Warps windows on threads ahead of the network."""
 
     def __init__(self, net: CaffeNet, layer: Layer, context: int | None, threads: int) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = own_device()
         if self.device.type == "cpu":
             torch.set_num_threads(threads)
         self.net, self.layer, self.context = net.to(self.device), layer, context

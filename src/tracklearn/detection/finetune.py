@@ -22,12 +22,12 @@ from tracklearn.report import Report, silent
 from tracklearn.training.cache import ImageCache
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import batch_rng, mirrored
-from tracklearn.training.schedule import SoftmaxSchedule
+from tracklearn.training.schedule import Saving, SoftmaxSchedule
 from tracklearn.training.softmax import SoftmaxObjective
 
 FOREGROUND_IOU = 0.5  # PAPER R-CNN §2.3
 FOREGROUND_SHARE = 0.25  # PAPER R-CNN §2.3: 32 of 128
-TRANSFERRED = {"none": (), "conv": CONV_LAYERS, "fc7": (*CONV_LAYERS, "fc6", "fc7")}
+TRANSFERRED = {"conv": CONV_LAYERS, "fc7": (*CONV_LAYERS, "fc6", "fc7")}
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ def finetune_voc(
     classes: Sequence[str] = CLASSES,
     network: Mapping[str, Any],
     schedule: Mapping[str, Any],
+    saving: Mapping[str, Any] | None = None,
     seed: int,
     weights: str | Path,
     log: str | Path,
@@ -134,8 +135,8 @@ def finetune_voc(
 ) -> dict[str, float]:
     """Train conv1..fc8 to tell windows of the classes and background apart; fc8 has background first.
 
-    `transfer` says what is taken from `parent`, the rest being Gaussian: "conv" (W&G: conv1..conv5), "fc7" (R-CNN: fc6
-    and fc7 too) or "none". Without a parent everything is Gaussian (scratch). Decoded photos take at most `cache_gb` of
+    `transfer` says what is taken from `parent`, the rest being Gaussian: "conv" (W&G: conv1..conv5) or "fc7" (R-CNN:
+    fc6 and fc7 too). Without a parent everything is Gaussian (scratch). Decoded photos take at most `cache_gb` of
     memory; those beyond it are decoded each time.
 
     Raises:
@@ -162,6 +163,7 @@ def finetune_voc(
         batches,
         SoftmaxObjective(dropout=plan.dropout, seed=seed, background=True),
         schedule=plan,
+        saving=Saving.from_config(saving or {}),
         weights=weights,
         log=log,
         checkpoints=checkpoints,

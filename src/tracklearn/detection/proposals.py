@@ -1,9 +1,8 @@
 """Selective search with R-CNN's strategies (Uijlings et al. 2013, fast mode) on OpenCV's implementation."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -14,6 +13,7 @@ from tracklearn.detection.proposals_file import write_proposals
 from tracklearn.detection.protocols import CLASSES
 from tracklearn.detection.voc import Voc
 from tracklearn.errors import UserError
+from tracklearn.opencv import one_opencv_thread
 from tracklearn.report import Report, silent
 
 # Eight bits a channel over the full range, as the authors' code scales each colour space.
@@ -62,7 +62,7 @@ def propose(
         return ordered(boxes, np.random.default_rng([seed, zlib.crc32(image_id.encode())]))[:max_boxes]
 
     found = []
-    with _one_opencv_thread(), ThreadPoolExecutor(threads) as pool:
+    with one_opencv_thread(), ThreadPoolExecutor(threads) as pool:
         for done, boxes in enumerate(pool.map(one, image_ids), 1):
             found.append(boxes)
             report(done, {"boxes": len(boxes)})
@@ -112,14 +112,3 @@ def ordered(boxes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     sides = boxes[:, 2:] - boxes[:, :2] + 1
     largest_first = boxes[np.argsort(-sides.prod(axis=1), kind="stable")]
     return largest_first[np.argsort(np.arange(1, len(boxes) + 1) * rng.random(len(boxes)), kind="stable")]
-
-
-@contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """One image a thread is parallel enough: OpenCV's own threads would come on top."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

@@ -3,15 +3,13 @@
 import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cv2
-
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.opencv import one_opencv_thread
 from tracklearn.videos.frames import Probe
 from tracklearn.videos.manifest import Row
 
@@ -30,7 +28,7 @@ def each_video(work: Callable[[Row], Result], videos: Sequence[Row], *, threads:
 
     Threads, since decoding, SURF, flow and KCF leave Python's lock; OpenCV's own threads are off meanwhile.
     """
-    with _single_threaded_opencv(), ThreadPoolExecutor(threads) as pool:
+    with one_opencv_thread(), ThreadPoolExecutor(threads) as pool:
         yield from zip(videos, pool.map(work, videos), strict=True)
 
 
@@ -43,16 +41,6 @@ def timeline(found: Probe, resample_fps: float | None) -> list[int]:
     # Floor of the half above: Python's own rounding to even would make the steps uneven.
     indices = (int(number * step + 0.5) for number in range(found.frames))
     return list(takewhile(lambda index: index < found.frames, indices))
-
-
-@contextmanager
-def _single_threaded_opencv() -> Iterator[None]:
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
 
 
 def write_table(path: str | Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:

@@ -4,7 +4,6 @@ It is not torchvision's AlexNet: 96 filters in conv1, groups in conv2, conv4 and
 normalisation, input in BGR with values 0..255 minus a mean colour.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -23,7 +22,6 @@ BIAS = 1.0  # the fork's constant filler of the layers below; 0 in the others
 BIASED = ("conv2", "conv4", "conv5", "fc6", "fc7")
 
 Layer = Literal["pool5", "fc6", "fc7", "fc8"]
-Std = float | Literal["he"]
 
 
 def to_input(images: Tensor, mean_bgr: Sequence[float] = MEAN_BGR) -> Tensor:
@@ -59,9 +57,9 @@ class CaffeNet(nn.Module):
         fc7: units of fc7, whatever the width: 1024 for ranking, 4096 for detection in the paper.
         outputs: units of fc8; None leaves fc8 out.
         mean_bgr: kept with the weights for whoever prepares the input.
-        conv_std, fc_std, fc8_std: standard deviations of the Gaussian fillers, or "he" for sqrt(2 / inputs of a unit).
-            The released ones let a narrow net's signal vanish beside its biases: at width 1/4 and input 99 all
-            features of fc7 are equal to 1e-7, and ranking cannot begin.
+        conv_std, fc_std, fc8_std: standard deviations of the Gaussian fillers. The released ones let a narrow net's
+            signal vanish beside its biases: at width 1/4 and input 99 all features of fc7 are equal to 1e-7, and
+            ranking cannot begin.
         bias: constant filler of conv2, conv4, conv5, fc6 and fc7.
         seed: of the fillers. Each layer draws from its own generator, so equal seeds give equal conv layers
             whatever follows them.
@@ -75,9 +73,9 @@ class CaffeNet(nn.Module):
         fc7: int = 4096,
         outputs: int | None = None,
         mean_bgr: Sequence[float] = MEAN_BGR,
-        conv_std: Std = CONV_STD,
-        fc_std: Std = FC_STD,
-        fc8_std: Std = FC8_STD,
+        conv_std: float = CONV_STD,
+        fc_std: float = FC_STD,
+        fc8_std: float = FC8_STD,
         bias: float = BIAS,
         seed: int = 0,
     ):
@@ -101,12 +99,11 @@ class CaffeNet(nn.Module):
         self._fill({"conv": conv_std, "fc": fc_std, "fc8": fc8_std}, bias, seed)
         self.to(memory_format=torch.channels_last)
 
-    def _fill(self, stds: dict[str, Std], constant: float, seed: int) -> None:
+    def _fill(self, stds: dict[str, float], constant: float, seed: int) -> None:
         """Gaussian weights and constant biases."""
         for index, (name, layer) in enumerate(self.named_children()):
             std = stds.get(name, stds[name.rstrip("12345678")])
             weight, bias = layer.parameters()
-            std = math.sqrt(2 / weight[0].numel()) if std == "he" else float(std)
             nn.init.normal_(weight, std=std, generator=torch_generator(seed, index))
             nn.init.constant_(bias, constant if name in BIASED else 0.0)
 

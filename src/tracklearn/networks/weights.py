@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +15,7 @@ from tracklearn.files import atomic
 from tracklearn.networks.alexnet import CaffeNet
 
 FORMAT = "tracklearn-caffenet-1"
+SHAPE = ("width", "input_size", "fc7", "outputs")
 
 
 def preprocessing(net: CaffeNet) -> dict[str, object]:
@@ -41,11 +43,11 @@ def save_weights(path: str | Path, net: CaffeNet, *, metadata: Mapping[str, obje
         temporary.write_bytes(save(tensors, {FORMAT: json.dumps(described)}))
 
 
-def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, object]]:
+def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_weights` wrote: tensors by name, and the metadata.
 
     Raises:
-        UserError: no such file, not safetensors, cut short, or not written by `save_weights`.
+        UserError: no such file, not safetensors, cut short, or without the metadata of `save_weights`.
     """
     try:
         with safe_open(path, framework="pt") as stored:
@@ -55,19 +57,55 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, object]
         raise UserError(f"{path}: not a readable weights file ({error}); train the model again") from error
     if text is None:
         raise UserError(f"{path}: not weights of this network; expected metadata {FORMAT!r}, as this package writes it")
-    return state, json.loads(text)
+    return state, _metadata(path, text)
+
+
+def _metadata(path: str | Path, text: str) -> dict[str, Any]:
+    """The metadata, checked for what `build` needs: somebody may have written them by hand."""
+    try:
+        metadata = json.loads(text)
+        network, mean = metadata["network"], metadata["preprocessing"]["mean_bgr"]
+        shape = {key: network[key] for key in SHAPE}
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(
+            f"{path}: metadata {FORMAT!r}: {type(error).__name__} {error}; expected JSON with network "
+            f"({', '.join(SHAPE)}) and preprocessing (mean_bgr), as this package writes it"
+        ) from error
+    width, *counts = (value for key, value in shape.items() if (key, value) != ("outputs", None))
+    if not (isinstance(width, int | float) and width > 0 and all(isinstance(n, int) and n > 0 for n in counts)):
+        raise UserError(f"{path}: its metadata tell of a network {shape}; expected numbers above 0")
+    if not (isinstance(mean, list) and len(mean) == 3 and all(isinstance(value, int | float) for value in mean)):
+        raise UserError(f"{path}: its metadata tell of mean_bgr {mean!r}; expected three numbers")
+    return dict(metadata)
 
 
 def build(path: str | Path) -> CaffeNet:
     """The network whose weights lie at `path`, in evaluation mode.
 
     Raises:
-        UserError: as `load_weights`.
+        UserError: as `load_weights`, or the tensors are not those of the network that the metadata tell of.
     """
     state, metadata = load_weights(path)
-    net = CaffeNet(**metadata["network"], mean_bgr=metadata["preprocessing"]["mean_bgr"])  # type: ignore[index, arg-type]
-    net.load_state_dict(state)
-    return net.eval()
+    shape = {key: metadata["network"][key] for key in SHAPE}
+    with torch.device("meta"):  # no memory and no random numbers for weights that are here
+        net = CaffeNet(**shape, mean_bgr=metadata["preprocessing"]["mean_bgr"])
+    own = net.state_dict()
+    for name in {**own, **state}:
+        if problem := _difference(name, state.get(name), own.get(name)):
+            raise UserError(f"{path}: {problem} by its metadata {shape}; train or convert the model again")
+    net.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    return net.to(memory_format=torch.channels_last).eval()
+
+
+def _difference(name: str, given: Tensor | None, wanted: Tensor | None) -> str | None:
+    """How the tensor `name` of a file differs from the network's, in words; None if it has the same shape."""
+    if wanted is None:
+        return f"{name} is no tensor of the network"
+    if given is None:
+        return f"{name} is missing, expected shape {tuple(wanted.shape)}"
+    if given.shape != wanted.shape:
+        return f"{name} has shape {tuple(given.shape)}, expected {tuple(wanted.shape)}"
+    return None
 
 
 def transfer(net: CaffeNet, parent: str | Path, layers: Iterable[str]) -> None:
@@ -79,11 +117,7 @@ def transfer(net: CaffeNet, parent: str | Path, layers: Iterable[str]) -> None:
     state, _ = load_weights(parent)
     own = net.state_dict()
     for name in (f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")):
-        given = tuple(state[name].shape) if name in state else None
-        if given != tuple(own[name].shape):
-            raise UserError(
-                f"{parent}: {name} has shape {given}, expected {tuple(own[name].shape)}; "
-                "a model and its parent need the same network width and input_size"
-            )
+        if problem := _difference(name, state.get(name), own[name]):
+            raise UserError(f"{parent}: {problem}; a model and its parent need the same network width and input_size")
         with torch.no_grad():
             own[name].copy_(state[name])

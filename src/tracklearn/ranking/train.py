@@ -20,7 +20,7 @@ from tracklearn.report import Report, silent
 from tracklearn.seeds import torch_generator
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import batch_rng, mirrored, shuffled
-from tracklearn.training.schedule import RankingSchedule
+from tracklearn.training.schedule import RankingSchedule, Saving
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +128,7 @@ def train_ranking(
     network: Mapping[str, Any],
     loss: Mapping[str, Any],
     schedule: Mapping[str, Any],
+    saving: Mapping[str, Any] | None = None,
     seed: int,
     weights: str | Path,
     log: str | Path,
@@ -156,6 +157,7 @@ def train_ranking(
         PairBatches(subset, plan.batch // 2, seed),
         objective,
         schedule=plan,
+        saving=Saving.from_config(saving or {}),
         weights=weights,
         log=log,
         checkpoints=checkpoints,

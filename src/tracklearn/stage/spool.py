@@ -95,7 +95,8 @@ class Spool:
     def claim(self, paths: Iterable[str], key: str) -> None:
         """Record that run `key` wrote these outputs."""
         for path in paths:
-            with atomic(self._index(path)) as temporary:
+            # Shared: a batch system may start a job again while its first process still ends elsewhere.
+            with atomic(self._index(path), shared=True) as temporary:
                 temporary.write_text(json.dumps({"path": _place(path), "key": key}))
 
     def maker(self, path: str) -> str | None:

@@ -18,10 +18,11 @@ from tracklearn.report import Report, silent
 from tracklearn.training.cache import ImageCache
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import batch_rng, mirrored, shuffled
-from tracklearn.training.schedule import SoftmaxSchedule
+from tracklearn.training.schedule import Saving, SoftmaxSchedule
 from tracklearn.training.softmax import SoftmaxObjective
 
 RESIZED = 256 / 227  # CaffeNet's recipe: squeezed to 256 x 256, cropped to 227
+REMEDY = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
@@ -29,13 +30,13 @@ def list_images(folder: str | Path) -> tuple[list[str], list[Path], np.ndarray]:
     """Classes (the subfolders' names, sorted), image files and each file's class (N,), as in torchvision's ImageFolder.
 
     Raises:
-        UserError: fewer than two subfolders, or one without images.
+        UserError: no such folder, fewer than two subfolders, or one without images.
     """
+    if not Path(folder).is_dir():
+        raise UserError(f"{folder}: no ImageFolder there; {REMEDY}")
     folders = sorted(path for path in Path(folder).iterdir() if path.is_dir() and not path.name.startswith("."))
     if len(folders) < 2:
-        raise UserError(
-            f"{folder}: {len(folders)} subfolders; expected an ImageFolder with one for each class, at least 2"
-        )
+        raise UserError(f"{folder}: {len(folders)} subfolders; expected one for each class, at least 2; {REMEDY}")
     files: list[Path] = []
     labels: list[int] = []
     for label, each in enumerate(folders):
@@ -92,6 +93,7 @@ def train_imagenet(
     parent: str | Path | None = None,
     network: Mapping[str, Any],
     schedule: Mapping[str, Any],
+    saving: Mapping[str, Any] | None = None,
     seed: int,
     weights: str | Path,
     log: str | Path,
@@ -121,6 +123,7 @@ def train_imagenet(
         FolderBatches(files, labels, cache, plan.batch, size, seed),
         SoftmaxObjective(dropout=plan.dropout, seed=seed),
         schedule=plan,
+        saving=Saving.from_config(saving or {}),
         weights=weights,
         log=log,
         checkpoints=checkpoints,

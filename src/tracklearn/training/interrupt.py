@@ -1,4 +1,4 @@
-"""SIGTERM, as batch systems send it before they kill."""
+"""SIGTERM, as batch systems send it before they kill, and SIGINT, which is Ctrl-C."""
 
 import signal
 import threading
@@ -6,25 +6,44 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-EXIT_CODE = 128 + signal.SIGTERM
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop:
+    """Whether this process was asked to stop, and by which signal."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+    def note(self, number: int, _frame: FrameType | None = None) -> None:
+        """As a signal handler; the first signal counts."""
+        self.signal = self.signal or number
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell reports for a process that the signal ended."""
+        return 128 + (self.signal or 0)
 
 
 @contextmanager
-def sigterm_noted() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM sets; the handler that was there before comes back at the end.
+def stop_noted() -> Iterator[Stop]:
+    """Yield what the two signals set instead of ending the process; the handlers from before come back at the end.
 
-    Outside the main thread, where Python allows no handlers, the event stays unset.
+    A signal that the process ignores, as one in the background of a script ignores SIGINT, stays ignored. Outside the
+    main thread, where Python allows no handlers, nothing is noted.
     """
-    noted = threading.Event()
+    stop = Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield noted
+        yield stop
         return
-
-    def note(_signal: int, _frame: FrameType | None) -> None:
-        noted.set()
-
-    before = signal.signal(signal.SIGTERM, note)
+    before = {each: signal.getsignal(each) for each in SIGNALS if signal.getsignal(each) is not signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, stop.note)
     try:
-        yield noted
+        yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)

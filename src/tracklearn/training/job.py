@@ -10,7 +10,7 @@ from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.weights import save_weights
 from tracklearn.report import Report, silent
 from tracklearn.training.loop import MakeBatch, Objective, train
-from tracklearn.training.schedule import Schedule
+from tracklearn.training.schedule import Saving, Schedule
 
 
 def run_job(
@@ -19,6 +19,7 @@ def run_job(
     objective: Objective,
     *,
     schedule: Schedule,
+    saving: Saving,
     weights: str | Path,
     log: str | Path,
     checkpoints: str | Path,
@@ -38,6 +39,7 @@ def run_job(
         make_batch,
         objective,
         schedule=schedule,
+        saving=saving,
         checkpoints=checkpoints,
         layer_rates=layer_rates,
         threads=threads,

@@ -9,15 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tracklearn.devices import own_device
 from tracklearn.errors import UserError
 from tracklearn.networks.alexnet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.report import Report, silent
 from tracklearn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tracklearn.training.interrupt import EXIT_CODE, sigterm_noted
+from tracklearn.training.interrupt import stop_noted
 from tracklearn.training.log import Log, Means
 from tracklearn.training.prefetch import prefetch
-from tracklearn.training.schedule import Schedule
+from tracklearn.training.schedule import Saving, Schedule
 from tracklearn.training.solver import Solver
 
 Batch = tuple[Tensor, ...]
@@ -33,6 +34,7 @@ def train(
     objective: Objective,
     *,
     schedule: Schedule,
+    saving: Saving,
     checkpoints: str | Path,
     layer_rates: Mapping[str, float] | None = None,
     threads: int | None = None,
@@ -48,6 +50,7 @@ def train(
         make_batch: of an iteration; depends on nothing else.
         objective: loss and measurements; depends on nothing that went before.
         schedule: how long and how fast.
+        saving: how often to write checkpoints and rows of the log; changes nothing else.
         checkpoints: a folder of this job's own; the caller removes it once the job's outputs are written.
         layer_rates: factors on the learning rate by layer name.
         threads: of torch and, on a GPU, for making batches.
@@ -55,25 +58,25 @@ def train(
 
     Raises:
         UserError: the loss is not finite.
-        SystemExit: code 143 after SIGTERM, with a checkpoint written.
+        SystemExit: code 143 after SIGTERM and 130 after SIGINT, with a checkpoint written.
     """
     if threads:
         torch.set_num_threads(threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = own_device()
     net.train().to(device)
-    run = _Run(net, schedule, Path(checkpoints), layer_rates or {}, report)
+    run = _Run(net, schedule, saving, Path(checkpoints), layer_rates or {}, report)
     workers = threads or 1 if device.type == "cuda" else 1  # on a CPU the other cores train
     batches = prefetch(_pinned(make_batch, device), run.iteration, schedule.iterations, workers=workers)
-    with sigterm_noted() as stop, closing(batches):
+    with stop_noted() as stop, closing(batches):
         while run.iteration < schedule.iterations:
             began = time.perf_counter()
             batch = tuple(part.to(device, non_blocking=True) for part in next(batches))
             waited = time.perf_counter() - began
             run.step(objective, batch, waited)
-            if stop.is_set() or run.checkpoint_due():
+            if stop or run.checkpoint_due():
                 run.save()
-            if stop.is_set():
-                raise SystemExit(EXIT_CODE)
+            if stop:
+                raise SystemExit(stop.exit_code)
     net.eval().cpu()
     return run.log.last_row()
 
@@ -89,9 +92,15 @@ class _Run:
     """What changes from iteration to iteration, and how it is kept."""
 
     def __init__(
-        self, net: CaffeNet, schedule: Schedule, folder: Path, layer_rates: Mapping[str, float], report: Report
+        self,
+        net: CaffeNet,
+        schedule: Schedule,
+        saving: Saving,
+        folder: Path,
+        layer_rates: Mapping[str, float],
+        report: Report,
     ):
-        self.net, self.schedule, self.folder, self.report = net, schedule, folder, report
+        self.net, self.schedule, self.saving, self.folder, self.report = net, schedule, saving, folder, report
         self.solver = Solver(
             net, momentum=schedule.momentum, weight_decay=schedule.weight_decay, layer_rates=layer_rates
         )
@@ -113,7 +122,7 @@ class _Run:
         self.solver.step(rate)
         self.means.add({"loss": loss, **values}, waited=waited)
         self.iteration += 1
-        if self.iteration % self.schedule.log_every == 0 or self.iteration == self.schedule.iterations:
+        if self.iteration % self.saving.log_every == 0 or self.iteration == self.schedule.iterations:
             self._write_row(rate)
 
     def _check_loss(self, rate: float) -> None:
@@ -136,7 +145,7 @@ class _Run:
         """Whether enough iterations or minutes have passed."""
         iterations = self.iteration - self.saved_at
         minutes = (time.monotonic() - self.saved_time) / 60
-        return iterations >= self.schedule.checkpoint_every or minutes >= self.schedule.checkpoint_minutes
+        return iterations >= self.saving.checkpoint_every or minutes >= self.saving.checkpoint_minutes
 
     def save(self) -> None:
         """Write a checkpoint and, beside it, a picture of conv1."""

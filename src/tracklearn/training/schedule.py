@@ -1,17 +1,60 @@
-"""The `schedule` block of the config: how long, how fast, how many at a time."""
+"""The `schedule` and `saving` blocks of the config: how long, how fast, how many at a time; how often to save."""
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tracklearn.errors import UserError
 
 PRECISIONS = ("fp32", "bf16")
 
 
+class Block:
+    """A dataclass that is read from a block of the config."""
+
+    block: ClassVar[str]
+    positive: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.positive:
+            if getattr(self, name) <= 0:
+                raise UserError(f"{self.block}: {name} is {getattr(self, name)}; expected a number above 0")
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any]) -> Self:
+        """What the config says, defaults for the rest.
+
+        Raises:
+            UserError: unknown or missing key, or a value out of range.
+        """
+        fields = {field.name: field.default is dataclasses.MISSING for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        if unknown := sorted(set(values) - set(fields)):
+            raise UserError(f"{cls.block}: unknown key {unknown[0]!r}; expected some of {', '.join(fields)}")
+        if missing := [name for name, required in fields.items() if required and name not in values]:
+            raise UserError(f"{cls.block}: {missing[0]} is missing; it has no default")
+        return cls(**values)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class Saving(Block):
+    """How often a training writes to disk, which changes no weights.
+
+    Attributes:
+        checkpoint_every, checkpoint_minutes: a checkpoint is written when as many iterations or minutes have passed.
+        log_every: iterations a row of the log averages over.
+    """
+
+    block = "saving"
+    positive = ("checkpoint_every", "log_every")
+
+    checkpoint_every: int = 10_000
+    checkpoint_minutes: float = 10.0
+    log_every: int = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule(Block):
     """What every training has in common.
 
     Attributes:
@@ -21,9 +64,10 @@ class Schedule:
         step: iterations after which the rate is multiplied by `gamma`, again and again; None keeps it.
         weight_decay: of weights; biases have none.
         precision: fp32, or bf16 for autocast.
-        checkpoint_every, checkpoint_minutes: a checkpoint is written when either has passed.
-        log_every: iterations a row of the log averages over.
     """
+
+    block = "schedule"
+    positive = ("lr", "iterations", "batch")
 
     lr: float
     iterations: int
@@ -33,32 +77,13 @@ class Schedule:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     precision: str = "fp32"
-    checkpoint_every: int = 10_000
-    checkpoint_minutes: float = 10.0
-    log_every: int = 20
 
     def __post_init__(self) -> None:
-        for name in ("lr", "iterations", "batch", "checkpoint_every", "log_every"):
-            if getattr(self, name) <= 0:
-                raise UserError(f"schedule: {name} is {getattr(self, name)}; expected a number above 0")
+        super().__post_init__()
         if self.step is not None and self.step <= 0:
             raise UserError(f"schedule: step is {self.step}; expected a number above 0, or null for a constant rate")
         if self.precision not in PRECISIONS:
             raise UserError(f"schedule: precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
-
-    @classmethod
-    def from_config(cls, values: Mapping[str, Any]) -> Self:
-        """The schedule of a config block.
-
-        Raises:
-            UserError: unknown or missing key, or a value out of range.
-        """
-        fields = {field.name: field.default is dataclasses.MISSING for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(values) - set(fields)):
-            raise UserError(f"schedule: unknown key {unknown[0]!r}; expected some of {', '.join(fields)}")
-        if missing := [name for name, required in fields.items() if required and name not in values]:
-            raise UserError(f"schedule: {missing[0]} is missing; it has no default")
-        return cls(**values)
 
     def rate(self, iteration: int) -> float:
         """Learning rate of iteration 0, 1, ..."""

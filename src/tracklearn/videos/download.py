@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from tracklearn.errors import UserError
+from tracklearn.files import disk_full
 from tracklearn.report import Report, silent
 from tracklearn.videos import fetch
 from tracklearn.videos.frames import Probe, probe
@@ -115,10 +115,7 @@ def _row(video: Video, *, directory: Path, limits: dict[str, float]) -> Row:
         path = _downloaded(directory, video.video_id) or _fetch(video, directory, limits)
     except fetch.Unavailable as error:
         if error.disk_full:
-            free = shutil.disk_usage(directory).free
-            raise UserError(
-                f"{directory}: the disk is full ({free / 1e6:.0f} MB left); free space and run again"
-            ) from error
+            raise disk_full(directory) from error
         status = "unreachable" if error.transient else "failed"
         return Row(video.video_id, video.source, status=status, reason=str(error))
     row = _probed(video, path)

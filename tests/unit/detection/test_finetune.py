@@ -16,7 +16,8 @@ from tracklearn.networks.weights import build, load_weights, save_weights
 from tracklearn.training.sampling import batch_rng
 
 NETWORK = {"width": 1 / 8, "input_size": 67, "detection_fc7": 64, "conv_std": 0.05, "fc_std": 0.05, "bias": 0.0}
-SCHEDULE = {"lr": 0.003, "iterations": 200, "batch": 16, "log_every": 10}
+SCHEDULE = {"lr": 0.003, "iterations": 200, "batch": 16}
+SAVING = {"log_every": 10}
 CLASSES = ["red", "green"]
 OBJECT = """<annotation><size><width>120</width><height>90</height><depth>3</depth></size><object><name>{}</name>
 <difficult>{}</difficult><bndbox><xmin>11</xmin><ymin>21</ymin><xmax>50</xmax><ymax>60</ymax></bndbox></object></annotation>"""
@@ -46,7 +47,14 @@ def devkit(tmp_path_factory):
 
 
 def run(folder, devkit, **changes):
-    arguments = {"network": NETWORK, "schedule": SCHEDULE, "seed": 1, "threads": 1, "classes": CLASSES} | changes
+    arguments = {
+        "network": NETWORK,
+        "schedule": SCHEDULE,
+        "saving": SAVING,
+        "seed": 1,
+        "threads": 1,
+        "classes": CLASSES,
+    } | changes
     return finetune_voc(
         voc=devkit,
         image_set="train",
@@ -70,17 +78,17 @@ def test_it_learns_to_tell_squares_from_background(tmp_path, devkit):
     assert columns == ["iteration", "loss", "lr", "accuracy", "foreground_accuracy", "images_per_s", "waiting"]
 
 
-def test_a_memory_limit_changes_nothing(tmp_path, devkit):
-    for name, cache_gb in (("cached", 8.0), ("decoded", 0.0)):
+def test_a_memory_limit_and_how_often_to_save_change_nothing(tmp_path, devkit):
+    for name, cache_gb, saving in (("cached", 8.0, SAVING), ("decoded", 0.0, {"checkpoint_every": 2})):
         (tmp_path / name).mkdir()
-        run(tmp_path / name, devkit, schedule=SCHEDULE | {"iterations": 5}, cache_gb=cache_gb)
+        run(tmp_path / name, devkit, schedule=SCHEDULE | {"iterations": 5}, cache_gb=cache_gb, saving=saving)
     cached, decoded = ((tmp_path / name / "weights.safetensors").read_bytes() for name in ("cached", "decoded"))
     assert cached == decoded
 
 
 @pytest.mark.parametrize(
     ("transfer", "taken"),
-    [("conv", {"conv1", "conv5"}), ("fc7", {"conv1", "conv5", "fc6", "fc7"}), ("none", set())],
+    [("conv", {"conv1", "conv5"}), ("fc7", {"conv1", "conv5", "fc6", "fc7"})],
 )
 def test_transfer_takes_its_layers(tmp_path, devkit, transfer, taken):
     parent = new_network(NETWORK, head="detection", outputs=10, seed=9)
@@ -165,7 +173,7 @@ def test_images_are_the_warped_windows_some_mirrored():
 
 
 def test_bad_input_is_a_one_line_error(tmp_path, devkit):
-    with pytest.raises(UserError, match="transfer is 'fc6'; expected one of none, conv, fc7"):
+    with pytest.raises(UserError, match="transfer is 'fc6'; expected one of conv, fc7"):
         run(tmp_path, devkit, transfer="fc6")
     photos = SimpleNamespace(
         objects=lambda _: SimpleNamespace(boxes=np.zeros((0, 4), np.float32), labels=np.zeros(0, int))

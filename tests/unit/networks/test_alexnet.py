@@ -37,9 +37,9 @@ def test_fillers_are_the_released_ones():
     assert [name for name in biases if biases[name] == {0.0}] == ["conv1", "conv3", "fc8"]
 
 
-def test_he_filler_follows_the_inputs_of_a_unit():
-    net = CaffeNet(width=0.25, input_size=99, conv_std="he", bias=0.5)
-    assert net.conv3.weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.02)
+def test_fillers_can_be_chosen():
+    net = CaffeNet(width=0.25, input_size=99, conv_std=0.03, bias=0.5)
+    assert net.conv3.weight.std().item() == pytest.approx(0.03, rel=0.02)
     assert set(net.fc6.bias.tolist()) == {0.5}
 
 

@@ -1,10 +1,12 @@
+import json
+
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from tracklearn.errors import UserError
 from tracklearn.networks.alexnet import CONV_LAYERS, CaffeNet
-from tracklearn.networks.weights import build, load_weights, save_weights, transfer
+from tracklearn.networks.weights import FORMAT, build, load_weights, preprocessing, save_weights, transfer
 
 
 def small(**options):
@@ -54,7 +56,7 @@ def test_a_parent_of_another_width_is_refused(tmp_path):
 
 def test_a_parent_without_the_layer_is_refused(tmp_path):
     save_weights(tmp_path / "parent.safetensors", small(outputs=None))
-    with pytest.raises(UserError, match=r"fc8\.weight has shape None, expected"):
+    with pytest.raises(UserError, match=r"fc8\.weight is missing, expected shape \(3, 32\); a model and its parent"):
         transfer(small(), tmp_path / "parent.safetensors", ["fc8"])
 
 
@@ -76,3 +78,62 @@ def test_truncated_weights_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UserError, match="not a readable weights file"):
         build(path)
+
+
+SHAPE = {"width": 1 / 16, "input_size": 67, "fc7": 32, "outputs": 3}
+DESCRIBED = {"network": SHAPE, "preprocessing": preprocessing(small())}
+
+
+def converted(path, change=lambda state: None, described=DESCRIBED):
+    """Weights as somebody may have converted them, with some change to their tensors."""
+    save_weights(path, small())
+    state = load_file(path)
+    change(state)
+    save_file(state, path, {FORMAT: described if isinstance(described, str) else json.dumps(described)})
+    return path
+
+
+def test_converted_weights_are_those_of_the_package(tmp_path):
+    built = build(converted(tmp_path / "net.safetensors"))
+    assert all(torch.equal(value, small().state_dict()[name]) for name, value in built.state_dict().items())
+    assert built.conv2.weight.is_contiguous(memory_format=torch.channels_last)
+    assert all(parameter.requires_grad for parameter in built.parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("fc6.bias"), "fc6.bias is missing, expected shape (256,) by its metadata"),
+        (lambda state: state.update(fc9=torch.zeros(1)), "fc9 is no tensor of the network by its metadata"),
+        (
+            lambda state: state.update({"conv1.weight": torch.zeros(6, 3, 7, 7)}),
+            "conv1.weight has shape (6, 3, 7, 7), expected (6, 3, 11, 11) by its metadata",
+        ),
+    ],
+)
+def test_other_tensors_are_named(tmp_path, change, message):
+    path = converted(tmp_path / "net.safetensors", change)
+    with pytest.raises(UserError) as raised:
+        build(path)
+    assert str(raised.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        ("{", "JSONDecodeError"),
+        ([], "TypeError"),
+        ({"network": SHAPE}, "KeyError 'preprocessing'"),
+        (DESCRIBED | {"network": {"width": 1, "input_size": 67, "fc7": 32}}, "KeyError 'outputs'"),
+        (DESCRIBED | {"network": SHAPE | {"fc7": -5}}, "a network {'width': 0.0625, 'input_size': 67, 'fc7': -5"),
+        (DESCRIBED | {"network": SHAPE | {"width": "1"}}, "a network {'width': '1'"),
+        (DESCRIBED | {"preprocessing": {"mean_bgr": [1, 2]}}, "mean_bgr [1, 2]; expected three numbers"),
+    ],
+)
+def test_bad_metadata_are_a_line(tmp_path, described, message):
+    path = converted(tmp_path / "net.safetensors", described=described)
+    with pytest.raises(UserError) as raised:
+        build(path)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -14,7 +14,8 @@ from tracklearn.ranking.train import PairBatches, RankingLoss, measure, train_ra
 
 # Fillers that let the signal of so narrow a net through.
 NETWORK = {"width": 1 / 8, "input_size": 67, "ranking_fc7": 64, "conv_std": 0.03, "fc_std": 0.03, "bias": 0.0}
-SCHEDULE = {"lr": 0.003, "iterations": 60, "batch": 32, "hard_from": 40, "log_every": 10}
+SCHEDULE = {"lr": 0.003, "iterations": 60, "batch": 32, "hard_from": 40}
+SAVING = {"log_every": 10}
 
 
 def pattern(seed, size=67):
@@ -40,7 +41,14 @@ def store(tmp_path_factory):
 
 
 def run(folder, store, **changes):
-    arguments = {"network": NETWORK, "loss": {}, "schedule": SCHEDULE, "seed": 1, "threads": 1} | changes
+    arguments = {
+        "network": NETWORK,
+        "loss": {},
+        "schedule": SCHEDULE,
+        "saving": SAVING,
+        "seed": 1,
+        "threads": 1,
+    } | changes
     return train_ranking(
         stores=[store],
         weights=folder / "weights.safetensors",

@@ -27,7 +27,8 @@ def test_it_learns_three_colours(tmp_path, folder):
     metrics = train_imagenet(
         folder=folder,
         network=NETWORK,
-        schedule={"lr": 0.003, "iterations": 60, "batch": 12, "log_every": 10},
+        schedule={"lr": 0.003, "iterations": 60, "batch": 12},
+        saving={"log_every": 10},
         seed=1,
         weights=tmp_path / "weights.safetensors",
         log=tmp_path / "log.csv",
@@ -42,6 +43,26 @@ def test_it_learns_three_colours(tmp_path, folder):
     assert (tmp_path / "log.csv").read_text().startswith("iteration,loss,lr,accuracy,images_per_s,waiting\n10,")
 
 
+def test_equal_seeds_give_equal_weights_however_it_is_cached_and_saved(tmp_path, folder):
+    written = []
+    for name, seed, cache_gb, every in (("a", 1, 8.0, 20), ("b", 1, 0.0, 1), ("c", 2, 8.0, 20)):
+        train_imagenet(
+            folder=folder,
+            network=NETWORK,
+            schedule={"lr": 0.003, "iterations": 4, "batch": 12},
+            saving={"checkpoint_every": every, "log_every": every},
+            seed=seed,
+            weights=tmp_path / name / "weights.safetensors",
+            log=tmp_path / name / "log.csv",
+            checkpoints=tmp_path / name / "checkpoints",
+            conv1=tmp_path / name / "conv1.png",
+            cache_gb=cache_gb,
+            threads=1,
+        )
+        written.append((tmp_path / name / "weights.safetensors").read_bytes())
+    assert written[0] == written[1] != written[2]
+
+
 def test_classes_are_the_sorted_folders(folder):
     classes, files, labels = list_images(folder)
     assert classes == ["blue", "green", "red"]
@@ -50,9 +71,15 @@ def test_classes_are_the_sorted_folders(folder):
 
 
 def test_folders_that_are_no_imagefolder_are_refused(tmp_path):
-    with pytest.raises(UserError, match="0 subfolders; expected an ImageFolder with one for each class, at least 2"):
+    remedy = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
+    with pytest.raises(UserError) as raised:
+        list_images(tmp_path / "none")
+    assert str(raised.value) == f"{tmp_path / 'none'}: no ImageFolder there; {remedy}"
+    with pytest.raises(UserError, match=f"0 subfolders; expected one for each class, at least 2; {remedy}"):
         list_images(tmp_path)
     (tmp_path / "a").mkdir()
+    with pytest.raises(UserError, match="1 subfolders; expected one for each class, at least 2"):
+        list_images(tmp_path)
     (tmp_path / "b").mkdir()
     with pytest.raises(UserError, match="a: no image"):
         list_images(tmp_path)

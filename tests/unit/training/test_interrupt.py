@@ -2,27 +2,56 @@ import os
 import signal
 import threading
 
-from tracklearn.training.interrupt import EXIT_CODE, sigterm_noted
+import pytest
+
+from tracklearn.training.interrupt import stop_noted
 
 
-def test_sigterm_is_noted_and_the_old_handler_comes_back():
-    before = signal.getsignal(signal.SIGTERM)
-    with sigterm_noted() as noted:
-        assert not noted.is_set()
+def handlers():
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+@pytest.fixture(autouse=True)
+def interruptible():
+    """A process in the background of a script begins with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_is_noted_and_the_old_handlers_come_back(number, status):
+    before = handlers()
+    with stop_noted() as stop:
+        assert not stop
+        os.kill(os.getpid(), number)
+        assert stop
+    assert stop.exit_code == status
+    assert handlers() == before
+
+
+def test_the_first_signal_counts():
+    with stop_noted() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
-        assert noted.wait(5)
-    assert signal.getsignal(signal.SIGTERM) is before
-    assert EXIT_CODE == 143
+    assert stop.exit_code == 130
+
+
+def test_an_ignored_signal_stays_ignored():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with stop_noted() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not stop
 
 
 def test_other_threads_install_nothing():
-    before, seen = signal.getsignal(signal.SIGTERM), []
+    before, seen = handlers(), []
 
     def work():
-        with sigterm_noted():
-            seen.append(signal.getsignal(signal.SIGTERM))
+        with stop_noted():
+            seen.extend(handlers())
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert seen == [before]
+    assert seen == before

@@ -17,10 +17,11 @@ from tracklearn.networks.weights import load_weights
 from tracklearn.training.checkpoint import NEWEST
 from tracklearn.training.job import run_job
 from tracklearn.training.loop import train
-from tracklearn.training.schedule import SoftmaxSchedule
+from tracklearn.training.schedule import Saving, SoftmaxSchedule
 from tracklearn.training.softmax import SoftmaxObjective
 
-SCHEDULE = {"lr": 0.01, "step": 20, "iterations": 30, "batch": 4, "log_every": 4, "checkpoint_every": 7}
+SCHEDULE = {"lr": 0.01, "step": 20, "iterations": 30, "batch": 4}
+SAVING = {"log_every": 4, "checkpoint_every": 7}
 
 
 def net():
@@ -33,13 +34,14 @@ def make_batch(iteration):
     return images, torch.randint(0, 3, (4,), generator=generator)
 
 
-def run(folder, make_batch=make_batch, report=None, **changes):
+def run(folder, make_batch=make_batch, report=None, saving=SAVING, **changes):
     """One training job with its outputs in `folder`."""
     return run_job(
         net(),
         make_batch,
         SoftmaxObjective(dropout=0.5, seed=1),
         schedule=SoftmaxSchedule.from_config(SCHEDULE | changes),
+        saving=Saving.from_config(saving),
         weights=folder / "weights.safetensors",
         log=folder / "log.csv",
         checkpoints=folder / "checkpoints",
@@ -122,8 +124,9 @@ def throw():
 
 
 CHILD = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may ignore it
 sys.path.insert(0, sys.argv[1])
 from test_loop import make_batch, run
 def slow(iteration):
@@ -155,13 +158,18 @@ def test_a_killed_process_resumes_to_the_same_bits(tmp_path, undisturbed):
     assert_same(tmp_path, undisturbed)
 
 
-def test_sigterm_leaves_a_checkpoint_of_its_moment(tmp_path, undisturbed):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_a_checkpoint_of_its_moment(tmp_path, undisturbed, number, status):
     process = started(tmp_path)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 143
+    time.sleep(0.3)  # into a later iteration than the checkpoint's
+    newest = tmp_path / "checkpoints" / NEWEST
+    before = newest.stat().st_mtime_ns
+    process.send_signal(number)
+    assert process.wait(60) == status
+    assert newest.stat().st_mtime_ns > before
     made = []
     run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
-    assert min(made) >= 7
+    assert min(made) > 7
     assert_same(tmp_path, undisturbed)
 
 
@@ -170,9 +178,9 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
         loss = net.fc8.bias.sum() * (float("nan") if iteration == 5 else 1.0)
         return loss, {}
 
-    schedule = SoftmaxSchedule.from_config(SCHEDULE)
+    plan = {"schedule": SoftmaxSchedule.from_config(SCHEDULE), "saving": Saving.from_config(SAVING)}
     with pytest.raises(UserError) as raised:
-        train(net(), make_batch, explode, schedule=schedule, checkpoints=tmp_path, threads=1)
+        train(net(), make_batch, explode, **plan, checkpoints=tmp_path, threads=1)
     assert str(raised.value) == (
         "training: the loss is nan within the 3 iterations before 7 at learning rate 0.01; "
         "expected a finite number; lower schedule.lr"
@@ -192,9 +200,16 @@ def test_checkpoints_are_also_written_by_the_clock(tmp_path):
         run(
             tmp_path,
             lambda iteration: make_batch(iteration) if iteration < 3 else throw(),
-            checkpoint_every=1000,
-            checkpoint_minutes=0,
+            saving={"checkpoint_minutes": 0},
         )
     made = []
     run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
     assert min(made) == 3
+
+
+def test_how_often_to_save_changes_no_weights_even_in_the_middle(tmp_path, undisturbed):
+    with pytest.raises(Stopped):
+        run(tmp_path, lambda iteration: make_batch(iteration) if iteration < 16 else throw())
+    run(tmp_path, saving={"log_every": 5, "checkpoint_every": 2})
+    assert (tmp_path / "weights.safetensors").read_bytes() == (undisturbed / "weights.safetensors").read_bytes()
+    assert [int(row["iteration"]) for row in rows(tmp_path / "log.csv")] == [4, 8, 12, 15, 20, 25, 30]

@@ -1,7 +1,10 @@
+from dataclasses import asdict
+
 import pytest
+import yaml
 
 from tracklearn.errors import UserError
-from tracklearn.training.schedule import RankingSchedule, Schedule, SoftmaxSchedule
+from tracklearn.training.schedule import RankingSchedule, Saving, Schedule, SoftmaxSchedule
 
 MINIMAL = {"lr": 0.001, "iterations": 240_000, "batch": 100}
 
@@ -23,6 +26,10 @@ def test_defaults_are_the_released_ones():
     assert (SoftmaxSchedule.from_config(MINIMAL).dropout, SoftmaxSchedule.from_config(MINIMAL).fc8_lr) == (0.5, 1.0)
 
 
+def test_saving_is_the_config_s(repository):
+    assert asdict(Saving()) == yaml.safe_load((repository / "config/config.yaml").read_text())["saving"]
+
+
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
@@ -32,6 +39,9 @@ def test_defaults_are_the_released_ones():
         (Schedule, MINIMAL | {"batch": 0}, "schedule: batch is 0; expected a number above 0"),
         (Schedule, MINIMAL | {"step": 0}, "schedule: step is 0; expected a number above 0, or null"),
         (Schedule, MINIMAL | {"precision": "fp8"}, "schedule: precision is 'fp8'; expected one of fp32, bf16"),
+        (Schedule, MINIMAL | {"log_every": 5}, "schedule: unknown key 'log_every'"),
+        (Saving, {"every": 5}, "saving: unknown key 'every'; expected some of checkpoint_every, checkpoint_minutes"),
+        (Saving, {"log_every": 0}, "saving: log_every is 0; expected a number above 0"),
         (SoftmaxSchedule, MINIMAL | {"dropout": 1.0}, "schedule: dropout is 1.0; expected 0 <= dropout < 1"),
     ],
 )

@@ -6,6 +6,7 @@ if __name__ == "__main__":
         run.metrics(
             given_network(
                 given=snakemake.input.given,
+                network=snakemake.params.network,
                 weights=snakemake.output.weights,
                 conv1=snakemake.output.conv1,
             )

@@ -11,6 +11,8 @@ if __name__ == "__main__":
                 network=snakemake.params.network,
                 loss=snakemake.params.loss,
                 schedule=snakemake.params.schedule,
+                # Not a param, which would train the model again: how often to save changes no result.
+                saving=snakemake.config["saving"],
                 seed=snakemake.params.seed,
                 weights=snakemake.output.weights,
                 log=snakemake.output.log,

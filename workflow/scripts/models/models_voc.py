@@ -12,6 +12,8 @@ if __name__ == "__main__":
                 transfer=snakemake.params.transfer,
                 network=snakemake.params.network,
                 schedule=snakemake.params.schedule,
+                # Not a param, which would train the model again: how often to save changes no result.
+                saving=snakemake.config["saving"],
                 seed=snakemake.params.seed,
                 weights=snakemake.output.weights,
                 log=snakemake.output.log,

@@ -1,0 +1,65 @@
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tracklearn.errors import UserError
+from tracklearn.files import atomic, disk_full
+
+KILLED = """
+import os, signal, sys
+from tracklearn.files import atomic
+with atomic(sys.argv[1]) as temporary:
+    temporary.write_text(10 * "unfinished")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_whole(tmp_path):
+    with atomic(tmp_path / "new/a.csv") as temporary:
+        temporary.write_text("1")
+        assert temporary.suffix == ".csv"
+        assert names(tmp_path / "new") == [temporary.name]
+    assert (tmp_path / "new/a.csv").read_text() == "1"
+    assert names(tmp_path / "new") == ["a.csv"]
+
+
+def test_an_error_leaves_what_was_there(tmp_path):
+    (tmp_path / "a.csv").write_text("old")
+    with pytest.raises(ValueError, match="broken"), atomic(tmp_path / "a.csv") as temporary:
+        temporary.write_text("half")
+        raise ValueError("broken")
+    assert (tmp_path / "a.csv").read_text() == "old"
+    assert names(tmp_path) == ["a.csv"]
+
+
+def test_killed_again_and_again_leaves_one_file_that_the_next_attempt_replaces(tmp_path):
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.h5")], check=False)
+        assert len(names(tmp_path)) == 1
+    with atomic(tmp_path / "a.h5") as temporary:
+        assert not temporary.exists()
+        temporary.write_text("whole")
+    assert names(tmp_path) == ["a.h5"]
+    assert (tmp_path / "a.h5").read_text() == "whole"
+
+
+def test_writers_of_a_shared_file_do_not_meet(tmp_path):
+    with atomic(tmp_path / "a.json", shared=True) as one, atomic(tmp_path / "a.json", shared=True) as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert (tmp_path / "a.json").read_text() == "one"  # the last to end
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_a_full_disk_is_said_in_a_line(tmp_path):
+    message = r"a\.h5: the disk is full \(\d+ MB left\); free space and run again"
+    with pytest.raises(UserError, match=message), atomic(tmp_path / "a.h5"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert str(disk_full(tmp_path)).startswith(f"{tmp_path}: the disk is full")
