@@ -5,6 +5,7 @@ from which, so that the rules stay lists of inputs and outputs.
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
@@ -247,5 +248,7 @@ def _size_and_time(path: Path) -> tuple[int, ...]:
 
 
 def count_gpus() -> int:
-    """NVIDIA GPUs of this machine, without the seconds that asking torch takes."""
+    """NVIDIA GPUs that jobs of this machine may use, without the seconds that asking torch takes."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
     return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
