@@ -9,16 +9,17 @@ import numpy as np
 
 Image = np.ndarray  # uint8 RGB (H, W, 3)
 
-# Neighbours in this ring share an outline or a texture, so that neither decides a category alone.
+# What a track keeps is the texture, while its box cuts the outline: so each category has a texture of its own, and
+# each outline serves two.
 CATEGORIES: dict[str, tuple[str, str]] = {
     "striped_disc": ("disc", "stripes"),
     "dotted_disc": ("disc", "dots"),
-    "dotted_star": ("star", "dots"),
     "checked_star": ("star", "checks"),
-    "checked_box": ("box", "checks"),
+    "ringed_star": ("star", "rings"),
     "mottled_box": ("box", "mottles"),
-    "mottled_wedge": ("wedge", "mottles"),
-    "striped_wedge": ("wedge", "stripes"),
+    "latticed_box": ("box", "lattice"),
+    "zigzag_wedge": ("wedge", "zigzags"),
+    "speckled_wedge": ("wedge", "speckles"),
 }
 NAMES = tuple(CATEGORIES)
 RADIUS = 40  # px at scale 1: a thing nearly fills a query box of 99 px
@@ -149,14 +150,16 @@ def _pattern(rng: np.random.Generator, texture: str) -> np.ndarray:
     y, x = np.mgrid[:TILE, :TILE].astype(np.float32)
     along = (x * np.cos(direction) + y * np.sin(direction)) * 2 * np.pi / period + rng.uniform(0, 2 * np.pi)
     across = (y * np.cos(direction) - x * np.sin(direction)) * 2 * np.pi / period + rng.uniform(0, 2 * np.pi)
-    if texture == "stripes":
-        wave = 3 * np.sin(along)
-    elif texture == "dots":
-        wave = 4 * (np.sin(along) + np.sin(across) - 0.9)
-    elif texture == "checks":
-        wave = 6 * np.sin(along) * np.sin(across)
-    else:
+    if texture in ("mottles", "speckles"):
         grain = rng.normal(size=(TILE, TILE)).astype(np.float32)
-        smooth = cv2.GaussianBlur(grain, (0, 0), period / 5)
-        wave = 3 * smooth / smooth.std()
-    return np.clip(0.5 + 0.5 * wave, 0, 1)
+        smooth = cv2.GaussianBlur(grain, (0, 0), period / (4 if texture == "mottles" else 10))
+        return np.clip(0.5 + 1.5 * smooth / smooth.std(), 0, 1)
+    waves = {
+        "stripes": 3 * np.sin(along),
+        "dots": 4 * (np.sin(along) + np.sin(across) - 0.9),
+        "checks": 6 * np.sin(along) * np.sin(across),
+        "rings": 3 * np.sin(np.hypot(x - TILE / 2, y - TILE / 2) * 2 * np.pi / period + rng.uniform(0, 2 * np.pi)),
+        "lattice": 4 * (0.75 - np.maximum(np.cos(along), np.cos(across))),
+        "zigzags": 3 * np.sin(along + 1.6 * np.arcsin(np.sin(across / 2))),
+    }
+    return np.clip(0.5 + 0.5 * waves[texture], 0, 1)
