@@ -19,6 +19,7 @@ from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
 
+LEAST_OBJECTS = 2  # ASSUME: one object is an instance, not a class; its cell stays empty and says so
 NORM_IMAGES = NORM_BOXES = 200  # PAPER R-CNN, rcnn_feature_stats.m
 
 
@@ -68,7 +69,7 @@ def train_svms(
     positives = _positives(photos, features, models, scales)
     solver = partial(fit, C=C, positive_weight=positive_weight, bias=bias, tolerance=tolerance)
     miners = [Miner(each, hard_threshold, evict, retrain_every, solver) for each in positives]
-    trained = [label for label, miner in enumerate(miners) if len(miner.positives)]
+    trained = [label for label, miner in enumerate(miners) if len(miner.positives) >= LEAST_OBJECTS]
     ids = image_ids(features, models)
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:  # a class a thread beats shared products
         for done, windows in enumerate(all_windows(features, models, scales), 1):
@@ -206,8 +207,8 @@ def _mine(windows: Windows, photos: Voc, miners: Sequence[tuple[int, Miner]], ne
 
 
 def _reason(name: str, miner: Miner) -> str:
-    if not len(miner.positives):
-        return f"no training object of class {name}"
+    if len(miner.positives) < LEAST_OBJECTS:
+        return f"{len(miner.positives) or 'no'} training object of class {name}; expected at least {LEAST_OBJECTS}"
     return "" if miner.fits else f"no negative window for class {name} in the training images"
 
 
