@@ -27,8 +27,9 @@ names = lambda listed: "|".join(map(re.escape, listed)) or "(?!)"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # One training a GPU; on a machine without any it takes cores like every other job.
-if "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", count_gpus() or workflow.cores)
+gpus = count_gpus() or workflow.resource_settings.cores
+if gpus and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", gpus)
 
 
 wildcard_constraints:

@@ -21,6 +21,7 @@ def write_cells(paths: Sequence[str | Path], cells: Mapping[str, Cell], **shared
 
 
 def row_metrics(cells: Mapping[str, Cell]) -> dict[str, float]:
-    """Values of the filled cells as a run's metrics: AP.{class} and mAP."""
-    known = {name: cell["value"] for name, cell in cells.items() if cell["value"] is not None}
+    """Values of the filled cells as a run's metrics: mAP, which is looked at first, and AP.{class}."""
+    ordered = {MEAN: cells[MEAN], **cells}
+    known = {name: cell["value"] for name, cell in ordered.items() if cell["value"] is not None}
     return {name if name == MEAN else f"AP.{name}": value for name, value in known.items()}
