@@ -17,6 +17,9 @@ if Path("config/config.yaml").exists():
     configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/videos.smk"
 include: "workflow/rules/mining.smk"

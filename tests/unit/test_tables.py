@@ -28,7 +28,7 @@ def made(tmp_path):
         cells += [
             write_cell(tmp_path, row, "horse", value),
             write_cell(tmp_path, row, "sheep", None, reason="no object in the test images"),
-            write_cell(tmp_path, row, "mAP", value),
+            write_cell(tmp_path, row, "mAP", value, value_11point=42.0),
         ]
     draws = np.random.default_rng(0).normal(40, 3, 500)
     for row, shift in (("scratch", 0), ("unsup", 4)):
@@ -56,7 +56,7 @@ def test_csv_holds_every_row_and_leaves_the_empty_cell_empty(made):
 
 def test_markdown_sets_the_papers_number_beside_ours_and_explains_the_empty_cell(made):
     text = (made[0] / "t.md").read_text()
-    assert "| unsup + ft | 8M | 44.0 | [43.0, 45.0] | 1 of 2 | 47.5 | -3.5 |" in text
+    assert "| unsup + ft | 8M | 44.0 | [43.0, 45.0] | 42.0 | 1 of 2 | 47.5 | -3.5 |" in text
     assert "44.0 [43.0, 45.0]<br>54.7 (-10.7)" in text
     assert "- sheep: no object in the test images" in text
 

@@ -68,7 +68,7 @@ rule table1:
         cells=plan.cells(plan.table1),
         bootstraps=expand("results/detection/bootstraps/{row}.npz", row=plan.table1),
     output:
-        table=report("results/table1.csv", category="Table 1"),
+        table=report("results/table1.csv", caption="../report/table1.rst", category="Table 1"),
         markdown="results/table1.md",
         differences="results/differences.csv",
     log:
@@ -96,7 +96,7 @@ rule table1_page:
         logs=expand("results/models/{model}/log.csv", model=plan.ranked_models()),
         retrieval=expand("results/cells/retrieval/{model}.json", model=plan.retrieval_models()),
     output:
-        page=report("results/table1.html", category="Table 1"),
+        page=report("results/table1.html", caption="../report/page.rst", category="Table 1"),
     log:
         "results/logs/table1_page.log",
     params:
