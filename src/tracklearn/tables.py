@@ -149,8 +149,8 @@ def _markdown(
         entries.append([*key, *(_entry(cells[row["id"], name], of_paper.get(name)) for name in classes)])
     sections = [
         f"# Table 1 ({protocol})",
-        "Average precision over all points in percent (over 11 points beside it, as VOC 2007 was scored); in brackets the "
-        "95% interval of a bootstrap over the test images. "
+        "Average precision over all points in percent (over 11 points beside it, as VOC 2007 was scored); in brackets "
+        "the 95% interval of a bootstrap over the test images. "
         f"The paper's numbers are for {PAPER_PROTOCOL}: other images, so a difference to them is not an error.",
         grid(["row", "external", "mAP", "95%", "11 points", "classes", "paper's mAP", "difference"], means),
         "## Every cell",
