@@ -62,6 +62,7 @@ class Schedule(Block):
         iterations: batches in all.
         batch: images a batch.
         step: iterations after which the rate is multiplied by `gamma`, again and again; None keeps it.
+        warmup: iterations over which the rate rises linearly to where it belongs. ASSUME: 0, as Caffe has none.
         weight_decay: of weights; biases have none.
         precision: fp32, or bf16 for autocast.
     """
@@ -74,6 +75,7 @@ class Schedule(Block):
     batch: int
     step: int | None = None
     gamma: float = 0.1
+    warmup: int = 0
     momentum: float = 0.9
     weight_decay: float = 5e-4
     precision: str = "fp32"
@@ -82,12 +84,15 @@ class Schedule(Block):
         super().__post_init__()
         if self.step is not None and self.step <= 0:
             raise UserError(f"schedule: step is {self.step}; expected a number above 0, or null for a constant rate")
+        if self.warmup < 0:
+            raise UserError(f"schedule: warmup is {self.warmup}; expected 0 or more iterations")
         if self.precision not in PRECISIONS:
             raise UserError(f"schedule: precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
 
     def rate(self, iteration: int) -> float:
         """Learning rate of iteration 0, 1, ..."""
-        return self.lr * self.gamma ** (iteration // self.step if self.step else 0)
+        rate = self.lr * self.gamma ** (iteration // self.step if self.step else 0)
+        return rate * min(1.0, (iteration + 1) / self.warmup) if self.warmup else rate
 
 
 @dataclass(frozen=True, kw_only=True)

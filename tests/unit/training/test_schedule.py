@@ -19,6 +19,12 @@ def test_without_a_step_it_stays():
     assert Schedule.from_config(MINIMAL | {"step": None}).rate(10**6) == 0.001
 
 
+def test_the_rate_rises_linearly_through_the_warmup():
+    schedule = Schedule.from_config(MINIMAL | {"step": 6, "warmup": 4})
+    rates = [schedule.rate(iteration) for iteration in range(7)]
+    assert rates == pytest.approx([0.00025, 0.0005, 0.00075, 0.001, 0.001, 0.001, 0.0001])
+
+
 def test_defaults_are_the_released_ones():
     schedule = RankingSchedule.from_config(MINIMAL)
     assert (schedule.momentum, schedule.weight_decay, schedule.gamma) == (0.9, 5e-4, 0.1)
@@ -38,6 +44,7 @@ def test_saving_is_the_config_s(repository):
         (RankingSchedule, MINIMAL | {"dropout": 0.5}, "schedule: unknown key 'dropout'"),
         (Schedule, MINIMAL | {"batch": 0}, "schedule: batch is 0; expected a number above 0"),
         (Schedule, MINIMAL | {"step": 0}, "schedule: step is 0; expected a number above 0, or null"),
+        (Schedule, MINIMAL | {"warmup": -1}, "schedule: warmup is -1; expected 0 or more iterations"),
         (Schedule, MINIMAL | {"precision": "fp8"}, "schedule: precision is 'fp8'; expected one of fp32, bf16"),
         (Schedule, MINIMAL | {"log_every": 5}, "schedule: unknown key 'log_every'"),
         (Saving, {"every": 5}, "saving: unknown key 'every'; expected some of checkpoint_every, checkpoint_minutes"),
