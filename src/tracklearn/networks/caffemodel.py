@@ -40,6 +40,7 @@ from tracklearn.networks.weights import build, save_weights
 
 NEEDED = (*CONV_LAYERS, "fc6", "fc7")
 LAYERS = (*NEEDED, "fc8")
+MOST_AXES = 32  # of a Caffe blob
 TYPES = {nn.Conv2d: b"Convolution", nn.Linear: b"InnerProduct"}
 
 
@@ -205,6 +206,8 @@ def _array(path: Path, layer: str, message: memoryview) -> np.ndarray:
         shape = tuple(dim for each in blocks(blob, 7) for dim in integers(decode(each), 1))
     else:
         shape = tuple((integers(blob, number) or [0])[-1] for number in (1, 2, 3, 4))
+    if len(shape) > MOST_AXES:
+        raise WireError(f"layer {layer}: a blob of {len(shape)} axes")
     number, kind = (8, "<f8") if 8 in blob else (5, "<f4")
     pieces = blocks(blob, number)
     data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -276,7 +279,7 @@ def _main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
-    mean = ", ".join(f"{value:g}" for value in net.mean_bgr)
+    mean = ", ".join(map(str, net.mean_bgr))
     print(f"{written}: CaffeNet of width {net.width:g}, fc7 of {net.fc7_units}, {net.input_size} px BGR minus ({mean})")
     return 0
 

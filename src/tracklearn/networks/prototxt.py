@@ -15,7 +15,7 @@ def deploy(net: CaffeNet) -> str:
 
     Every ReLU works in place, so that the blobs conv1..conv5, fc6 and fc7 hold what `CaffeNet.forward` gives.
     """
-    size, mean = net.input_size, ", ".join(f"{value:g}" for value in net.mean_bgr)
+    size, mean = net.input_size, ", ".join(map(str, net.mean_bgr))
     lines = [
         f"# Input: BGR, 0..255, minus the mean ({mean}), {size} x {size} pixels.",
         'name: "CaffeNet"',
