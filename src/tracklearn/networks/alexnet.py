@@ -30,7 +30,7 @@ def to_input(images: Tensor, mean_bgr: Sequence[float] = MEAN_BGR) -> Tensor:
 
     The result is a view in channels_last memory: nothing is transposed.
     """
-    bgr = images.flip(-1).float()  # (N, S, S, 3)
+    bgr = images.flip(-1).float().contiguous()  # (N, S, S, 3); the rows of a view would be copies
     bgr.flatten(2).sub_(bgr.new_tensor(mean_bgr).repeat(images.shape[2]))  # by rows: three at a time would be slow
     return bgr.permute(0, 3, 1, 2)
 

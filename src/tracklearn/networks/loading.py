@@ -61,7 +61,7 @@ class Preprocessing:
         size = (self.input_size, self.input_size)
         if pixels.shape[2:] != size:
             pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True)
-        return pixels.permute(0, 2, 3, 1).contiguous()
+        return pixels.permute(0, 2, 3, 1)
 
 
 def load(model: str | Path) -> tuple[CaffeNet, Preprocessing]:

@@ -80,6 +80,12 @@ def test_input_is_bgr_minus_the_mean():
     assert to_input(torch.zeros(2, 8, 8, 3, dtype=torch.uint8)).is_contiguous(memory_format=torch.channels_last)
 
 
+def test_the_mean_is_subtracted_from_a_view_too():
+    planes = torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).reshape(2, 3, 4, 4)
+    images = planes.permute(0, 2, 3, 1)
+    torch.testing.assert_close(to_input(images), planes.flip(1).float() - torch.tensor(MEAN_BGR)[:, None, None])
+
+
 @pytest.mark.parametrize("side", [5, 6, 13, 27, 28])
 def test_pooling_keeps_the_last_incomplete_window(side):
     image = np.random.default_rng(side).normal(size=(side, side))
