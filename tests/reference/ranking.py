@@ -16,6 +16,31 @@ def loops_paper_loss(features, negatives, margin):
     return sum(losses) / len(losses)
 
 
+def distance_gradient(a, b):
+    """dD(a, b) / da, by hand."""
+    length_a, length_b = np.linalg.norm(a), np.linalg.norm(b)
+    cosine = np.dot(a, b) / (length_a * length_b)
+    return (cosine * a / length_a - b / length_b) / length_a
+
+
+def loops_gradient(features, negatives, margin, *, symmetric, normaliser):
+    """Gradient by the features of the hinges over the triplets (pair, row), divided by `normaliser`.
+
+    A hinge max(0, D(q, t) - D(x, n) + M) has x = q, and in the symmetric form one more with x = t.
+    """
+    gradient = np.zeros_like(features)
+    for pair, n in negatives:
+        q, t = 2 * pair, 2 * pair + 1
+        for x in (q, t) if symmetric else (q,):
+            positive = cosine_distance(features[q], features[t])
+            if positive - cosine_distance(features[x], features[n]) + margin > 0:
+                gradient[q] += distance_gradient(features[q], features[t])
+                gradient[t] += distance_gradient(features[t], features[q])
+                gradient[x] -= distance_gradient(features[x], features[n])
+                gradient[n] -= distance_gradient(features[n], features[x])
+    return gradient / normaliser
+
+
 def loops_hardest(features, videos, count):
     """For each pair, the rows of other videos nearest to its query: a list of (pair, row)."""
     chosen = []

@@ -17,6 +17,7 @@ from tracklearn.seeds import torch_generator
 
 MEAN_BGR = (96.64, 102.75, 107.99)  # the fork's mean over video frames
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+CHANNELS = {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256, "fc6": 4096}  # at width 1
 CONV_STD, FC_STD, FC8_STD = 0.01, 0.005, 0.01  # the fork's Gaussian fillers
 BIAS = 1.0  # the fork's constant filler of the layers below; 0 in the others
 BIASED = ("conv2", "conv4", "conv5", "fc6", "fc7")
@@ -29,7 +30,7 @@ def to_input(images: Tensor, mean_bgr: Sequence[float] = MEAN_BGR) -> Tensor:
 
     The result is a view in channels_last memory: nothing is transposed.
     """
-    bgr = images.flip(-1).float()  # (N, S, S, 3)
+    bgr = images.flip(-1).float().contiguous()  # (N, S, S, 3); the rows of a view would be copies
     bgr.flatten(2).sub_(bgr.new_tensor(mean_bgr).repeat(images.shape[2]))  # by rows: three at a time would be slow
     return bgr.permute(0, 3, 1, 2)
 
@@ -37,6 +38,11 @@ def to_input(images: Tensor, mean_bgr: Sequence[float] = MEAN_BGR) -> Tensor:
 def pool(values: Tensor) -> Tensor:
     """Caffe's max-pooling 3/2, which keeps the last incomplete window."""
     return F.max_pool2d(values, kernel_size=3, stride=2, ceil_mode=True)
+
+
+def channels_at(width: float) -> dict[str, int]:
+    """Channels of conv1..conv5 and units of fc6: `CHANNELS` times `width`, in even numbers because of the groups."""
+    return {layer: max(2, 2 * round(channels * width / 2)) for layer, channels in CHANNELS.items()}
 
 
 def pool5_side(input_size: int) -> int:
@@ -82,18 +88,14 @@ class CaffeNet(nn.Module):
         super().__init__()
         self.width, self.input_size, self.fc7_units, self.outputs = width, input_size, fc7, outputs
         self.mean_bgr = tuple(mean_bgr)
-
-        def scaled(channels: int) -> int:
-            return max(2, 2 * round(channels * width / 2))
-
-        c1, c2, c3, c4, c5 = (scaled(channels) for channels in (96, 256, 384, 384, 256))
+        c1, c2, c3, c4, c5, fc6 = channels_at(width).values()
         self.conv1 = skip_init(nn.Conv2d, 3, c1, 11, stride=4)
         self.conv2 = skip_init(nn.Conv2d, c1, c2, 5, padding=2, groups=2)
         self.conv3 = skip_init(nn.Conv2d, c2, c3, 3, padding=1)
         self.conv4 = skip_init(nn.Conv2d, c3, c4, 3, padding=1, groups=2)
         self.conv5 = skip_init(nn.Conv2d, c4, c5, 3, padding=1, groups=2)
-        self.fc6 = skip_init(nn.Linear, c5 * pool5_side(input_size) ** 2, scaled(4096))
-        self.fc7 = skip_init(nn.Linear, scaled(4096), fc7)
+        self.fc6 = skip_init(nn.Linear, c5 * pool5_side(input_size) ** 2, fc6)
+        self.fc7 = skip_init(nn.Linear, fc6, fc7)
         if outputs is not None:
             self.fc8 = skip_init(nn.Linear, fc7, outputs)
         self._fill({"conv": conv_std, "fc": fc_std, "fc8": fc8_std}, bias, seed)

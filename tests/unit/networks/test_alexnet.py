@@ -1,7 +1,10 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
-from reference.caffe import loops_max_pool
+from reference.caffe import loops_forward, loops_max_pool
+from scipy.stats import kstest
 
 from tracklearn.networks.alexnet import MEAN_BGR, CaffeNet, drop, pool, pool5_side, to_input
 from tracklearn.seeds import torch_generator
@@ -37,6 +40,18 @@ def test_fillers_are_the_released_ones():
     assert [name for name in biases if biases[name] == {0.0}] == ["conv1", "conv3", "fc8"]
 
 
+def test_weights_are_gaussian_around_zero_and_differ_from_layer_to_layer():
+    net = CaffeNet(width=0.25, input_size=99, fc7=256, outputs=8, seed=3)
+    first = {}
+    for name, layer in net.named_children():
+        std = {"fc6": 0.005, "fc7": 0.005}.get(name, 0.01)
+        weights = layer.weight.detach().flatten().double().numpy()
+        assert kstest(weights / std, "norm").pvalue > 0.01, name
+        assert abs(weights.mean()) < 4 * std / len(weights) ** 0.5, name
+        first[name] = float(weights[0] / std)
+    assert len({round(value, 4) for value in first.values()}) == 8
+
+
 def test_fillers_can_be_chosen():
     net = CaffeNet(width=0.25, input_size=99, conv_std=0.03, bias=0.5)
     assert net.conv3.weight.std().item() == pytest.approx(0.03, rel=0.02)
@@ -63,6 +78,12 @@ def test_input_is_bgr_minus_the_mean():
     np.testing.assert_allclose(result[0, :, 0, 0].numpy(), expected, rtol=1e-6)
     assert images[0, 0, 0].tolist() == [10, 20, 30]
     assert to_input(torch.zeros(2, 8, 8, 3, dtype=torch.uint8)).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_mean_is_subtracted_from_a_view_too():
+    planes = torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).reshape(2, 3, 4, 4)
+    images = planes.permute(0, 2, 3, 1)
+    torch.testing.assert_close(to_input(images), planes.flip(1).float() - torch.tensor(MEAN_BGR)[:, None, None])
 
 
 @pytest.mark.parametrize("side", [5, 6, 13, 27, 28])
@@ -94,6 +115,56 @@ def test_layers_follow_each_other_as_in_the_prototxt():
         fc7 = F.relu(net.fc7(fc6))
         for layer, expected in {"pool5": pool5, "fc6": fc6, "fc7": fc7, "fc8": net.fc8(fc7)}.items():
             torch.testing.assert_close(net(images, layer), expected, rtol=1e-4, atol=1e-4)
+
+
+def blobs(net):
+    return {
+        name: tuple(parameter.detach().numpy().copy() for parameter in layer.parameters())
+        for name, layer in net.named_children()
+    }
+
+
+def test_every_layer_is_caffe_s_as_loops():
+    """At 99 pixels pool5 is 2 x 2: fc6 must read it by channel, row and column."""
+    net = small(input_size=99, conv_std=0.05, fc_std=0.05, fc8_std=0.05, seed=2).double()
+    images = 100 * torch.randn(1, 3, 99, 99, generator=torch_generator(1), dtype=torch.float64)
+    expected = loops_forward(images.numpy(), blobs(net))
+    in_float = copy.deepcopy(net).float()
+    with torch.no_grad():
+        for layer in ("pool5", "fc6", "fc7", "fc8"):
+            wanted = expected[layer].reshape(1, -1)
+            assert wanted.std() > 0.01, layer
+            np.testing.assert_allclose(net(images, layer).numpy(), wanted, rtol=1e-9, err_msg=layer)
+            single = in_float(images.float(), layer).numpy()
+            np.testing.assert_allclose(single, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max(), err_msg=layer)
+
+
+def test_gradients_are_the_finite_differences_of_the_loops():
+    """Of a random sum of fc8's outputs, along a random direction in each blob and in the input (float64)."""
+    net = small(conv_std=0.05, fc_std=0.05, seed=2).double()
+    random = np.random.default_rng(0)
+    images = torch.from_numpy(100 * random.normal(size=(1, 3, 67, 67))).requires_grad_()
+    mixture = random.normal(size=(1, 3))
+    (net(images, "fc8") * torch.from_numpy(mixture)).sum().backward()
+    gradients = {name: parameter.grad.numpy() for name, parameter in net.named_parameters()}
+
+    def loops(inputs, weights):
+        return float((loops_forward(inputs, weights)["fc8"] * mixture).sum())
+
+    def moved(name, direction, step):
+        layer, kind = name.split(".")
+        weight, bias = blobs(net)[layer]
+        pair = (weight + step * direction, bias) if kind == "weight" else (weight, bias + step * direction)
+        return blobs(net) | {layer: pair}
+
+    step = 1e-6
+    for name, gradient in gradients.items():
+        direction = random.normal(size=gradient.shape)
+        up, down = (loops(images.detach().numpy(), moved(name, direction, sign * step)) for sign in (1, -1))
+        assert (gradient * direction).sum() == pytest.approx((up - down) / (2 * step), rel=1e-5), name
+    direction = random.normal(size=images.shape)
+    up, down = (loops(images.detach().numpy() + sign * step * direction, blobs(net)) for sign in (1, -1))
+    assert (images.grad.numpy() * direction).sum() == pytest.approx((up - down) / (2 * step), rel=1e-5)
 
 
 def test_dropout_is_drawn_from_its_generator_and_keeps_the_mean():

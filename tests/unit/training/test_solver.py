@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 import torch
-from reference.caffe import loops_sgd
+from reference.caffe import loops_sgd, loops_solver
 from torch import nn
 
+from tracklearn.training.schedule import Schedule
 from tracklearn.training.solver import Solver
 
 GRADIENTS, RATES = [1.0, -2.0, 0.5, 3.0], [0.1, 0.1, 0.01, 0.01]
@@ -46,3 +48,64 @@ def test_a_layer_without_a_gradient_stays():
     assert net.fc8.weight.item() == 2.0
     assert net.fc7.weight.item() != 2.0
     assert net.fc7.weight.grad is None
+
+
+class TwoLayers(nn.Module):
+    """fc8 (ReLU (fc7 (x))) in float64."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(1)
+        self.fc7, self.fc8 = nn.Linear(3, 4).double(), nn.Linear(4, 2).double()
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, generator=generator)
+
+    def forward(self, values):
+        return self.fc8(torch.relu(self.fc7(values)))
+
+
+def two_layers_gradient(inputs, targets):
+    """Of sum((prediction - target)^2) / 2, propagated back by hand."""
+
+    def gradient(weights):
+        hidden = inputs @ weights["fc7.weight"].T + weights["fc7.bias"]
+        active = np.maximum(hidden, 0)
+        error = active @ weights["fc8.weight"].T + weights["fc8.bias"] - targets
+        back = (error @ weights["fc8.weight"]) * (hidden > 0)
+        return {
+            "fc7.weight": back.T @ inputs,
+            "fc7.bias": back.sum(0),
+            "fc8.weight": error.T @ active,
+            "fc8.bias": error.sum(0),
+        }
+
+    return gradient
+
+
+def test_a_training_is_caffe_s_across_two_cuts_of_the_rate():
+    schedule = Schedule(lr=0.01, iterations=20, batch=5, step=7, gamma=0.1, weight_decay=0.05)
+    random = np.random.default_rng(0)
+    inputs, targets = random.normal(size=(5, 3)), random.normal(size=(5, 2))
+    net = TwoLayers()
+    multipliers = {"fc7.weight": (1, 1), "fc7.bias": (2, 0), "fc8.weight": (10, 1), "fc8.bias": (20, 0)}
+    start = {name: (value.detach().numpy().copy(), *multipliers[name]) for name, value in net.named_parameters()}
+
+    solver = Solver(net, momentum=schedule.momentum, weight_decay=schedule.weight_decay, layer_rates={"fc8": 10})
+    for iteration in range(schedule.iterations):
+        error = net(torch.from_numpy(inputs)) - torch.from_numpy(targets)
+        (error.square().sum() / 2).backward()
+        solver.step(schedule.rate(iteration))
+
+    expected = loops_solver(
+        start,
+        two_layers_gradient(inputs, targets),
+        base_lr=0.01,
+        gamma=0.1,
+        stepsize=7,
+        momentum=0.9,
+        weight_decay=0.05,
+        iterations=20,
+    )
+    for name, value in net.named_parameters():
+        np.testing.assert_allclose(value.detach().numpy(), expected[name], rtol=1e-10, err_msg=name)
+        assert np.abs(expected[name] - start[name][0]).max() > 0.01

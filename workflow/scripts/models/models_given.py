@@ -1,4 +1,4 @@
-from tracklearn.networks.initial import given_network
+from tracklearn.networks.given import given_network
 from tracklearn.stage import stage
 
 if __name__ == "__main__":

@@ -1,0 +1,94 @@
+"""A trained network and the preparation of its input, by the path or the name of a model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from tracklearn.errors import UserError
+from tracklearn.networks.alexnet import CaffeNet, to_input
+from tracklearn.networks.caffemodel import read_caffemodel
+from tracklearn.networks.weights import build
+
+MODELS = Path("results/models")
+SUFFIXES = (".safetensors", ".caffemodel")
+
+Picture = Image.Image | np.ndarray | Tensor
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """RGB images to a network's input: resized to S x S, BGR, 0..255 minus the mean.
+
+    Attributes:
+        input_size: S in pixels.
+        mean_bgr: of the training images.
+    """
+
+    input_size: int
+    mean_bgr: tuple[float, ...]
+
+    def __call__(self, images: Picture | Sequence[Picture]) -> Tensor:
+        """Float tensor (N, 3, S, S) of one image or of several.
+
+        Args:
+            images: PIL images of any mode, or uint8 RGB arrays (H, W, 3), of any sizes; or one array (N, H, W, 3).
+
+        Raises:
+            UserError: no image, or an array of another type or shape.
+        """
+        if isinstance(images, Image.Image) or (isinstance(images, np.ndarray | Tensor) and images.ndim == 3):
+            resized = [self._resized(images)]
+        else:
+            resized = [self._resized(image) for image in images]
+        if not resized:
+            raise UserError("images: there is none; expected at least one")
+        return to_input(torch.cat(resized), self.mean_bgr)
+
+    def _resized(self, image: Picture) -> Tensor:
+        """One image as uint8 (1, S, S, 3): bilinear, with antialiasing, whatever its proportions."""
+        rgb = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
+        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
+            raise UserError(
+                f"images: an array of {rgb.dtype} and shape {rgb.shape}; expected uint8 (H, W, 3) in RGB, 0..255"
+            )
+        pixels = torch.tensor(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]  # (1, 3, H, W)
+        size = (self.input_size, self.input_size)
+        if pixels.shape[2:] != size:
+            pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True)
+        return pixels.permute(0, 2, 3, 1)
+
+
+def load(model: str | Path) -> tuple[CaffeNet, Preprocessing]:
+    """A network in evaluation mode, and what turns images into its input.
+
+    Args:
+        model: path of a .safetensors or .caffemodel file, or the name of a model below results/models.
+
+    Raises:
+        UserError: no such file or model, or a file that holds no CaffeNet.
+    """
+    path = _find(model)
+    net = read_caffemodel(path).network() if path.suffix == ".caffemodel" else build(path)
+    return net, Preprocessing(net.input_size, net.mean_bgr)
+
+
+def _find(model: str | Path) -> Path:
+    if Path(model).suffix in SUFFIXES:
+        path = Path(model)
+        if not path.is_file():
+            raise UserError(f"{path}: no such file in {Path.cwd()}; expected weights")
+        return path
+    path = MODELS / model / "weights.safetensors"
+    if not path.is_file():
+        there = sorted(each.parent.name for each in MODELS.glob("*/weights.safetensors"))
+        raise UserError(
+            f"{model}: no model of that name: there is no {Path.cwd() / path}; models there: "
+            f"{', '.join(there) or 'none'}; give one of them or the path of a {' or '.join(SUFFIXES)} file"
+        )
+    return path

@@ -1,0 +1,122 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import tracklearn
+from tracklearn.errors import UserError
+from tracklearn.networks.alexnet import CaffeNet, to_input
+from tracklearn.networks.caffemodel import write_caffemodel
+from tracklearn.networks.loading import Preprocessing
+from tracklearn.networks.weights import save_weights
+
+MEAN = (1.0, 2.0, 3.0)
+
+
+def small():
+    return CaffeNet(width=1 / 16, input_size=67, fc7=32, mean_bgr=MEAN, seed=4)
+
+
+def pictures(count, height=67, width=67):
+    return np.random.default_rng(0).integers(0, 256, (count, height, width, 3)).astype(np.uint8)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_model_is_found_by_its_name_and_by_either_kind_of_path(here):
+    for name in ("unsup-1.5M", "random"):
+        save_weights(f"results/models/{name}/weights.safetensors", small())
+    write_caffemodel("net.caffemodel", small())
+    images = pictures(2)
+    expected = small()(to_input(torch.from_numpy(images), MEAN), "pool5")
+    for model in ("unsup-1.5M", here / "results/models/random/weights.safetensors", "net.caffemodel"):
+        net, prepare = tracklearn.load(model)
+        assert not net.training
+        assert torch.equal(net(prepare(images), "pool5"), expected)
+
+
+def test_what_is_not_there_is_named_with_what_is(here):
+    with pytest.raises(UserError) as raised:
+        tracklearn.load("unsup-8M")
+    assert str(raised.value) == (
+        f"unsup-8M: no model of that name: there is no {here}/results/models/unsup-8M/weights.safetensors; "
+        "models there: none; give one of them or the path of a .safetensors or .caffemodel file"
+    )
+    for name in ("b", "a"):
+        save_weights(f"results/models/{name}/weights.safetensors", small())
+    with pytest.raises(UserError, match="models there: a, b; give one"):
+        tracklearn.load("unsup-8M")
+    for path in ("a.safetensors", "folder/net.caffemodel"):
+        with pytest.raises(UserError, match=f"^{path}: no such file in {here}; expected weights$"):
+            tracklearn.load(path)
+
+
+def test_importing_the_package_is_light():
+    code = "import sys, tracklearn; print({'torch', 'numpy', 'cv2', 'mlflow', 'snakemake'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_loading_needs_neither_the_workflow_nor_opencv(here):
+    save_weights("net.safetensors", small())
+    code = (
+        "import sys, tracklearn; tracklearn.load('net.safetensors'); "
+        "print({'cv2', 'mlflow', 'snakemake', 'h5py'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("kind", ["array", "PIL", "list", "tensor", "batch", "reversed BGR"])
+def test_images_of_the_right_size_are_bgr_minus_the_mean(kind):
+    image = pictures(1)[0]
+    given = {
+        "array": image,
+        "PIL": Image.fromarray(image),
+        "list": [Image.fromarray(image)],
+        "tensor": torch.from_numpy(image),
+        "batch": image[None],
+        "reversed BGR": np.ascontiguousarray(image[..., ::-1])[..., ::-1],
+    }[kind]
+    result = Preprocessing(67, MEAN)(given)
+    assert (result.dtype, result.shape) == (torch.float32, (1, 3, 67, 67))
+    for channel in range(3):
+        np.testing.assert_array_equal(result[0, channel], image[..., 2 - channel].astype(np.float32) - MEAN[channel])
+
+
+def test_images_of_any_sizes_are_resized_as_pillow_does():
+    given = [pictures(1, 120, 90)[0], pictures(1, 40, 300)[0], pictures(1)[0]]
+    result = Preprocessing(67, MEAN)(given)
+    assert result.shape == (3, 3, 67, 67)
+    for index, image in enumerate(given):
+        pillow = np.asarray(Image.fromarray(image).resize((67, 67), Image.Resampling.BILINEAR)).astype(np.float32)
+        ours = result[index].permute(1, 2, 0).flip(-1).numpy() + np.float32(MEAN[::-1])
+        assert np.abs(ours - pillow).max() <= 1, index
+
+
+def test_grey_and_transparent_pictures_are_made_rgb():
+    grey = Image.new("L", (67, 67), 50)
+    assert Preprocessing(67, (0, 0, 0))(grey).unique().tolist() == [50]
+    clear = Image.new("RGBA", (67, 67), (10, 20, 30, 0))
+    assert Preprocessing(67, (0, 0, 0))([clear, grey])[0, :, 0, 0].tolist() == [30, 20, 10]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((8, 8, 3)), "images: an array of float64 and shape (8, 8, 3); expected uint8 (H, W, 3) in RGB"),
+        (np.zeros((8, 8), np.uint8), "images: an array of uint8 and shape (8,); expected"),
+        (np.zeros((1, 8, 8, 4), np.uint8), "images: an array of uint8 and shape (8, 8, 4); expected"),
+        (np.zeros((0, 8, 3), np.uint8), "images: an array of uint8 and shape (0, 8, 3); expected"),
+        ([], "images: there is none; expected at least one"),
+    ],
+)
+def test_other_arrays_are_refused(images, message):
+    with pytest.raises(UserError) as raised:
+        Preprocessing(67, MEAN)(images)
+    assert str(raised.value).startswith(message)
