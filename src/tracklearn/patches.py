@@ -65,8 +65,8 @@ class _Index(NamedTuple):
 
 
 class PatchStore:
-    """One shard. Its tables are read when they are asked for, its patches through a memory map, so that it may be shared
-    by threads and by forked processes.
+    """One shard. Tables are read when they are asked for, patches through a memory map: threads and forked processes may
+    share it.
 
     Raises:
         UserError: at the first access, when the file is no patch store of this format version; at a later one, when it
@@ -305,6 +305,7 @@ class Subset:
 
         Raises:
             IndexError: an index outside 0..len - 1.
+            UserError: a shard has been removed, cut short or written over since it was opened.
         """
         indices = np.asarray(indices, np.int64)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
