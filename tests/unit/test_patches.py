@@ -1,6 +1,8 @@
 import os
+import resource
 import tracemalloc
 import zlib
+from functools import lru_cache
 
 import h5py
 import numpy as np
@@ -310,11 +312,18 @@ def test_shards_of_the_paper_s_size_are_opened_once_and_need_little_memory(tmp_p
         assert np.abs(patches[row].astype(int) - smooth_patch(index)).mean() < 2
 
 
-def test_a_thousand_shards_open_few_maps(shards):
-    subset = Subset([shards[0]] * 1000)
-    assert len(subset) == 6000
-    assert (subset.pairs(np.arange(0, 6000, 6)) == subset.pairs([0])).all()
-    assert _mapped.cache_info().currsize == OPEN_MAPS
+def test_there_are_fewer_maps_than_files_that_a_process_may_open():
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert 0 < OPEN_MAPS == _mapped.cache_info().maxsize < limit
+
+
+def test_more_shards_than_maps_are_read_all_the_same(shards, monkeypatch):
+    few = lru_cache(maxsize=7)(_mapped.__wrapped__)
+    monkeypatch.setattr("tracklearn.patches._mapped", few)
+    subset = Subset([shards[0]] * 100)
+    assert len(subset) == 600
+    assert (subset.pairs(np.arange(0, 600, 6)) == subset.pairs([0])).all()
+    assert few.cache_info().currsize == 7
 
 
 def test_forked_processes_read_through_the_same_store(shards):
