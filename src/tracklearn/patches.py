@@ -17,8 +17,12 @@ of V videos, with patches of S x S pixels:
 Attributes: `format_version`, `pairs`, `size` (S), `quality`, and what the writer adds.
 """
 
+import mmap
+import os
+import resource
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,12 +30,15 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 import simplejpeg
+from h5py import h5a, h5d, h5f, h5s
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
 
 FORMAT_VERSION = 1
-OPEN_MAPS = 768  # ASSUME: each map holds a file descriptor, and 1,024 is the usual limit of a process
+_FILES, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+# Each map holds a file of those that the process may have open (often 1,024).
+OPEN_MAPS = 2**14 if _FILES == resource.RLIM_INFINITY else min(3 * _FILES // 4, 2**14)
 Array = np.ndarray
 
 
@@ -51,67 +58,90 @@ class Pair(NamedTuple):
     tracked: Array | bytes
 
 
+class _Index(NamedTuple):
+    """What a training wants of every shard before its first batch, read in one go."""
+
+    pairs: int
+    size: int
+    video: Array
+    video_ids: list[str]
+
+
 class PatchStore:
-    """One shard, opened at the first access and then held as a memory map, so it may be shared by forked processes.
+    """One shard. Tables are read when they are asked for, patches through a memory map: threads and forked processes
+    may share it.
 
     Raises:
-        UserError: at the first access, when the file is no patch store of this format version.
+        UserError: at the first access, when the file is no patch store of this format version; at a later one, when it
+            has been removed, cut short or written over.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._tables: dict[str, Array] = {}
 
     @cached_property
     def attrs(self) -> dict[str, Any]:
         """The shard's attributes: `pairs`, `size`, `quality` and what its writer added."""
         with _opened(self.path) as file:
-            return dict(file.attrs)
+            return dict(h5py.File(file).attrs)
 
     @cached_property
-    def _tables(self) -> dict[str, Array]:
+    def _index(self) -> _Index:
         with _opened(self.path) as file:
-            tables = {name: file[name][:] for name in ("offsets", "crc32", "video", "frames", "boxes", "scores")}
-            tables["video_ids"] = np.asarray(file["video_ids"].asstr()[:], dtype=object)
-            tables["position"] = np.array([file["jpeg"].id.get_offset() or 0, file["jpeg"].size])
-        return tables
+            names = [name.decode() for name in _dataset(file, "video_ids")]
+            return _Index(_number(file, "pairs"), _number(file, "size"), _dataset(file, "video"), names)
+
+    @cached_property
+    def _places(self) -> Array:
+        """int64 (2 N + 1,): patch p is bytes `_places[p]` to `_places[p + 1]` of the file."""
+        with _opened(self.path) as file:
+            return _dataset(file, "offsets") + _jpeg_position(file)[0]
+
+    def _table(self, name: str) -> Array:
+        """A dataset other than `jpeg`; two threads that ask at once both read it, to the same end."""
+        if name not in self._tables:
+            with _opened(self.path) as file:
+                self._tables[name] = _dataset(file, name)
+        return self._tables[name]
 
     def __len__(self) -> int:
-        return int(self.attrs["pairs"])
+        return self._index.pairs
 
     @property
     def size(self) -> int:
         """Side of a patch in pixels."""
-        return int(self.attrs["size"])
+        return self._index.size
 
     @property
     def video_ids(self) -> list[str]:
         """The shard's videos, in the order in which their pairs were written."""
-        return list(self._tables["video_ids"])
+        return self._index.video_ids
 
     @property
     def videos(self) -> Array:
         """int32 (N,): each pair's index into `video_ids`."""
-        return self._tables["video"]
+        return self._index.video
 
     @property
     def frames(self) -> Array:
         """int64 (N, 2): native frame numbers of query and tracked patch."""
-        return self._tables["frames"]
+        return self._table("frames")
 
     @property
     def boxes(self) -> Array:
         """float32 (N, 2, 4): x, y, w, h of query and tracked patch in the resized frame."""
-        return self._tables["boxes"]
+        return self._table("boxes")
 
     @property
     def scores(self) -> Array:
         """float32 (N,): the tracker's score of the tracked box."""
-        return self._tables["scores"]
+        return self._table("scores")
 
     def jpeg(self, patch: int) -> Array:
         """The bytes of one patch as a uint8 view of the memory map; `patch` is 2 i (query) or 2 i + 1 (tracked)."""
-        start, stop = self._tables["offsets"][patch : patch + 2]
-        return _mapped(self)[start:stop]
+        start, stop = self._places[patch : patch + 2]
+        return _mapped(self).data[start:stop]
 
     def pair(self, index: int) -> tuple[Array, Array]:
         """Query and tracked patch of one pair, uint8 RGB (S, S, 3) each."""
@@ -123,8 +153,23 @@ class PatchStore:
         """Decode one pair into `out`, uint8 (2, S, S, 3)."""
         if not 0 <= index < len(self):
             raise IndexError(f"pair {index} of {len(self)} in {self.path}")
-        for half in (0, 1):
-            simplejpeg.decode_jpeg(self.jpeg(2 * index + half), "RGB", buffer=out[half])
+        data, places = _mapped(self).data, self._places
+        try:
+            for half in (0, 1):
+                patch = 2 * index + half
+                simplejpeg.decode_jpeg(data[places[patch] : places[patch + 1]], "RGB", buffer=out[half])
+        except ValueError as error:
+            raise UserError(f"{self.path}: pair {index} cannot be decoded ({error}); pack the shard again") from error
+
+    def fetch(self, index: int) -> None:
+        """Have the system read a pair from disk, without waiting for it.
+
+        Left to page faults, one process waits for one page after the other, and the system reads ahead what nobody
+        asked for: with its usual settings, several times the bytes of a pair.
+        """
+        start, stop = int(self._places[2 * index]), int(self._places[2 * index + 2])
+        start -= start % mmap.PAGESIZE
+        _mapped(self).memory.madvise(mmap.MADV_WILLNEED, start, stop - start)
 
     def verify(self) -> int:
         """Check every table and every patch against its checksum and size; returns the number of pairs.
@@ -133,7 +178,7 @@ class PatchStore:
             UserError: naming the file and the first pair that is broken.
         """
         self._verify_tables()
-        for patch, expected in enumerate(self._tables["crc32"]):
+        for patch, expected in enumerate(self._table("crc32")):
             name = f"{self.path}: pair {patch // 2} ({'tracked' if patch % 2 else 'query'})"
             data = self.jpeg(patch)
             checksum = zlib.crc32(data.data)
@@ -145,19 +190,21 @@ class PatchStore:
         return len(self)
 
     def _verify_tables(self) -> None:
-        count, tables = len(self), self._tables
+        count, offsets, video = len(self), self._table("offsets"), self.videos
         for name, rows in (("offsets", 2 * count + 1), ("crc32", 2 * count), *((n, count) for n in _PER_PAIR)):
-            if len(tables[name]) != rows:
+            if len(self._table(name)) != rows:
                 raise UserError(
-                    f"{self.path}: {len(tables[name])} {name}, expected {rows} for {count} pairs; pack the shard again"
+                    f"{self.path}: {len(self._table(name))} {name}, expected {rows} for {count} pairs; "
+                    "pack the shard again"
                 )
-        offsets, size = tables["offsets"], tables["position"][1]
+        with _opened(self.path) as file:
+            _, size = _jpeg_position(file)
         bad = np.flatnonzero(np.diff(offsets) <= 0)
         if len(bad):
             raise UserError(f"{self.path}: pair {bad[0] // 2} has a patch without bytes; pack the shard again")
         if offsets[0] != 0 or offsets[-1] != size:
             raise UserError(f"{self.path}: offsets end at {offsets[-1]}, expected {size} bytes; pack the shard again")
-        bad = np.flatnonzero((tables["video"] < 0) | (tables["video"] >= len(tables["video_ids"])))
+        bad = np.flatnonzero((video < 0) | (video >= len(self.video_ids)))
         if len(bad):
             raise UserError(f"{self.path}: pair {bad[0]} belongs to no listed video; pack the shard again")
 
@@ -248,12 +295,11 @@ class Subset:
     def videos(self) -> Array:
         """int64 (N,): each pair's index into `video_ids`; a video that spans shards has one label."""
         label = {name: index for index, name in enumerate(self.video_ids)}
-        counts = np.diff(self._starts)
-        parts = [
-            np.array([label[name] for name in store.video_ids], np.int64)[store.videos[:count]]
-            for store, count in zip(self.stores, counts, strict=True)
-        ]
-        return np.concatenate([np.empty(0, np.int64), *parts])
+        videos = np.empty(len(self), np.int64)
+        for store, start, stop in zip(self.stores, self._starts, self._starts[1:], strict=False):
+            labels = np.array([label[name] for name in store.video_ids], np.int64)
+            videos[start:stop] = labels[store.videos[: stop - start]]
+        return videos
 
     def pairs(self, indices: Sequence[int] | Array, *, out: Array | None = None) -> Array:
         """Decode pairs: uint8 RGB (n, 2, S, S, 3), query first. Safe to call from several threads.
@@ -262,6 +308,7 @@ class Subset:
 
         Raises:
             IndexError: an index outside 0..len - 1.
+            UserError: a shard has been removed, cut short or written over since it was opened.
         """
         indices = np.asarray(indices, np.int64)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
@@ -269,33 +316,82 @@ class Subset:
         if out is None:
             out = np.empty((len(indices), 2, self.size, self.size, 3), np.uint8)
         shards = np.searchsorted(self._starts, indices, side="right") - 1
-        for row, (shard, index) in enumerate(zip(shards, indices, strict=True)):
-            self.stores[shard].decode(int(index - self._starts[shard]), out[row])
+        places = (indices - self._starts[shards]).tolist()
+        chosen = [(self.stores[shard], place) for shard, place in zip(shards.tolist(), places, strict=True)]
+        for store, place in chosen:
+            store.fetch(place)
+        for (store, place), both in zip(chosen, out, strict=True):
+            store.decode(place, both)
         return out
 
 
 _PER_PAIR = ("video", "frames", "boxes", "scores")
 
 
+class _Map(NamedTuple):
+    memory: mmap.mmap
+    data: Array  # the same bytes, uint8
+
+
 @lru_cache(maxsize=OPEN_MAPS)
-def _mapped(store: PatchStore) -> Array:
-    """All JPEG bytes of a store; the least recently read map is closed first."""
-    offset, size = (int(value) for value in store._tables["position"])
-    # As a plain array: slices of a memmap object cost several times as much.
-    return np.asarray(np.memmap(store.path, np.uint8, "r", offset, (size,))) if size else np.empty(0, np.uint8)
-
-
-def _opened(path: Path) -> h5py.File:
+def _mapped(store: PatchStore) -> _Map:
+    """A store's whole file; the least recently read map is closed first."""
+    needed = int(store._places[-1])
     try:
-        file = h5py.File(path, "r")
+        file = os.open(store.path, os.O_RDONLY)  # half the time of Python's open()
+        try:
+            held = os.fstat(file).st_size
+            if held < needed:
+                raise UserError(f"{store.path}: cut to {held} bytes, expected {needed}; pack the shard again")
+            memory = mmap.mmap(file, 0, access=mmap.ACCESS_READ)
+        finally:
+            os.close(file)
     except OSError as error:
-        reason = "no such file" if not path.exists() else "truncated or no HDF5 file"
-        raise UserError(f"{path}: {reason}, expected a patch store; pack the shard again") from error
-    version = file.attrs.get("format_version")
-    if version != FORMAT_VERSION:
+        raise _unreadable(store.path, error) from error
+    return _Map(memory, np.frombuffer(memory, np.uint8))
+
+
+# A thousand shards are opened in a fraction of a second by the functions of the HDF5 library itself; h5py's files,
+# attributes and datasets take several times as long.
+@contextmanager
+def _opened(path: Path) -> Iterator[h5f.FileID]:
+    try:
+        file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
+        version = _number(file, "format_version") if h5a.exists(file, b"format_version") else None
+        if version != FORMAT_VERSION:
+            raise UserError(f"{path}: patch store format {version}, expected {FORMAT_VERSION}; pack the shard again")
+        yield file
+    finally:
         file.close()
-        raise UserError(f"{path}: patch store format {version}, expected {FORMAT_VERSION}; pack the shard again")
-    return file
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    reason = os.strerror(error.errno).lower() if error.errno else "truncated or no HDF5 file"
+    return UserError(f"{path}: {reason}, expected a patch store; pack the shard again")
+
+
+def _number(file: h5f.FileID, name: str) -> int:
+    """An attribute that is an integer."""
+    value = np.empty((), np.int64)
+    h5a.open(file, name.encode()).read(value)
+    return int(value)
+
+
+def _dataset(file: h5f.FileID, name: str) -> Array:
+    """A whole dataset; strings are objects of type bytes."""
+    dataset = h5d.open(file, name.encode())
+    values = np.empty(dataset.shape, dataset.dtype)
+    dataset.read(h5s.ALL, h5s.ALL, values)
+    return values
+
+
+def _jpeg_position(file: h5f.FileID) -> tuple[int, int]:
+    """First byte of `jpeg` in the file, and its size."""
+    dataset = h5d.open(file, b"jpeg")
+    return dataset.get_offset() or 0, dataset.shape[0]
 
 
 def _encoded(patch: Array | bytes, size: int, quality: int, name: str) -> bytes:

@@ -1,5 +1,8 @@
 import os
+import resource
+import tracemalloc
 import zlib
+from functools import lru_cache
 
 import h5py
 import numpy as np
@@ -39,6 +42,12 @@ def shard(tmp_path):
     path = tmp_path / "00000.h5"
     PatchStore.write(path, some_pairs(6), size=SIZE, attrs={"shard": "00000"})
     return path
+
+
+def place(path, patch):
+    """First byte of a patch in its file."""
+    with h5py.File(path) as file:
+        return int(file["jpeg"].id.get_offset() + file["offsets"][patch])
 
 
 def test_a_written_pair_is_read_back(shard):
@@ -87,13 +96,10 @@ def test_pair_outside_the_store(shard):
 
 
 def test_verify_names_the_file_and_the_broken_pair(shard):
-    store = PatchStore(shard)
-    offset, _ = store._tables["position"]
-    with open(shard, "r+b") as file:
-        file.seek(int(offset + store._tables["offsets"][7] + 40))
-        byte = file.read(1)[0]
-        file.seek(-1, os.SEEK_CUR)
-        file.write(bytes([byte ^ 255]))
+    at = place(shard, 7) + 40
+    content = bytearray(shard.read_bytes())
+    content[at] ^= 255
+    shard.write_bytes(content)
     with pytest.raises(UserError, match=r"00000\.h5: pair 3 \(tracked\): checksum"):
         PatchStore(shard).verify()
 
@@ -135,6 +141,53 @@ def test_what_is_no_store_is_named(shard, tmp_path):
         file.attrs["format_version"] = 2
     with pytest.raises(UserError, match="format 2, expected 1"):
         len(PatchStore(shard))
+
+
+def test_a_shard_that_is_cut_after_its_tables_is_named(shard):
+    content = shard.read_bytes()
+    shard.write_bytes(content[: place(shard, 5)])
+    with pytest.raises(UserError) as raised:
+        Subset([shard])
+    assert str(raised.value) == (f"{shard}: truncated or no HDF5 file, expected a patch store; pack the shard again")
+
+
+def test_a_shard_that_goes_after_opening_is_named(shard):
+    subset = Subset([shard])
+    assert len(subset.videos) == 6
+    shard.unlink()
+    with pytest.raises(UserError) as raised:
+        subset.pairs([2])
+    assert str(raised.value) == f"{shard}: no such file or directory, expected a patch store; pack the shard again"
+
+
+def test_a_shard_that_goes_after_its_first_pair_is_read_on_until_its_map_is_closed(shard):
+    subset = Subset([shard])
+    expected = subset.pairs([2])
+    shard.unlink()
+    assert (subset.pairs([2]) == expected).all()
+    _mapped.cache_clear()
+    with pytest.raises(UserError, match=r"00000\.h5: no such file or directory"):
+        subset.pairs([2])
+
+
+def test_a_shard_that_is_cut_after_opening_is_named(shard):
+    subset = Subset([shard])
+    subset.pairs([2])
+    _mapped.cache_clear()
+    size, cut = place(shard, 12), place(shard, 5)
+    os.truncate(shard, cut)
+    with pytest.raises(UserError) as raised:
+        subset.pairs([2])
+    assert str(raised.value) == f"{shard}: cut to {cut} bytes, expected {size}; pack the shard again"
+
+
+def test_a_patch_that_was_written_over_is_named(shard):
+    subset, at = Subset([shard]), place(shard, 7)
+    with open(shard, "r+b") as file:
+        file.seek(at)
+        file.write(bytes(20))
+    with pytest.raises(UserError, match=r"00000\.h5: pair 3 cannot be decoded \(.+\); pack the shard again"):
+        subset.pairs([0, 3])
 
 
 def test_a_failed_write_leaves_the_old_shard(shard):
@@ -216,11 +269,61 @@ def test_shards_of_two_sizes_do_not_mix(shards, tmp_path):
         Subset([*shards, tmp_path / "small.h5"])
 
 
-def test_a_thousand_shards_open_few_maps(shards):
-    subset = Subset([shards[0]] * 1000)
-    assert len(subset) == 6000
-    assert (subset.pairs(np.arange(0, 6000, 6)) == subset.pairs([0])).all()
-    assert _mapped.cache_info().currsize == OPEN_MAPS
+def sparse_shard(path, *, first_video, pairs=4000, videos=100, bytes_a_patch=20_000):
+    """A shard of the paper's size that takes little room on disk: only its last pair has bytes."""
+    data = simplejpeg.encode_jpeg(smooth_patch(first_video), 95)
+    with h5py.File(path, "w", libver="latest") as file:
+        names = [f"video {first_video + index}" for index in range(videos)]
+        file["video_ids"] = np.array(names, h5py.string_dtype())
+        file["video"] = np.repeat(np.arange(videos, dtype=np.int32), pairs // videos)
+        file["frames"] = np.zeros((pairs, 2), np.int64)
+        file["boxes"] = np.zeros((pairs, 2, 4), np.float32)
+        file["scores"] = np.zeros(pairs, np.float32)
+        file["crc32"] = np.zeros(2 * pairs, np.uint32)
+        offsets = np.arange(2 * pairs + 1) * bytes_a_patch
+        offsets[-2:] = offsets[-3] + len(data) * np.array([1, 2])
+        file["offsets"] = offsets
+        file.create_dataset("jpeg", (offsets[-1],), np.uint8)[offsets[-3] :] = np.frombuffer(2 * data, np.uint8)
+        file.attrs.update({"format_version": 1, "pairs": pairs, "size": SIZE, "quality": 95})
+
+
+def test_shards_of_the_paper_s_size_are_opened_once_and_need_little_memory(tmp_path, monkeypatch):
+    shards = [tmp_path / f"{index}.h5" for index in range(50)]
+    for index, path in enumerate(shards):
+        sparse_shard(path, first_video=100 * index)
+    assert sum(path.stat().st_size for path in shards) > 7e9
+    opened = []
+    open_file = h5py.h5f.open
+    monkeypatch.setattr("tracklearn.patches.h5f.open", lambda *given: opened.append(given) or open_file(*given))
+    tracemalloc.start()
+    try:
+        subset = Subset(shards)
+        videos = subset.videos
+        assert len(opened) == 50
+        last = np.arange(3999, 200_000, 4000)
+        patches = subset.pairs(last)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**30 * 50 / 1000 / 2  # half of 1 GiB for 1,000 shards
+    assert (np.bincount(videos) == 40).all()
+    assert len(subset.video_ids) == 5000
+    for row, index in enumerate(range(0, 5000, 100)):
+        assert np.abs(patches[row].astype(int) - smooth_patch(index)).mean() < 2
+
+
+def test_there_are_fewer_maps_than_files_that_a_process_may_open():
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert 0 < OPEN_MAPS == _mapped.cache_info().maxsize < limit
+
+
+def test_more_shards_than_maps_are_read_all_the_same(shards, monkeypatch):
+    few = lru_cache(maxsize=7)(_mapped.__wrapped__)
+    monkeypatch.setattr("tracklearn.patches._mapped", few)
+    subset = Subset([shards[0]] * 100)
+    assert len(subset) == 600
+    assert (subset.pairs(np.arange(0, 600, 6)) == subset.pairs([0])).all()
+    assert few.cache_info().currsize == 7
 
 
 def test_forked_processes_read_through_the_same_store(shards):

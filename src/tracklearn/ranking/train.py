@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tracklearn.devices import own_device
 from tracklearn.errors import UserError
 from tracklearn.networks.alexnet import CONV_LAYERS, CaffeNet, to_input
 from tracklearn.networks.initial import new_network
@@ -99,25 +100,35 @@ class Pairs(Protocol):
     def __len__(self) -> int: ...
 
     @property
+    def size(self) -> int: ...
+
+    @property
     def videos(self) -> np.ndarray: ...
 
-    def pairs(self, indices: np.ndarray, /) -> np.ndarray: ...
+    def pairs(self, indices: np.ndarray, /, *, out: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
 class PairBatches:
-    """Batch of an iteration: `count` pairs with each patch mirrored or not on its own, and their videos."""
+    """Batch of an iteration: `count` pairs with each patch mirrored or not on its own, and their videos.
+
+    Pairs are drawn whatever their videos: the loss takes no negative from the query's own video, and a batch without
+    any other video has no loss. `pinned` memory, from which a GPU copies by itself, is used again by torch once it has.
+    """
 
     subset: Pairs
     count: int
     seed: int
+    pinned: bool = False
 
     def __call__(self, iteration: int) -> tuple[Tensor, Tensor]:
         """Patches uint8 (P, 2, S, S, 3) and videos (P,)."""
         indices = shuffled(iteration, count=self.count, total=len(self.subset), seed=self.seed)
-        patches = self.subset.pairs(indices)
-        mirrored(patches.reshape(-1, *patches.shape[2:]), batch_rng(self.seed, iteration))
-        return torch.from_numpy(patches), torch.from_numpy(np.asarray(self.subset.videos[indices], np.int64))
+        side = self.subset.size
+        patches = torch.empty((self.count, 2, side, side, 3), dtype=torch.uint8, pin_memory=self.pinned)
+        self.subset.pairs(indices, out=patches.numpy())
+        mirrored(patches.flatten(0, 1).numpy(), batch_rng(self.seed, iteration))
+        return patches, torch.from_numpy(np.asarray(self.subset.videos[indices], np.int64))
 
 
 def train_ranking(
@@ -154,7 +165,7 @@ def train_ranking(
         transfer(net, parent, CONV_LAYERS)
     return run_job(
         net,
-        PairBatches(subset, plan.batch // 2, seed),
+        PairBatches(subset, plan.batch // 2, seed, pinned=own_device().type == "cuda"),
         objective,
         schedule=plan,
         saving=Saving.from_config(saving or {}),
@@ -176,7 +187,7 @@ def check_pairs(subset: Subset, input_size: int, batch: int) -> None:
     """
     if batch % 2:
         raise UserError(f"schedule: batch is {batch}; expected an even number of patches, since pairs are ranked")
-    videos = len(np.unique(subset.videos))
+    videos = np.count_nonzero(np.bincount(subset.videos))
     if videos < 2:
         raise UserError(f"ranking: {len(subset)} pairs of {videos} videos; negatives need at least 2; add videos")
     if subset.size != input_size:

@@ -3,10 +3,14 @@
 from functools import lru_cache
 
 import numpy as np
+import torch
+
+SERIAL = 2**15  # elements: torch would start threads for as many, and batches are made on threads already
 
 
 @lru_cache(maxsize=3)
 def _order(total: int, seed: int, epoch: int) -> np.ndarray:
+    """The epoch's permutation: for the paper's 4M pairs 32 MB, made in about 0.1 s once an epoch, or at a resume."""
     return np.random.default_rng([seed, 0, epoch]).permutation(total)
 
 
@@ -27,6 +31,9 @@ def batch_rng(seed: int, iteration: int) -> np.random.Generator:
 
 def mirrored(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Images (N, H, W, 3), each mirrored or not on its own; changes `images`."""
-    flipped = rng.random(len(images)) < 0.5
-    images[flipped] = images[flipped, :, ::-1]
+    rows = max(1, (SERIAL - 1) // max(1, images[:1, :1].size))
+    for index in np.flatnonzero(rng.random(len(images)) < 0.5):
+        # In numpy this takes as long as decoding the images.
+        for strip in torch.from_numpy(images[index]).split(rows):  # (rows, W, 3)
+            strip.copy_(strip.flip(1))
     return images

@@ -131,6 +131,17 @@ def test_negatives_are_random_before_the_switch_and_hardest_after():
     assert torch.equal(loss.choose(distances, allowed, 5), hardest)
 
 
+@pytest.mark.parametrize("form", ["paper", "fork"])
+def test_a_batch_of_one_video_teaches_nothing(store, form):
+    net = new_network(NETWORK, head="ranking", seed=1)
+    patches, _ = PairBatches(Subset([store]), 4, seed=1)(0)
+    loss, values = RankingLoss(form=form, seed=1)(net, (patches, torch.zeros(4, dtype=torch.int64)), 0)
+    loss.backward()
+    assert loss.item() == 0
+    assert values["violated"].item() == 0
+    assert all(not parameter.grad.any() for name, parameter in net.named_parameters() if "fc8" not in name)
+
+
 def test_a_collapse_shows():
     allowed = candidates(torch.arange(4))
     collapsed = cosine_distances(torch.ones(8, 4))

@@ -1,6 +1,9 @@
+import subprocess
+import sys
+
 import numpy as np
 
-from tracklearn.training.sampling import batch_rng, mirrored, shuffled
+from tracklearn.training.sampling import _order, batch_rng, mirrored, shuffled
 
 
 def test_every_epoch_visits_everything_once_in_a_new_order():
@@ -20,6 +23,15 @@ def test_batches_depend_on_seed_and_iteration_alone():
     assert later.tolist() != shuffled(100, count=5, total=1000, seed=4).tolist()
 
 
+def test_a_resume_orders_its_own_epoch_only():
+    total, count = 4_000_000, 50
+    _order.cache_clear()
+    batch = shuffled(349_999, count=count, total=total, seed=3)
+    assert _order.cache_info().misses == 1
+    assert batch.tolist() == _order(total, 3, 4)[-50 - 2_500_000 : -2_500_000].tolist()
+    _order.cache_clear()  # 32 MB
+
+
 def test_each_image_is_mirrored_on_its_own():
     images = np.arange(100 * 2 * 3 * 3, dtype=np.int64).reshape(100, 2, 3, 3)
     result = mirrored(images.copy(), batch_rng(0, 5))
@@ -27,3 +39,25 @@ def test_each_image_is_mirrored_on_its_own():
     kept = (result == images).all((1, 2, 3))
     assert (flipped ^ kept).all()
     assert 35 < flipped.sum() < 65
+
+
+def test_images_of_the_network_s_size_are_mirrored_whole():
+    images = np.random.default_rng(1).integers(0, 256, (6, 227, 227, 3), np.uint8)
+    result = mirrored(images.copy(), batch_rng(0, 1))
+    kept = [(after == before).all() for after, before in zip(result, images, strict=True)]
+    assert 0 < sum(kept) < 6
+    for after, before, same in zip(result, images, kept, strict=True):
+        np.testing.assert_array_equal(after, before if same else before[:, ::-1])
+
+
+def test_mirroring_starts_no_threads():
+    program = (
+        "import os, numpy, torch\n"
+        "from tracklearn.training.sampling import batch_rng, mirrored\n"
+        "torch.set_num_threads(4)\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "mirrored(numpy.zeros((4, 227, 227, 3), numpy.uint8), batch_rng(0, 1))\n"
+        "print(len(os.listdir('/proc/self/task')) - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
