@@ -13,7 +13,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from tracklearn.errors import UserError
-from tracklearn.videos.packets import PacketTable, open_video, file_state, packet_table, read_packets
+from tracklearn.videos.packets import PacketTable, file_state, open_video, packet_table, read_packets
 
 SIZE = (448, 600)  # PAPER §4: frames are resized to 448 x 600
 

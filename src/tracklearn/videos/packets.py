@@ -77,7 +77,8 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
         if not isinstance(stream, VideoStream) or stream.codec_context is None:
             raise UserError(f"{path}: no video stream that can be decoded")
         if stream.width * stream.height > MAX_PIXELS:
-            raise UserError(f"{path}: pictures of {stream.width} x {stream.height}, expected at most {MAX_PIXELS} pixels")
+            size = f"{stream.width} x {stream.height}"
+            raise UserError(f"{path}: pictures of {size}, expected at most {MAX_PIXELS} pixels")
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # where they change their size on the way
         stream.codec_context.thread_count = threads
         stream.codec_context.thread_type = "AUTO" if threads > 1 else "NONE"
@@ -111,7 +112,7 @@ def packet_table(path: str | Path) -> PacketTable:
 
 
 def file_state(path: str | Path) -> tuple[int, int] | None:
-    """Bytes and modification time (ns) of a file, by which what is kept of it is known to be of today; None for none."""
+    """Bytes and modification time (ns) of a file, None where there is none: what is kept of another state is stale."""
     if not Path(path).is_file():
         return None
     found = Path(path).stat()

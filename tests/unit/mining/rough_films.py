@@ -112,8 +112,19 @@ def rough_films(folder: Path) -> dict[str, Path]:
         "one_fps": encode(folder / "one_fps.mp4", film(40), rate=1),
         "fast": encode(folder / "fast.mp4", film(40), rate=240),
         "variable": encode(folder / "variable.mkv", film(40), times=gaps),
-        "ten_bit": encode(folder / "ten_bit.mp4", film(40), codec="libx265", pixels="yuv420p10le", options={"x265-params": "log-level=none:keyint=12"}),
-        "odd": encode(folder / "odd.webm", resized(film(40), 321, 243), codec="libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8", "crf": "20"}),
+        "ten_bit": encode(
+            folder / "ten_bit.mp4",
+            film(40),
+            codec="libx265",
+            pixels="yuv420p10le",
+            options={"x265-params": "log-level=none:keyint=12"},
+        ),
+        "odd": encode(
+            folder / "odd.webm",
+            resized(film(40), 321, 243),
+            codec="libvpx-vp9",
+            options={"deadline": "realtime", "cpu-used": "8", "crf": "20"},
+        ),
         "odd_444": encode(folder / "odd_444.mp4", resized(film(40), 321, 243), pixels="yuv444p"),
         "tiny": encode(folder / "tiny.mp4", resized(film(40), 16, 16)),
         "flat": encode(folder / "flat.mkv", resized(film(40), 320, 2), codec="ffv1", options={}),
@@ -128,5 +139,7 @@ def rough_films(folder: Path) -> dict[str, Path]:
         "corrupt": scrambled(plain, folder / "corrupt.mp4", range(20, 26)),
         "noise": scrambled(plain, folder / "noise.mp4", range(0, 99)),
         "size_changes": joined(*ts, folder / "size_changes.ts"),
-        "eight_k": encode(folder / "eight_k.mp4", resized(film(3), 7680, 4320), options={"preset": "ultrafast", "crf": "30"}),
+        "eight_k": encode(
+            folder / "eight_k.mp4", resized(film(3), 7680, 4320), options={"preset": "ultrafast", "crf": "30"}
+        ),
     }
