@@ -35,6 +35,7 @@ rule all:
     input:
         "results/table1.csv",
         "results/table1.html",
+        plan.galleries()[:1],
 
 
 onstart:

@@ -1,7 +1,5 @@
 """One self-contained page: Table 1, the mined pairs, the filters, the curves and retrieval."""
 
-import base64
-import html
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -16,14 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tracklearn.files import atomic
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1200px; padding: 0 1rem; color: #1a1a1a; }
-table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto; }
-th, td { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; } figure { display: inline-block; margin: .5rem; } figcaption { font-size: 13px; color: #555; }
-"""
+from tracklearn.pictures import document, embedded
 
 
 def table1_page(
@@ -59,12 +50,8 @@ def table1_page(
         "Ranking training": _figure(ranking_curves(logs), "loss, violated triplets and distances by iteration"),
         "Retrieval without fine-tuning": _frame(_retrieval(retrieval)),
     }
-    body = "".join(f"<h2>{html.escape(title)}</h2>\n{content}\n" for title, content in sections.items())
     with atomic(page) as temporary:
-        temporary.write_text(
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Table 1</title><style>{STYLE}</style>'
-            f"<h1>Visual features from tracking</h1>\n{body}</html>\n"
-        )
+        temporary.write_text(document("Table 1", "Visual features from tracking", sections))
     return {"pictures": len(sheets) + len(conv1) + 2}
 
 
@@ -123,17 +110,11 @@ def _frame(table: pd.DataFrame) -> str:
 
 
 def _picture(path: str | Path, caption: str) -> str:
-    return _embedded(Path(path).read_bytes(), caption)
+    return embedded(Path(path).read_bytes(), caption)
 
 
 def _figure(figure: Figure, caption: str) -> str:
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=110)
     plt.close(figure)
-    return _embedded(drawn.getvalue(), caption)
-
-
-def _embedded(png: bytes, caption: str) -> str:
-    source = base64.b64encode(png).decode()
-    text = html.escape(caption)
-    return f'<figure><img src="data:image/png;base64,{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+    return embedded(drawn.getvalue(), caption)

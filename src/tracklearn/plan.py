@@ -65,6 +65,10 @@ class Plan:
         """Sizes and times of a shard's local videos: one that is replaced is probed and mined again."""
         return [value for video in self.shards[shard] for value in _size_and_time(Path(video.source))]
 
+    def galleries(self) -> list[str]:
+        """Pages of what was mined, one a shard; none of patches that were imported."""
+        return [f"results/mining/{shard}/gallery.html" for shard in self.shards]
+
     def _imported_shards(self) -> list[str]:
         imported = self.config["patches"]["import"]
         try:

@@ -3,7 +3,8 @@
 # inputs   results/videos/{shard}.tsv
 # outputs  results/mining/{shard}/frames.csv: every candidate frame, accepted or rejected, with the reason
 #          results/mining/{shard}/tracks.csv: every accepted frame's query box and tracked box, or why it was lost
-# steps    filter candidate frames by their moving points, track the query box
+#          results/mining/{shard}/gallery.html: some of both to look at, and how many ended for which reason
+# steps    filter candidate frames by their moving points, track the query box, draw a page
 
 
 rule mining_filter:
@@ -44,3 +45,32 @@ rule mining_track:
         "Shard {wildcards.shard}: track the query boxes over {params.track[frames]} frames"
     script:
         "../scripts/mining/mining_track.py"
+
+
+rule mining_gallery:
+    input:
+        manifest="results/videos/{shard}.tsv",
+        frames="results/mining/{shard}/frames.csv",
+        tracks="results/mining/{shard}/tracks.csv",
+    output:
+        page=report("results/mining/{shard}/gallery.html", caption="../report/gallery.rst", category="Mining"),
+    log:
+        "results/logs/mining_gallery/{shard}.log",
+    params:
+        frame=config["mining"]["frame"],
+        filter={
+            key: config["mining"]["filter"][key]
+            for key in ("box", "surf_threshold", "max_points", "flow", "moving_px")
+        },
+        resample_fps=config["mining"]["resample_fps"],
+        code=code("mining/mining_gallery.py"),
+    message:
+        "Shard {wildcards.shard}: a page of frames, pairs and reasons"
+    script:
+        "../scripts/mining/mining_gallery.py"
+
+
+# A page of every shard; `rule all` asks for that of the first one only.
+rule galleries:
+    input:
+        plan.galleries(),

@@ -13,13 +13,17 @@ import numpy as np
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.mining.duplicates import change, difference_hash, repeats, thumbnail
 from tracklearn.mining.pairs_list import Line, read_pairs
-from tracklearn.mining.shard import TRACKS, by_video, each_video, read_table
+from tracklearn.mining.shard import TIMEOUT, TRACKS, Progress, by_video, each_video, read_table
 from tracklearn.patches import Pair, PatchStore, encode
 from tracklearn.report import Report, silent
+from tracklearn.videos.deadline import TimeLimitError
 from tracklearn.videos.frames import read_frames
 from tracklearn.videos.manifest import Row, read_manifest
 
+UNCHANGED, NEAR_DUPLICATE = "nothing moved", "near duplicate"
+STILL = 4  # pixels within which a box stays: what the tracker can tell at a quarter of the scale
 SHEET_PAIRS, SHEET_COLUMNS, SHEET_PATCH = 60, 12, 112  # pairs, pairs a row, pixels
 
 
@@ -42,13 +46,22 @@ def pack_shard(
     width: int = 600,
     size: int = 227,
     quality: int = 95,
+    duplicate_bits: int | None = 5,
+    min_change: float | None = 1.0,
+    timeout: float | None = TIMEOUT,
     threads: int = 1,
     report: Report = silent,
 ) -> dict[str, float]:
     """Cut query and tracked patch of each tracked row out of the colour frames and write them to a patch store.
 
-    Boxes of another side than `size` are resized to it. Beside the store: a summary (JSON: pairs, patches, videos
-    with pairs, and how many accepted frames ended for which reason) and a contact sheet (PNG).
+    Boxes of another side than `size` are resized to it. Left out and counted are pairs whose box stays and whose
+    patches differ by less than `min_change` grey levels (a frozen picture), and near duplicates, both of whose patches
+    lie within `duplicate_bits` of a pair that was kept of the same video, see `duplicates`; None keeps them.
+    ASSUME: the paper does not say. On real clips no two pairs come nearer than 24 bits and no pair changes by less
+    than 4 levels, so both limits take what repeats and nothing else.
+
+    Beside the store: a summary (JSON: pairs, patches, videos with pairs, and how many accepted frames ended for which
+    reason) and a contact sheet (PNG).
 
     Raises:
         UserError: a table of another shard, or a disk that is full.
@@ -57,19 +70,26 @@ def pack_shard(
     rows = read_table(tracks_table, TRACKS)
     tracks = by_video(rows, videos, tracks_table)
     reasons = Counter(_short(row["reason"]) for row in rows if row["status"] != "tracked")
-    work = partial(_pack_video, tracks=tracks, frame=(height, width), size=size, quality=quality)
+    work = partial(
+        _pack_video,
+        tracks=tracks,
+        frame=(height, width),
+        size=size,
+        quality=quality,
+        duplicate_bits=duplicate_bits,
+        min_change=min_change,
+    )
+    progress = Progress("pairs", videos, report)
 
     def pairs() -> Iterator[Pair]:
-        count = 0
-        for step, (video, found) in enumerate(each_video(work, videos, threads=threads), 1):
-            missing = sum(row["status"] == "tracked" for row in tracks[video.video_id]) - len(found)
-            reasons.update({"frames could not be decoded again": missing} if missing else {})
-            count += len(found)
-            report(step, {"pairs": count})
+        for video, (found, dropped) in each_video(work, videos, threads=threads, timeout=timeout):
+            reasons.update(dropped)
+            progress.add(video, len(found))
             yield from found
 
     PatchStore.write(store, pairs(), size=size, quality=quality)
-    return _describe(PatchStore(store), summary, sheet, reasons=reasons)
+    left_out = {"unchanged": float(reasons[UNCHANGED]), "near_duplicates": float(reasons[NEAR_DUPLICATE])}
+    return _describe(PatchStore(store), summary, sheet, reasons=reasons) | left_out
 
 
 def contact_sheet(store: PatchStore, path: str | Path) -> None:
@@ -129,31 +149,58 @@ def _describe(
 
 
 def _pack_video(
-    video: Row, *, tracks: dict[str, list[dict[str, str]]], frame: tuple[int, int], size: int, quality: int
-) -> list[Pair]:
-    """Pairs of one video as JPEG bytes, in the order of its tracks; those whose frames cannot be read are left out."""
+    video: Row,
+    *,
+    tracks: dict[str, list[dict[str, str]]],
+    frame: tuple[int, int],
+    size: int,
+    quality: int,
+    duplicate_bits: int | None,
+    min_change: float | None,
+) -> tuple[list[Pair], Counter[str]]:
+    """Pairs of one video as JPEG bytes, in the order of its tracks, and why the others were left out."""
     rows = [row for row in tracks[video.video_id] if row["status"] == "tracked"]
+    boxes = [_boxes(row) for row in rows]
+    patches, failure = _patches(video, rows, boxes, frame=frame, size=size, quality=quality)
+    pairs: list[Pair] = []
+    dropped: Counter[str] = Counter()
+    kept: list[tuple[int, int]] = []  # hashes of both patches
+    for index, row in enumerate(rows):
+        if (index, 0) not in patches or (index, 1) not in patches:
+            dropped[failure] += 1
+            continue
+        (query, query_thumb), (tracked, tracked_thumb) = patches[index, 0], patches[index, 1]
+        hashes = difference_hash(query_thumb), difference_hash(tracked_thumb)
+        # A rigid thing that is followed well looks the same too, but its box has moved.
+        stays = np.abs(boxes[index][0] - boxes[index][1]).max() <= STILL
+        if min_change is not None and stays and change(query_thumb, tracked_thumb) < min_change:
+            dropped[UNCHANGED] += 1
+        elif duplicate_bits is not None and repeats(hashes, kept, duplicate_bits):
+            dropped[NEAR_DUPLICATE] += 1
+        else:
+            kept.append(hashes)
+            frames = (int(row["frame"]), int(row["last_frame"]))
+            pairs.append(Pair(video.video_id, frames, boxes[index], float(row["score"]), query, tracked))
+    return pairs, dropped
+
+
+def _patches(
+    video: Row, rows: list[dict[str, str]], boxes: list[np.ndarray], *, frame: tuple[int, int], size: int, quality: int
+) -> tuple[dict[tuple[int, int], tuple[bytes, np.ndarray]], str]:
+    """JPEG and thumbnail of (row, half), and why one that is not there could not be cut."""
     wanted: dict[int, list[tuple[int, int]]] = {}
     for index, row in enumerate(rows):
         for half, column in enumerate(("frame", "last_frame")):
             wanted.setdefault(int(row[column]), []).append((index, half))
-    boxes = [_boxes(row) for row in rows]
-    patches: dict[tuple[int, int], bytes] = {}
-    for number, image in _readable(video, sorted(wanted), frame):
-        for index, half in wanted[number]:
-            patches[index, half] = encode(_cut(image, boxes[index][half], size), quality)
-    return [
-        Pair(
-            video.video_id,
-            (int(row["frame"]), int(row["last_frame"])),
-            boxes[index],
-            float(row["score"]),
-            patches[index, 0],
-            patches[index, 1],
-        )
-        for index, row in enumerate(rows)
-        if (index, 0) in patches and (index, 1) in patches
-    ]
+    patches: dict[tuple[int, int], tuple[bytes, np.ndarray]] = {}
+    try:
+        for number, image in _readable(video, sorted(wanted), frame):
+            for index, half in wanted[number]:
+                patch = _cut(image, boxes[index][half], size)
+                patches[index, half] = encode(patch, quality), thumbnail(patch)
+    except TimeLimitError:
+        return patches, "time limit"
+    return patches, "frames could not be decoded again"
 
 
 def _readable(video: Row, wanted: list[int], size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
@@ -162,6 +209,8 @@ def _readable(video: Row, wanted: list[int], size: tuple[int, int]) -> Iterator[
         return
     try:
         yield from read_frames(video.path, size=size, indices=wanted, colour=True)
+    except TimeLimitError:
+        raise
     except UserError:
         return
 

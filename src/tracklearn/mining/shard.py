@@ -1,8 +1,11 @@
 """What the three mining stages share: a shard's videos in parallel, in order, and the tables between the stages."""
 
 import csv
+import logging
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,11 +13,18 @@ from typing import Any, TypeVar
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.opencv import one_opencv_thread
+from tracklearn.report import Report
+from tracklearn.videos.deadline import time_limit
 from tracklearn.videos.frames import Probe
 from tracklearn.videos.manifest import Row
 
 Result = TypeVar("Result")
 
+TIMEOUT = 3600.0  # seconds a video may take in one stage. ASSUME: three hours of 1080p take less
+AHEAD = 4  # videos a thread; the pairs of a video are some 4 MB
+LOG_EVERY = 10.0  # seconds
+
+log = logging.getLogger(__name__)
 
 FRAMES = ("video_id", "frame", "points", "moving", "fraction", "verdict", "reason", "x", "y", "inside", "surf")
 TRACKS = (
@@ -23,13 +33,73 @@ TRACKS = (
 )
 
 
-def each_video(work: Callable[[Row], Result], videos: Sequence[Row], *, threads: int) -> Iterator[tuple[Row, Result]]:
+def each_video(
+    work: Callable[[Row], Result], videos: Sequence[Row], *, threads: int, timeout: float | None = TIMEOUT
+) -> Iterator[tuple[Row, Result]]:
     """Run `work` on `threads` videos at once; results come in the order of the videos.
 
-    Threads, since decoding, SURF, flow and KCF leave Python's lock; OpenCV's own threads are off meanwhile.
+    Threads, since decoding, SURF, flow and KCF leave Python's lock; OpenCV's own threads are off meanwhile. A video
+    that takes more than `timeout` seconds meets a `TimeLimitError`, a `UserError`, at the next packet it reads.
+    At most `AHEAD` videos a thread are begun before the first of them is fetched, so that the results that wait for
+    a slow video do not grow with the shard.
     """
+
+    def limited(video: Row) -> Result:
+        with time_limit(timeout):
+            return work(video)
+
+    waiting: deque[tuple[Row, Future[Result]]] = deque()
     with one_opencv_thread(), ThreadPoolExecutor(threads) as pool:
-        yield from zip(videos, pool.map(work, videos), strict=True)
+        try:
+            for video in videos:
+                waiting.append((video, pool.submit(limited, video)))
+                if len(waiting) >= AHEAD * threads:
+                    yield _fetched(waiting)
+            while waiting:
+                yield _fetched(waiting)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _fetched(waiting: deque[tuple[Row, "Future[Result]"]]) -> tuple[Row, Result]:
+    video, job = waiting.popleft()
+    return video, job.result()
+
+
+class Progress:
+    """Tells after each video how far a stage is: to its `report`, and to the log every few seconds.
+
+    The time left goes by the frames of the videos that are done; where a manifest knows none, by their number.
+
+    Args:
+        counted: what the stage makes, "accepted" frames or "tracked" or "pairs": the name of its curve.
+        videos: of the shard.
+        report: gets `videos`, the count, `<counted>_per_minute` and `minutes_left`.
+    """
+
+    def __init__(self, counted: str, videos: Sequence[Row], report: Report) -> None:
+        self._counted, self._report = counted, report
+        self._began = self._logged = time.monotonic()
+        self._total, self._whole = len(videos), sum(map(_work, videos))
+        self._videos, self._done, self._count = 0, 0, 0
+
+    def add(self, video: Row, count: int) -> None:
+        """One more video is done and gave `count`."""
+        self._videos, self._done, self._count = self._videos + 1, self._done + _work(video), self._count + count
+        now = time.monotonic()
+        minutes = max(now - self._began, 1e-3) / 60
+        rate, left = self._count / minutes, minutes * (self._whole - self._done) / self._done
+        values = {"videos": self._videos, self._counted: self._count}
+        self._report(self._videos, values | {f"{self._counted}_per_minute": rate, "minutes_left": left})
+        if now - self._logged >= LOG_EVERY or self._videos == self._total:
+            self._logged = now
+            words = (self._videos, self._total, self._count, self._counted, rate, left)
+            log.info("%d of %d videos, %d %s, %.1f a minute, %.1f minutes left", *words)
+
+
+def _work(video: Row) -> int:
+    """The frames of a video; a little for one of which nothing is known."""
+    return max(video.frames, 1)
 
 
 def timeline(found: Probe, resample_fps: float | None) -> list[int]:

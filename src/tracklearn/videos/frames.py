@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -12,7 +13,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from tracklearn.errors import UserError
-from tracklearn.videos.packets import PacketTable, open_video, packet_table, read_packets
+from tracklearn.videos.packets import PacketTable, file_state, open_video, packet_table, read_packets
 
 SIZE = (448, 600)  # PAPER §4: frames are resized to 448 x 600
 
@@ -48,9 +49,16 @@ class Probe:
 def probe(path: str | Path) -> Probe:
     """Count the frames of a video by its packets, and decode from the start until one frame comes out whole.
 
+    The last answers are kept.
+
     Raises:
         UserError: the path and the reason: no such file, empty, not a video, no video stream, no decodable frame.
     """
+    return _probe(str(path), file_state(path))
+
+
+@lru_cache(maxsize=64)
+def _probe(path: str, state: tuple[int, int] | None) -> Probe:
     table = packet_table(path)
     with open_video(path) as (container, stream):
         first = next(_whole_frames(container, stream), None)
@@ -88,9 +96,9 @@ def read_frames(
     """Stream frames of a video, resized (bilinear) and upright, in the order of their indices.
 
     A frame's index is its place in the order of display among all frames of the file, whatever else is read: frames
-    that cannot be decoded whole are left out and leave a gap in the indices, they never shift them (a broken packet
-    may take with it what the decoder's threads had in flight). Indices beyond the end are left out too. One frame is
-    held at a time.
+    that cannot be decoded whole, and those that turn from portrait to landscape or back, are left out and leave a gap
+    in the indices, they never shift them (a broken packet may take with it what the decoder's threads had in flight).
+    Indices beyond the end are left out too. One frame is held at a time.
 
     Args:
         path: a local video file.
@@ -106,10 +114,10 @@ def read_frames(
         (index, image).
 
     Raises:
-        UserError: as `probe`, except that a video without any decodable frame yields nothing.
+        UserError: as `probe`; or the limit of `deadline.time_limit` is over.
         ValueError: indices that do not ascend.
     """
-    table = packet_table(path)
+    table, shape = packet_table(path), frame_size(probe(path), size)
     if indices is None:
         wanted = np.arange(start, table.frames if stop is None else min(stop, table.frames), step)
     else:
@@ -121,9 +129,10 @@ def read_frames(
         frames = _timed_frames if len(table.times) else _counted_frames
         last = -1
         for index, frame in frames(container, stream, table, wanted):
-            if index > last:  # where packets are broken a decoder may give frames late
+            # Where packets are broken a decoder may give frames late.
+            if index > last and _oriented(*_shown(frame), size) == shape:
                 last = index
-                yield index, _picture(frame, size=size, colour=colour)
+                yield index, _picture(frame, size=shape, colour=colour)
 
 
 def _timed_frames(
@@ -195,7 +204,7 @@ def _seek(container: InputContainer, stream: VideoStream, table: PacketTable, ke
     shown, decoded = table.key_times[key].tolist()
     for time in (shown, decoded):
         container.seek(time, stream=stream)
-        landed = next(container.demux(stream), None)
+        landed = next(read_packets(container, stream), None)
         if landed is not None and landed.pts is not None and landed.pts <= shown:
             container.seek(time, stream=stream)  # the packet looked at is read again
             return
@@ -217,7 +226,7 @@ def _decode(packet: av.Packet) -> list[av.VideoFrame]:
 
 def _picture(frame: av.VideoFrame, *, size: tuple[int, int], colour: bool) -> np.ndarray:
     """The resized and upright picture of a frame: (height, width) luma or (height, width, 3) RGB."""
-    height, width = _oriented(*_shown(frame), size)
+    height, width = size
     rotation = _rotation(frame)
     image = frame.to_ndarray(format="rgb24") if colour else _luma(frame)
     coded = (height, width) if rotation in (90, 270) else (width, height)  # OpenCV's order

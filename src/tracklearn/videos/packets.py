@@ -1,5 +1,6 @@
 """Opening a video that may be anything, and the table of its packets, from which frame indices are exact."""
 
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +14,14 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from tracklearn.errors import UserError
+from tracklearn.videos.deadline import check_time
 
 # Formats a crawl may bring. FFmpeg knows more, among them playlists that open other files or the network, and a reader
 # that draws any text file as a film of characters: an unknown file must reach neither.
 FORMATS = "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,asf,ogg"
+
+# ASSUME: twice 8K (7680 x 4320) is no camera's picture; a header that says so would take gigabytes for a frame.
+MAX_PIXELS = 2 * 7680 * 4320
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
     """Open a local file and its main video stream, decoding with `threads` threads.
 
     Raises:
-        UserError: no such file, an empty file, not a video, or no video stream in it.
+        UserError: no such file, an empty file, not a video, no video stream in it, or pictures larger than any.
     """
     path = Path(path)
     if not path.is_file():
@@ -71,16 +76,27 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream) or stream.codec_context is None:
             raise UserError(f"{path}: no video stream that can be decoded")
+        if stream.width * stream.height > MAX_PIXELS:
+            size = f"{stream.width} x {stream.height}"
+            raise UserError(f"{path}: pictures of {size}, expected at most {MAX_PIXELS} pixels")
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # where they change their size on the way
         stream.codec_context.thread_count = threads
         stream.codec_context.thread_type = "AUTO" if threads > 1 else "NONE"
         yield container, stream
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
-    """Packets of the stream to the end of what is readable; an empty one at the end flushes the decoder."""
+    """Packets of the stream to the end of what is readable; an empty one at the end flushes the decoder.
+
+    Raises:
+        TimeLimitError: as `check_time`, between two packets.
+    """
     try:
-        yield from container.demux(stream)
-    except FFmpegError:  # the file is cut here: the decoder still holds frames
+        for packet in container.demux(stream):
+            check_time()
+            yield packet
+    # The file is cut here (IndexError: broken headers speak of a new stream): the decoder still holds frames.
+    except (FFmpegError, IndexError):
         flush: av.Packet = av.Packet()
         flush.stream = stream
         yield flush
@@ -92,13 +108,20 @@ def packet_table(path: str | Path) -> PacketTable:
     Raises:
         UserError: as `open_video`, or no frame in it.
     """
-    state = Path(path).stat() if Path(path).is_file() else None
-    return _packet_table(str(path), state and (state.st_size, state.st_mtime_ns))
+    return _packet_table(str(path), file_state(path))
 
 
-@lru_cache(maxsize=8)
+def file_state(path: str | Path) -> tuple[int, int] | None:
+    """Bytes and modification time (ns) of a file, None where there is none: what is kept of another state is stale."""
+    if not Path(path).is_file():
+        return None
+    found = Path(path).stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=16)
 def _packet_table(path: str, state: tuple[int, int] | None) -> PacketTable:
-    shown, keys, packets, timed = [], [], 0, True
+    shown, keys, packets, timed = array("q"), [], 0, True
     with open_video(path) as (container, stream):
         for packet in read_packets(container, stream):
             if not packet.size:
@@ -108,7 +131,7 @@ def _packet_table(path: str, state: tuple[int, int] | None) -> PacketTable:
             if packet.is_keyframe and timed:
                 keys.append((packet.pts, packet.dts))
             if not packet.is_discard:
-                shown.append(packet.pts)
+                shown.append(packet.pts or 0)  # a frame without a time is counted only
     if not shown:
         raise UserError(f"{path}: no frame in it")
     key_times = np.array(keys, dtype=np.int64).reshape(-1, 2)
@@ -116,7 +139,7 @@ def _packet_table(path: str, state: tuple[int, int] | None) -> PacketTable:
     if not timed or np.any(np.diff(key_times[:, 0]) <= 0):
         nothing = np.empty(0, np.int64)
         return PacketTable(nothing, len(shown), nothing, nothing.reshape(0, 2), packets)
-    times = np.unique(np.array(shown, dtype=np.int64))
+    times = np.unique(np.frombuffer(shown, dtype=np.int64))
     return PacketTable(times, len(times), np.searchsorted(times, key_times[:, 0]), key_times, packets)
 
 

@@ -40,8 +40,8 @@ def test_patches_are_the_boxes_of_the_frames(pack):
     lost = {"video_id": "still", "frame": 0, "status": "lost", "reason": "video ended"}
     failed = {"video_id": "still", "frame": 15, "status": "lost", "reason": "video failed: s.mp4: no such file"}
     rows = (tracked("moving", 0, (45, 65), 30, (75, 80)), tracked("moving", 30, (75, 80), 60, (105, 95)), lost, failed)
-    metrics, store, summary = pack(*rows, threads=2)
-    assert metrics == {"pairs": 2, "patches": 4, "videos": 1}
+    metrics, store, summary = pack(*rows, threads=2, duplicate_bits=None)
+    assert metrics == {"pairs": 2, "patches": 4, "videos": 1, "unchanged": 0, "near_duplicates": 0}
     assert summary == {"pairs": 2, "patches": 4, "videos": 1, "reasons": {"video ended": 1, "video failed": 1}}
     assert store.verify() == 2
     frames = list(film(61))
@@ -67,13 +67,54 @@ def test_frames_that_have_gone_are_counted(pack):
     assert summary["reasons"] == {"frames could not be decoded again": 2}
 
 
+def test_a_picture_that_stands_still_gives_no_pair(pack):
+    """In still.mp4 nothing moves; in moving.mp4 the square is the same thirty frames on, but elsewhere."""
+    still, moving = tracked("still", 0, (45, 65), 30, (45, 65)), tracked("moving", 0, (45, 65), 30, (75, 80))
+    metrics, store, summary = pack(still, moving)
+    assert store.video_ids == ["moving"]
+    assert summary["reasons"] == {"nothing moved": 1}
+    assert metrics["unchanged"] == 1
+    assert len(pack(still, moving, min_change=None)[1]) == 2
+
+
+def test_near_duplicates_of_a_video_are_dropped(pack):
+    """The box of the second row lies a pixel beside that of the first, a frame later; the third one elsewhere."""
+    first, second = tracked("moving", 0, (45, 65), 30, (75, 80)), tracked("moving", 1, (45, 65), 31, (76, 81))
+    other = tracked("moving", 2, (180, 110), 32, (190, 110))
+    metrics, store, summary = pack(first, second, other)
+    assert store.frames.tolist() == [[0, 30], [2, 32]]
+    assert summary["reasons"] == {"near duplicate": 1}
+    assert metrics["near_duplicates"] == 1
+    assert len(pack(first, second, other, duplicate_bits=None)[1]) == 3
+
+
+def test_the_same_picture_in_two_videos_is_no_near_duplicate(pack):
+    rows = [tracked(name, 0, (45, 65), 30, (75, 80)) for name in ("still", "panning")]
+    assert len(pack(*rows, duplicate_bits=64)[1]) == 2
+
+
+def test_a_video_that_takes_too_long_is_counted(pack):
+    metrics, _, summary = pack(tracked("moving", 0, (45, 65), 30, (75, 80)), timeout=0)
+    assert metrics["pairs"] == 0
+    assert summary["reasons"] == {"time limit": 1}
+
+
+def test_progress_is_told_after_each_video(pack):
+    points = []
+    rows = (tracked("moving", 0, (45, 65), 30, (75, 80)), tracked("still", 0, (0, 0), 30, (50, 50)))
+    pack(*rows, report=lambda step, values: points.append((step, values["pairs"], values["minutes_left"])))
+    assert [(step, pairs) for step, pairs, _ in points] == [(1, 1), (2, 2), (3, 2), (4, 2), (5, 2)]
+    assert points[-1][2] == 0
+
+
 def test_a_box_outside_the_frame_is_an_error(pack):
     with pytest.raises(UserError, match=r"box \[250, 0, 99, 99\] does not lie in a frame of \(224, 300\)"):
         pack(tracked("moving", 0, (250, 0), 30, (0, 0)))
 
 
 def test_the_sheet_shows_query_above_tracked(pack, tmp_path):
-    _, store, _ = pack(*(tracked("moving", frame, (45, 65), frame + 30, (75, 80)) for frame in range(20)))
+    rows = [tracked("moving", frame, (45, 65), frame + 30, (75, 80)) for frame in range(20)]
+    _, store, _ = pack(*rows, duplicate_bits=None)
     sheet = cv2.imread(str(tmp_path / "s.png"))[:, :, ::-1]
     assert sheet.shape[1] == 12 * 116
     for half, patch in enumerate(store.pair(0)):

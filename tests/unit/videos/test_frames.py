@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tracklearn.errors import UserError
-from tracklearn.videos import frames
+from tracklearn.videos import frames, packets
+from tracklearn.videos.deadline import TimeLimitError, time_limit
 from tracklearn.videos.frames import Probe, frame_size, probe, read_frames
 from tracklearn.videos.packets import open_video, packet_table, read_packets
 
@@ -196,7 +197,8 @@ def test_no_decodable_frame_is_an_error(clip: Path, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"noise.mp4: none of its 60 frames can be decoded"):
         probe(path)
-    assert numbers(path) == {}
+    with pytest.raises(UserError, match="none of its 60 frames"):
+        numbers(path)
 
 
 @pytest.mark.parametrize(
@@ -237,6 +239,43 @@ def test_memory_does_not_grow_with_length(make_video: Callable[..., Path], tmp_p
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 448 * 600  # less than one frame more
+
+
+def test_the_time_of_one_video_is_limited(clip: Path) -> None:
+    with time_limit(60):
+        assert len(numbers(clip)) == 60
+        with time_limit(0), pytest.raises(TimeLimitError, match=r"time limit of 0 s; raise mining\.timeout"):
+            numbers(clip)
+        assert len(numbers(clip)) == 60  # the outer limit holds again
+    images = read_frames(clip, size=SMALL)
+    with time_limit(0), pytest.raises(TimeLimitError):
+        next(images)
+
+
+def test_frames_that_turn_on_the_way_are_left_out(make_video: Callable[..., Path], tmp_path: Path) -> None:
+    """A broadcast that goes from 128 x 96 to 96 x 128 and back to another size: every picture has one shape."""
+    parts = [(96, 128), (128, 96), (64, 96)]
+    files = [
+        make_video(tmp_path / f"{n}.ts", frames=10, height=height, width=width, options=GOP)
+        for n, (height, width) in enumerate(parts)
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(file.read_bytes() for file in files))
+    found = dict(read_frames(path, size=SMALL))
+    assert {image.shape for image in found.values()} == {SMALL}
+    assert [number_of(image) for image in found.values()][-1] == 9
+    assert 18 <= len(found) <= 20  # of 30; a decoder may lose a frame at the seams
+
+
+def test_pictures_larger_than_any_are_refused(
+    make_video: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(tmp_path / "x.mp4", frames=2)
+    monkeypatch.setattr(packets, "MAX_PIXELS", 96 * 128)
+    assert len(numbers(path)) == 2
+    monkeypatch.setattr(packets, "MAX_PIXELS", 96 * 128 - 1)
+    with pytest.raises(UserError, match=r"x\.mp4: pictures of 128 x 96, expected at most 12287 pixels"):
+        numbers(path)
 
 
 @pytest.mark.real

@@ -1,0 +1,16 @@
+from tracklearn.mining.gallery import mining_gallery
+from tracklearn.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            mining_gallery(
+                manifest=snakemake.input.manifest,
+                frames_table=snakemake.input.frames,
+                tracks_table=snakemake.input.tracks,
+                page=snakemake.output.page,
+                **snakemake.params.frame,
+                **snakemake.params.filter,
+                resample_fps=snakemake.params.resample_fps,
+            )
+        )
