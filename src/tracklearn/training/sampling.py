@@ -25,8 +25,12 @@ def batch_rng(seed: int, iteration: int) -> np.random.Generator:
     return np.random.default_rng([seed, 1, iteration])
 
 
-def mirrored(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Images (N, H, W, 3), each mirrored or not on its own; changes `images`."""
-    flipped = rng.random(len(images)) < 0.5
-    images[flipped] = images[flipped, :, ::-1]
+def coins(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Heads or tails, bool (count,)."""
+    return rng.random(count) < 0.5
+
+
+def mirrored(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Images (N, H, W, 3), those of `chosen` (N,) mirrored; changes `images`."""
+    images[chosen] = images[chosen, :, ::-1]
     return images

@@ -1,6 +1,6 @@
 import numpy as np
 
-from tracklearn.training.sampling import batch_rng, mirrored, shuffled
+from tracklearn.training.sampling import batch_rng, coins, mirrored, shuffled
 
 
 def test_every_epoch_visits_everything_once_in_a_new_order():
@@ -22,7 +22,7 @@ def test_batches_depend_on_seed_and_iteration_alone():
 
 def test_each_image_is_mirrored_on_its_own():
     images = np.arange(100 * 2 * 3 * 3, dtype=np.int64).reshape(100, 2, 3, 3)
-    result = mirrored(images.copy(), batch_rng(0, 5))
+    result = mirrored(images.copy(), coins(batch_rng(0, 5), len(images)))
     flipped = (result == images[:, :, ::-1]).all((1, 2, 3))
     kept = (result == images).all((1, 2, 3))
     assert (flipped ^ kept).all()
