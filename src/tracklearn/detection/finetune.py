@@ -109,7 +109,9 @@ class WindowBatches:
             places = np.flatnonzero(owners == owner)
             photo, boxes = self.load(self.windows.ids[owner]), self.windows.boxes[chosen[places]]
             images[places] = warp(photo, boxes, mean=self.mean_rgb, size=self.size)
-        return torch.from_numpy(mirrored(images, coins(rng, len(images)))), torch.from_numpy(self.windows.labels[chosen])
+        return torch.from_numpy(mirrored(images, coins(rng, len(images)))), torch.from_numpy(
+            self.windows.labels[chosen]
+        )
 
 
 def finetune_voc(

@@ -16,9 +16,10 @@ from tracklearn.networks.weights import transfer
 from tracklearn.patches import Subset
 from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
 from tracklearn.ranking.negatives import candidates, fork_negatives, hardest_negatives, random_negatives
+from tracklearn.ranking.stall import StallWatch
 from tracklearn.report import Report, silent
 from tracklearn.seeds import torch_generator
-from tracklearn.training.distributed import World, this_world
+from tracklearn.training.distributed import ALONE, World, this_world
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import batch_rng, coins, mirrored, shuffled
 from tracklearn.training.schedule import RankingSchedule, Saving
@@ -37,7 +38,7 @@ class RankingLoss:
     negatives: int = 4  # PAPER §5.3
     hard_from: int = 150_000
     seed: int = 0
-    world: World = World()
+    world: World = ALONE
 
     @classmethod
     def from_config(cls, loss: Mapping[str, Any], *, hard_from: int, seed: int) -> "RankingLoss":
@@ -118,7 +119,7 @@ class PairBatches:
     subset: Pairs
     count: int
     seed: int
-    world: World = World()
+    world: World = ALONE
 
     def __call__(self, iteration: int) -> tuple[Tensor, Tensor]:
         """Patches uint8 (p, 2, S, S, 3) of the part, p = P for one process, and videos (P,)."""
@@ -150,7 +151,8 @@ def train_ranking(
     """Train conv1..fc7 to rank; with a `parent`, from its conv layers (iterative fine-tuning), else from scratch.
 
     `schedule["batch"]` counts patches (PAPER §5.6: 100), two a pair, of all processes where torchrun started several:
-    each decodes and computes its part, and the result is that of one process to rounding.
+    each decodes and computes its part, and the result is that of one process to rounding. A loss that stays at the
+    margin is told in the log (`stall`).
 
     Raises:
         UserError: bad config, too few patches, patches of another size than the network's input, a single video, or a
@@ -175,7 +177,7 @@ def train_ranking(
         conv1=conv1,
         metadata={"training": "ranking", "seed": seed, "pairs": len(subset)},
         threads=threads,
-        report=report,
+        report=StallWatch(report, objective.margin),
     )
 
 

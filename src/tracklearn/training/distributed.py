@@ -38,7 +38,7 @@ class World:
         return self.rank == 0
 
     def part(self, total: int) -> slice:
-        """This process's share of `total` examples in order; no two shares differ by more than one.
+        """Its share of `total` examples in order; no two shares differ by more than one.
 
         Raises:
             UserError: fewer examples than processes.
@@ -89,6 +89,9 @@ class World:
         self.agreed(0)
 
 
+ALONE = World()
+
+
 class Parallel(DistributedDataParallel):
     """With what objectives ask of a `CaffeNet` besides calling it."""
 
@@ -116,7 +119,7 @@ class _Gather(torch.autograd.Function):
 
 def this_world() -> World:
     """What torchrun set in the environment of this process, or one process."""
-    return World(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
+    return World(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
 @contextmanager
@@ -130,7 +133,7 @@ def joined(device: torch.device) -> Iterator[World]:
     if world.size == 1:
         yield world
         return
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if device.type == "cuda" and torch.cuda.device_count() < here:
         raise UserError(
             f"training: {here} processes on a machine with {torch.cuda.device_count()} visible GPUs; expected one GPU "

@@ -75,7 +75,9 @@ def run(folder, processes, **changes):
 
 def rows(folder):
     with (folder / "log.csv").open() as file:
-        return [[float(row[name]) for name in ("iteration", "loss", "violated", "spread")] for row in csv.DictReader(file)]
+        return [
+            [float(row[name]) for name in ("iteration", "loss", "violated", "spread")] for row in csv.DictReader(file)
+        ]
 
 
 def assert_close(folder, other):
