@@ -14,6 +14,7 @@ from tracklearn.report import Report
 
 NEAR = 0.02  # ASSUME: of the margin; a net that ranks at all gains more than this within a few hundred iterations
 ROWS = 20  # ASSUME: rows of the log in succession, 400 iterations at the default `log_every`
+SHOWN = ("positive_distance", "negative_distance", "spread")
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +57,9 @@ class StallWatch:
 
     def _line(self, step: int, row: Mapping[str, float]) -> str:
         remedy = " and ranking.margin 0.5" if self.margin > 0.5 else ""
+        shown = ", ".join(f"{name.replace('_', ' ')} {row[name]:.2g}" for name in SHOWN)
         return (
-            f"ranking: the loss stays at the margin {self.margin:g} since iteration {self.since}, now {step}: features tell "
-            f"no patches apart (D(q, t) {row['positive_distance']:.2g}, D(q, n) {row['negative_distance']:.2g}, spread "
-            f"{row['spread']:.2g}); if that lasts, lower schedule.lr, set schedule.warmup{remedy}, or try another seed"
+            f"ranking: the loss stays at the margin {self.margin:g} since iteration {self.since}, now {step}: features "
+            f"tell no patches apart ({shown}); if that lasts, lower schedule.lr, set schedule.warmup{remedy}, or try "
+            "another seed"
         )

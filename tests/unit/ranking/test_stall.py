@@ -46,8 +46,8 @@ def test_a_stall_is_told_once_in_one_line_and_so_is_its_end(caplog):
     assert level == "WARNING"
     assert line == (
         "ranking: the loss stays at the margin 0.5 since iteration 40, now 420: features tell no patches apart "
-        "(D(q, t) 0.0001, D(q, n) 0.0001, spread 0.01); if that lasts, lower schedule.lr, set schedule.warmup, or try "
-        "another seed"
+        "(positive distance 0.0001, negative distance 0.0001, spread 0.01); if that lasts, lower schedule.lr, set "
+        "schedule.warmup, or try another seed"
     )
     caplog.clear()
     watch(1000, BEGUN)
@@ -67,7 +67,7 @@ def test_the_line_names_what_happened_and_the_margin_that_helps(caplog):
     for step in range(ROWS):
         watch(step, ZERO | {"loss": 1.0})
     ((_, line),) = lines(caplog)
-    assert "(D(q, t) 1, D(q, n) 1, spread 1)" in line
+    assert "(positive distance 1, negative distance 1, spread 1)" in line
     assert "set schedule.warmup and ranking.margin 0.5, or" in line
 
 

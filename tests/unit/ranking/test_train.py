@@ -79,6 +79,17 @@ def test_training_learns_to_rank_and_shows_it(tmp_path, store):
     assert "fc8.weight" not in state
 
 
+def test_bf16_learns_about_as_well(tmp_path, store):
+    exact = run(tmp_path / "fp32", store)
+    rounded = run(tmp_path / "bf16", store, schedule=SCHEDULE | {"precision": "bf16"})
+    begun = float(read_log(tmp_path / "bf16")[0]["loss"])
+    assert rounded["loss"] != exact["loss"]
+    assert rounded["loss"] < min(0.6 * begun, 1.25 * exact["loss"])
+    assert rounded["spread"] == pytest.approx(exact["spread"], rel=0.1)
+    state, _ = load_weights(tmp_path / "bf16" / "weights.safetensors")
+    assert {value.dtype for value in state.values()} == {torch.float32}
+
+
 def test_the_fork_s_variant_trains_by_config(tmp_path, store):
     run(tmp_path, store, loss={"form": "fork", "margin": 0.5}, schedule=SCHEDULE | {"iterations": 30})
     losses = [float(row["loss"]) for row in read_log(tmp_path)]
