@@ -1,12 +1,12 @@
 """How near does a ranking step come to the processor's matrix rate? Beside plain PyTorch, at the paper's size.
 
-A step is everything but decoding (`benchmarks/store.py`): uint8 patches to input, forward, loss, backward, update. The
-peak is the largest rate of a single-precision matrix product in the same rounds, all cores each. A step's work is that of
-three forward passes of the layers, less the gradient of conv1's input, which nobody needs.
+A step is everything but decoding (`benchmarks/store.py`): uint8 patches to input, forward, loss, backward, update. Its
+work is that of three forward passes of the layers, less the gradient of conv1's input, which nobody needs. The peak is
+the largest rate of a single-precision matrix product in the same rounds, all cores each.
 
 Ours against plain PyTorch: torch's LocalResponseNorm after ReLU and pooling, NCHW, torch.optim.SGD, a loop over
-triplets. On a GPU the peak is that of TF32 or bfloat16 products, and the share of time spent waiting for data is that of
-a whole training from a store of JPEGs.
+triplets. On a GPU the peak is that of TF32 or bfloat16 products, and the share of time spent waiting for data is that
+of a whole training from a store of JPEGs.
 """
 
 import os
@@ -229,7 +229,7 @@ def _store() -> Iterator[Path]:
     rng = np.random.default_rng(0)
 
     def patch() -> np.ndarray:
-        coarse = torch.from_numpy(rng.integers(0, 256, (1, 3, 38, 38)).astype(np.float32))
+        coarse = torch.from_numpy(rng.integers(0, 256, (1, 3, 30, 30)).astype(np.float32))
         return F.interpolate(coarse, (227, 227), mode="bilinear")[0].permute(1, 2, 0).byte().numpy()
 
     with tempfile.TemporaryDirectory() as folder:

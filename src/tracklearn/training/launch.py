@@ -39,8 +39,7 @@ def launch(
     context = get_context("spawn")
     messages, threads = context.Queue(), max(1, threads // processes)
     heard = _Heard(messages, report)
-    for talkative in ("torch.distributed.elastic", "torch.multiprocessing", "torchelastic-events-null"):
-        logging.getLogger(talkative).setLevel(logging.CRITICAL)  # how the others were ended, over what went wrong
+    _quieten()
     try:
         with tempfile.TemporaryDirectory() as logs, _handlers_kept():
             config = LaunchConfig(
@@ -117,6 +116,13 @@ class _Heard:
         if self._thread.is_alive():
             self._messages.put(None)
             self._thread.join()
+
+
+def _quieten() -> None:
+    """How the launcher ended the other processes would hide what went wrong in the first."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(("torch.distributed.elastic", "torch.multiprocessing", "torchelastic")):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager
