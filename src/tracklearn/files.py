@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tracklearn.errors import UserError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 @contextmanager
 def atomic(path: str | Path, *, shared: bool = False) -> Iterator[Path]:
@@ -30,17 +32,30 @@ def atomic(path: str | Path, *, shared: bool = False) -> Iterator[Path]:
     writer = f".{secrets.token_hex(8)}" if shared else ""
     temporary = path.with_name(f".{path.stem}{writer}.tmp{path.suffix}")
     try:
-        temporary.unlink(missing_ok=True)
-        yield temporary
-        with open(temporary, "rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise disk_full(path) from error
-        raise
+        with room(path):
+            temporary.unlink(missing_ok=True)
+            yield temporary
+            with open(temporary, "rb+") as written:
+                os.fsync(written.fileno())
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def room(path: Path) -> Iterator[None]:
+    """Surround what writes to `path`.
+
+    Raises:
+        UserError: the disk is full, or the user's share of it.
+    """
+    try:
+        yield
+    except Exception as error:
+        # safetensors has an error type of its own, with the system's words in it.
+        if getattr(error, "errno", None) in FULL or any(os.strerror(code) in str(error) for code in FULL):
+            raise disk_full(path) from error
+        raise
 
 
 def disk_full(path: Path) -> UserError:

@@ -57,7 +57,7 @@ rule models_ranking:
     priority: 10
     threads: config["threads"]["train"]
     resources:
-        gpu=1,
+        gpu=config["gpus_per_training"],
     params:
         patches=lambda wildcards: plan.patches_wanted(wildcards.model),
         network=config["network"],

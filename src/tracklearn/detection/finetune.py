@@ -21,7 +21,7 @@ from tracklearn.networks.weights import transfer as copy_layers
 from tracklearn.report import Report, silent
 from tracklearn.training.cache import ImageCache
 from tracklearn.training.job import run_job
-from tracklearn.training.sampling import batch_rng, mirrored
+from tracklearn.training.sampling import batch_rng, coins, mirrored
 from tracklearn.training.schedule import Saving, SoftmaxSchedule
 from tracklearn.training.softmax import SoftmaxObjective
 
@@ -109,7 +109,9 @@ class WindowBatches:
             places = np.flatnonzero(owners == owner)
             photo, boxes = self.load(self.windows.ids[owner]), self.windows.boxes[chosen[places]]
             images[places] = warp(photo, boxes, mean=self.mean_rgb, size=self.size)
-        return torch.from_numpy(mirrored(images, rng)), torch.from_numpy(self.windows.labels[chosen])
+        return torch.from_numpy(mirrored(images, coins(rng, len(images)))), torch.from_numpy(
+            self.windows.labels[chosen]
+        )
 
 
 def finetune_voc(

@@ -17,10 +17,12 @@ from tracklearn.networks.weights import transfer
 from tracklearn.patches import Subset
 from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
 from tracklearn.ranking.negatives import candidates, fork_negatives, hardest_negatives, random_negatives
+from tracklearn.ranking.stall import StallWatch
 from tracklearn.report import Report, silent
 from tracklearn.seeds import torch_generator
+from tracklearn.training.distributed import ALONE, World, this_world
 from tracklearn.training.job import run_job
-from tracklearn.training.sampling import batch_rng, mirrored, shuffled
+from tracklearn.training.sampling import batch_rng, coins, mirrored, shuffled
 from tracklearn.training.schedule import RankingSchedule, Saving
 
 
@@ -29,7 +31,7 @@ class RankingLoss:
     """The config's `loss` block: which form, its margin M and its number K of negatives a pair.
 
     As an objective it maps a net and a batch, patches uint8 RGB (P, 2, S, S, 3) and videos (P,), to the loss and what
-    shows a collapse.
+    shows a collapse. Of several processes each has its part of the patches and the videos of all.
     """
 
     form: str = "paper"
@@ -37,6 +39,7 @@ class RankingLoss:
     negatives: int = 4  # PAPER §5.3
     hard_from: int = 150_000
     seed: int = 0
+    world: World = ALONE
 
     @classmethod
     def from_config(cls, loss: Mapping[str, Any], *, hard_from: int, seed: int) -> "RankingLoss":
@@ -45,10 +48,10 @@ class RankingLoss:
         Raises:
             UserError: unknown key, form, or number of negatives.
         """
-        known = [field.name for field in fields(cls) if field.name not in ("hard_from", "seed")]
+        known = [field.name for field in fields(cls) if field.name not in ("hard_from", "seed", "world")]
         if unknown := sorted(set(loss) - set(known)):
             raise UserError(f"loss: unknown key {unknown[0]!r}; expected some of {', '.join(known)}")
-        made = cls(**loss, hard_from=hard_from, seed=seed)
+        made = cls(**loss, hard_from=hard_from, seed=seed, world=this_world())
         if made.form not in ("paper", "fork") or made.negatives < 1:
             raise UserError(
                 f"loss: form {made.form!r} with {made.negatives} negatives; expected paper or fork, and at least 1"
@@ -58,7 +61,9 @@ class RankingLoss:
     def __call__(self, net: CaffeNet, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and measurements of one batch."""
         patches, videos = batch
-        distances = cosine_distances(net(to_input(patches.flatten(0, 1), net.mean_bgr), "fc7"))  # (2 P, 2 P)
+        features = net(to_input(patches.flatten(0, 1), net.mean_bgr), "fc7")
+        features = self.world.gather(features.unflatten(0, (-1, 2)), len(videos)).flatten(0, 1)  # (2 P, F)
+        distances = cosine_distances(features)  # (2 P, 2 P)
         allowed = candidates(videos)  # (P, 2 P)
         with torch.no_grad():
             negatives = self.choose(distances, allowed, iteration)
@@ -113,21 +118,24 @@ class PairBatches:
     """Batch of an iteration: `count` pairs with each patch mirrored or not on its own, and their videos.
 
     Pairs are drawn whatever their videos: the loss takes no negative from the query's own video, and a batch without
-    any other video has no loss. `pinned` memory, from which a GPU copies by itself, is used again by torch once it has.
+    any other video has no loss. Of several processes each decodes its part of the pairs. `pinned` memory, from which a
+    GPU copies by itself, is used again by torch once it has.
     """
 
     subset: Pairs
     count: int
     seed: int
+    world: World = ALONE
     pinned: bool = False
 
     def __call__(self, iteration: int) -> tuple[Tensor, Tensor]:
-        """Patches uint8 (P, 2, S, S, 3) and videos (P,)."""
+        """Patches uint8 (p, 2, S, S, 3) of the part, p = P for one process, and videos (P,)."""
         indices = shuffled(iteration, count=self.count, total=len(self.subset), seed=self.seed)
-        side = self.subset.size
-        patches = torch.empty((self.count, 2, side, side, 3), dtype=torch.uint8, pin_memory=self.pinned)
-        self.subset.pairs(indices, out=patches.numpy())
-        mirrored(patches.flatten(0, 1).numpy(), batch_rng(self.seed, iteration))
+        part, side = self.world.part(self.count), self.subset.size
+        chosen = coins(batch_rng(self.seed, iteration), 2 * self.count).reshape(-1, 2)[part]
+        patches = torch.empty((len(chosen), 2, side, side, 3), dtype=torch.uint8, pin_memory=self.pinned)
+        self.subset.pairs(indices[part], out=patches.numpy())
+        mirrored(patches.flatten(0, 1).numpy(), chosen.reshape(-1))
         return patches, torch.from_numpy(np.asarray(self.subset.videos[indices], np.int64))
 
 
@@ -150,7 +158,9 @@ def train_ranking(
 ) -> dict[str, float]:
     """Train conv1..fc7 to rank; with a `parent`, from its conv layers (iterative fine-tuning), else from scratch.
 
-    `schedule["batch"]` counts patches (PAPER §5.6: 100), two a pair.
+    `schedule["batch"]` counts patches (PAPER §5.6: 100), two a pair, of all processes where torchrun started several:
+    each decodes and computes its part, and the result is that of one process to rounding. A loss that stays at the
+    margin is told in the log (`stall`).
 
     Raises:
         UserError: bad config, too few patches, patches of another size than the network's input, a single video, or a
@@ -165,7 +175,7 @@ def train_ranking(
         transfer(net, parent, CONV_LAYERS)
     return run_job(
         net,
-        PairBatches(subset, plan.batch // 2, seed, pinned=own_device().type == "cuda"),
+        PairBatches(subset, plan.batch // 2, seed, objective.world, pinned=own_device().type == "cuda"),
         objective,
         schedule=plan,
         saving=Saving.from_config(saving or {}),
@@ -175,7 +185,7 @@ def train_ranking(
         conv1=conv1,
         metadata={"training": "ranking", "seed": seed, "pairs": len(subset)},
         threads=threads,
-        report=report,
+        report=StallWatch(report, objective.margin),
     )
 
 

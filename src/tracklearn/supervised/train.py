@@ -17,7 +17,7 @@ from tracklearn.networks.weights import transfer
 from tracklearn.report import Report, silent
 from tracklearn.training.cache import ImageCache
 from tracklearn.training.job import run_job
-from tracklearn.training.sampling import batch_rng, mirrored, shuffled
+from tracklearn.training.sampling import batch_rng, coins, mirrored, shuffled
 from tracklearn.training.schedule import Saving, SoftmaxSchedule
 from tracklearn.training.softmax import SoftmaxObjective
 
@@ -84,7 +84,7 @@ class FolderBatches:
             image = self.load(str(self.files[index]))
             top, left = (corner * (image.shape[0] - self.size + 1)).astype(int)
             images[place] = image[top : top + self.size, left : left + self.size]
-        return torch.from_numpy(mirrored(images, rng)), torch.from_numpy(self.labels[chosen])
+        return torch.from_numpy(mirrored(images, coins(rng, len(images)))), torch.from_numpy(self.labels[chosen])
 
 
 def train_imagenet(

@@ -1,6 +1,9 @@
 """The state of a training on disk: net, velocities, iteration and log position in one file, and the file before it."""
 
 import json
+import logging
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,8 @@ from torch import Tensor
 from tracklearn.files import atomic
 
 NEWEST, PREVIOUS = "newest.safetensors", "previous.safetensors"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write the newest checkpoint whole; the one before it stays until the next.
 
     Killed between the two renames, the folder holds the previous one alone, which `load_checkpoint` then takes.
+
+    Raises:
+        UserError: the disk is full; both checkpoints are as they were.
     """
     flat = {
         f"{group}/{name}": tensor.detach().cpu().contiguous()
@@ -34,6 +42,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     }
     with atomic(folder / NEWEST) as temporary:
         save_file(flat, temporary, {"numbers": json.dumps(dict(checkpoint.numbers))})
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # before the older files move: a full disk may show only here
         if (folder / NEWEST).exists():
             (folder / NEWEST).replace(folder / PREVIOUS)
 
@@ -41,16 +51,23 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest checkpoint that can be read, or None.
 
-    A truncated file does not match the lengths in its own header and is passed over.
+    A truncated file does not match the lengths in its own header; it is passed over with a warning in the log.
     """
-    for path in (folder / NEWEST, folder / PREVIOUS):
-        if not path.exists():
-            continue
+    found = [path for path in (folder / NEWEST, folder / PREVIOUS) if path.exists()]
+    for path in found:
         try:
             return _read(path)
-        except SafetensorError:
-            continue
+        except SafetensorError as error:
+            then = "the training starts afresh" if path == found[-1] else "the one before it is taken"
+            log.warning("%s: the checkpoint cannot be read (%s); %s", path, error, then)
     return None
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Remove the folder; killed meanwhile, it holds no checkpoint whose log is gone."""
+    for name in (PREVIOUS, NEWEST):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 def _read(path: Path) -> Checkpoint:

@@ -10,22 +10,22 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """Whether this process was asked to stop, and by which signal."""
+    """Whether this process was asked to stop, and by which signal; 0 is none."""
 
     def __init__(self) -> None:
-        self.signal: int | None = None
+        self.signal = 0
 
     def __bool__(self) -> bool:
-        return self.signal is not None
+        return self.signal != 0
 
     def note(self, number: int, _frame: FrameType | None = None) -> None:
         """As a signal handler; the first signal counts."""
         self.signal = self.signal or number
 
-    @property
-    def exit_code(self) -> int:
-        """What a shell reports for a process that the signal ended."""
-        return 128 + (self.signal or 0)
+
+def exit_code(number: int) -> int:
+    """What a shell reports for a process that signal `number` ended."""
+    return 128 + number
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from tracklearn.networks.alexnet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.weights import save_weights
 from tracklearn.report import Report, silent
+from tracklearn.training.checkpoint import drop_checkpoints
+from tracklearn.training.distributed import this_world
 from tracklearn.training.loop import MakeBatch, Objective, train
 from tracklearn.training.schedule import Saving, Schedule
 
@@ -45,9 +47,11 @@ def run_job(
         threads=threads,
         report=report,
     )
+    if not this_world().first:
+        return metrics
     save_weights(weights, net, metadata=metadata)
     draw_filters(conv1, net)
     with atomic(log) as temporary:
         shutil.copyfile(Path(checkpoints) / "log.csv", temporary)
-    shutil.rmtree(checkpoints)
+    drop_checkpoints(Path(checkpoints))
     return metrics

@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tracklearn.files import room
+
 
 class Means:
     """Running means of scalars on their device, so that no iteration waits for it."""
@@ -60,19 +62,29 @@ class Log:
             file.truncate(position)
 
     def sync(self) -> int:
-        """Bytes written, which are then safe on disk: a checkpoint may refer to them."""
-        with self.path.open("ab") as file:
+        """Bytes written, which are then safe on disk: a checkpoint may refer to them.
+
+        Raises:
+            UserError: the disk is full.
+        """
+        with room(self.path), self.path.open("ab") as file:
             os.fsync(file.fileno())
             return file.tell()
 
     def write(self, row: Mapping[str, float]) -> None:
-        """Append one row, after a header if it is the first."""
+        """Append one row in the order of the header, which is written with the first.
+
+        Raises:
+            UserError: the disk is full.
+        """
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if not self.path.stat().st_size:
-            writer.writerow(row)
-        writer.writerow([value if isinstance(value, int) else f"{value:.6g}" for value in row.values()])
-        with self.path.open("a") as file:
+        with self.path.open() as file:
+            names = next(csv.reader(file), None)
+        writer = csv.DictWriter(text, names or list(row), lineterminator="\n")
+        if names is None:
+            writer.writeheader()
+        writer.writerow({name: value if isinstance(value, int) else f"{value:.6g}" for name, value in row.items()})
+        with room(self.path), self.path.open("a") as file:
             file.write(text.getvalue())
 
     def last_row(self) -> dict[str, float]:

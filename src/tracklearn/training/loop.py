@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -15,8 +16,10 @@ from tracklearn.networks.alexnet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.report import Report, silent
 from tracklearn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tracklearn.training.interrupt import stop_noted
+from tracklearn.training.distributed import World, joined
+from tracklearn.training.interrupt import exit_code, stop_noted
 from tracklearn.training.log import Log, Means
+from tracklearn.training.memory import memory_kept
 from tracklearn.training.prefetch import prefetch
 from tracklearn.training.schedule import Saving, Schedule
 from tracklearn.training.solver import Solver
@@ -57,28 +60,35 @@ def train(
         report: told each row of the log.
 
     Raises:
-        UserError: the loss is not finite.
+        UserError: the loss is not finite, a batch cannot be made, or the disk is full.
         SystemExit: code 143 after SIGTERM and 130 after SIGINT, with a checkpoint written.
     """
     if threads:
         torch.set_num_threads(threads)
     device = own_device()
     net.train().to(device)
-    run = _Run(net, schedule, saving, Path(checkpoints), layer_rates or {}, report)
-    workers = threads or 1 if device.type == "cuda" else 1  # on a CPU the other cores train
-    batches = prefetch(_pinned(make_batch, device), run.iteration, schedule.iterations, workers=workers)
-    with stop_noted() as stop, closing(batches):
-        while run.iteration < schedule.iterations:
-            began = time.perf_counter()
-            batch = tuple(part.to(device, non_blocking=True) for part in next(batches))
-            waited = time.perf_counter() - began
-            run.step(objective, batch, waited)
-            if stop or run.checkpoint_due():
-                run.save()
-            if stop:
-                raise SystemExit(stop.exit_code)
+    with joined(device) as world:
+        run = _Run(net, world, schedule, saving, Path(checkpoints), layer_rates or {}, report)
+        workers = threads or 1 if device.type == "cuda" else 1  # on a CPU the other cores train
+        batches = prefetch(_pinned(make_batch, device), run.iteration, schedule.iterations, workers=workers)
+        with stop_noted() as stop, memory_kept(), closing(batches):
+            while run.iteration < schedule.iterations:
+                began = time.perf_counter()
+                try:
+                    batch = tuple(part.to(device, non_blocking=True) for part in next(batches))
+                except UserError:  # a missing shard, say: what was learned so far is kept
+                    run.save()
+                    raise
+                run.step(objective, batch, time.perf_counter() - began)
+                asked = world.agreed(stop.signal)
+                if asked or run.checkpoint_due():
+                    run.save()
+                if asked:
+                    world.wait()  # torchrun kills the others once one has ended
+                    raise SystemExit(exit_code(asked))
+        row = world.from_first(run.log.last_row() if world.first else {})
     net.eval().cpu()
-    return run.log.last_row()
+    return row
 
 
 def _pinned(make_batch: MakeBatch, device: torch.device) -> MakeBatch:
@@ -94,30 +104,36 @@ class _Run:
     def __init__(
         self,
         net: CaffeNet,
+        world: World,
         schedule: Schedule,
         saving: Saving,
         folder: Path,
         layer_rates: Mapping[str, float],
         report: Report,
     ):
-        self.net, self.schedule, self.saving, self.folder, self.report = net, schedule, saving, folder, report
+        self.net, self.world, self.schedule, self.saving = net, world, schedule, saving
+        self.folder, self.report = folder, report
         self.solver = Solver(
             net, momentum=schedule.momentum, weight_decay=schedule.weight_decay, layer_rates=layer_rates
         )
         self.means, self.iteration, log_position = Means(), 0, 0
-        if found := load_checkpoint(folder):
+        if world.first and (found := load_checkpoint(folder)):
             net.load_state_dict(found.tensors["net"])
             self.solver.restore(found.tensors["velocity"])
             self.means.restore(found.tensors.get("sums", {}), found.numbers["summed"], net.conv1.weight.device)
             self.iteration, log_position = found.numbers["iteration"], found.numbers["log"]
-        self.log = Log(folder / "log.csv", log_position)
+        self.iteration = world.from_first(self.iteration)
+        world.copy_first(self.solver.velocities.values())
+        self.parallel = cast(CaffeNet, world.parallel(net))  # which copies the first one's net
+        if world.first:
+            self.log = Log(folder / "log.csv", log_position)
         self.saved_at, self.saved_time = self.iteration, time.monotonic()
 
     def step(self, objective: Objective, batch: Batch, waited: float) -> None:
         """One iteration: loss, gradient, update, and a row of the log when it is due."""
         rate, device = self.schedule.rate(self.iteration), batch[0].device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.schedule.precision == "bf16"):
-            loss, values = objective(self.net, batch, self.iteration)
+            loss, values = objective(self.parallel, batch, self.iteration)
         loss.backward()
         self.solver.step(rate)
         self.means.add({"loss": loss, **values}, waited=waited)
@@ -138,8 +154,9 @@ class _Run:
         self._check_loss(rate)
         taken = self.means.take(self.schedule.batch)
         row = {"loss": taken.pop("loss"), "lr": rate} | taken
-        self.log.write({"iteration": self.iteration} | row)
-        self.report(self.iteration, row)
+        if self.world.first:
+            self.log.write({"iteration": self.iteration} | row)
+            self.report(self.iteration, row)
 
     def checkpoint_due(self) -> bool:
         """Whether enough iterations or minutes have passed."""
@@ -148,7 +165,9 @@ class _Run:
         return iterations >= self.saving.checkpoint_every or minutes >= self.saving.checkpoint_minutes
 
     def save(self) -> None:
-        """Write a checkpoint and, beside it, a picture of conv1."""
+        """Write a checkpoint and, beside it, a picture of conv1; the first process alone does."""
+        if not self.world.first:
+            return
         self._check_loss(self.schedule.rate(self.iteration))
         tensors = {"net": self.net.state_dict(), "velocity": self.solver.velocities, "sums": self.means.sums}
         numbers = {"iteration": self.iteration, "summed": self.means.count, "log": self.log.sync()}

@@ -29,10 +29,15 @@ def batch_rng(seed: int, iteration: int) -> np.random.Generator:
     return np.random.default_rng([seed, 1, iteration])
 
 
-def mirrored(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Images (N, H, W, 3), each mirrored or not on its own; changes `images`."""
+def coins(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Heads or tails, bool (count,)."""
+    return rng.random(count) < 0.5
+
+
+def mirrored(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Images (N, H, W, 3), those of `chosen` (N,) mirrored; changes `images`."""
     rows = max(1, (SERIAL - 1) // max(1, images[:1, :1].size))
-    for index in np.flatnonzero(rng.random(len(images)) < 0.5):
+    for index in np.flatnonzero(chosen):
         # In numpy this takes as long as decoding the images.
         for strip in torch.from_numpy(images[index]).split(rows):  # (rows, W, 3)
             strip.copy_(strip.flip(1))

@@ -79,6 +79,26 @@ def test_training_learns_to_rank_and_shows_it(tmp_path, store):
     assert "fc8.weight" not in state
 
 
+def test_bf16_learns_about_as_well(tmp_path, store):
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        run(tmp_path / precision, store, schedule=SCHEDULE | {"precision": precision, "hard_from": 60})
+        losses[precision] = np.array([float(row["loss"]) for row in read_log(tmp_path / precision)])
+    assert not np.array_equal(losses["bf16"], losses["fp32"])
+    np.testing.assert_allclose(losses["bf16"], losses["fp32"], atol=0.1)
+    assert losses["bf16"][-1] < 0.5 * losses["bf16"][0]
+    state, _ = load_weights(tmp_path / "bf16" / "weights.safetensors")
+    assert {value.dtype for value in state.values()} == {torch.float32}
+
+
+def test_the_loss_is_fp32_under_bf16():
+    """Near its margin a loss in bf16 would move in steps of 0.002."""
+    patches = torch.randint(0, 256, (4, 2, 67, 67, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, values = RankingLoss()(new_network(NETWORK, head="ranking", seed=1), (patches, torch.arange(4)), 0)
+    assert {value.dtype for value in (loss, *values.values())} == {torch.float32}
+
+
 def test_the_fork_s_variant_trains_by_config(tmp_path, store):
     run(tmp_path, store, loss={"form": "fork", "margin": 0.5}, schedule=SCHEDULE | {"iterations": 30})
     losses = [float(row["loss"]) for row in read_log(tmp_path)]

@@ -1,6 +1,10 @@
+import errno
+import os
+
 import pytest
 import torch
 
+from tracklearn.errors import UserError
 from tracklearn.training.log import Log, Means
 
 
@@ -33,3 +37,21 @@ def test_a_log_continues_where_a_checkpoint_left_it(tmp_path):
     log.write({"iteration": 40, "loss": 0.3})
     assert (tmp_path / "log.csv").read_text() == "iteration,loss\n20,0.5\n40,0.3\n"
     assert log.last_row() == {"iteration": 40, "loss": 0.3}
+
+
+def test_rows_keep_the_order_of_the_header(tmp_path):
+    """A checkpoint gives sums back in the order of their names."""
+    log = Log(tmp_path / "log.csv")
+    log.write({"iteration": 20, "violated": 1.0, "spread": 0.5})
+    log.write({"iteration": 40, "spread": 0.25, "violated": 0.75})
+    assert (tmp_path / "log.csv").read_text() == "iteration,violated,spread\n20,1,0.5\n40,0.75,0.25\n"
+
+
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    log = Log(tmp_path / "log.csv")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"log.csv: the disk is full \(\d+ MB left\); free space and run again"):
+        log.sync()

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from tracklearn.errors import UserError
 from tracklearn.networks.alexnet import CaffeNet
 from tracklearn.networks.weights import load_weights
-from tracklearn.training.checkpoint import NEWEST
+from tracklearn.training import checkpoint, loop
+from tracklearn.training.checkpoint import NEWEST, PREVIOUS
 from tracklearn.training.job import run_job
 from tracklearn.training.loop import train
 from tracklearn.training.schedule import Saving, SoftmaxSchedule
@@ -108,14 +111,82 @@ def test_a_crashed_run_resumes_to_the_same_bits(tmp_path, undisturbed, at):
     assert_same(tmp_path, undisturbed)
 
 
-def test_a_truncated_checkpoint_costs_one_interval(tmp_path, undisturbed):
+def stopped_before(folder, iteration):
+    """Leave what a run that crashed there leaves."""
     with pytest.raises(Stopped):
-        run(tmp_path, lambda iteration: make_batch(iteration) if iteration < 16 else throw())
-    newest = tmp_path / "checkpoints" / NEWEST
+        run(folder, lambda each: make_batch(each) if each < iteration else throw())
+    return folder / "checkpoints"
+
+
+def test_a_truncated_checkpoint_costs_one_interval_and_is_told(tmp_path, undisturbed, caplog):
+    newest = stopped_before(tmp_path, 16) / NEWEST
     os.truncate(newest, newest.stat().st_size // 2)
     made = []
     run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
     assert min(made) == 7
+    assert_same(tmp_path, undisturbed)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"{newest}: the checkpoint cannot be read (")
+    assert line.endswith("; the one before it is taken")
+
+
+def test_without_a_whole_checkpoint_it_starts_afresh_and_says_so(tmp_path, undisturbed, caplog):
+    checkpoints = stopped_before(tmp_path, 16)
+    for name in (NEWEST, PREVIOUS):
+        os.truncate(checkpoints / name, 100)
+    run(tmp_path)
+    assert_same(tmp_path, undisturbed)
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.rsplit("; ", 1)[1] for line in lines] == [
+        "the one before it is taken",
+        "the training starts afresh",
+    ]
+
+
+def test_a_full_disk_is_one_line_and_the_checkpoints_stay(tmp_path, undisturbed, monkeypatch):
+    real, writes = loop.save_checkpoint, []
+
+    def save(folder, checkpoint):
+        writes.append(checkpoint.numbers["iteration"])
+        if len(writes) == 3:
+            fill_up(monkeypatch)
+        real(folder, checkpoint)
+
+    monkeypatch.setattr(loop, "save_checkpoint", save)
+    newest = tmp_path / "checkpoints" / NEWEST
+    with pytest.raises(UserError) as raised:
+        run(tmp_path)
+    monkeypatch.undo()
+    assert str(raised.value).startswith(f"{newest}: the disk is full (")
+    assert str(raised.value).endswith(" MB left); free space and run again")
+    assert sorted(path.name for path in newest.parent.iterdir()) == ["conv1.png", "log.csv", NEWEST, PREVIOUS]
+    made = []
+    run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
+    assert (writes, min(made)) == ([7, 14, 21], 14)
+    assert_same(tmp_path, undisturbed)
+
+
+def fill_up(monkeypatch):
+    """Let files be written by halves, in safetensors' own words."""
+
+    def half(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", half)
+
+
+def test_a_batch_that_cannot_be_made_loses_nothing(tmp_path, undisturbed):
+    def missing(iteration):
+        if iteration == 12:
+            raise UserError("00007.h5: no such file")
+        return make_batch(iteration)
+
+    with pytest.raises(UserError, match=r"^00007.h5: no such file$"):
+        run(tmp_path, missing)
+    made = []
+    run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
+    assert min(made) == 12
     assert_same(tmp_path, undisturbed)
 
 
@@ -155,6 +226,54 @@ def test_a_killed_process_resumes_to_the_same_bits(tmp_path, undisturbed):
     assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "weights.safetensors").exists()
     run(tmp_path)
+    assert_same(tmp_path, undisturbed)
+
+
+def killed_at(step, work, folder):
+    """Whether a process that does `work` was killed before its `step`-th opening, renaming or removing in `folder`."""
+    if child := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    left = [step]
+
+    def count(event, arguments):
+        if event in ("open", "os.rename", "os.remove") and str(arguments[0]).startswith(str(folder)):
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        sys.addaudithook(count)
+        work()
+    finally:
+        os._exit(0)
+
+
+def test_killed_at_every_step_of_writing_it_ends_in_the_same_bits(tmp_path, undisturbed):
+    """Each attempt saves after every iteration and comes one step further than the one before."""
+    saving = SAVING | {"checkpoint_every": 1}
+    kills = 0
+    while killed_at(kills + 1, lambda: run(tmp_path, saving=saving), tmp_path):
+        kills += 1
+        assert kills < 200, "the training never ends"
+    assert kills > 20
+    assert_same(tmp_path, undisturbed)
+
+
+def test_killed_at_any_moment_again_and_again_it_ends_in_the_same_bits(tmp_path, undisturbed):
+    kills, delays = 0, random.Random(0)
+    while not (tmp_path / "weights.safetensors").exists():
+        child = os.fork()
+        if not child:
+            try:
+                run(tmp_path, saving=SAVING | {"checkpoint_every": 1})
+            finally:
+                os._exit(0)
+        time.sleep(delays.uniform(0.02, 0.3) * (1 + kills / 20))
+        os.kill(child, signal.SIGKILL)  # or it has ended, and waits to be asked for its status
+        kills += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        assert kills < 500, "the training never ends"
+    run(tmp_path)  # killed after its weights were written, it may have left a checkpoint
+    assert kills > 3
     assert_same(tmp_path, undisturbed)
 
 

@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 
-from tracklearn.training.sampling import _order, batch_rng, mirrored, shuffled
+from tracklearn.training.sampling import _order, batch_rng, coins, mirrored, shuffled
 
 
 def test_every_epoch_visits_everything_once_in_a_new_order():
@@ -34,7 +34,7 @@ def test_a_resume_orders_its_own_epoch_only():
 
 def test_each_image_is_mirrored_on_its_own():
     images = np.arange(100 * 2 * 3 * 3, dtype=np.int64).reshape(100, 2, 3, 3)
-    result = mirrored(images.copy(), batch_rng(0, 5))
+    result = mirrored(images.copy(), coins(batch_rng(0, 5), len(images)))
     flipped = (result == images[:, :, ::-1]).all((1, 2, 3))
     kept = (result == images).all((1, 2, 3))
     assert (flipped ^ kept).all()
@@ -43,7 +43,7 @@ def test_each_image_is_mirrored_on_its_own():
 
 def test_images_of_the_network_s_size_are_mirrored_whole():
     images = np.random.default_rng(1).integers(0, 256, (6, 227, 227, 3), np.uint8)
-    result = mirrored(images.copy(), batch_rng(0, 1))
+    result = mirrored(images.copy(), coins(batch_rng(0, 1), len(images)))
     kept = [(after == before).all() for after, before in zip(result, images, strict=True)]
     assert 0 < sum(kept) < 6
     for after, before, same in zip(result, images, kept, strict=True):
@@ -56,7 +56,7 @@ def test_mirroring_starts_no_threads():
         "from tracklearn.training.sampling import batch_rng, mirrored\n"
         "torch.set_num_threads(4)\n"
         "before = len(os.listdir('/proc/self/task'))\n"
-        "mirrored(numpy.zeros((4, 227, 227, 3), numpy.uint8), batch_rng(0, 1))\n"
+        "mirrored(numpy.zeros((4, 227, 227, 3), numpy.uint8), numpy.ones(4, bool))\n"
         "print(len(os.listdir('/proc/self/task')) - before)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

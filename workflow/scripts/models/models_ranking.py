@@ -1,10 +1,14 @@
 from tracklearn.ranking.train import train_ranking
 from tracklearn.stage import stage
+from tracklearn.training.launch import launch
 
 if __name__ == "__main__":
     with stage(snakemake) as run:
         run.metrics(
-            train_ranking(
+            launch(
+                train_ranking,
+                # Not a param: as many processes as there are compute what one does.
+                processes=snakemake.config["gpus_per_training"],
                 stores=snakemake.input.stores,
                 patches=snakemake.params.patches,
                 parent=snakemake.input.get("parent") or None,

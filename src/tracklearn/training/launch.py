@@ -1,0 +1,137 @@
+"""Start a training in several processes of this machine by torchrun's launcher, for callers that are one process."""
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from logging.handlers import QueueHandler
+from multiprocessing import get_context
+from typing import Any
+
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from tracklearn.errors import UserError
+from tracklearn.report import Report, silent
+from tracklearn.training.interrupt import SIGNALS, exit_code
+
+Metrics = dict[str, float]
+
+
+def launch(
+    train: Callable[..., Metrics], *, processes: int, threads: int, report: Report = silent, **arguments: Any
+) -> Metrics:
+    """`train(threads=..., report=..., **arguments)` in so many processes, a GPU each where there are GPUs.
+
+    `train` is a function of a module and all arguments but `report` can be pickled; the threads are shared out. One
+    process is this one. SIGTERM and SIGINT are passed on.
+
+    Raises:
+        UserError, SystemExit: as `train`.
+        RuntimeError: a process failed in another way; its traceback is on stderr.
+    """
+    if processes == 1:
+        return train(threads=threads, report=report, **arguments)
+    context = get_context("spawn")
+    messages, threads = context.Queue(), max(1, threads // processes)
+    heard = _Heard(messages, report)
+    _quieten()
+    try:
+        with tempfile.TemporaryDirectory() as logs, _handlers_kept():
+            config = LaunchConfig(
+                min_nodes=1,
+                max_nodes=1,
+                nproc_per_node=processes,
+                run_id=str(os.getpid()),
+                rdzv_backend="c10d",
+                rdzv_endpoint="localhost:0",
+                local_addr="localhost",
+                max_restarts=0,
+                logs_specs=DefaultLogsSpecs(log_dir=logs),
+            )
+            results: dict[int, Metrics] = elastic_launch(config, _work)(train, messages, threads, arguments)
+            return results[0]
+    except SignalException as stopped:
+        raise SystemExit(exit_code(stopped.sigval)) from None
+    except ChildFailedError as failed:
+        heard.stop()
+        if heard.errors:
+            raise UserError(heard.errors[0]) from None
+        rank, failure = failed.get_first_failure()
+        if failure.exitcode in map(exit_code, SIGNALS):
+            raise SystemExit(failure.exitcode) from None
+        raise RuntimeError(f"process {rank} of {processes} ended with status {failure.exitcode}") from failed
+    finally:
+        heard.stop()
+
+
+def _work(train: Callable[..., Metrics], messages: Any, threads: int, arguments: dict[str, Any]) -> Metrics:
+    """In each process: train, and send what is to be reported, logged or told to the user."""
+    root = logging.getLogger()
+    root.addHandler(QueueHandler(_Records(messages)))  # type: ignore[arg-type]
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        return train(threads=threads, report=lambda *row: messages.put(("report", row)), **arguments)
+    except UserError as error:
+        messages.put(("error", str(error)))
+        raise SystemExit(1) from None
+
+
+class _Records:
+    """What a `QueueHandler` puts its records into."""
+
+    def __init__(self, messages: Any) -> None:
+        self._messages = messages
+
+    def put_nowait(self, record: logging.LogRecord) -> None:
+        self._messages.put(("log", record))
+
+
+class _Heard:
+    """A thread that passes on what the processes send."""
+
+    def __init__(self, messages: Any, report: Report) -> None:
+        self.errors: list[str] = []
+        self._messages, self._report = messages, report
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while (message := self._messages.get()) is not None:
+            kind, content = message
+            if kind == "report":
+                self._report(*content)
+            elif kind == "log":
+                logging.getLogger(content.name).handle(content)
+            else:
+                self.errors.append(content)
+
+    def stop(self) -> None:
+        """Once everything was passed on."""
+        if self._thread.is_alive():
+            self._messages.put(None)
+            self._thread.join()
+
+
+def _quieten() -> None:
+    """How the launcher ended the other processes would hide what went wrong in the first."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(("torch.distributed.elastic", "torch.multiprocessing", "torchelastic")):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Bring back the signal handlers that the launcher replaces."""
+    numbers = (*SIGNALS, signal.SIGHUP, signal.SIGQUIT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,129 @@
+"""Several processes train as one does: gloo on the CPU, started as the workflow starts them."""
+
+import csv
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from tracklearn.errors import UserError
+from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.weights import load_weights
+from tracklearn.ranking.train import PairBatches, RankingLoss
+from tracklearn.training.checkpoint import load_checkpoint
+from tracklearn.training.distributed import World, this_world
+from tracklearn.training.job import run_job
+from tracklearn.training.launch import launch
+from tracklearn.training.schedule import RankingSchedule, Saving
+
+
+class Pairs:
+    """Fourteen pairs of seven videos, as a `Subset` gives them."""
+
+    videos = np.arange(14) // 2
+    seen: list[int]
+
+    def __init__(self):
+        self.seen = []
+
+    def __len__(self):
+        return 14
+
+    def pairs(self, indices):
+        self.seen.extend(indices)
+        rngs = (np.random.default_rng(int(index)) for index in indices)
+        return np.stack([rng.integers(0, 255, (2, 67, 67, 3), np.uint8) for rng in rngs])
+
+
+def train(folder, *, form, precision="fp32", interrupt=None, spoil=None, threads, report):
+    """A ranking training of a tiny net; process 1 is sent a signal, or has a broken shard, at an iteration."""
+    schedule = RankingSchedule(lr=0.01, iterations=8, batch=14, hard_from=4, precision=precision)
+    objective = RankingLoss.from_config({"form": form}, hard_from=schedule.hard_from, seed=1)
+    batches = PairBatches(Pairs(), 7, 1, objective.world)
+
+    def make_batch(iteration):
+        if this_world().rank == 1 and iteration == interrupt:
+            os.kill(os.getpid(), signal.SIGTERM)
+        if this_world().rank == 1 and iteration == spoil:
+            raise UserError("00007.h5: no such file")
+        return batches(iteration)
+
+    return run_job(
+        CaffeNet(width=1 / 16, input_size=67, fc7=32, conv_std=0.05, fc_std=0.05, bias=0.0, seed=1),
+        make_batch,
+        objective,
+        schedule=schedule,
+        saving=Saving(log_every=2),
+        weights=folder / "weights.safetensors",
+        log=folder / "log.csv",
+        checkpoints=folder / "checkpoints",
+        conv1=folder / "conv1.png",
+        metadata={},
+        threads=threads,
+        report=report,
+    )
+
+
+def run(folder, processes, **changes):
+    reported = []
+    arguments = {"threads": processes, "report": lambda step, values: reported.append(step), "form": "paper"}
+    metrics = launch(train, processes=processes, folder=folder, **arguments | changes)
+    return metrics, reported
+
+
+def rows(folder):
+    with (folder / "log.csv").open() as file:
+        return [
+            [float(row[name]) for name in ("iteration", "loss", "violated", "spread")] for row in csv.DictReader(file)
+        ]
+
+
+def assert_close(folder, other):
+    found, expected = (load_weights(each / "weights.safetensors")[0] for each in (folder, other))
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(rows(folder), rows(other), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("form", "processes"), [("paper", 2), ("fork", 3)])  # seven pairs: parts differ in length
+def test_the_weights_are_those_of_one_process(tmp_path, form, processes):
+    (alone, together) = (tmp_path / "alone", tmp_path / "together")
+    run(alone, 1, form=form)
+    metrics, reported = run(together, processes, form=form)
+    assert_close(together, alone)
+    assert reported == [2, 4, 6, 8]  # one of them reports
+    assert metrics["loss"] == rows(together)[-1][1]
+    assert sorted(path.name for path in together.iterdir()) == ["conv1.png", "log.csv", "weights.safetensors"]
+
+
+def test_a_signal_to_one_ends_all_with_a_checkpoint_and_an_error_of_one_is_told(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match="143"):
+        run(tmp_path, 2, interrupt=5)
+    assert 1 <= (iteration := load_checkpoint(tmp_path / "checkpoints").numbers["iteration"]) < 8
+    assert not (tmp_path / "weights.safetensors").exists()
+    assert signal.getsignal(signal.SIGTERM) is before
+    with pytest.raises(UserError, match=r"^00007.h5: no such file$"):
+        run(tmp_path, 2, spoil=7)
+    assert load_checkpoint(tmp_path / "checkpoints").numbers["iteration"] >= iteration
+    run(tmp_path, 1)  # with another number of processes
+    run(tmp_path / "alone", 1)
+    assert_close(tmp_path, tmp_path / "alone")
+
+
+def test_parts_are_the_batch_and_each_is_decoded_once():
+    whole = PairBatches(Pairs(), 7, 1)
+    for iteration in (0, 3):
+        patches, videos = whole(iteration)
+        subsets = [Pairs() for _ in range(3)]
+        parts = [PairBatches(subset, 7, 1, World(rank, 3))(iteration) for rank, subset in enumerate(subsets)]
+        assert torch.equal(torch.cat([part[0] for part in parts]), patches)
+        assert all(torch.equal(part[1], videos) for part in parts)
+        assert [len(subset.seen) for subset in subsets] == [2, 2, 3]
+
+
+def test_more_processes_than_pairs_are_refused():
+    with pytest.raises(UserError, match="training: 2 examples a batch for 3 processes; expected at least one each"):
+        World(0, 3).part(2)
