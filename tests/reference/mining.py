@@ -1,4 +1,4 @@
-"""The query box of paper §4 by looking at every window and every point."""
+"""Mining in loops: the query box of paper §4 by looking at every window and every point, SURF's filters by every pixel."""
 
 
 def loops_best_box(points, size, box):
@@ -15,3 +15,20 @@ def loops_best_box(points, size, box):
             if best is None or key < best:
                 best = key
     return best[3], best[2], -best[0]
+
+
+def hessian_determinant(grey, x, y, lobe):
+    """SURF's determinant at a pixel, its box filters as means over their area (Bay et al., ECCV 2006, section 3.2)."""
+    half, reach = lobe // 2, 3 * lobe // 2
+    xx = yy = xy = 0
+    for v in range(-reach, reach + 1):
+        for u in range(-reach, reach + 1):
+            value = int(grey[y + v, x + u])
+            if abs(v) < lobe:
+                xx += -2 * value if abs(u) <= half else value
+            if abs(u) < lobe:
+                yy += -2 * value if abs(v) <= half else value
+            if 1 <= abs(u) <= lobe and 1 <= abs(v) <= lobe:
+                xy += value if u * v > 0 else -value
+    area = (3 * lobe) ** 2
+    return (xx * yy - 0.36 * xy * xy) / area**2

@@ -19,6 +19,7 @@ rule mining_filter:
         frame=config["mining"]["frame"],
         filter=config["mining"]["filter"],
         resample_fps=config["mining"]["resample_fps"],
+        timeout=config["mining"]["timeout"],
         code=code("mining/mining_filter.py"),
     message:
         "Shard {wildcards.shard}: one candidate every {params.filter[every]} frames, query boxes of {params.filter[box]} px"

@@ -10,8 +10,11 @@ import cv2
 import numpy as np
 from numba import njit
 
+# Blobs of further octaves are wider than the windows in which flow is measured; mahotas, whose scales these are, finds
+# none of them in a frame of 448 x 600 either.
 OCTAVES, SCALES = 2, 6
-CROSS = np.float32(0.36)
+CROSS = np.float32(0.36)  # weight of Dxy squared. ASSUME: 0.6, as mahotas; the SURF paper takes 0.9
+NEAR = 1.0  # steps from a whole place to the interpolated maximum, at most. ASSUME: as OpenCV
 
 
 def fast_hessian(grey: np.ndarray, *, threshold: float, max_points: int) -> np.ndarray:
@@ -120,8 +123,7 @@ def maxima(response: np.ndarray, threshold: float) -> np.ndarray:
                     continue
                 if _is_maximum(response, scale, row, column):
                     ds, dy, dx = _offset(response, scale, row, column)
-                    # further away, the maximum belongs to a neighbour that is lower: no parabola fits here
-                    if max(abs(ds), abs(dy), abs(dx)) <= 1:
+                    if max(abs(ds), abs(dy), abs(dx)) <= NEAR:  # else no quadric fits here
                         found.append((column + dx, row + dy, scale + ds, float(value)))
     out = np.empty((len(found), 4))
     for place in range(len(found)):

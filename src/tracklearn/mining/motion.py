@@ -74,9 +74,10 @@ def _sparse_flow(previous: np.ndarray, current: np.ndarray, points: np.ndarray) 
     """Displacement at the points (N, 2) by pyramidal Lucas-Kanade, NaN where a point is lost."""
     if not len(points):
         return np.empty((0, 2), np.float32)
-    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.03)
+    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.03)
+    window = (25, 25)  # about what Farneback's flow averages over, so that both see the same motion
     moved, found, _ = cv2.calcOpticalFlowPyrLK(
-        previous, current, points[:, None], np.empty_like(points[:, None]), winSize=(11, 11), maxLevel=2, criteria=stop
+        previous, current, points[:, None], np.empty_like(points[:, None]), winSize=window, maxLevel=3, criteria=stop
     )
     return np.where(found == 1, moved[:, 0] - points, np.float32(np.nan))
 

@@ -53,6 +53,11 @@ class Overlay:
     right: int
     bottom: int
 
+    @property
+    def picture(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom."""
+        return self.left, self.top, self.right, self.bottom
+
     def free(self, points: np.ndarray) -> np.ndarray:
         """Which points, (N, 2) x and y, lie on the scene: bool (N,)."""
         height, width = self.mask.shape

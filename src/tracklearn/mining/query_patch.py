@@ -12,7 +12,8 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.mining import surf as surf_points
 from tracklearn.mining.motion import FLOWS, compensated_flow
-from tracklearn.mining.shard import FRAMES, each_video, timeline, write_table
+from tracklearn.mining.overlay import Overlay, find_overlay, read_key_frames, stuck_points
+from tracklearn.mining.shard import FRAMES, TIMEOUT, Progress, each_video, timeline, write_table
 from tracklearn.report import Report, silent
 from tracklearn.videos.frames import probe, read_frames
 from tracklearn.videos.manifest import Row, read_manifest
@@ -33,17 +34,19 @@ class Rule:
         moving_px: a point moves if its compensated flow is longer.
         noise: least share of moving points; below, the motion is noise.
         camera: largest share of moving points; above, the camera moves.
+        overlays: leave out points of logos and subtitles, and keep the query box off black bars.
     """
 
     box: int = 227  # PAPER §4
-    detector: str = "mahotas"
+    detector: str = "fast-hessian"
     threshold: float = 5.0
-    max_points: int = 1024
+    max_points: int = 2048
     min_points: int = 50
     flow: str = "lucas-kanade"
     moving_px: float = 0.5  # PAPER §4
     noise: float = 0.25  # PAPER §4
     camera: float = 0.75  # PAPER §4
+    overlays: bool = True
 
 
 def filter_shard(
@@ -55,41 +58,45 @@ def filter_shard(
     resample_fps: float | None = None,
     every: int = 30,
     box: int = 227,
-    surf: str = "auto",
+    surf: str = "fast-hessian",
     surf_threshold: float = 5.0,
-    max_points: int = 1024,
+    max_points: int = 2048,
     min_points: int = 50,
     flow: str = "lucas-kanade",
     moving_px: float = 0.5,
     noise: float = 0.25,
     camera: float = 0.75,
+    overlays: bool = True,
     max_pairs_per_video: int = 100,
+    timeout: float | None = TIMEOUT,
     threads: int = 1,
     report: Report = silent,
 ) -> dict[str, float]:
     """Judge one frame in `every` of a shard's videos and find the query box of those that are accepted.
 
-    Writes a CSV with a row a candidate: SURF points found, those moving, their share (of the points found again in
-    the next frame), the verdict with its reason, the query box's corner in the frame of `height` x `width` (turned
+    Writes a CSV with a row a candidate: SURF points found, those left out as overlaid, those moving, their share (of
+    the others, where they were found again in the next frame), the verdict with its reason, the query box's corner in the frame of `height` x `width` (turned
     for portrait video), the moving points inside it, and the SURF implementation. A video that cannot be read is a
     row without a frame.
 
     Frames are counted and followed at `resample_fps`, see `timeline`; the table holds their native indices. The other
     settings are those of `Rule`. `max_pairs_per_video`: PAPER §4, 8M patches of 100K videos are 40 pairs a video;
-    ASSUME: 2.5 times as many at most, and of more accepted frames those that spread evenly over the video.
+    ASSUME: 2.5 times as many at most, and of more accepted frames those that spread evenly over the video. `timeout`:
+    seconds a video may take.
 
     Raises:
         UserError: a setting that cannot be, or a disk that is full.
     """
-    detector = surf_points.resolve(surf)
-    rule = Rule(box, detector, surf_threshold, max_points, min_points, flow, moving_px, noise, camera)
+    rule = Rule(box, surf, surf_threshold, max_points, min_points, flow, moving_px, noise, camera, overlays)
     _check(rule, (height, width), every)
     sampling = {"resample_fps": resample_fps, "every": every}
     work = partial(judge_video, size=(height, width), sampling=sampling, rule=rule, limit=max_pairs_per_video)
+    videos = read_manifest(manifest)
     rows: list[dict[str, Any]] = []
-    for step, (_, found) in enumerate(each_video(work, read_manifest(manifest), threads=threads), 1):
+    progress = Progress("accepted", videos, report)
+    for video, found in each_video(work, videos, threads=threads, timeout=timeout):
         rows += found
-        report(step, {"accepted": sum(row["verdict"] == "accepted" for row in rows)})
+        progress.add(video, sum(row["verdict"] == "accepted" for row in found))
     write_table(frames_table, FRAMES, rows)
     candidates = [row for row in rows if "frame" in row]
     return {
@@ -107,9 +114,10 @@ def judge_video(
     if not video.ok:
         return [rejected | {"reason": f"video failed: {video.reason}"}]
     try:
+        overlay = find_overlay(read_key_frames(video.path, size=size)) if rule.overlays else None
         rows = [
-            {"video_id": video.video_id, "frame": frame, **judge(previous, current, rule), "surf": rule.detector}
-            for frame, previous, current in _candidates(video.path, size, **sampling)
+            {"video_id": video.video_id, "frame": frame, **judge(*frames, rule, overlay), "surf": rule.detector}
+            for frame, *frames in _candidates(video.path, size, **sampling)
         ]
     except UserError as error:
         return [rejected | {"reason": f"video failed: {error}"}]
@@ -118,26 +126,39 @@ def judge_video(
     return _spread(rows, limit)
 
 
-def judge(previous: np.ndarray, current: np.ndarray, rule: Rule) -> dict[str, Any]:
+def judge(
+    previous: np.ndarray, current: np.ndarray, rule: Rule, overlay: Overlay | None = None
+) -> dict[str, Any]:
     """Accept or reject one frame (uint8 (H, W)) by its motion towards the next; see `filter_shard` for the keys."""
-    points = surf_points.interest_points(
+    found = surf_points.interest_points(
         previous, detector=rule.detector, threshold=rule.threshold, max_points=rule.max_points
     )
-    row: dict[str, Any] = {"points": len(points), "verdict": "rejected"}
+    points = found[overlay.free(found)] if overlay else found
+    row: dict[str, Any] = {"points": len(found), "overlaid": len(found) - len(points), "verdict": "rejected"}
     if len(points) < rule.min_points:
         return row | {"reason": "too few points"}
     lengths, homography = compensated_flow(previous, current, points, flow=rule.flow)
     if homography is None:
         return row | {"reason": "no homography"}
+    if overlay:
+        stuck = stuck_points(previous, current, points, homography)
+        lengths[stuck] = np.nan
+        row["overlaid"] += int(stuck.sum())
+    followed = np.isfinite(lengths).sum()
+    if followed < rule.min_points:
+        return row | {"reason": "too few points"}
     moving = points[lengths > rule.moving_px]  # NaN is not
-    fraction = len(moving) / np.isfinite(lengths).sum()
+    fraction = len(moving) / followed
     row |= {"moving": len(moving), "fraction": f"{fraction:.4f}"}
     if fraction < rule.noise:
         return row | {"reason": "noise"}
     if fraction > rule.camera:
         return row | {"reason": "camera"}
-    x, y, inside = best_box(moving, previous.shape, rule.box)
-    return row | {"verdict": "accepted", "reason": "motion", "x": x, "y": y, "inside": inside}
+    left, top, right, bottom = overlay.picture if overlay else (0, 0, previous.shape[1], previous.shape[0])
+    if rule.box > min(right - left, bottom - top):
+        return row | {"reason": "black bars leave no room for the box"}
+    x, y, inside = best_box(moving - (left, top), (bottom - top, right - left), rule.box)
+    return row | {"verdict": "accepted", "reason": "motion", "x": left + x, "y": top + y, "inside": inside}
 
 
 def best_box(points: np.ndarray, size: Sequence[int], box: int) -> tuple[int, int, int]:
@@ -207,5 +228,6 @@ def _check(rule: Rule, size: tuple[int, int], every: int) -> None:
         raise UserError(f"mining every: {every}, expected at least 1 frame")
     if not 0 <= rule.noise < rule.camera <= 1:
         raise UserError(f"mining noise {rule.noise}, camera {rule.camera}: expected 0 <= noise < camera <= 1")
+    surf_points.check_detector(rule.detector)
     if rule.flow not in FLOWS:
         raise UserError(f"mining flow: {rule.flow!r}, expected one of {', '.join(FLOWS)}")

@@ -26,7 +26,10 @@ LOG_EVERY = 10.0  # seconds
 
 log = logging.getLogger(__name__)
 
-FRAMES = ("video_id", "frame", "points", "moving", "fraction", "verdict", "reason", "x", "y", "inside", "surf")
+FRAMES = (
+    *("video_id", "frame", "points", "overlaid", "moving", "fraction", "verdict", "reason"),
+    *("x", "y", "inside", "surf"),
+)
 TRACKS = (
     *("video_id", "frame", "x", "y", "w", "h"),
     *("last_frame", "tracked_x", "tracked_y", "tracked_w", "tracked_h", "score", "status", "reason"),

@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mining.films import film, write_film
+from tracklearn.videos.frames import read_frames
 from tracklearn.videos.manifest import Row, write_manifest
 
 
@@ -18,3 +20,10 @@ def films(tmp_path_factory) -> Path:
     rows.append(Row("gone", "gone", status="failed", reason="HTTP error 404"))
     write_manifest(folder / "manifest.tsv", rows)
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_frames(real_data) -> list[np.ndarray]:
+    """Luma of a frame of each of some real clips."""
+    clips = ("bottles.mp4", "cat.mp4", "cockatoo.mp4", "cups.mp4", "mmaction_test.mp4", "persons.mp4")
+    return [next(read_frames(real_data / "videos" / clip, indices=[20]))[1] for clip in clips]

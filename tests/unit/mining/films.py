@@ -13,7 +13,7 @@ def texture(height, width, seed):
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def film(count, *, step=(1.0, 0.5), pan=0.0, start=(40, 60), square=110):
+def film(count, *, step=(1.4, 0.7), pan=0.0, start=(30, 40), square=110):
     """Frames of a square of `square` px that moves over the ground by `step` (x, y), under a camera that pans."""
     background, patch = texture(HEIGHT, WIDTH + 400, 1), texture(square, square, 2)
     for index in range(count):

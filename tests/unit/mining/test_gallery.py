@@ -80,7 +80,7 @@ def test_the_points_are_those_of_the_filter(gallery, mined, monkeypatch):
     assert len(rows) == 5
     for row, (points, lengths, corner) in zip(rows, drawings, strict=False):
         assert len(points) == int(row["points"])
-        assert (lengths > 0.5).sum() == int(row["moving"])
+        assert 0 <= (lengths > 0.5).sum() - int(row["moving"]) <= int(row["overlaid"])
         assert corner == (int(row["x"]), int(row["y"]))
     assert all(corner is None for _, _, corner in drawings[5:])
 

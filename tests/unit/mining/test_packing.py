@@ -78,8 +78,8 @@ def test_a_picture_that_stands_still_gives_no_pair(pack):
 
 
 def test_near_duplicates_of_a_video_are_dropped(pack):
-    """The box of the second row lies a pixel beside that of the first, a frame later; the third one elsewhere."""
-    first, second = tracked("moving", 0, (45, 65), 30, (75, 80)), tracked("moving", 1, (45, 65), 31, (76, 81))
+    """The boxes of the second row follow those of the first, a frame later; the third ones lie elsewhere."""
+    first, second = tracked("moving", 0, (35, 45), 30, (77, 66)), tracked("moving", 1, (36, 46), 31, (78, 67))
     other = tracked("moving", 2, (180, 110), 32, (190, 110))
     metrics, store, summary = pack(first, second, other)
     assert store.frames.tolist() == [[0, 30], [2, 32]]

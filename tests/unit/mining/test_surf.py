@@ -16,13 +16,14 @@ def blobs():
     return cv2.GaussianBlur(image, (0, 0), 1), centres
 
 
-def test_points_are_x_y_and_the_strongest_come_first(blobs):
+@pytest.mark.parametrize("detector", ["fast-hessian", "mahotas"])
+def test_points_are_x_y_and_the_strongest_come_first(blobs, detector):
     image, centres = blobs
-    points = surf.interest_points(image, detector="mahotas", max_points=3)
+    points = surf.interest_points(image, detector=detector, max_points=3)
     assert points.dtype == np.float32
     assert points.shape == (3, 2)
     assert np.abs(points[0] - centres[0]).max() < 1.5
-    near = [np.linalg.norm(surf.interest_points(image) - centre, axis=1).min() for centre in centres]
+    near = [np.linalg.norm(surf.interest_points(image, detector=detector) - centre, axis=1).min() for centre in centres]
     assert max(near) < 1.5
 
 
@@ -37,16 +38,14 @@ def test_a_flat_image_has_no_points():
     assert surf.interest_points(np.full((100, 100), 7, np.uint8)).shape == (0, 2)
 
 
-def test_auto_takes_opencv_where_it_has_surf(monkeypatch):
+def test_opencv_only_where_it_has_surf(monkeypatch):
     monkeypatch.setattr(surf, "_opencv_has_surf", lambda: True)
-    assert surf.resolve("auto") == "opencv"
-    assert surf.resolve("mahotas") == "mahotas"
+    surf.check_detector("opencv")
     monkeypatch.setattr(surf, "_opencv_has_surf", lambda: False)
-    assert surf.resolve("auto") == "mahotas"
-    with pytest.raises(UserError, match="this OpenCV was built without SURF; choose auto or mahotas"):
-        surf.resolve("opencv")
+    with pytest.raises(UserError, match="this OpenCV was built without SURF; choose fast-hessian or mahotas"):
+        surf.check_detector("opencv")
 
 
-def test_unknown_detector():
-    with pytest.raises(UserError, match="'sift', expected auto, opencv or mahotas"):
-        surf.resolve("sift")
+def test_unknown_detector(blobs):
+    with pytest.raises(UserError, match="'sift', expected one of fast-hessian, mahotas, opencv"):
+        surf.interest_points(blobs[0], detector="sift")
