@@ -110,7 +110,7 @@ def test_what_the_camera_follows_does_not_stick():
     previous, current = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (previous, current))
     points = interest_points(previous, threshold=0.3)
     _, homography = compensated_flow(previous, current, points)
-    assert not stuck_points(previous, current, points, homography).any()
+    assert stuck_points(previous, current, points, homography).mean() < 0.01
 
 
 def test_key_frames_are_spread_over_the_video(tmp_path):
