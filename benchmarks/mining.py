@@ -1,7 +1,7 @@
 """What does a mined pair cost, beside the plain chain and beside decoding alone; and is the selection the same?
 
-The plain chain is what a script would do with libraries: OpenCV's VideoCapture and INTER_AREA, mahotas' SURF, Farneback's
-flow before and after the camera's motion is removed, OpenCV's KCF at the full scale. Ours are the three rules of the
+The plain chain is what a script would do with libraries: OpenCV's VideoCapture and INTER_AREA, mahotas' SURF,
+Farneback's flow before and after the camera's motion is removed, OpenCV's KCF at the full scale. Ours are the three rules of the
 workflow as it runs them, each with its own pass over the video. The floor decodes every frame once, luma only, resized.
 
 Core-milliseconds (processor time) on one thread, on the real clips of DATA. The plain chain looks at one frame in 10;
@@ -178,9 +178,7 @@ def main() -> None:
         plain = Plain(clips)
         points = same_points(clips)
     print(f"{len(clips)} clips, {frames} frames; decoding alone {1e3 * floor / frames:.2f} core-ms a frame\n")
-    print(
-        "| one candidate in | | pairs | core-ms a pair | ours is faster | filter | track | pack | all three, of decoding |"
-    )
+    print("| one candidate in | | pairs | core-ms a pair | ours is faster | filter | track | pack | the three |")
     print("|---|---|---|---|---|---|---|---|---|")
     for every in EVERY:
         seconds, pairs, _ = mined[every]

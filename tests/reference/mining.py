@@ -1,4 +1,4 @@
-"""Mining in loops: the query box of paper §4 by looking at every window and every point, SURF's filters by every pixel."""
+"""Mining in loops: the query box of paper §4 over every window and point, SURF's filters over every pixel."""
 
 
 def loops_best_box(points, size, box):

@@ -75,9 +75,9 @@ def filter_shard(
     """Judge one frame in `every` of a shard's videos and find the query box of those that are accepted.
 
     Writes a CSV with a row a candidate: SURF points found, those left out as overlaid, those moving, their share (of
-    the others, where they were found again in the next frame), the verdict with its reason, the query box's corner in the frame of `height` x `width` (turned
-    for portrait video), the moving points inside it, and the SURF implementation. A video that cannot be read is a
-    row without a frame.
+    the others, where they were found again in the next frame), the verdict with its reason, the query box's corner in
+    the frame of `height` x `width` (turned for portrait video), the moving points inside it, and the SURF
+    implementation. A video that cannot be read is a row without a frame.
 
     Frames are counted and followed at `resample_fps`, see `timeline`; the table holds their native indices. The other
     settings are those of `Rule`. `max_pairs_per_video`: PAPER §4, 8M patches of 100K videos are 40 pairs a video;
@@ -116,8 +116,13 @@ def judge_video(
     try:
         overlay = find_overlay(read_key_frames(video.path, size=size)) if rule.overlays else None
         rows = [
-            {"video_id": video.video_id, "frame": frame, **judge(*frames, rule, overlay), "surf": rule.detector}
-            for frame, *frames in _candidates(video.path, size, **sampling)
+            {
+                "video_id": video.video_id,
+                "frame": frame,
+                **judge(previous, current, rule, overlay),
+                "surf": rule.detector,
+            }
+            for frame, previous, current in _candidates(video.path, size, **sampling)
         ]
     except UserError as error:
         return [rejected | {"reason": f"video failed: {error}"}]
@@ -126,9 +131,7 @@ def judge_video(
     return _spread(rows, limit)
 
 
-def judge(
-    previous: np.ndarray, current: np.ndarray, rule: Rule, overlay: Overlay | None = None
-) -> dict[str, Any]:
+def judge(previous: np.ndarray, current: np.ndarray, rule: Rule, overlay: Overlay | None = None) -> dict[str, Any]:
     """Accept or reject one frame (uint8 (H, W)) by its motion towards the next; see `filter_shard` for the keys."""
     found = surf_points.interest_points(
         previous, detector=rule.detector, threshold=rule.threshold, max_points=rule.max_points
@@ -144,21 +147,21 @@ def judge(
         stuck = stuck_points(previous, current, points, homography)
         lengths[stuck] = np.nan
         row["overlaid"] += int(stuck.sum())
-    followed = np.isfinite(lengths).sum()
-    if followed < rule.min_points:
-        return row | {"reason": "too few points"}
     moving = points[lengths > rule.moving_px]  # NaN is not
-    fraction = len(moving) / followed
+    fraction = len(moving) / max(1, np.isfinite(lengths).sum())
     row |= {"moving": len(moving), "fraction": f"{fraction:.4f}"}
-    if fraction < rule.noise:
-        return row | {"reason": "noise"}
-    if fraction > rule.camera:
-        return row | {"reason": "camera"}
-    left, top, right, bottom = overlay.picture if overlay else (0, 0, previous.shape[1], previous.shape[0])
-    if rule.box > min(right - left, bottom - top):
-        return row | {"reason": "black bars leave no room for the box"}
-    x, y, inside = best_box(moving - (left, top), (bottom - top, right - left), rule.box)
-    return row | {"verdict": "accepted", "reason": "motion", "x": left + x, "y": top + y, "inside": inside}
+    if not rule.noise <= fraction <= rule.camera:
+        return row | {"reason": "noise" if fraction < rule.noise else "camera"}
+    return row | _query_box(moving, overlay.picture if overlay else (0, 0, *previous.shape[::-1]), rule.box)
+
+
+def _query_box(moving: np.ndarray, picture: tuple[int, int, int, int], box: int) -> dict[str, Any]:
+    """Where the box with most moving points lies between the bars, the picture's left, top, right and bottom."""
+    left, top, right, bottom = picture
+    if box > min(right - left, bottom - top):
+        return {"reason": "black bars leave no room for the box"}
+    x, y, inside = best_box(moving - (left, top), (bottom - top, right - left), box)
+    return {"verdict": "accepted", "reason": "motion", "x": left + x, "y": top + y, "inside": inside}
 
 
 def best_box(points: np.ndarray, size: Sequence[int], box: int) -> tuple[int, int, int]:

@@ -33,7 +33,7 @@ def interest_points(
     Args:
         grey: uint8 (H, W).
         detector: fast-hessian (ours), mahotas or opencv.
-        threshold: least determinant of the Hessian, in the detector's own units (fast-hessian and mahotas have the same).
+        threshold: least determinant of the Hessian, in the detector's own units, alike in fast-hessian and mahotas.
             ASSUME: the paper names none; 5 leaves out points of flat areas, whose flow is noise.
         max_points: keep at most that many. ASSUME: more than a frame of usual contrast has at this threshold.
 

@@ -1,8 +1,8 @@
 import cv2
 import numpy as np
 import pytest
-
 from reference.mining import hessian_determinant
+
 from tracklearn.mining.fast_hessian import _interleaved, _offset, determinants, fast_hessian, maxima
 
 

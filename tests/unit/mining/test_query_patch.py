@@ -90,7 +90,8 @@ def test_the_shares_decide(films, tmp_path):
 
 def test_a_frame_without_texture():
     flat = np.full((HEIGHT, WIDTH), 9, np.uint8)
-    assert judge(flat, flat, Rule(box=BOX)) == {"points": 0, "overlaid": 0, "verdict": "rejected", "reason": "too few points"}
+    expected = {"points": 0, "overlaid": 0, "verdict": "rejected", "reason": "too few points"}
+    assert judge(flat, flat, Rule(box=BOX)) == expected
 
 
 def test_fewer_points_than_asked_for(films, tmp_path):
