@@ -1,8 +1,9 @@
 """What does a mined pair cost, beside the plain chain and beside decoding alone; and is the selection the same?
 
 The plain chain is what a script would do with libraries: OpenCV's VideoCapture and INTER_AREA, mahotas' SURF,
-Farneback's flow before and after the camera's motion is removed, OpenCV's KCF at the full scale. Ours are the three rules of the
-workflow as it runs them, each with its own pass over the video. The floor decodes every frame once, luma only, resized.
+Farneback's flow before and after the camera's motion is removed, OpenCV's KCF at the full scale. Ours are the three
+rules of the workflow as it runs them, each with its own pass over the video. The floor decodes every frame once, luma
+only, resized.
 
 Core-milliseconds (processor time) on one thread, on the real clips of DATA. The plain chain looks at one frame in 10;
 what one in 30 costs follows from those it shares with them. At the paper's box of 227 pixels its tracker is timed on
