@@ -74,8 +74,8 @@ def _sparse_flow(previous: np.ndarray, current: np.ndarray, points: np.ndarray) 
     """Displacement at the points (N, 2) by pyramidal Lucas-Kanade, NaN where a point is lost."""
     if not len(points):
         return np.empty((0, 2), np.float32)
-    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.03)
-    window = (25, 25)  # about what Farneback's flow averages over, so that both see the same motion
+    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.03)
+    window = (19, 19)  # about what Farneback's flow averages over, so that both see the same motion
     moved, found, _ = cv2.calcOpticalFlowPyrLK(
         previous, current, points[:, None], np.empty_like(points[:, None]), winSize=window, maxLevel=3, criteria=stop
     )
