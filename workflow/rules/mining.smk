@@ -40,6 +40,7 @@ rule mining_track:
         frame=config["mining"]["frame"],
         track=config["mining"]["track"],
         resample_fps=config["mining"]["resample_fps"],
+        timeout=config["mining"]["timeout"],
         box=config["mining"]["filter"]["box"],
         code=code("mining/mining_track.py"),
     message:
