@@ -274,7 +274,7 @@ def test_killed_at_any_moment_again_and_again_it_ends_in_the_same_bits(tmp_path,
                 run(tmp_path, saving=SAVING | {"checkpoint_every": 1})
             finally:
                 os._exit(0)
-        time.sleep(delays.uniform(0.02, 0.3) * (1 + kills / 20))
+        time.sleep(delays.uniform(0.01, 0.06) * (1 + kills / 20))
         os.kill(child, signal.SIGKILL)  # or it has ended, and waits to be asked for its status
         kills += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         assert kills < 500, "the training never ends"
