@@ -84,7 +84,7 @@ def test_categories_are_those_that_the_generator_paints(learning, tmp_path, monk
 
 
 def test_a_training_is_looked_at_on_the_held_out_clips(learning, folder):
-    world = learning.World("tiny", folder, "make tiny", lambda name: int(name.removeprefix("clip")) % 2)
+    world = learning.World("tiny", folder, "make tiny", category=lambda name: int(name.removeprefix("clip")) % 2)
     before = learning.untrained(world, 1)
     after = learning.trained(world, learning.VARIANTS[0], 1)
     assert set(after) - set(before) == {"loss"}
