@@ -6,12 +6,13 @@ BIN := .venv/bin
 READY := .venv/ready
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules progress host reason
 
-.PHONY: help setup demo real evidence test lint bench ui clean
+.PHONY: help setup demo real evidence learning test lint bench ui clean
 
 help:
 	@echo "make demo      the whole workflow on the embedded small world, to demo/results/table1.csv"
 	@echo "make real      the same on real clips and photos (DATA=$(DATA))"
 	@echo "make evidence  the small world over three seeds, with intervals"
+	@echo "make learning  what ranking learns, on held-out clips of demo and real, to docs/learning.md"
 	@echo "make test      unit, reference and workflow tests"
 	@echo "make lint      ruff, mypy, snakefmt and snakemake --lint"
 	@echo "make bench     speed beside the peers, on real clips where they are"
@@ -44,6 +45,9 @@ evidence: $(READY)
 	@$(BIN)/python demo/make_world.py --out demo/world
 	@$(SNAKEMAKE) --directory demo results/evidence.md
 	@cat demo/results/evidence.md
+
+learning: $(READY)
+	@$(BIN)/python -m benchmarks.learning
 
 test: $(READY)
 	@$(BIN)/python -m pytest

@@ -1,11 +1,13 @@
-"""`python -m benchmarks`: the `main()` of every module here that has one."""
+"""`python -m benchmarks`: the `main()` of every module here that has one and measures speed."""
 
 import pkgutil
 from importlib import import_module
 from pathlib import Path
 
+OTHERS = {"__main__", "learning"}  # `make learning` takes long, and measures what is learned
+
 for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-    if module.name == "__main__":
+    if module.name in OTHERS:
         continue
     main = getattr(import_module(f"benchmarks.{module.name}"), "main", None)
     if main:

@@ -21,7 +21,9 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from tracklearn.errors import UserError
+from tracklearn.files import atomic
 from tracklearn.stage.spool import Event, Spool, digest, started
+from tracklearn.training import progress
 
 PICTURES = {".png", ".html", ".svg"}
 SMALL_FILES = {".json", ".csv", ".tsv", ".md", ".log", ".txt"}
@@ -73,6 +75,7 @@ class Run:
         self._inputs = {name: self.lineage(paths) for name, paths in _named(job.input, "input").items()}
         self.name = " ".join([job.rule, *map(str, job.wildcards)])
         self.key = digest([job.rule, list(job.wildcards), _all(job.params), [self._origin(path) for path in job.input]])
+        self._checkpoints = CHECKPOINTS / "-".join([job.rule, *map(str, job.wildcards)]) / self.key
         self._steps: dict[str, int] = {}  # last step reported of each curve
         self._results: dict[str, Any] = {}
         self._warned = False
@@ -81,14 +84,14 @@ class Run:
     def checkpoints(self) -> Path:
         """Folder of the job's own for its checkpoints, outside the declared outputs that a failure removes.
 
-        It is named by the key, so that the same job resumes; what a changed job left before is dropped.
+        It is named by the key, so that the same job resumes; what a changed job left before is dropped. Pictures that
+        the job puts there go to its run while it goes on, at its next report.
         """
-        folder = CHECKPOINTS / "-".join([self._job.rule, *map(str, self._job.wildcards)])
-        for old in folder.glob("*"):
+        for old in self._checkpoints.parent.glob("*"):
             if old.name != self.key:
                 log.warning("%s: the job changed since it was interrupted; it starts afresh", self.name)
                 shutil.rmtree(old)
-        return folder / self.key
+        return self._checkpoints
 
     def lineage(self, paths: Iterable[str | Path]) -> list[str]:
         """Keys of the runs that wrote these files, each once, in order; files that no job wrote have none."""
@@ -105,6 +108,7 @@ class Run:
         if new:
             self._steps |= dict.fromkeys(new, step)
             self._record({"event": "metrics", "time": time.time(), "step": step, "values": new})
+        self._keep_pictures()
 
     def metrics(self, values: Mapping[str, Any]) -> None:
         """Record final figures; what is no number is recorded as a tag."""
@@ -125,6 +129,7 @@ class Run:
         turns = [event for event in past if event["event"] in ("start", "end")]
         resumed = bool(turns) and turns[-1].get("status") != "FINISHED"
         self._handler = _log_to(self._job.log[0] if self._job.log else None, append=resumed)
+        self._terminal = _progress_to_terminal(self.name)
         self._sigterm = _exit_on_sigterm()
         limit_threads(self._job.threads)
         for event in past:
@@ -188,6 +193,7 @@ class Run:
         if line is not None:
             print(f"{self.name}: {line}", file=sys.stderr, flush=True)
             log.log(logging.INFO if status == "FINISHED" else logging.ERROR, "%s: %s", self.name, line)
+        self._keep_pictures()
         try:
             self._keep([*self._job.log, *(self._job.output if status == "FINISHED" else ())])
             if status == "FINISHED":
@@ -197,6 +203,7 @@ class Run:
         end = {"event": "end", "time": time.time(), "status": status, "host": socket.gethostname()}
         self._record(end | ({"tags": {"error": error}} if error else {}))
         _close_log(self._handler)
+        progress.log.removeHandler(self._terminal)
         if self._sigterm is not None:
             signal.signal(signal.SIGTERM, self._sigterm)
 
@@ -210,6 +217,18 @@ class Run:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.unlink(missing_ok=True)
                 shutil.copyfile(path, kept)
+
+    def _keep_pictures(self) -> None:
+        """Put the new pictures beside the checkpoints among the run's artifacts."""
+        try:
+            for path in sorted(self._checkpoints.glob("[!.]*.png")):
+                kept = self._spool.folder(self.key) / "artifacts/checkpoints" / path.name
+                if not kept.exists():
+                    with atomic(kept) as temporary:
+                        shutil.copyfile(path, temporary)
+                    self._record({"event": "artifact", "time": time.time(), "path": f"checkpoints/{path.name}"})
+        except (OSError, UserError) as problem:
+            self._lost(problem)
 
     def _origin(self, path: str) -> Any:
         """What stands for an input in the key: the run that wrote it, else the file as it is now."""
@@ -321,6 +340,15 @@ def _log_to(path: str | Path | None, *, append: bool) -> logging.Handler | None:
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
+    return handler
+
+
+def _progress_to_terminal(name: str) -> logging.Handler:
+    """Show how far a training is on stderr too: jobs run side by side, so each line says whose it is."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"{name.replace('%', '%%')}: %(message)s"))
+    progress.log.addHandler(handler)
+    progress.log.setLevel(logging.INFO)
     return handler
 
 

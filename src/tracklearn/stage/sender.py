@@ -165,6 +165,10 @@ class Sender:
             (event for event in events if event["event"] == "start" and not sent.offset), {"params": {}}
         )
         self._log_batches(sent.run_id, events, first["params"], tags)
+        for event in events:
+            if event["event"] == "artifact":
+                path = self.spool.folder(key) / "artifacts" / event["path"]
+                self._client.log_artifact(sent.run_id, str(path), str(Path(event["path"]).parent))
         self._set_status(key, sent.run_id, events)
 
     def _log_batches(self, run_id: str, events: Sequence[Event], params: dict[str, str], tags: dict[str, str]) -> None:

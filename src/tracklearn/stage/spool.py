@@ -5,7 +5,8 @@
     results/mlflow/outputs/{digest}.json      which run wrote an output: {path, key}
     results/mlflow/sent/{store}/{key}.json    how much of a run a store has, and the run's id there
 
-Events are `start` (an attempt begins), `metrics`, `tags` and `end`. A run has as many attempts as the job had starts.
+Events are `start` (an attempt begins), `metrics`, `tags`, `artifact` (one that is there before the end) and `end`. A
+run has as many attempts as the job had starts.
 """
 
 import hashlib

@@ -21,6 +21,7 @@ from tracklearn.training.interrupt import exit_code, stop_noted
 from tracklearn.training.log import Log, Means
 from tracklearn.training.memory import memory_kept
 from tracklearn.training.prefetch import prefetch
+from tracklearn.training.progress import Progress
 from tracklearn.training.schedule import Saving, Schedule
 from tracklearn.training.solver import Solver
 
@@ -127,6 +128,7 @@ class _Run:
         self.parallel = cast(CaffeNet, world.parallel(net))  # which copies the first one's net
         if world.first:
             self.log = Log(folder / "log.csv", log_position)
+        self.progress = Progress(schedule.iterations, self.iteration)
         self.saved_at, self.saved_time = self.iteration, time.monotonic()
 
     def step(self, objective: Objective, batch: Batch, waited: float) -> None:
@@ -157,6 +159,7 @@ class _Run:
         if self.world.first:
             self.log.write({"iteration": self.iteration} | row)
             self.report(self.iteration, row)
+            self.progress(self.iteration, row)
 
     def checkpoint_due(self) -> bool:
         """Whether enough iterations or minutes have passed."""
@@ -165,12 +168,12 @@ class _Run:
         return iterations >= self.saving.checkpoint_every or minutes >= self.saving.checkpoint_minutes
 
     def save(self) -> None:
-        """Write a checkpoint and, beside it, a picture of conv1; the first process alone does."""
+        """Write a checkpoint and, beside it, a picture of conv1 as it is now; the first process alone does."""
         if not self.world.first:
             return
         self._check_loss(self.schedule.rate(self.iteration))
         tensors = {"net": self.net.state_dict(), "velocity": self.solver.velocities, "sums": self.means.sums}
         numbers = {"iteration": self.iteration, "summed": self.means.count, "log": self.log.sync()}
         save_checkpoint(self.folder, Checkpoint(tensors, numbers))
-        draw_filters(self.folder / "conv1.png", self.net)
+        draw_filters(self.folder / f"conv1-{self.iteration:07d}.png", self.net)
         self.saved_at, self.saved_time = self.iteration, time.monotonic()

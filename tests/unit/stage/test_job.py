@@ -16,6 +16,7 @@ from tracklearn.errors import UserError
 from tracklearn.stage import stage
 from tracklearn.stage.job import flatten, git_commit, one_line, summary
 from tracklearn.stage.spool import Spool
+from tracklearn.training import progress
 
 SPOOL = Spool()
 
@@ -94,6 +95,29 @@ def test_pictures_and_small_files_are_kept_under_their_names(job):
     kept = SPOOL.folder(run.key) / "artifacts"
     files = {str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file()}
     assert files == {"results/mining/sheet.png", "results/t.csv", "logs/pack.log"}
+
+
+def test_pictures_beside_the_checkpoints_are_kept_at_the_next_report_and_each_once(job):
+    with stage(job("train", model="m")) as run:
+        run.report(20, {"loss": 1.0})
+        write(run.checkpoints / "conv1-0000020.png", "a")
+        write(run.checkpoints / ".conv1-0000030.tmp.png")
+        run.report(40, {"loss": 0.9})
+        kept = SPOOL.folder(run.key) / "artifacts/checkpoints"
+        assert [path.name for path in kept.iterdir()] == ["conv1-0000020.png"]
+        run.report(60, {"loss": 0.8})
+        write(run.checkpoints / "conv1-0000080.png", "b")
+    told = [event["path"] for event in events_of(run, "artifact")]
+    assert told == ["checkpoints/conv1-0000020.png", "checkpoints/conv1-0000080.png"]
+
+
+def test_progress_shows_on_the_terminal_and_in_the_log(job, capsys):
+    with stage(job("train", model="50%")):
+        progress.log.info("iteration 20 of 900")
+    progress.log.info("iteration 40 of 900")
+    assert capsys.readouterr().err.splitlines()[0] == "train 50%: iteration 20 of 900"
+    assert "INFO iteration 20 of 900" in Path("logs/train.log").read_text()
+    assert "iteration 40" not in capsys.readouterr().err + Path("logs/train.log").read_text()
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,19 @@ def test_a_delivered_run_holds_all_that_was_recorded(job, store, monkeypatch):
     assert 0 <= first.info.end_time - first.info.start_time < 60_000
 
 
+def test_a_picture_beside_a_checkpoint_arrives_while_the_job_runs(job, store):
+    sender = Sender()
+    with stage(job("train", model="m")) as run:
+        run.checkpoints.mkdir(parents=True)
+        (run.checkpoints / "conv1-0000020.png").write_text("filters")
+        run.report(20, {"loss": 1.0})
+        assert sender.drain() == 0
+        (found,) = runs()
+        assert (found.info.status, found.data.metrics) == ("RUNNING", {"loss": 1.0})
+        artifacts = Path("results/mlflow/artifacts") / found.info.run_id / "artifacts"
+        assert (artifacts / "checkpoints/conv1-0000020.png").read_text() == "filters"
+
+
 def test_failed_runs_show_with_their_reason(job, store):
     with pytest.raises(SystemExit), stage(job("fetch")):
         raise UserError("voc.root is x")

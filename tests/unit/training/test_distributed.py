@@ -23,6 +23,7 @@ class Pairs:
     """Fourteen pairs of seven videos, as a `Subset` gives them."""
 
     videos = np.arange(14) // 2
+    size = 67
     seen: list[int]
 
     def __init__(self):
@@ -31,10 +32,11 @@ class Pairs:
     def __len__(self):
         return 14
 
-    def pairs(self, indices):
+    def pairs(self, indices, *, out):
         self.seen.extend(indices)
-        rngs = (np.random.default_rng(int(index)) for index in indices)
-        return np.stack([rng.integers(0, 255, (2, 67, 67, 3), np.uint8) for rng in rngs])
+        for index, pair in zip(indices, out, strict=True):
+            pair[:] = np.random.default_rng(int(index)).integers(0, 255, pair.shape, np.uint8)
+        return out
 
 
 def train(folder, *, form, precision="fp32", interrupt=None, spoil=None, threads, report):

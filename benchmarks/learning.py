@@ -1,0 +1,336 @@
+"""Does ranking learn, and what of it does the learning? `make learning`, about ten minutes on two cores.
+
+Trains on the patches that `make demo` and `make real` mined, with their networks and schedules, and looks at clips that
+the training has not seen: seed s holds out every third clip, beginning with clip s. The random net is the one that the
+trainings of the same seed start from. All distances are cosine distances.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import yaml
+
+from tracklearn.errors import UserError
+from tracklearn.networks.alexnet import CaffeNet, Layer, to_input
+from tracklearn.networks.initial import new_network
+from tracklearn.networks.weights import build
+from tracklearn.patches import Pair, PatchStore, Subset
+from tracklearn.ranking.loss import cosine_distances
+from tracklearn.ranking.negatives import candidates
+from tracklearn.ranking.recall import category_precision, other_pairs, tracked_ranks
+from tracklearn.ranking.train import measure, train_ranking
+from tracklearn.tables import grid
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "demo"))
+
+from world_generator.clips import KINDS  # noqa: E402
+from world_generator.things import NAMES  # noqa: E402
+
+FOLDS = 3
+SEEDS = (1, 2, 3)
+SCHEDULE = "ranking-1.5M"
+K = 20  # PAPER §6.1
+MARGIN = 0.5  # of the figure `violated`, whatever margin a net was trained with
+LAYERS = ("fc7", "pool5")
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way of training: what differs from the config's `ranking` block, and where hard negatives begin.
+
+    `hard_from` is a share of the iterations; None is what the schedule says.
+    """
+
+    name: str
+    loss: Mapping[str, Any]
+    hard_from: float | None = None
+
+
+VARIANTS = (
+    Variant("default: margin 0.5, random then hard", {}),
+    Variant("random negatives only", {}, hard_from=1.0),
+    Variant("hard from 5/8 on, as the paper", {}, hard_from=0.625),  # PAPER §5.6: 150K of 240K
+    Variant("symmetric (fork) loss and sampling", {"form": "fork"}),
+    Variant("margin 1", {"margin": 1.0}),
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """Mined patches: a title, the folder of the experiment, how to make them, and what a video shows if that is known.
+
+    `category` maps a video id to a number, -1 where it shows nothing; `note` is for the reader of the tables.
+    """
+
+    title: str
+    folder: Path
+    made_by: str
+    note: str = ""
+    category: Callable[[str], int] | None = None
+
+    @property
+    def shards(self) -> list[Path]:
+        """What was mined, if anything was."""
+        return sorted((self.folder / "results/patches").glob("*.h5"))
+
+    def config(self) -> dict[str, Any]:
+        """The experiment's, as Snakemake merges it."""
+        texts = (path.read_text() for path in (ROOT / "config/config.yaml", self.folder / "config/config.yaml"))
+        return merged(*map(yaml.safe_load, texts))
+
+
+def shown_category(video_id: str) -> int:
+    """Category of the thing that a clip of the small world shows; -1 for those where the camera moves alone."""
+    index = int(video_id.removeprefix("clip"))
+    return -1 if KINDS[index * 7 % len(KINDS)] == "camera" else index % len(NAMES)
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two configs as one, block by block; `above` wins."""
+    both = {
+        name: merged(below[name], value) if isinstance(value, dict) and isinstance(below.get(name), dict) else value
+        for name, value in above.items()
+    }
+    return {**below, **both}
+
+
+def held_out(video_ids: Sequence[str], seed: int) -> set[str]:
+    """Every third video in the order of their names, another third for each of three seeds in succession."""
+    return set(sorted(video_ids)[seed % FOLDS :: FOLDS])
+
+
+def write_split(shards: Sequence[Path], seed: int, train: Path, test: Path) -> None:
+    """Copy the pairs of the videos to learn from, and of those that are held out, into a shard each."""
+    stores = [PatchStore(path) for path in shards]
+    out = held_out([name for store in stores for name in store.video_ids], seed)
+    for path, wanted in ((train, False), (test, True)):
+        pairs = (pair for store in stores for pair in _pairs(store) if (pair.video in out) == wanted)
+        PatchStore.write(path, pairs, size=stores[0].size)
+
+
+def _pairs(store: PatchStore) -> Iterator[Pair]:
+    for i, video in enumerate(store.videos):
+        first, second = store.frames[i].tolist()
+        query, tracked = (store.jpeg(2 * i + half).tobytes() for half in (0, 1))
+        yield Pair(store.video_ids[video], (first, second), store.boxes[i], float(store.scores[i]), query, tracked)
+
+
+def trained(world: World, variant: Variant, seed: int) -> Figures:
+    """Train on two thirds of the videos; figures of the others, and the loss at the end."""
+    config = world.config()
+    schedule = dict(config["schedules"][SCHEDULE])
+    if variant.hard_from is not None:
+        schedule["hard_from"] = round(variant.hard_from * schedule["iterations"])
+    with tempfile.TemporaryDirectory() as folder:
+        train, test, weights = (Path(folder, name) for name in ("train.h5", "test.h5", "weights.safetensors"))
+        write_split(world.shards, seed, train, test)
+        row = train_ranking(
+            stores=[train],
+            network=config["network"],
+            loss=config["ranking"] | dict(variant.loss),
+            schedule=schedule,
+            seed=seed,
+            weights=weights,
+            log=Path(folder, "log.csv"),
+            checkpoints=Path(folder, "checkpoints"),
+            conv1=Path(folder, "conv1.png"),
+            threads=1,
+        )
+        return {"loss": row["loss"]} | evaluate(build(weights), Subset([test]), world.category)
+
+
+def untrained(world: World, seed: int) -> Figures:
+    """Figures of the net that trainings of this seed start from."""
+    with tempfile.TemporaryDirectory() as folder:
+        train, test = Path(folder, "train.h5"), Path(folder, "test.h5")
+        write_split(world.shards, seed, train, test)
+        net = new_network(world.config()["network"], head="ranking", seed=seed).eval()
+        return evaluate(net, Subset([test]), world.category)
+
+
+def evaluate(net: CaffeNet, subset: Subset, category: Callable[[str], int] | None) -> Figures:
+    """In percent, by layer: what `recall` and `measure` tell of these pairs."""
+    videos = torch.from_numpy(subset.videos)
+    others = candidates(videos)
+    found: dict[str, torch.Tensor] = {}
+    for layer in LAYERS:
+        distances = cosine_distances(features(net, subset, cast(Layer, layer)))
+        among_all, among_others = (tracked_ranks(distances, rivals) for rivals in (other_pairs(len(videos)), others))
+        found[f"{layer} violated"] = measure(distances, others, others, margin=MARGIN)["violated"]
+        found[f"{layer} right"] = 1 - among_others / others.sum(1)
+        found[f"{layer} recall"] = among_all < 1
+        found[f"{layer} recall@{K}"] = among_all < K
+        found[f"{layer} other clips"] = among_others < 1
+        if category:
+            shown = torch.tensor([category(subset.video_ids[video]) for video in subset.videos])
+            found[f"{layer} precision"] = category_precision(distances, videos, shown, k=K)
+    return {name: 100 * float(values.float().mean()) for name, values in found.items()}
+
+
+@torch.inference_mode()
+def features(net: CaffeNet, subset: Subset, layer: Layer, *, batch: int = 64) -> torch.Tensor:
+    """Features of all patches, (2 P, D)."""
+    rows = []
+    for start in range(0, len(subset), batch):
+        patches = subset.pairs(range(start, min(start + batch, len(subset))))  # (p, 2, S, S, 3)
+        rows.append(net(to_input(torch.from_numpy(patches).flatten(0, 1), net.mean_bgr), layer))
+    return torch.cat(rows)
+
+
+FIGURES = {
+    "right": "ranked right, %",
+    "violated": "violated, %",
+    "recall": "recall@1, %",
+    f"recall@{K}": f"recall@{K}, %",
+    "other clips": "recall@1, other clips, %",
+    "precision": f"precision@{K}, %",
+}
+
+EXPLAINED = f"""\
+Means over the seeds ± their standard deviation. Each seed trains on two thirds of the clips and is looked at on the
+others; the random net of a seed is the one its trainings start from. Distances are cosine distances. All figures but
+the loss are of the held-out clips:
+
+- loss at the end: of training, over its last iterations, with random or hard negatives as the rule has it then; it
+  compares only nets of the same rule and margin.
+- ranked right: of all triplets (query, its tracked patch, a patch of another clip), those whose tracked patch is the
+  nearer one, which is what ranking asks for; chance is 50.
+- violated: of the same triplets, those that miss a margin of {MARGIN:g}. Where it stays at 100 after training, all
+  features lie together: the net has collapsed, or never left the margin.
+- recall@k: queries whose tracked patch is among the k nearest of all held-out patches; another patch of the same clip,
+  which shows the same thing, counts as wrong. For "other clips" only patches of other clips stand against it.
+- precision@{K}: of the {K} patches of other clips that are nearest to a query, those that show the same category."""
+
+
+SMALL_WORLD = """\
+All its things share their hues and tones, and turn, swell and change their light within a track: the category's texture
+is what a track is sure to keep. A net that knows categories and nothing else ranks most triplets right, but finds the
+one tracked patch among those of its category only by chance, so recall@1 says little here."""
+
+REAL_CLIPS = """\
+Few clips, each with colours of its own, and tracks that change little: a net need not be trained to tell them apart.
+What ranking can add is the margin; that it draws the patches of one clip together costs recall@1 among all."""
+
+
+def tables(results: Mapping[str, Sequence[Figures]]) -> str:
+    """Markdown of each net's figures by seed: a table of means a layer, and the seeds one by one."""
+    return "\n\n".join(
+        [
+            "fc7, the layer that is trained to rank:",
+            _table(results, {"loss": "loss at the end"} | _columns(results, "fc7"), _spread),
+            "pool5, below the fully connected layers:",
+            _table(results, _columns(results, "pool5"), _spread),
+            "fc7 by seed:",
+            _table(results, _columns(results, "fc7"), _one_by_one),
+        ]
+    )
+
+
+def _columns(results: Mapping[str, Sequence[Figures]], layer: str) -> dict[str, str]:
+    """Titles of a layer's figures, those that the world has."""
+    first = next(iter(results.values()))[0]
+    return {f"{layer} {name}": title for name, title in FIGURES.items() if f"{layer} {name}" in first}
+
+
+def _table(
+    results: Mapping[str, Sequence[Figures]], columns: Mapping[str, str], cell: Callable[[list[float], int], str]
+) -> str:
+    rows = [
+        [net, *(cell([run[name] for run in runs if name in run], 2 if name == "loss" else 1) for name in columns)]
+        for net, runs in results.items()
+    ]
+    return grid(["net", *columns.values()], rows)
+
+
+def _spread(values: list[float], digits: int) -> str:
+    if not values:
+        return ""
+    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{deviation}"
+
+
+def _one_by_one(values: list[float], digits: int) -> str:
+    return " ".join(f"{value:.{digits}f}" for value in values)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the tables and write them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--variants", type=int, default=len(VARIANTS), help="how many of the rows to train")
+    parser.add_argument("--root", type=Path, default=ROOT, help="where demo/ and examples/ hold their results")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/learning.md")
+    options = parser.parse_args(arguments)
+    worlds = [
+        World("The embedded small world", options.root / "demo", "make demo", SMALL_WORLD, shown_category),
+        World("Real clips", options.root / "examples/real_mini", "make real", REAL_CLIPS),
+    ]
+    text = report(worlds, VARIANTS[: options.variants], options.seeds)
+    print(text)
+    options.out.write_text(text + "\n")
+    print(f"written to {options.out}", file=sys.stderr)
+
+
+def report(worlds: Sequence[World], variants: Sequence[Variant], seeds: Sequence[int]) -> str:
+    """The page about the worlds whose patches are there.
+
+    Raises:
+        UserError: there is none.
+    """
+    for world in worlds:
+        if not world.shards:
+            print(f"{world.folder}/results/patches: no shards; `{world.made_by}` makes them", file=sys.stderr)
+    there = [world for world in worlds if world.shards]
+    if not there:
+        raise UserError("learning: there are no patches to learn from; run `make demo` or `make real` first")
+    sections = ["# What ranking training learns", "Written by `make learning`.", EXPLAINED]
+    # Two trainings of one thread each are faster than one after the other on two.
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        jobs = [(world, submit(pool, world, variants, seeds)) for world in there]
+        try:
+            for world, futures in jobs:
+                results = {net: [run.result() for run in runs] for net, runs in futures.items()}
+                pairs = Subset(world.shards)
+                size = f"{len(pairs)} pairs of {len(pairs.video_ids)} clips"
+                sections += [f"## {world.title}: {size}", world.note, tables(results)]
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error, of what has not begun
+    return "\n\n".join(filter(None, sections))
+
+
+def submit(
+    pool: ProcessPoolExecutor, world: World, variants: Sequence[Variant], seeds: Sequence[int]
+) -> dict[str, list[Future[Figures]]]:
+    """Start every net's runs, by the net's name; each tells when it is done."""
+    jobs = {"random net": [pool.submit(untrained, world, seed) for seed in seeds]}
+    jobs |= {each.name: [pool.submit(trained, world, each, seed) for seed in seeds] for each in variants}
+    for net, runs in jobs.items():
+        for seed, run in zip(seeds, runs, strict=True):
+            run.add_done_callback(partial(_tell, f"{world.title}, seed {seed}, {net}"))
+    return jobs
+
+
+def _tell(name: str, run: Future[Figures]) -> None:
+    if not run.cancelled():
+        print(f"{name}: {'failed' if run.exception() else 'done'}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(str(error))
