@@ -3,7 +3,8 @@
 Henriques et al., "High-Speed Tracking with Kernelized Correlation Filters", PAMI 2015. One square box, no change of
 scale; the feature, the constants and the defaults are the paper's (its table 2). The linear kernel, since on real clips
 the Gaussian one ends at the same boxes and costs more. Two things differ from the paper's code: the peak lies
-between the cells, by a parabola, and the box sits between pixels, since at a reduced scale a cell is many pixels of the video.
+between the cells, by a parabola, and the box sits between pixels, since at a reduced scale a cell is many pixels of
+the video.
 """
 
 import cv2

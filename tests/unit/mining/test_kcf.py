@@ -47,7 +47,8 @@ def track(films, tmp_path):
 def test_the_box_follows_the_object(track, settings, near):
     """The square moves by (1, 0.5) a frame, so the box by (30, 15); accepted frames may overlap.
 
-    At a side of 24 a cell is 16 px. OpenCV's filter moves by whole pixels of the frames it sees, so it may end two of them away.
+    At a side of 24 a cell is 16 px. OpenCV's filter moves by whole pixels of the frames it sees, so it may
+    end two of them away.
     """
     metrics, rows = track(("moving", 0, 45, 65), ("moving", 13, 58, 71), ("moving", 44, 89, 87), **settings)
     assert metrics == {"accepted": 3, "tracked": 3, "lost": 0}
