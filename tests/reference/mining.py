@@ -1,4 +1,8 @@
-"""Mining in loops: the query box of paper §4 over every window and point, SURF's filters over every pixel."""
+"""Mining in loops: the query box, SURF's filters, HOG and the correlation filter of paper §4."""
+
+import math
+
+import numpy as np
 
 
 def loops_best_box(points, size, box):
@@ -32,3 +36,68 @@ def hessian_determinant(grey, x, y, lobe):
                 xy += value if u * v > 0 else -value
     area = (3 * lobe) ** 2
     return (xx * yy - 0.36 * xy * xy) / area**2
+
+
+def loops_hog(patch):
+    """31 channels of HOG, cells of 4 pixels: a list of rows of cells of values."""
+    height, width = len(patch), len(patch[0])
+    rows, columns = height // 4, width // 4
+    votes = [[[0.0] * 18 for _ in range(columns)] for _ in range(rows)]
+    for y in range(height):
+        for x in range(width):
+            dx = float(patch[y][min(x + 1, width - 1)]) - float(patch[y][max(x - 1, 0)])
+            dy = float(patch[min(y + 1, height - 1)][x]) - float(patch[max(y - 1, 0)][x])
+            along = [dx * math.cos(math.pi * o / 9) + dy * math.sin(math.pi * o / 9) for o in range(18)]
+            orientation = along.index(max(along))
+            cell_x, cell_y = (x + 0.5) / 4 - 0.5, (y + 0.5) / 4 - 0.5
+            for row in range(rows):
+                for column in range(columns):
+                    share = max(0, 1 - abs(row - cell_y)) * max(0, 1 - abs(column - cell_x))
+                    votes[row][column][orientation] += share * math.hypot(dx, dy)
+
+    def energy(row, column):
+        cell = votes[min(max(row, 0), rows - 1)][min(max(column, 0), columns - 1)]
+        return sum((cell[o] + cell[o + 9]) ** 2 for o in range(9))
+
+    def features(row, column):
+        cell, norms = votes[row][column], []
+        for top in (row - 1, row):
+            for left in (column - 1, column):
+                block = sum(energy(top + i, left + j) for i in range(2) for j in range(2))
+                norms.append(math.sqrt(block + 1e-4 * 255**2))
+        signed = [sum(min(value / norm, 0.2) for norm in norms) / 2 for value in cell]
+        both = [cell[o] + cell[o + 9] for o in range(9)]
+        unsigned = [sum(min(value / norm, 0.2) for norm in norms) / 2 for value in both]
+        texture = [0.2357 * sum(min(value / norm, 0.2) for value in cell) for norm in norms]
+        return signed + unsigned + texture
+
+    return [[features(row, column) for column in range(columns)] for row in range(rows)]
+
+
+def loops_filter(x, y, z, ridge):
+    """Response of the linear correlation filter learnt from x and y to all cyclic shifts of z (Henriques et al., §4).
+
+    Ridge regression over all cyclic shifts of x in its dual form: (K + ridge I) alpha = y, solved as a plain system.
+    x, z: (channels, n, n); y: (n, n). Row i of K are the inner products with x shifted by i, a value's mean.
+    """
+    channels, n, _ = x.shape
+    shifts = [(i, j) for i in range(n) for j in range(n)]
+
+    def inner(a, b, by):
+        """Of a and b moved back by `by`."""
+        return sum(
+            a[c, i, j] * b[c, (i + by[0]) % n, (j + by[1]) % n]
+            for c in range(channels)
+            for i in range(n)
+            for j in range(n)
+        ) / (channels * n * n)
+
+    own = {shift: inner(x, x, shift) for shift in shifts}
+    cross = {shift: inner(x, z, shift) for shift in shifts}
+    gram = np.array([[own[(i - k) % n, (j - m) % n] for k, m in shifts] for i, j in shifts])
+    alpha = np.linalg.solve(gram + ridge * np.eye(n * n), y.ravel())
+    answers = [
+        sum(weight * cross[(i - k) % n, (j - m) % n] for weight, (k, m) in zip(alpha, shifts, strict=True))
+        for i, j in shifts
+    ]
+    return np.array(answers).reshape(n, n)

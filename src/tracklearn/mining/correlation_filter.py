@@ -1,9 +1,10 @@
 """The kernelised correlation filter with a linear kernel (the "DCF") on HOG features.
 
 Henriques et al., "High-Speed Tracking with Kernelized Correlation Filters", PAMI 2015. One square box, no change of
-scale; the feature and all constants are the paper's (its table 2). The linear kernel, since on real clips the Gaussian
-one ends at the same boxes and costs more. Two things differ from the paper's code: the peak is interpolated between
-the cells, and the box sits between pixels, since at a reduced scale a cell is many pixels of the video.
+scale; the feature, the constants and the defaults are the paper's (its table 2). The linear kernel, since on real clips
+the Gaussian one ends at the same boxes and costs more. Two things differ from the paper's code: the peak lies
+between the cells, by a parabola, and the box sits between pixels, since at a reduced scale a cell is many pixels of
+the video.
 """
 
 import cv2
@@ -13,10 +14,8 @@ from scipy.fft import irfft2, next_fast_len, rfft2
 
 from tracklearn.mining.hog import CELL, CHANNELS, hog
 
-PADDING = 1.5  # the window is 1 + PADDING boxes wide
 TARGET_SIGMA = 0.1  # of the regression target, in boxes
 RIDGE = 1e-4
-RATE = 0.02  # at which the model takes in a new frame
 # ASSUME: of the peak before. On real clips a peak falls further at once only where a cut or the next scene begins, or
 # the object has gone; a cut to similar content may leave it above any useful least peak.
 LEAST_DROP = 0.6
@@ -30,15 +29,27 @@ class CorrelationFilter:
         centre: of the box, (x, y) in pixels from the frame's left and top edges.
         side: of the box, pixels.
         least: peak below which the box is lost.
+        padding: the window is 1 + padding boxes wide.
+        rate: at which the model takes in a new frame.
 
     Attributes:
         centre: where the box is now.
         score: the peak of the filter's response there, before it learnt the frame; about 1 where nothing has changed.
     """
 
-    def __init__(self, frame: np.ndarray, centre: tuple[float, float], side: float, *, least: float) -> None:
-        self.centre, self.score, self._least = centre, 1.0, least
-        self._cells = window_cells(side)
+    def __init__(
+        self,
+        frame: np.ndarray,
+        centre: tuple[float, float],
+        side: float,
+        *,
+        least: float,
+        padding: float = 1.5,
+        rate: float = 0.02,
+    ) -> None:
+        self.centre, self.score = centre, 1.0
+        self._least, self._rate = least, rate
+        self._cells = window_cells(side, padding)
         hann = np.hanning(self._cells).astype(np.float32)
         self._window = np.outer(hann, hann)
         self._target = rfft2(target(self._cells, TARGET_SIGMA * side / CELL), workers=1)
@@ -53,8 +64,8 @@ class CorrelationFilter:
             return False
         self.centre = (self.centre[0] + CELL * x, self.centre[1] + CELL * y)
         features = self._features(frame)
-        blend(self._model, features, RATE)
-        blend(self._dual, train(features, self._target), RATE)
+        blend(self._model, features, self._rate)
+        blend(self._dual, train(features, self._target), self._rate)
         return True
 
     def _features(self, frame: np.ndarray) -> np.ndarray:
@@ -65,9 +76,9 @@ class CorrelationFilter:
         return rfft2(hog(patch, self._window), workers=1)
 
 
-def window_cells(side: float) -> int:
+def window_cells(side: float, padding: float) -> int:
     """Cells on a side of the window around a box of `side` pixels: the next even number with a fast transform."""
-    return 2 * int(next_fast_len(round((1 + PADDING) * side / CELL / 2), real=True))
+    return 2 * int(next_fast_len(round((1 + padding) * side / CELL / 2), real=True))
 
 
 def target(cells: int, sigma: float) -> np.ndarray:
@@ -117,13 +128,14 @@ def correlate(x: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 def blend(model: np.ndarray, new: np.ndarray, rate: float) -> None:
     """Move `model`, complex64, by `rate` towards `new`, in place."""
-    _blend(model.reshape(-1).view(np.float32), new.reshape(-1).view(np.float32), np.float32(rate))
+    _blend(model.reshape(-1).view(np.float32), new.reshape(-1).view(np.float32), rate)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _blend(model: np.ndarray, new: np.ndarray, rate: float) -> None:
+    share = np.float32(rate)
     for i in range(len(model)):
-        model[i] += rate * (new[i] - model[i])
+        model[i] += share * (new[i] - model[i])
 
 
 def peak(response: np.ndarray) -> tuple[tuple[float, float], float]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from tracklearn.report import Report, silent
 from tracklearn.videos.frames import frame_size, probe, read_frames
 from tracklearn.videos.manifest import Row, read_manifest
 
-TRACKERS = {"hog": CorrelationFilter, "opencv": OpenCVFilter}
+TRACKERS = ("hog", "opencv")
 LEAST_SIDE = 16  # pixels: four cells of HOG
 
 
@@ -44,6 +44,8 @@ class Tracking:
         tracker: "hog" (own, sees luma) or "opencv" (colour names, sees colour).
         side: of the box in the frames that the tracker sees, pixels; they are never larger than the resized frame.
             ASSUME: 56, a quarter of the paper's box: boxes that are kept end within IoU 0.96 of full scale's.
+        padding: the tracker sees 1 + `padding` boxes across; "hog" only.
+        rate: at which the tracker takes in what it sees, a share a frame; "hog" only.
         peak: least response of the filter; below, the box is lost. ASSUME: 0.3, which every cut to another clip falls
             below, and of what is kept 98% lead back to the query when they are tracked backwards.
         visible: least share of the last box that lies inside the frame. ASSUME: 3/4.
@@ -53,9 +55,23 @@ class Tracking:
     frames: int = 30  # PAPER §4
     tracker: str = "hog"
     side: int = 56
+    padding: float = 1.5
+    rate: float = 0.02
     peak: float = 0.3
     visible: float = 0.75
     resample_fps: float | None = None
+
+
+class Filter(Protocol):
+    """What follows a box; see `CorrelationFilter`."""
+
+    @property
+    def centre(self) -> tuple[float, float]: ...
+
+    @property
+    def score(self) -> float: ...
+
+    def update(self, frame: np.ndarray) -> bool: ...
 
 
 def track_shard(
@@ -69,6 +85,8 @@ def track_shard(
     frames: int = 30,
     tracker: str = "hog",
     side: int = 56,
+    padding: float = 1.5,
+    rate: float = 0.02,
     peak: float = 0.3,
     visible: float = 0.75,
     resample_fps: float | None = None,
@@ -96,7 +114,7 @@ def track_shard(
     Raises:
         UserError: a setting that cannot be, a table of another shard, or a disk that is full.
     """
-    tracking = Tracking(frames, tracker, side, peak, visible, resample_fps)
+    tracking = Tracking(frames, tracker, side, padding, rate, peak, visible, resample_fps)
     _check(tracking)
     videos = read_manifest(manifest)
     accepted = [row for row in read_table(frames_table, FRAMES) if row["verdict"] == "accepted"]
@@ -136,7 +154,7 @@ class Track:
         self.scales = (small.shape[1] / frame_size[1], small.shape[0] / frame_size[0])
         self.reason = ""  # why the box was given up
         x, y = ((at + box / 2) * scale for at, scale in zip(corner, self.scales, strict=True))
-        self.filter = TRACKERS[tracking.tracker](small, (x, y), box * self.scales[0], least=tracking.peak)
+        self.filter = _filter(small, (x, y), box * self.scales[0], tracking)
 
     def update(self, small: np.ndarray) -> None:
         """Follow the box into the next frame, until it is lost or its centre leaves the frame."""
@@ -158,6 +176,12 @@ class Track:
     @property
     def score(self) -> float:
         return self.filter.score
+
+
+def _filter(small: np.ndarray, centre: tuple[float, float], side: float, tracking: Tracking) -> Filter:
+    if tracking.tracker == "opencv":
+        return OpenCVFilter(small, centre, side, least=tracking.peak)
+    return CorrelationFilter(small, centre, side, least=tracking.peak, padding=tracking.padding, rate=tracking.rate)
 
 
 def bounded(corner: tuple[int, int], box: int, size: tuple[int, int], *, visible: float) -> tuple[int, int] | None:
@@ -239,5 +263,9 @@ def _check(tracking: Tracking) -> None:
         raise UserError(f"tracking tracker: {tracking.tracker}, expected one of {', '.join(TRACKERS)}")
     if tracking.side < LEAST_SIDE:
         raise UserError(f"tracking side: {tracking.side}, expected at least {LEAST_SIDE} px")
+    if tracking.padding < 0:
+        raise UserError(f"tracking padding: {tracking.padding}, expected at least 0")
+    if not 0 <= tracking.rate <= 1:
+        raise UserError(f"tracking rate: {tracking.rate}, expected a share, 0..1")
     if not 0 <= tracking.visible <= 1:
         raise UserError(f"tracking visible: {tracking.visible}, expected a share, 0..1")

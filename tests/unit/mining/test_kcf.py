@@ -6,11 +6,12 @@ import pytest
 
 from mining.films import BOX, HEIGHT, WIDTH, film, texture, write_film
 from tracklearn.errors import UserError
-from tracklearn.mining.kcf import Track, Tracking, bounded, fast_side, track_shard
+from tracklearn.mining.kcf import Track, Tracking, bounded, track_shard
+from tracklearn.mining.opencv_kcf import fast_side
 from tracklearn.mining.shard import FRAMES, write_table
 from tracklearn.videos.manifest import Row, write_manifest
 
-SMALL = {"height": HEIGHT, "width": WIDTH, "box": BOX, "scale": 0.5}
+SMALL = {"height": HEIGHT, "width": WIDTH, "box": BOX}
 
 
 def read(path):
@@ -40,20 +41,23 @@ def track(films, tmp_path):
     return run
 
 
-@pytest.mark.parametrize(("scale", "near"), [(0.5, 4), (0.25, 8)])
-def test_the_box_follows_the_object(track, scale, near):
+@pytest.mark.parametrize(
+    ("settings", "near"), [({}, 2), ({"side": 24}, 6), ({"side": 200}, 2), ({"tracker": "opencv", "peak": 0.5}, 4)]
+)
+def test_the_box_follows_the_object(track, settings, near):
     """The square moves by (1, 0.5) a frame, so the box by (30, 15); accepted frames may overlap.
 
-    The filter moves by whole pixels of the frames it sees, so it may end two of them away.
+    At a side of 24 a cell is 16 px. OpenCV's filter moves by whole pixels of the frames it sees, so it may
+    end two of them away.
     """
-    metrics, rows = track(("moving", 0, 45, 65), ("moving", 13, 58, 71), ("moving", 44, 89, 87), scale=scale)
+    metrics, rows = track(("moving", 0, 45, 65), ("moving", 13, 58, 71), ("moving", 44, 89, 87), **settings)
     assert metrics == {"accepted": 3, "tracked": 3, "lost": 0}
     for row in rows:
         assert int(row["last_frame"]) == int(row["frame"]) + 30
         assert int(row["tracked_x"]) - int(row["x"]) == pytest.approx(30, abs=near)
         assert int(row["tracked_y"]) - int(row["y"]) == pytest.approx(15, abs=near)
         assert row["tracked_w"] == row["tracked_h"] == row["w"] == str(BOX)
-        assert float(row["score"]) > 0.8
+        assert 0.4 < float(row["score"]) <= 1.01
         assert row["status"] == "tracked"
 
 
@@ -83,14 +87,31 @@ def test_the_object_may_leave_the_frame(track, tmp_path):
     _, rows = track(("leaving", 0, 125, 65), manifest=tmp_path / "m.tsv", visible=0.9)
     assert (rows[0]["status"], rows[0]["reason"]) == ("lost", "left the frame")
     assert rows[0]["tracked_x"] == ""
+    assert 0 < int(rows[0]["last_frame"]) <= 30
 
 
-def test_a_cut_loses_the_object(track, tmp_path):
-    frames = [frame if index < 10 else np.zeros_like(frame) for index, frame in enumerate(film(32))]
-    write_film(tmp_path / "cut.mp4", frames)
+@pytest.mark.parametrize(
+    ("tracker", "other"), [("hog", texture(HEIGHT, WIDTH, 9)), ("opencv", np.zeros((HEIGHT, WIDTH, 3), np.uint8))]
+)
+def test_a_cut_loses_the_object(track, tmp_path, tracker, other):
+    """OpenCV's goes on where the other scene is as rich as the first."""
+    write_film(tmp_path / "cut.mp4", [frame if index < 10 else other for index, frame in enumerate(film(32))])
     write_manifest(tmp_path / "m.tsv", [Row("cut", "", str(tmp_path / "cut.mp4"), "ok")])
-    _, rows = track(("cut", 0, 45, 65), manifest=tmp_path / "m.tsv")
+    _, rows = track(("cut", 0, 45, 65), manifest=tmp_path / "m.tsv", tracker=tracker)
     assert (rows[0]["status"], rows[0]["reason"]) == ("lost", "lost")
+    assert int(rows[0]["last_frame"]) == 10
+
+
+def test_a_video_may_take_only_so_long(track):
+    _, rows = track(("moving", 0, 45, 65), timeout=1e-6)
+    assert rows[0]["reason"].startswith("video failed: ")
+
+
+def test_progress_is_told(track):
+    told = []
+    track(("moving", 0, 45, 65), report=lambda step, values: told.append((step, values)))
+    assert [step for step, _ in told] == list(range(1, len(told) + 1))
+    assert told[-1][1]["tracked"] == 1
 
 
 def test_a_video_that_has_gone_is_a_row(track, tmp_path):
@@ -106,14 +127,17 @@ def test_a_table_of_another_shard_is_refused(track):
         track(("elsewhere", 0, 45, 65))
 
 
-def test_one_step_of_a_track():
+@pytest.mark.parametrize(("tracker", "near"), [("hog", 0.5), ("opencv", 2)])
+def test_one_step_of_a_track(tracker, near):
     """A track of 99 px at full scale: OpenCV halves boxes over 80 x 80, so it is exact to 2 px."""
     first, second = (
         cv2.warpAffine(texture(HEIGHT, WIDTH, 4), np.float32([[1, 0, d], [0, 1, -d]]), (WIDTH, HEIGHT)) for d in (0, 6)
     )
-    track = Track(first, (101, 60), BOX, frame_size=(HEIGHT, WIDTH), tracking=Tracking(scale=1))
+    if tracker == "hog":
+        first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second))
+    track = Track(first, (101, 60), BOX, frame_size=(HEIGHT, WIDTH), tracking=Tracking(tracker=tracker))
     track.update(second)
-    assert track.tracked == pytest.approx((107, 54), abs=2)
+    assert track.tracked == pytest.approx((107, 54), abs=near)
     assert track.score == pytest.approx(1, abs=0.2)
 
 
@@ -136,7 +160,10 @@ def test_boxes_at_the_border():
     ("setting", "message"),
     [
         ({"frames": 0}, "tracking frames: 0, expected at least 1"),
-        ({"scale": 0.05}, "tracking scale: 0.05, expected at most 1 and a box of at least 8 px, not 4.95"),
+        ({"tracker": "sift"}, "tracking tracker: sift, expected one of hog, opencv"),
+        ({"side": 8}, "tracking side: 8, expected at least 16 px"),
+        ({"padding": -1}, "tracking padding: -1, expected at least 0"),
+        ({"rate": 2}, "tracking rate: 2, expected a share"),
         ({"visible": 2}, "tracking visible: 2, expected a share"),
     ],
 )
