@@ -45,7 +45,7 @@ def track(films, tmp_path):
     ("settings", "near"), [({}, 2), ({"side": 24}, 6), ({"side": 200}, 2), ({"tracker": "opencv", "peak": 0.5}, 4)]
 )
 def test_the_box_follows_the_object(track, settings, near):
-    """The square moves by (1, 0.5) a frame, so the box by (30, 15); accepted frames may overlap.
+    """The square moves by (1.4, 0.7) a frame, so the box by (42, 21); accepted frames may overlap.
 
     At a side of 24 a cell is 16 px. OpenCV's filter moves by whole pixels of the frames it sees, so it may
     end two of them away.
@@ -54,8 +54,8 @@ def test_the_box_follows_the_object(track, settings, near):
     assert metrics == {"accepted": 3, "tracked": 3, "lost": 0}
     for row in rows:
         assert int(row["last_frame"]) == int(row["frame"]) + 30
-        assert int(row["tracked_x"]) - int(row["x"]) == pytest.approx(30, abs=near)
-        assert int(row["tracked_y"]) - int(row["y"]) == pytest.approx(15, abs=near)
+        assert int(row["tracked_x"]) - int(row["x"]) == pytest.approx(42, abs=near)
+        assert int(row["tracked_y"]) - int(row["y"]) == pytest.approx(21, abs=near)
         assert row["tracked_w"] == row["tracked_h"] == row["w"] == str(BOX)
         assert 0.4 < float(row["score"]) <= 1.01
         assert row["status"] == "tracked"
@@ -72,7 +72,7 @@ def test_resampled_frames_are_followed(track):
     """15 frames at 15 a second are 30 native ones; at 40 a second the film has but its own."""
     _, rows = track(("moving", 0, 45, 65), ("moving", 44, 89, 87), frames=15, resample_fps=15)
     assert [row["last_frame"] for row in rows] == ["30", "74"]
-    assert [int(row["tracked_x"]) - int(row["x"]) for row in rows] == pytest.approx([30, 30], abs=4)
+    assert [int(row["tracked_x"]) - int(row["x"]) for row in rows] == pytest.approx([42, 42], abs=4)
     assert track(("moving", 46, 91, 88), frames=15, resample_fps=15)[1][0]["reason"] == "video ended"
     assert track(("moving", 0, 45, 65), frames=15, resample_fps=40)[1][0]["last_frame"] == "15"
 
