@@ -1,6 +1,6 @@
 """Makes the demo's small world: videos with their list, a detection set in VOC's format, and an ImageFolder.
 
-    python demo/make_world.py --out demo/world [--seed 1] [--videos 480] ...
+    python demo/make_world.py --out demo/world [--seed 2] [--videos 480] ...
 
 The same arguments and the same code make the same world; a second run finds it made and does nothing.
 """
@@ -31,8 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the world; snakemake runs above it")
-    # Settings were chosen on the set `tune` of world 0; figures are reported on world 1, which none of them has seen.
-    parser.add_argument("--seed", type=int, default=1)
+    # Settings were chosen on worlds 0 and 1; figures are reported on world 2, which none of them has seen.
+    parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--videos", type=int, default=480, help="number of clips, odd and broken ones included")
     parser.add_argument("--frames", type=int, default=76, help="frames of a clip")
     parser.add_argument("--train", type=int, default=20, help="pictures of train; with val, the few labels of trainval")

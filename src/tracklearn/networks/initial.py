@@ -19,6 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "mean_bgr": MEAN_BGR,
     "conv_std": CONV_STD,
     "fc_std": FC_STD,
+    "ranking_fc_std": None,
     "fc8_std": FC8_STD,
     "bias": BIAS,
 }
@@ -27,7 +28,7 @@ DEFAULTS: dict[str, Any] = {
 def new_network(network: Mapping[str, Any], *, head: str, outputs: int | None = None, seed: int = 0) -> CaffeNet:
     """An untrained CaffeNet with the fc7 of `head`, "ranking" or "detection", and fc8 where `outputs` is given.
 
-    `network` may hold any of `DEFAULTS`' keys.
+    `network` may hold any of `DEFAULTS`' keys; `ranking_fc_std` takes the place of `fc_std` under the head "ranking".
 
     Raises:
         UserError: unknown key, or an input too small for the network.
@@ -39,6 +40,9 @@ def new_network(network: Mapping[str, Any], *, head: str, outputs: int | None = 
             f"expected at least {SMALLEST_INPUT} pixels and a positive width"
         )
     fc7 = {kind: values.pop(f"{kind}_fc7") for kind in ("ranking", "detection")}[head]
+    ranking_std = values.pop("ranking_fc_std")
+    if head == "ranking" and ranking_std is not None:
+        values["fc_std"] = ranking_std
     return CaffeNet(fc7=fc7, outputs=outputs, seed=seed, **values)
 
 

@@ -27,3 +27,12 @@ def test_a_random_network_is_written_with_its_picture(tmp_path):
     assert torch.equal(build(files["weights"]).conv2.weight, new_network(NETWORK, head="ranking", seed=3).conv2.weight)
     assert metrics["parameters"] == sum(p.numel() for p in build(files["weights"]).parameters())
     assert files["conv1"].stat().st_size > 0
+
+
+def test_ranking_may_have_its_own_filler():
+    network = {"width": 1 / 8, "input_size": 67, "ranking_fc7": 64, "detection_fc7": 64}
+    ranking = new_network(network | {"ranking_fc_std": 0.03}, head="ranking")
+    detection = new_network(network | {"ranking_fc_std": 0.03}, head="detection")
+    assert ranking.fc7.weight.std().item() == pytest.approx(0.03, rel=0.05)
+    assert detection.fc7.weight.std().item() == pytest.approx(0.005, rel=0.05)
+    assert new_network(network, head="ranking").fc6.weight.std().item() == pytest.approx(0.005, rel=0.05)
