@@ -2,7 +2,7 @@
 
 A short 1080p film is encoded once and its packets repeated, so that hours of video take seconds to make. Each length is
 filtered in a process of its own, whose peak memory Linux tells. Three hours are looked at every 600 frames only, which
-costs a minute: what could grow is the table of packets and the rows, and both are whole.
+costs a minute: the table of packets, which could grow, is whole.
 """
 
 import subprocess

@@ -2,11 +2,9 @@
 
 Queries are the accepted frames that filtering finds. A box that sticks to a still background leads back too: what is
 said of `forward_backward` is an upper bound for the share of pairs that show the same object.
-
-    python -m benchmarks.tracking ../shared/data/videos
 """
 
-import sys
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +22,7 @@ from tracklearn.opencv import one_opencv_thread
 from tracklearn.videos.frames import SIZE, frame_size, probe, read_frames
 from tracklearn.videos.manifest import Row, write_manifest
 
+CLIPS = Path(os.environ.get("DATA", "../shared/data")) / "videos"
 BOX = 227
 TRACKERS = {"hog": Tracking(), "opencv": Tracking(tracker="opencv", peak=0.5)}
 Corner = tuple[int, int]
@@ -61,7 +60,7 @@ def scale_fidelity(clips: Sequence[Path], every: int = 30) -> float:
     for query in queries(clips, every):
         kept = _forward(query, small)
         if kept is not None:
-            # Full scale only says where it would be: its own peak is not asked.
+            # Full scale only says where it would be: of its own peak no more is asked than that it does not break down.
             reference = _forward(query, full)
             values.append(0.0 if reference is None else iou(kept, reference))
     return float(np.mean(values))
@@ -140,7 +139,10 @@ def table(clips: Sequence[Path]) -> Iterator[str]:
 
 def main() -> None:
     """Print what the trackers do on a folder of clips."""
-    clips = sorted(path for path in Path(sys.argv[1]).iterdir() if path.is_file())
+    clips = sorted(path for path in CLIPS.glob("*") if path.is_file())
+    if not clips:
+        print(f"no clips in {CLIPS}: set DATA to a folder with videos/")
+        return
     with one_opencv_thread():
         for line in table(clips):
             print(line, flush=True)

@@ -11,9 +11,7 @@ from tracklearn.errors import UserError
 
 FLOWS = ("lucas-kanade", "farneback")
 REPROJECTION = 1.0  # px, as improved dense trajectories
-MIN_INLIERS = (
-    25  # as improved dense trajectories; they go on without compensation below it, here there is no homography
-)
+MIN_INLIERS = 25  # as improved dense trajectories, which go on uncompensated below it; here there is no homography
 
 
 def compensated_flow(

@@ -20,6 +20,7 @@ from tracklearn.videos.packets import packet_table
 KEY_FRAMES = 7  # that are looked at
 MIN_FRAMES = 4  # fewer say nothing about what never changes
 BAR_NOISE = 6  # grey levels over a bar: coding noise
+LEAST_PICTURE = 0.5  # of each side between two bars; less is a title on black, or a small thing in the dark
 BAR_LEVEL = 48  # grey levels: bars are black (a white one may as well be an overexposed table)
 STATIC_NOISE = 12  # grey levels over time of a pixel that does not change
 EDGE = 24  # grey levels: contrast between neighbours that makes an edge, ...
@@ -97,7 +98,7 @@ def find_overlay(frames: np.ndarray) -> Overlay:
     """
     height, width = frames.shape[1:]
     rows, columns = _bars(frames), _bars(frames.transpose(0, 2, 1))
-    if rows is None or columns is None:  # nothing but black: no picture to find bars around
+    if rows is None or columns is None:  # no picture to find bars around
         rows, columns = (0, height), (0, width)
     mask = np.ones((height, width), bool)
     inside = (slice(*rows), slice(*columns))
@@ -128,7 +129,7 @@ def stuck_points(previous: np.ndarray, current: np.ndarray, points: np.ndarray, 
 
 
 def _bars(frames: np.ndarray) -> tuple[int, int] | None:
-    """First row and one past the last row (axis 1) of what lies between two bars; None where there is nothing."""
+    """First row and one past the last row (axis 1) of what lies between two bars; None where that is too little."""
     if not len(frames):
         return 0, frames.shape[1]
     low, high = frames.min(axis=(0, 2)).astype(int), frames.max(axis=(0, 2)).astype(int)  # (H,)
@@ -137,6 +138,8 @@ def _bars(frames: np.ndarray) -> tuple[int, int] | None:
     if not len(picture):
         return None
     first, last = int(picture[0]), int(picture[-1]) + 1
+    if last - first < LEAST_PICTURE * len(plain):
+        return None
     # Resizing blurs the rim of a bar into one more row on its side of the picture.
     return first + (first > 0), last - (last < len(plain))
 

@@ -1,5 +1,6 @@
 """Which frames to take a query patch from, and where in them (paper §4)."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -99,10 +100,13 @@ def filter_shard(
         progress.add(video, sum(row["verdict"] == "accepted" for row in found))
     write_table(frames_table, FRAMES, rows)
     candidates = [row for row in rows if "frame" in row]
+    reasons = Counter(row["reason"] for row in candidates if row["verdict"] == "rejected")
     return {
         "candidates": len(candidates),
-        "accepted": sum(row["verdict"] == "accepted" for row in candidates),
+        "accepted": len(candidates) - reasons.total(),
         "unreadable_videos": len(rows) - len(candidates),
+        "overlaid_points": sum(row["overlaid"] for row in candidates),
+        **{f"rejected/{reason}": count for reason, count in reasons.items()},
     }
 
 

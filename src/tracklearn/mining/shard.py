@@ -52,7 +52,8 @@ def each_video(
             return work(video)
 
     waiting: deque[tuple[Row, Future[Result]]] = deque()
-    with one_opencv_thread(), ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    with one_opencv_thread():
         try:
             for video in videos:
                 waiting.append((video, pool.submit(limited, video)))
@@ -107,6 +108,8 @@ def _work(video: Row) -> int:
 
 def timeline(found: Probe, resample_fps: float | None) -> list[int]:
     """Native indices, ascending, of a video's frames at `resample_fps` frames a second: the nearest ones.
+
+    Its mean rate counts: a video of variable rate is sampled evenly by frames, not by time.
 
     None takes the native frames. So does a video that has fewer frames a second: repeated ones would stand still.
     """

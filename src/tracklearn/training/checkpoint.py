@@ -57,7 +57,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     for path in found:
         try:
             return _read(path)
-        except SafetensorError as error:
+        except (SafetensorError, TypeError, KeyError, ValueError) as error:  # cut short, or not a checkpoint
             then = "the training starts afresh" if path == found[-1] else "the one before it is taken"
             log.warning("%s: the checkpoint cannot be read (%s); %s", path, error, then)
     return None

@@ -19,7 +19,7 @@ from tracklearn.training.checkpoint import Checkpoint, load_checkpoint, save_che
 from tracklearn.training.distributed import World, joined
 from tracklearn.training.interrupt import exit_code, stop_noted
 from tracklearn.training.log import Log, Means
-from tracklearn.training.memory import memory_kept
+from tracklearn.training.memory import keep_memory
 from tracklearn.training.prefetch import prefetch
 from tracklearn.training.progress import Progress
 from tracklearn.training.schedule import Saving, Schedule
@@ -70,9 +70,10 @@ def train(
     net.train().to(device)
     with joined(device) as world:
         run = _Run(net, world, schedule, saving, Path(checkpoints), layer_rates or {}, report)
-        workers = threads or 1 if device.type == "cuda" else 1  # on a CPU the other cores train
+        workers = (threads or 1) if device.type == "cuda" else 1  # on a CPU the other cores train
         batches = prefetch(_pinned(make_batch, device), run.iteration, schedule.iterations, workers=workers)
-        with stop_noted() as stop, memory_kept(), closing(batches):
+        keep_memory()
+        with stop_noted() as stop, closing(batches):
             while run.iteration < schedule.iterations:
                 began = time.perf_counter()
                 try:

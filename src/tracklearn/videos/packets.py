@@ -82,7 +82,10 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # where they change their size on the way
         stream.codec_context.thread_count = threads
         stream.codec_context.thread_type = "AUTO" if threads > 1 else "NONE"
-        yield container, stream
+        try:
+            yield container, stream
+        except FFmpegError as error:  # of a seek or a conversion; broken packets are passed over where they are decoded
+            raise UserError(f"{path}: cannot be read on: {error.strerror or error}") from error
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:

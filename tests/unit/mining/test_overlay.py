@@ -144,3 +144,11 @@ def test_a_logo_on_a_real_clip(real_data):
     assert overlay.mask[LOGO].mean() > 0.7
     overlay.mask[5:51, 219:291] = False
     assert not overlay.mask.any()
+
+
+def test_a_title_on_black_is_no_picture_between_bars():
+    frame = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.putText(frame, "TITLE", (90, 120), cv2.FONT_HERSHEY_SIMPLEX, 1, 255, 2)
+    overlay = find_overlay(frame[None])
+    assert overlay.picture == (0, 0, WIDTH, HEIGHT)
+    assert not overlay.mask.any()

@@ -52,7 +52,13 @@ def test_every_candidate_has_its_verdict(table):
     assert verdicts["moving"] == [(str(frame), "accepted") for frame in range(0, 75, 15)]
     assert verdicts["still"] == verdicts["panning"] == [("0", "rejected"), ("15", "rejected"), ("30", "rejected")]
     assert {row["reason"] for row in rows if row["video_id"] in ("still", "panning")} == {"noise"}
-    assert metrics == {"candidates": 11, "accepted": 5, "unreadable_videos": 2}
+    assert metrics == {
+        "candidates": 11,
+        "accepted": 5,
+        "unreadable_videos": 2,
+        "overlaid_points": sum(int(row["overlaid"] or 0) for row in rows),
+        "rejected/noise": 6,
+    }
     assert {row["surf"] for row in rows} == {"fast-hessian"}
 
 
