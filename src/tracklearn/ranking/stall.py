@@ -3,7 +3,7 @@
 Features that do not tell patches apart have D(q, t) = D(q, n), so that every hinge is the margin M and so is the loss:
 the mean of the paper's form, and the fork's sum of 2 K hinges a pair over 2 K. It happens in two ways: all features are
 equal (distances and `spread` are 0), or fc7's units are all off (features of zeros have distance 1 to everything).
-In both the gradient is next to nothing or nothing; some nets leave the margin after hundreds of iterations, most do not.
+In both the gradient is next to nothing or nothing; some nets leave after hundreds of iterations, most do not.
 """
 
 import logging
