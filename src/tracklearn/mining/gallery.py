@@ -13,7 +13,7 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.mining.motion import compensated_flow
-from tracklearn.mining.shard import FRAMES, TIMEOUT, TRACKS, read_table, timeline
+from tracklearn.mining.shard import FRAMES, TIMEOUT, TRACKS, read_table, short_reason, timeline
 from tracklearn.mining.surf import interest_points
 from tracklearn.pictures import document, embedded
 from tracklearn.videos.deadline import time_limit
@@ -116,7 +116,7 @@ def by_reason(rows: Table, count: int) -> Table:
     """At most `count` rows, about equally many of each reason and evenly chosen among those, reason after reason."""
     groups: dict[str, Table] = defaultdict(list)
     for row in rows:
-        groups[_short(row["reason"])].append(row)
+        groups[short_reason(row["reason"])].append(row)
     chosen: Table = []
     for place, (_, group) in enumerate(sorted(groups.items(), key=lambda item: len(item[1]))):
         chosen += spread(group, max(1, (count - len(chosen)) // (len(groups) - place)))
@@ -187,7 +187,7 @@ def _pair(row: dict[str, str], images: Images) -> str:
         x, y, w, h = (int(row[column]) for column in columns)
         patch = images[place][y : y + h, x : x + w]
         patches.append(cv2.resize(patch, (PATCH_SIDE, PATCH_SIDE), interpolation=cv2.INTER_AREA))
-    words = f"score {float(row['score']):.2f}" if row["score"] else _short(row["reason"])
+    words = f"score {float(row['score']):.2f}" if row["score"] else short_reason(row["reason"])
     end = f" to {row['last_frame']}" if row["last_frame"] else ""
     return embedded(_jpeg(np.hstack(patches)), f"{_name(row)}{end}: {words}", kind="jpeg")
 
@@ -206,12 +206,7 @@ def _histogram(name: str, reasons: Mapping[str, int]) -> str:
 
 def _reasons(rows: Table) -> dict[str, int]:
     """How many rows ended for which reason, the most frequent first."""
-    return dict(Counter(_short(row["reason"]) or row.get("status", "") for row in rows).most_common())
-
-
-def _short(reason: str) -> str:
-    """A reason without what is particular to a video."""
-    return reason.split(":", maxsplit=1)[0]
+    return dict(Counter(short_reason(row["reason"]) or row.get("status", "") for row in rows).most_common())
 
 
 def _name(row: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.mining.duplicates import change, difference_hash, repeats, thumbnail
 from tracklearn.mining.pairs_list import Line, read_pairs
-from tracklearn.mining.shard import TIMEOUT, TRACKS, Progress, by_video, each_video, read_table
+from tracklearn.mining.shard import TIMEOUT, TRACKS, Progress, by_video, each_video, read_table, short_reason
 from tracklearn.patches import Pair, PatchStore, encode
 from tracklearn.report import Report, silent
 from tracklearn.videos.deadline import TimeLimitError
@@ -69,7 +69,7 @@ def pack_shard(
     videos = read_manifest(manifest)
     rows = read_table(tracks_table, TRACKS)
     tracks = by_video(rows, videos, tracks_table)
-    reasons = Counter(_short(row["reason"]) for row in rows if row["status"] != "tracked")
+    reasons = Counter(short_reason(row["reason"]) for row in rows if row["status"] != "tracked")
     work = partial(
         _pack_video,
         tracks=tracks,
@@ -231,11 +231,6 @@ def _cut(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
 def _resize(patch: np.ndarray, size: int) -> np.ndarray:
     shrinking = max(patch.shape[:2]) > size
     return cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
-
-
-def _short(reason: str) -> str:
-    """A reason without what is particular to a video."""
-    return reason.split(":", maxsplit=1)[0]
 
 
 def _tile(store: PatchStore, index: int) -> np.ndarray:

@@ -140,6 +140,11 @@ def read_table(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]
         return list(reader)
 
 
+def short_reason(reason: str) -> str:
+    """A reason of a table without what is particular to a video."""
+    return reason.split(":", maxsplit=1)[0]
+
+
 def by_video(
     rows: Iterable[dict[str, str]], videos: Iterable[Row], table: str | Path
 ) -> dict[str, list[dict[str, str]]]:
