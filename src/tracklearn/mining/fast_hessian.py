@@ -2,6 +2,9 @@
 
 The second derivatives of Gaussians are box filters; sums over boxes are differences of an integral image. A box filter
 of lobe l (an odd number of pixels, a third of the filter's side) stands for a scale of 0.4 l pixels.
+
+The points are those of mahotas, the reference, every one of them: what is a matter of taste in SURF is done as mahotas
+does it, and so is what it does oddly, where that decides which maxima become points. See `_shift` and `_border`.
 """
 
 import math
@@ -10,11 +13,9 @@ import cv2
 import numpy as np
 from numba import njit
 
-# Blobs of further octaves are wider than the windows in which flow is measured; mahotas, whose scales these are, finds
-# none of them in a frame of 448 x 600 either.
-OCTAVES, SCALES = 2, 6
-CROSS = np.float32(0.36)  # weight of Dxy squared. ASSUME: 0.6, as mahotas; the SURF paper takes 0.9
-NEAR = 1.0  # steps from a whole place to the interpolated maximum, at most. ASSUME: as OpenCV
+OCTAVES, SCALES = 4, 6  # the pyramid that mahotas comes with
+CROSS = np.float32(0.36)  # weight of Dxy squared: 0.6, as mahotas; the SURF paper takes 0.9
+NEAR = 0.5  # steps from a whole place to the interpolated maximum, less than that
 
 
 def fast_hessian(grey: np.ndarray, *, threshold: float, max_points: int) -> np.ndarray:
@@ -22,7 +23,7 @@ def fast_hessian(grey: np.ndarray, *, threshold: float, max_points: int) -> np.n
 
     Args:
         grey: uint8 (H, W).
-        threshold: least determinant, in squared grey levels (mean over the filter's area).
+        threshold: the determinant is larger, in squared grey levels (mean over the filter's area).
         max_points: keep at most that many.
 
     Returns:
@@ -33,16 +34,27 @@ def fast_hessian(grey: np.ndarray, *, threshold: float, max_points: int) -> np.n
     for octave in range(OCTAVES):
         step = 2**octave
         lobes = 2 * step * np.arange(1, SCALES + 1) + 1
-        shape = (SCALES, (grey.shape[0] - 1) // step + 1, (grey.shape[1] - 1) // step + 1)
-        if min(grey.shape) > 3 * lobes[-1]:
+        border = _border(step)
+        shape = (SCALES, grey.shape[0] // step, grey.shape[1] // step)
+        if min(shape[1:]) > 2 * (border + 1):
             response = np.zeros(shape, np.float32)
-            determinants(_interleaved(integral, step), grey.shape, step, lobes, response)
-            points = maxima(response, threshold)  # (n, 4): column, row, scale in steps, determinant
+            determinants(_interleaved(integral, step), step, lobes, border, response)
+            points = maxima(response, border, threshold)  # (n, 4): column, row, scale in steps, determinant
             sigma = 0.4 * (2 * step * (points[:, 2:3] + 1) + 1)
             found.append(np.hstack([points[:, :2] * step, sigma, points[:, 3:]]))
     points = np.concatenate([np.empty((0, 4)), *found])
     strongest = np.lexsort((points[:, 0], points[:, 1], -points[:, 3]))[:max_points]
     return points[strongest].astype(np.float32)
+
+
+def _border(step: int) -> int:
+    """Steps at each side of an octave without determinants, as mahotas has it.
+
+    It is half the filter that would be the next, in pixels, but taken for steps: the second octave begins 88 pixels
+    inside the frame.
+    """
+    lobe = 2 * step * (SCALES + 1) + 1
+    return (3 * lobe + 1) // 2
 
 
 def _interleaved(integral: np.ndarray, step: int) -> np.ndarray:
@@ -53,50 +65,76 @@ def _interleaved(integral: np.ndarray, step: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def determinants(integral: np.ndarray, size: tuple[int, int], step: int, lobes: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out`, float32 (scales, rows, columns), with determinants, one in `step` pixels, where all filters fit."""
-    height, width = size
-    reach = 3 * lobes[-1] // 2  # of the largest filter: a maximum over scales needs all of them
-    first, last_row, last_column = -(-reach // step), (height - 1 - reach) // step, (width - 1 - reach) // step
+def determinants(integral: np.ndarray, step: int, lobes: np.ndarray, border: int, out: np.ndarray) -> None:
+    """Fill `out`, float32 (scales, rows, columns), with determinants, 0 where negative, but for its border."""
+    rows, columns = out.shape[1:]
+    across = np.empty((3, *integral.shape[1:]), np.int32)
     for scale in range(len(lobes)):
-        for row in range(first, last_row + 1):
-            _row(integral, row * step, first, step, lobes[scale], out[scale, row, first : last_column + 1])
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _row(integral: np.ndarray, y: int, first: int, step: int, lobe: int, out: np.ndarray) -> None:
-    """Determinants of one row at x = first, first + 1, ... steps."""
-    half, long, side = lobe // 2, 3 * lobe // 2, lobe - 1  # of the boxes, from the pixel to their ends
-    area = np.float32(1 / (9 * lobe * lobe))
-    x = (integral, first, step)
-    top, top_middle = _span(x, y - side, -long, long), _span(x, y - side, -half, half)  # Dxx: three boxes abreast
-    bottom, bottom_middle = _span(x, y + side + 1, -long, long), _span(x, y + side + 1, -half, half)
-    upper, above = _span(x, y - long, -side, side), _span(x, y - half, -side, side)  # Dyy: one on top of the other
-    below, lower = _span(x, y + half + 1, -side, side), _span(x, y + long + 1, -side, side)
-    nw0, nw1 = _span(x, y - lobe, -lobe, -1), _span(x, y, -lobe, -1)  # Dxy: one in each corner
-    ne0, ne1 = _span(x, y - lobe, 1, lobe), _span(x, y, 1, lobe)
-    sw0, sw1 = _span(x, y + 1, -lobe, -1), _span(x, y + lobe + 1, -lobe, -1)
-    se0, se1 = _span(x, y + 1, 1, lobe), _span(x, y + lobe + 1, 1, lobe)
-    for i in range(len(out)):
-        xx = _sum(bottom, i) - _sum(top, i) - 3 * (_sum(bottom_middle, i) - _sum(top_middle, i))
-        yy = _sum(lower, i) - _sum(upper, i) - 3 * (_sum(below, i) - _sum(above, i))
-        xy = _sum(nw1, i) - _sum(nw0, i) + _sum(se1, i) - _sum(se0, i)
-        xy -= _sum(ne1, i) - _sum(ne0, i) + _sum(sw1, i) - _sum(sw0, i)
-        dxx, dyy, dxy = _float(xx) * area, _float(yy) * area, _float(xy) * area
-        out[i] = dxx * dyy - CROSS * dxy * dxy
+        for row in range(border, rows - border):
+            _across(integral, row * step, lobes[scale], across)
+            _row(across, border, step, lobes[scale], out[scale, row, border : columns - border])
 
 
 @njit(cache=True, nogil=True)
-def _span(x: tuple[np.ndarray, int, int], y: int, left: int, right: int) -> tuple[np.ndarray, np.ndarray]:
-    """What lies above row y and left of x + left, and of x + right + 1: their difference is the span's sum."""
-    integral, first, step = x
-    after = integral[y, (right + 1) % step, first + (right + 1) // step :]
-    return after, integral[y, left % step, first + left // step :]
+def _across(integral: np.ndarray, y: int, lobe: int, out: np.ndarray) -> None:
+    """The boxes of Dxx, Dyy and Dxy in row y, summed from the left of the frame to each column and weighted: `out`."""
+    half, long, side = lobe // 2, 3 * lobe // 2, lobe - 1  # of the boxes, from the pixel to their ends
+    xx, yy, xy = out[0], out[1], out[2]
+    for phase in range(integral.shape[1]):
+        above, below = integral[y - side, phase], integral[y + side + 1, phase]  # Dxx: three boxes abreast
+        top, upper, lower, bottom = (  # Dyy: one on top of the other
+            integral[y - long, phase],
+            integral[y - half, phase],
+            integral[y + half + 1, phase],
+            integral[y + long + 1, phase],
+        )
+        north, middle, after, south = (  # Dxy: one in each corner
+            integral[y - lobe, phase],
+            integral[y, phase],
+            integral[y + 1, phase],
+            integral[y + lobe + 1, phase],
+        )
+        for x in range(integral.shape[2]):
+            xx[phase, x] = below[x] - above[x]
+        for x in range(integral.shape[2]):
+            yy[phase, x] = np.int32(bottom[x] - top[x]) - np.int32(3) * np.int32(lower[x] - upper[x])
+        for x in range(integral.shape[2]):
+            xy[phase, x] = np.int32(middle[x] - north[x]) - np.int32(south[x] - after[x])
 
 
-@njit(inline="always")
-def _sum(span: tuple[np.ndarray, np.ndarray], i: int) -> np.int32:
-    return np.int32(span[0][i] - span[1][i])
+@njit(cache=True, nogil=True, fastmath=True)
+def _row(across: np.ndarray, first: int, step: int, lobe: int, out: np.ndarray) -> None:
+    """Determinants of one row at x = first, first + 1, ... steps."""
+    half, long, side = lobe // 2, 3 * lobe // 2, lobe - 1
+    area = np.float32(1 / (9 * lobe * lobe))
+    x = (first, step)
+    xx, yy, xy = across[0], across[1], across[2]
+    left, near_left, near_right, right = (
+        _shifted(xx, x, -long),
+        _shifted(xx, x, -half),
+        _shifted(xx, x, half + 1),
+        _shifted(xx, x, long + 1),
+    )
+    begin, end = _shifted(yy, x, -side), _shifted(yy, x, side + 1)
+    west, middle, after, east = (
+        _shifted(xy, x, -lobe),
+        _shifted(xy, x, 0),
+        _shifted(xy, x, 1),
+        _shifted(xy, x, lobe + 1),
+    )
+    for i in range(len(out)):
+        dxx = _float(right[i] - left[i] - np.int32(3) * np.int32(near_right[i] - near_left[i])) * area
+        dyy = _float(end[i] - begin[i]) * area
+        dxy = _float(np.int32(middle[i] - west[i]) - np.int32(east[i] - after[i])) * area
+        determinant = dxx * dyy - CROSS * dxy * dxy
+        out[i] = determinant if determinant > 0 else np.float32(0)
+
+
+@njit(cache=True, nogil=True)
+def _shifted(sums: np.ndarray, x: tuple[int, int], by: int) -> np.ndarray:
+    """The interleaved columns `by` pixels from x = first, first + 1, ... steps on."""
+    first, step = x
+    return sums[by % step, first + by // step :]
 
 
 @njit(inline="always")
@@ -105,30 +143,57 @@ def _float(value: np.int32) -> np.float32:
 
 
 @njit(cache=True, nogil=True)
-def maxima(response: np.ndarray, threshold: float) -> np.ndarray:
-    """Interpolated maxima over 3 x 3 x 3 neighbours of `response`, float32 (scales, rows, columns).
+def maxima(response: np.ndarray, border: int, threshold: float) -> np.ndarray:
+    """Maxima over 3 x 3 x 3 neighbours of `response`, float32 (scales, rows, columns), shifted to between the steps.
+
+    One is looked for in each block of 3 x 3 x 3: of two in a block only the higher is found.
 
     Returns:
         float64 (n, 4): column, row, scale (fractions of a step) and the response at the whole place.
     """
     scales, rows, columns = response.shape
+    last_row, last_column = rows - border - 1, columns - border - 1
+    highest = np.zeros(columns + 2, np.float32)  # of each column of the blocks in a row
     found = []
-    for scale in range(1, scales - 1):
-        for row in range(1, rows - 1):
-            line = response[scale, row]
-            for column in range(1, columns - 1):
-                value = line[column]
-                # its neighbours in the row refuse most places
-                if value < threshold or value < line[column - 1] or value < line[column + 1]:
-                    continue
-                if _is_maximum(response, scale, row, column):
-                    ds, dy, dx = _offset(response, scale, row, column)
-                    if max(abs(ds), abs(dy), abs(dx)) <= NEAR:  # else no quadric fits here
-                        found.append((column + dx, row + dy, scale + ds, float(value)))
+    for scale in range(1, scales - 1, 3):
+        last_scale = min(scale + 3, scales - 1)
+        for row in range(border + 1, last_row, 3):
+            block_end = min(row + 3, last_row)
+            highest[:] = 0
+            for s in range(scale, last_scale):
+                for y in range(row, block_end):
+                    _raise(highest[border + 1 : last_column], response[s, y, border + 1 : last_column])
+            for column in range(border + 1, last_column, 3):
+                value = max(highest[column], highest[column + 1], highest[column + 2])
+                if value > threshold:
+                    s, y, x = _place(response, value, (scale, last_scale), (row, block_end), column)
+                    if _is_maximum(response, s, y, x):
+                        ds, dy, dx = _shift(response, s, y, x)
+                        if max(abs(ds), abs(dy), abs(dx)) < NEAR:
+                            found.append((x + dx, y + dy, s + ds, float(value)))
     out = np.empty((len(found), 4))
     for place in range(len(found)):
         out[place, 0], out[place, 1], out[place, 2], out[place, 3] = found[place]
     return out
+
+
+@njit(cache=True, nogil=True)
+def _raise(highest: np.ndarray, line: np.ndarray) -> None:
+    for i in range(len(highest)):
+        highest[i] = line[i] if line[i] > highest[i] else highest[i]
+
+
+@njit(cache=True, nogil=True)
+def _place(
+    response: np.ndarray, value: float, scales: tuple[int, int], rows: tuple[int, int], column: int
+) -> tuple[int, int, int]:
+    """The first place of a block, from `column` on, that has its highest value."""
+    for s in range(scales[0], scales[1]):
+        for y in range(rows[0], rows[1]):
+            for x in range(column, column + 3):
+                if response[s, y, x] == value:
+                    return s, y, x
+    return 0, 0, 0  # not reached
 
 
 @njit(cache=True, nogil=True)
@@ -143,8 +208,14 @@ def _is_maximum(response: np.ndarray, scale: int, row: int, column: int) -> bool
 
 
 @njit(cache=True, nogil=True)
-def _offset(response: np.ndarray, s: int, y: int, x: int) -> tuple[float, float, float]:
-    """Where the quadric through the 27 values has its extremum, in steps from the middle (scale, row, column)."""
+def _shift(response: np.ndarray, s: int, y: int, x: int) -> tuple[float, float, float]:
+    """How far mahotas moves a maximum between the steps (scale, row, column).
+
+    It means to go to the extremum of the quadric through the 27 values, -H^-1 g, but its sign, the order of the
+    gradient's axes and a sign of the determinant of H are others. Since it drops the points that would move by half
+    a step or more, the same must be done here to have the same points; where within a pixel they lie is nothing to
+    the flow, which is measured in windows around them.
+    """
     f = response[s - 1 : s + 2, y - 1 : y + 2, x - 1 : x + 2].astype(np.float64)
     centre = f[1, 1, 1]
     gs, gy, gx = (f[2, 1, 1] - f[0, 1, 1]) / 2, (f[1, 2, 1] - f[1, 0, 1]) / 2, (f[1, 1, 2] - f[1, 1, 0]) / 2
@@ -153,14 +224,16 @@ def _offset(response: np.ndarray, s: int, y: int, x: int) -> tuple[float, float,
         f[1, 2, 1] + f[1, 0, 1] - 2 * centre,
         f[1, 1, 2] + f[1, 1, 0] - 2 * centre,
     )
-    sy = (f[2, 2, 1] - f[2, 0, 1] - f[0, 2, 1] + f[0, 0, 1]) / 4
-    sx = (f[2, 1, 2] - f[2, 1, 0] - f[0, 1, 2] + f[0, 1, 0]) / 4
-    yx = (f[1, 2, 2] - f[1, 2, 0] - f[1, 0, 2] + f[1, 0, 0]) / 4
-    # Cramer's rule for H offset = -g
-    determinant = ss * (yy * xx - yx * yx) - sy * (sy * xx - yx * sx) + sx * (sy * yx - yy * sx)
+    sy = (f[2, 2, 1] + f[0, 0, 1] - f[0, 2, 1] - f[2, 0, 1]) / 4
+    sx = (f[2, 1, 2] + f[0, 1, 0] - f[0, 1, 2] - f[2, 1, 0]) / 4
+    yx = (f[1, 2, 2] + f[1, 0, 0] - f[1, 0, 2] - f[1, 2, 0]) / 4
+    # cofactors of H, whose axes are x, y, s
+    cxx, cyy, css = yy * ss - sy * sy, xx * ss - sx * sx, xx * yy - yx * yx
+    cxy, cys, cxs = sx * sy - yx * ss, yx * sx - sy * xx, yx * sy - sx * yy
+    determinant = xx * cxx - yx * cxy + sx * cxs
     if determinant == 0:
         return math.inf, math.inf, math.inf
-    ds = gs * (yy * xx - yx * yx) - sy * (gy * xx - yx * gx) + sx * (gy * yx - yy * gx)
-    dy = ss * (gy * xx - yx * gx) - gs * (sy * xx - yx * sx) + sx * (sy * gx - gy * sx)
-    dx = ss * (yy * gx - gy * yx) - sy * (sy * gx - gy * sx) + gs * (sy * yx - yy * sx)
-    return -ds / determinant, -dy / determinant, -dx / determinant
+    first = (cxx * gy + cxy * gx + cxs * gs) / determinant
+    second = (cxy * gy + cyy * gx + cys * gs) / determinant
+    third = (cxs * gy + cys * gx + css * gs) / determinant
+    return third, first, second

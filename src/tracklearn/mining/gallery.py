@@ -42,7 +42,7 @@ def mining_gallery(
     width: int = 600,
     box: int = 227,
     surf_threshold: float = 5.0,
-    max_points: int = 2048,
+    max_points: int = 1024,
     flow: str = "lucas-kanade",
     moving_px: float = 0.5,
     resample_fps: float | None = None,

@@ -41,7 +41,7 @@ class Rule:
     box: int = 227  # PAPER §4
     detector: str = "fast-hessian"
     threshold: float = 5.0
-    max_points: int = 2048
+    max_points: int = 1024
     min_points: int = 50
     flow: str = "lucas-kanade"
     moving_px: float = 0.5  # PAPER §4
@@ -61,7 +61,7 @@ def filter_shard(
     box: int = 227,
     surf: str = "fast-hessian",
     surf_threshold: float = 5.0,
-    max_points: int = 2048,
+    max_points: int = 1024,
     min_points: int = 50,
     flow: str = "lucas-kanade",
     moving_px: float = 0.5,

@@ -26,7 +26,7 @@ def check_detector(detector: str) -> None:
 
 
 def interest_points(
-    grey: np.ndarray, *, detector: str = "fast-hessian", threshold: float = 5.0, max_points: int = 2048
+    grey: np.ndarray, *, detector: str = "fast-hessian", threshold: float = 5.0, max_points: int = 1024
 ) -> np.ndarray:
     """Interest points of an image, the strongest first: float32 (N, 2), x and y in pixels.
 

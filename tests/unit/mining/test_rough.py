@@ -17,9 +17,10 @@ from tracklearn.videos.manifest import Row, write_manifest
 FRAME = {"height": HEIGHT, "width": WIDTH}
 MINED = (
     *("plain", "portrait", "rotated", "upside_down", "one_fps", "fast", "variable", "ten_bit", "odd", "odd_444"),
-    *("tiny", "alpha", "full_range", "gray16", "corrupt", "turns_on_the_way", "eight_k", "cut_mid_gop"),
+    *("alpha", "full_range", "gray16", "corrupt", "turns_on_the_way", "eight_k", "cut_mid_gop"),
 )
 REJECTED = {
+    "tiny": "too few points",
     "two_rows": "too few points",
     "sound": "video failed: .*sound.m4a: no video stream",
     "one_frame": "video failed: no two frames in a row can be decoded",
