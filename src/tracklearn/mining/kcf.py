@@ -5,6 +5,7 @@ HOG, the feature it is published with, or OpenCV's on colour names.
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -206,10 +207,10 @@ def _track_video(
     if not rows:
         return []
     try:
-        tracks = _tracks(video, rows, size=size, box=box, tracking=tracking)
+        outcomes = _outcomes(video, rows, size=size, box=box, tracking=tracking)
     except UserError as error:
         return [row | {"reason": f"video failed: {error}"} for row in rows]
-    return [row | _outcome(tracks.get(row["frame"]), tracking) for row in rows]
+    return [row | outcomes.get(row["frame"], {"reason": "video ended"}) for row in rows]
 
 
 def _row(query: dict[str, str], box: int) -> dict[str, Any]:
@@ -217,43 +218,50 @@ def _row(query: dict[str, str], box: int) -> dict[str, Any]:
     return {"video_id": query["video_id"], "frame": int(query["frame"]), **start, "status": "lost"}
 
 
-def _tracks(
+def _outcomes(
     video: Row, rows: Sequence[dict[str, Any]], *, size: tuple[int, int], box: int, tracking: Tracking
-) -> dict[int, tuple[list[int], Track]]:
-    """(Frames seen without a gap until it was given up, track) of each query frame that could be read."""
+) -> dict[int, dict[str, Any]]:
+    """What became of the box of each query frame that could be read. Frames that no box needs any more are skipped."""
     corners = {row["frame"]: (row["x"], row["y"]) for row in rows}
     found = probe(video.path)
     times = timeline(found, tracking.resample_fps)
     starts = {frame: bisect_left(times, frame) for frame in corners}
     paths = {frame: times[start : start + tracking.frames + 1] for frame, start in starts.items()}
-    wanted = sorted({index for path in paths.values() for index in path})
+    paths = {frame: path for frame, path in paths.items() if len(path) > tracking.frames}
+    waiting = Counter(index for path in paths.values() for index in path)  # boxes that need a frame
+    dropped: set[int] = set()
     scale = min(1.0, tracking.side / box)
     small, colour = (round(size[0] * scale), round(size[1] * scale)), tracking.tracker == "opencv"
-    tracks: dict[int, tuple[list[int], Track]] = {}
-    for index, image in read_frames(video.path, size=small, indices=wanted, colour=colour):
-        for frame, (seen, track) in tracks.items():
-            if not track.reason and paths[frame][len(seen) :][:1] == [index]:
+    tracks: dict[int, Track] = {}  # on their way
+    outcomes: dict[int, dict[str, Any]] = {}
+    for index, image in read_frames(video.path, size=small, indices=sorted(waiting), dropped=dropped, colour=colour):
+        for frame, track in list(tracks.items()):
+            if paths[frame][0] == index:
                 track.update(image)
-                seen.append(index)
-        if index in corners:
-            track = Track(image, corners[index], box, frame_size=frame_size(found, size), tracking=tracking)
-            tracks[index] = ([index], track)
-    return tracks
+                waiting[paths[frame].pop(0)] -= 1
+            missing = paths[frame] and paths[frame][0] <= index
+            if track.reason or missing or not paths[frame]:
+                outcomes[frame] = _outcome(tracks.pop(frame), index, whole=not paths[frame], tracking=tracking)
+                waiting.subtract(paths[frame])
+                dropped |= {later for later in paths[frame] if not waiting[later]}
+        if index in paths:
+            tracks[index] = Track(image, corners[index], box, frame_size=frame_size(found, size), tracking=tracking)
+            waiting[paths[index].pop(0)] -= 1
+    return outcomes
 
 
-def _outcome(followed: tuple[list[int], Track] | None, tracking: Tracking) -> dict[str, Any]:
-    """What became of one query box."""
-    if followed is not None and followed[1].reason:
-        return {"last_frame": followed[0][-1], "reason": followed[1].reason}
-    if followed is None or len(followed[0]) <= tracking.frames:
+def _outcome(track: Track, index: int, *, whole: bool, tracking: Tracking) -> dict[str, Any]:
+    """What became of one query box that was followed up to frame `index`, the `whole` way or not."""
+    if track.reason:
+        return {"last_frame": index, "reason": track.reason}
+    if not whole:
         return {"reason": "video ended"}
-    (*_, last), track = followed
     box = track.box
     corner = bounded(track.tracked, box, track.frame_size, visible=tracking.visible)
     if corner is None:
-        return {"last_frame": last, "reason": "left the frame"}
+        return {"last_frame": index, "reason": "left the frame"}
     place = {"tracked_x": corner[0], "tracked_y": corner[1], "tracked_w": box, "tracked_h": box}
-    return {"last_frame": last, **place, "score": f"{track.score:.4f}", "status": "tracked", "reason": ""}
+    return {"last_frame": index, **place, "score": f"{track.score:.4f}", "status": "tracked", "reason": ""}
 
 
 def _check(tracking: Tracking) -> None:

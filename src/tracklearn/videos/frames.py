@@ -1,6 +1,6 @@
 """Frames of a video in the paper's size, as a stream: luma by default, with exact indices, seeking where it pays."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -90,6 +90,7 @@ def read_frames(
     start: int = 0,
     stop: int | None = None,
     step: int = 1,
+    dropped: Container[int] = (),
     colour: bool = False,
     threads: int = 1,
 ) -> Iterator[tuple[int, np.ndarray]]:
@@ -107,6 +108,7 @@ def read_frames(
         start: first index.
         stop: index after the last.
         step: distance of the indices.
+        dropped: indices that are not wanted after all; may grow while the frames are read.
         colour: False for the luma plane as coded, uint8 (height, width); True for RGB, uint8 (height, width, 3).
         threads: of the decoder.
 
@@ -128,7 +130,7 @@ def read_frames(
     with open_video(path, threads=threads) as (container, stream):
         frames = _timed_frames if len(table.times) else _counted_frames
         last = -1
-        for index, frame in frames(container, stream, table, wanted):
+        for index, frame in frames(container, stream, table, wanted, dropped):
             # Where packets are broken a decoder may give frames late.
             if index > last and _oriented(*_shown(frame), size) == shape:
                 last = index
@@ -136,7 +138,7 @@ def read_frames(
 
 
 def _timed_frames(
-    container: InputContainer, stream: VideoStream, table: PacketTable, wanted: np.ndarray
+    container: InputContainer, stream: VideoStream, table: PacketTable, wanted: np.ndarray, dropped: Container[int]
 ) -> Iterator[tuple[int, av.VideoFrame]]:
     """Wanted frames in runs, each decoded from the last key frame before it where that skips enough."""
     keys = np.searchsorted(table.key_frames, wanted, side="right") - 1  # (wanted,)
@@ -148,16 +150,23 @@ def _timed_frames(
         first = run[0]
         if jumps[first]:
             _seek(container, stream, table, int(keys[first]))
-        sound = yield from _run(container, stream, table, wanted[run], start=int(starts[first]) if jumps[first] else -1)
+        start = int(starts[first]) if jumps[first] else -1
+        sound = yield from _run(container, stream, table, wanted[run], dropped, start=start)
         if not sound:
             # The decoder does not take this key frame for a start (an open GOP without a recovery point): no more seeks
             _seek(container, stream, table, 0)
-            yield from _run(container, stream, table, wanted[first:])
+            yield from _run(container, stream, table, wanted[first:], dropped)
             return
 
 
 def _run(
-    container: InputContainer, stream: VideoStream, table: PacketTable, wanted: np.ndarray, *, start: int = -1
+    container: InputContainer,
+    stream: VideoStream,
+    table: PacketTable,
+    wanted: np.ndarray,
+    dropped: Container[int],
+    *,
+    start: int = -1,
 ) -> Generator[tuple[int, av.VideoFrame], None, bool]:
     """Decode on to the last wanted frame; frames that nothing wants and nothing refers to are not decoded.
 
@@ -170,7 +179,8 @@ def _run(
     context.skip_frame = "DEFAULT"
     for packet in read_packets(container, stream):
         shown = table.index(packet.pts)
-        if (shown >= 0 and not needed[shown] and shown != start) != skipping:
+        idle = shown >= 0 and shown != start and (not needed[shown] or shown in dropped)
+        if idle != skipping:
             skipping = not skipping
             context.skip_frame = "NONREF" if skipping else "DEFAULT"
         for frame in _decode(packet):
@@ -179,7 +189,7 @@ def _run(
                 sound = index == start and not frame.is_corrupt
                 if not sound:
                     return False
-            if index >= 0 and needed[index] and not frame.is_corrupt:
+            if index >= 0 and needed[index] and index not in dropped and not frame.is_corrupt:
                 yield index, frame
             if index >= wanted[-1]:
                 return True
@@ -187,13 +197,13 @@ def _run(
 
 
 def _counted_frames(
-    container: InputContainer, stream: VideoStream, table: PacketTable, wanted: np.ndarray
+    container: InputContainer, stream: VideoStream, table: PacketTable, wanted: np.ndarray, dropped: Container[int]
 ) -> Iterator[tuple[int, av.VideoFrame]]:
     """Wanted frames of a container without display times: all are decoded and counted."""
     needed = set(wanted.tolist())
     frames = (frame for packet in read_packets(container, stream) for frame in _decode(packet))
     for index, frame in enumerate(frames):
-        if index in needed and not frame.is_corrupt:
+        if index in needed and index not in dropped and not frame.is_corrupt:
             yield index, frame
         if not len(wanted) or index >= wanted[-1]:
             return
