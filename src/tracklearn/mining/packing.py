@@ -23,7 +23,7 @@ from tracklearn.videos.frames import read_frames
 from tracklearn.videos.manifest import Row, read_manifest
 
 UNCHANGED, NEAR_DUPLICATE = "nothing moved", "near duplicate"
-STILL = 4  # pixels within which a box stays: what the tracker can tell at a quarter of the scale
+STILL = 4  # pixels within which a box stays: what the tracker can tell at its scale
 SHEET_PAIRS, SHEET_COLUMNS, SHEET_PATCH = 60, 12, 112  # pairs, pairs a row, pixels
 
 
