@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from tracklearn.report import Report, silent
 from tracklearn.seeds import torch_generator
 from tracklearn.training.distributed import ALONE, World, this_world
 from tracklearn.training.job import run_job
-from tracklearn.training.sampling import batch_rng, coins, mirrored, shuffled
+from tracklearn.training.sampling import SpreadOrder, batch_rng, coins, mirrored
 from tracklearn.training.schedule import RankingSchedule, Saving
 
 
@@ -117,9 +118,9 @@ class Pairs(Protocol):
 class PairBatches:
     """Batch of an iteration: `count` pairs with each patch mirrored or not on its own, and their videos.
 
-    Pairs are drawn whatever their videos: the loss takes no negative from the query's own video, and a batch without
-    any other video has no loss. Of several processes each decodes its part of the pairs. `pinned` memory, from which a
-    GPU copies by itself, is used again by torch once it has.
+    The pairs are of different videos as long as no video has more than one in `count` of them, see `SpreadOrder`;
+    whatever a batch holds, the loss takes no negative from the query's own video. Of several processes each decodes
+    its part of the pairs. `pinned` memory, from which a GPU copies by itself, is used again by torch once it has.
     """
 
     subset: Pairs
@@ -130,13 +131,17 @@ class PairBatches:
 
     def __call__(self, iteration: int) -> tuple[Tensor, Tensor]:
         """Patches uint8 (p, 2, S, S, 3) of the part, p = P for one process, and videos (P,)."""
-        indices = shuffled(iteration, count=self.count, total=len(self.subset), seed=self.seed)
+        indices = self._order.batch(iteration, count=self.count)
         part, side = self.world.part(self.count), self.subset.size
         chosen = coins(batch_rng(self.seed, iteration), 2 * self.count).reshape(-1, 2)[part]
         patches = torch.empty((len(chosen), 2, side, side, 3), dtype=torch.uint8, pin_memory=self.pinned)
         self.subset.pairs(indices[part], out=patches.numpy())
         mirrored(patches.flatten(0, 1).numpy(), chosen.reshape(-1))
         return patches, torch.from_numpy(np.asarray(self.subset.videos[indices], np.int64))
+
+    @cached_property
+    def _order(self) -> SpreadOrder:
+        return SpreadOrder(self.subset.videos, self.seed)
 
 
 def train_ranking(

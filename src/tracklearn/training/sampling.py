@@ -1,5 +1,6 @@
 """Which examples a batch holds, as a function of seed and iteration alone."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -10,7 +11,6 @@ SERIAL = 2**15  # elements: torch would start threads for as many, and batches a
 
 @lru_cache(maxsize=3)
 def _order(total: int, seed: int, epoch: int) -> np.ndarray:
-    """The epoch's permutation: for the paper's 4M pairs 32 MB, made in about 0.1 s once an epoch, or at a resume."""
     return np.random.default_rng([seed, 0, epoch]).permutation(total)
 
 
@@ -19,9 +19,43 @@ def shuffled(iteration: int, *, count: int, total: int, seed: int) -> np.ndarray
 
     A batch may end one epoch and begin the next, so none is shorter than the others.
     """
-    positions = np.arange(iteration * count, (iteration + 1) * count)
-    epochs, places = np.divmod(positions, total)
-    return np.array([_order(total, seed, int(epoch))[place] for epoch, place in zip(epochs, places, strict=True)])
+    return _batch(iteration, count, total, lambda epoch: _order(total, seed, epoch))
+
+
+class SpreadOrder:
+    """As `shuffled`, but each group's examples lie evenly over the epoch, so that a batch holds one of a group.
+
+    Of a group with n of N examples every N / n th one, about, is a member: a batch of B holds two of one group only
+    where the group has nearly N / B of all examples or more, or where one epoch ends and the next begins. An epoch's
+    order is a function of the groups, the seed and the epoch; of 4M pairs it is made in about half a second.
+
+    Args:
+        groups: int (N,), the group of each example, 0 or more.
+        seed: of the orders.
+    """
+
+    def __init__(self, groups: np.ndarray, seed: int) -> None:
+        self._groups, self._seed = groups, seed
+        self._epoch = lru_cache(maxsize=2)(self._spread)
+
+    def batch(self, iteration: int, *, count: int) -> np.ndarray:
+        """Indices (count,) of batch `iteration`."""
+        return _batch(iteration, count, len(self._groups), self._epoch)
+
+    def _spread(self, epoch: int) -> np.ndarray:
+        rng = np.random.default_rng([self._seed, 0, epoch])
+        by_group = np.argsort(self._groups + rng.random(len(self._groups)))  # each group's members in a random order
+        sizes = np.bincount(self._groups)
+        places = np.arange(len(by_group), dtype=np.float64)
+        places -= np.repeat(np.cumsum(sizes) - sizes - rng.random(len(sizes)), sizes)
+        places /= np.repeat(sizes, sizes)  # k + u of n members, u the group's own: 0..1
+        return by_group[np.argsort(places)]
+
+
+def _batch(iteration: int, count: int, total: int, order: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Indices (count,) of a batch out of the orders of the epochs."""
+    epochs, places = np.divmod(np.arange(iteration * count, (iteration + 1) * count), total)
+    return np.array([order(int(epoch))[place] for epoch, place in zip(epochs, places, strict=True)])
 
 
 def batch_rng(seed: int, iteration: int) -> np.random.Generator:

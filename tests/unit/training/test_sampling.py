@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 
-from tracklearn.training.sampling import _order, batch_rng, coins, mirrored, shuffled
+from tracklearn.training.sampling import SpreadOrder, _order, batch_rng, coins, mirrored, shuffled
 
 
 def test_every_epoch_visits_everything_once_in_a_new_order():
@@ -30,6 +30,36 @@ def test_a_resume_orders_its_own_epoch_only():
     assert _order.cache_info().misses == 1
     assert batch.tolist() == _order(total, 3, 4)[-50 - 2_500_000 : -2_500_000].tolist()
     _order.cache_clear()  # 32 MB
+
+
+def test_groups_are_spread_over_every_epoch():
+    sizes = np.random.default_rng(0).integers(1, 20, 200)
+    groups = np.random.default_rng(1).permutation(np.repeat(np.arange(200), sizes))
+    order = SpreadOrder(groups, seed=1)
+    batches = np.array([order.batch(iteration, count=50) for iteration in range(len(groups) // 50)])
+    for batch in batches:
+        assert len(set(groups[batch])) == 50
+    assert len(set(batches.ravel())) == batches.size
+    again = SpreadOrder(groups, seed=1)
+    assert again.batch(7, count=50).tolist() == batches[7].tolist()
+    assert SpreadOrder(groups, seed=2).batch(7, count=50).tolist() != batches[7].tolist()
+    following = np.concatenate([order.batch(iteration, count=50) for iteration in range(2 * len(groups) // 50 + 1)])
+    first, second = following[: len(groups)], following[len(groups) : 2 * len(groups)]
+    assert sorted(first) == sorted(second) == list(range(len(groups)))
+    assert (first != second).mean() > 0.9
+
+
+def test_a_group_of_most_examples_is_spread_all_the_same():
+    groups = np.repeat([0, 1], [90, 10])
+    order = SpreadOrder(groups, seed=1)
+    counts = [int((groups[order.batch(iteration, count=20)] == 1).sum()) for iteration in range(5)]
+    assert counts == [2, 2, 2, 2, 2]
+
+
+def test_members_of_a_group_come_in_every_order():
+    groups = np.repeat(np.arange(50), 2)
+    firsts = [np.argsort(SpreadOrder(groups, seed).batch(0, count=100)).reshape(50, 2) for seed in range(20)]
+    assert 0.4 < np.mean([first[:, 0] < first[:, 1] for first in firsts]) < 0.6
 
 
 def test_each_image_is_mirrored_on_its_own():
