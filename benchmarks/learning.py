@@ -61,10 +61,11 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("default: margin 0.5, random then hard", {}),
+    Variant("default: random, then hard for the last 3 to 5%", {}),
     Variant("random negatives only", {}, hard_from=1.0),
     Variant("hard from 5/8 on, as the paper", {}, hard_from=0.625),  # PAPER §5.6: 150K of 240K
-    Variant("symmetric (fork) loss and sampling", {"form": "fork"}),
+    Variant("symmetric loss, the default's negatives", {"form": "fork", "sampling": "paper"}),
+    Variant("symmetric loss and sampling of the fork", {"form": "fork"}),
     Variant("margin 1", {"margin": 1.0}),
 )
 

@@ -26,16 +26,19 @@ from tracklearn.training.job import run_job
 from tracklearn.training.sampling import SpreadOrder, batch_rng, coins, mirrored
 from tracklearn.training.schedule import RankingSchedule, Saving
 
+FORMS = ("paper", "fork")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RankingLoss:
-    """The config's `loss` block: which form, its margin M and its number K of negatives a pair.
+    """The config's `loss` block: which form and whose sampling (None: the form's own), margin M, K negatives a pair.
 
     As an objective it maps a net and a batch, patches uint8 RGB (P, 2, S, S, 3) and videos (P,), to the loss and what
     shows a collapse. Of several processes each has its part of the patches and the videos of all.
     """
 
     form: str = "paper"
+    sampling: str | None = None
     margin: float = 0.5  # PAPER §5.2
     negatives: int = 4  # PAPER §5.3
     hard_from: int = 150_000
@@ -53,10 +56,12 @@ class RankingLoss:
         if unknown := sorted(set(loss) - set(known)):
             raise UserError(f"loss: unknown key {unknown[0]!r}; expected some of {', '.join(known)}")
         made = cls(**loss, hard_from=hard_from, seed=seed, world=this_world())
-        if made.form not in ("paper", "fork") or made.negatives < 1:
+        if made.form not in FORMS or made.negatives < 1:
             raise UserError(
                 f"loss: form {made.form!r} with {made.negatives} negatives; expected paper or fork, and at least 1"
             )
+        if made.sampling not in (*FORMS, None):
+            raise UserError(f"loss: sampling {made.sampling!r}; expected paper, fork or null")
         return made
 
     def __call__(self, net: CaffeNet, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -77,7 +82,7 @@ class RankingLoss:
     def choose(self, distances: Tensor, allowed: Tensor, iteration: int) -> Tensor:
         """The negatives (P, 2 P): random before `hard_from`, the hardest from there on; the fork has one rule."""
         generator = torch_generator(self.seed, 2, iteration, device=distances.device)
-        if self.form == "fork":
+        if (self.sampling or self.form) == "fork":
             return fork_negatives(distances, allowed, count=self.negatives, margin=self.margin, generator=generator)
         if iteration < self.hard_from:
             return random_negatives(allowed, count=self.negatives, generator=generator)

@@ -113,6 +113,20 @@ def test_the_fork_s_variant_trains_by_config(tmp_path, store):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize(("form", "sampling"), [("paper", "fork"), ("fork", "paper")])
+def test_a_loss_may_take_the_other_s_negatives(form, sampling):
+    distances = torch.rand(12, 12, generator=torch.Generator().manual_seed(1))
+    allowed = candidates(torch.arange(6))
+    mixed, own, other = (
+        RankingLoss(form=form, sampling=sampling),
+        RankingLoss(form=form),
+        RankingLoss(form=sampling),
+    )
+    chosen = [each.choose(distances, allowed, 3) for each in (mixed, own, other)]
+    assert torch.equal(chosen[0], chosen[2])
+    assert not torch.equal(chosen[0], chosen[1])
+
+
 def test_a_parent_gives_its_conv_layers_and_nothing_else(tmp_path, store):
     parent = new_network(NETWORK, head="detection", outputs=21, seed=9)
     save_weights(tmp_path / "parent.safetensors", parent)
@@ -190,8 +204,9 @@ def test_a_collapse_shows():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": {"margn": 1}}, "loss: unknown key 'margn'; expected some of form, margin, negatives"),
+        ({"loss": {"margn": 1}}, "loss: unknown key 'margn'; expected some of form, sampling, margin, negatives"),
         ({"loss": {"form": "triplet"}}, "loss: form 'triplet' with 4 negatives; expected paper or fork"),
+        ({"loss": {"sampling": "hard"}}, "loss: sampling 'hard'; expected paper, fork or null"),
         ({"schedule": SCHEDULE | {"batch": 7}}, "schedule: batch is 7; expected an even number of patches"),
         ({"network": NETWORK | {"input_size": 99}}, "ranking: the patches are 67 px and network.input_size is 99"),
         ({"patches": 1000}, "a subset of 1000 patches: only 120 were mined in 1 shards"),
