@@ -25,7 +25,7 @@ from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
 from tracklearn.patches import Pair, PatchStore, Subset, encode
 from tracklearn.ranking.train import check_pairs
-from tracklearn.training.sampling import _order, shuffled
+from tracklearn.training.sampling import SpreadOrder
 from tracklearn.videos.frames import read_frames
 
 SIDE, QUALITY = 227, 95
@@ -203,14 +203,12 @@ def _opening(shards: list[Path]) -> tuple[np.ndarray, dict[str, float]]:
     seconds = np.empty((5, len(STEPS), 2))
     memory = {"after the imports": _peak_memory()}
     for repetition in range(len(seconds)):
-        # Each time anew, or the orders of earlier ones would stay in memory.
-        _order.cache_clear()
         times = [_clocks()]
         subset = Subset(shards)
         times.append(_clocks())
         check_pairs(subset, SIDE, 2 * BATCH)
         times.append(_clocks())
-        shuffled(0, count=BATCH, total=len(subset), seed=1)
+        SpreadOrder(subset.videos, seed=1).batch(0, count=BATCH)
         seconds[repetition] = np.diff([*times, _clocks()], axis=0)
         memory.setdefault("after opening", _peak_memory())
     out = np.zeros((BATCH, 2, SIDE, SIDE, 3), np.uint8)
