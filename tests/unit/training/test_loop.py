@@ -313,6 +313,32 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
     assert not (tmp_path / NEWEST).exists()
 
 
+def spoilt_after(iteration):
+    """An objective of finite losses whose gradient, in one iteration, is not: an update of fc6 that overflows."""
+
+    def objective(net, batch, at):
+        factor = 3e38 if at == iteration else 0.0
+        return (net.fc8.bias.sum() + factor * (net.fc6.bias[:2] - net.fc6.bias[:2].detach()).sum() * 3e38), {}
+
+    return objective
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    line = "training: 2 of 256 values of fc6.bias are not finite after iteration {} at learning rate {}; expected finite"
+    quiet = Saving(log_every=1000, checkpoint_every=7)
+    arguments = {"schedule": SoftmaxSchedule.from_config(SCHEDULE | {"iterations": 17}), "saving": quiet, "threads": 1}
+    with pytest.raises(UserError) as raised:
+        train(net(), make_batch, spoilt_after(13), **arguments, checkpoints=tmp_path / "checkpoint")
+    assert str(raised.value) == line.format(14, 0.01) + " numbers; lower schedule.lr"
+    kept = checkpoint.load_checkpoint(tmp_path / "checkpoint")
+    assert kept.numbers["iteration"] == 7
+    assert all(torch.isfinite(weights).all() for weights in kept.tensors["net"].values())
+    with pytest.raises(UserError) as raised:
+        train(net(), make_batch, spoilt_after(16), **arguments, checkpoints=tmp_path / "end")
+    assert str(raised.value).startswith(line.format(17, 0.01))
+    assert checkpoint.load_checkpoint(tmp_path / "end").numbers["iteration"] == 14
+
+
 def test_bf16_is_close_to_fp32(tmp_path, undisturbed):
     run(tmp_path, precision="bf16", iterations=4)
     exact, rounded = rows(undisturbed / "log.csv")[0], rows(tmp_path / "log.csv")[0]
