@@ -23,7 +23,7 @@ from tracklearn.training.interrupt import SIGNALS, exit_code
 
 Metrics = dict[str, float]
 
-WAY, REST = 2.0, 30.0  # seconds: to make way for a process that was killed, and to read the rest of what was sent
+WAY, REST = 2.0, 30.0  # seconds: to make way for a process that failed first, and to read the rest of what was sent
 REASONS = {  # of statuses that a user can do something about
     exit_code(signal.SIGKILL): "killed, as the system does when memory runs out; use fewer processes or a smaller batch, "
     "or ask for more memory, and run again",
@@ -45,7 +45,7 @@ def launch(
     Raises:
         UserError: as `train`; or a process was killed.
         SystemExit: as `train`.
-        RuntimeError: a process failed in another way; its traceback is on stderr.
+        RuntimeError: a process failed in another way; its traceback is in the cause.
     """
     if processes == 1:
         return train(threads=threads, report=report, **arguments)
@@ -103,9 +103,9 @@ def _work(train: Callable[..., Metrics], messages: Any, threads: int, arguments:
     except UserError as error:
         messages.put(("error", str(error)))
         raise SystemExit(1) from None
-    except Exception:
-        # What went wrong may be that another process was killed, so that an exchange with it failed. It is to be told
-        # then, and the launcher, which looks every tenth of a second, ends this one.
+    except RuntimeError:
+        # It may be that another process failed or was killed, so that an exchange with it failed here. That one is to
+        # be told then, and the launcher, which looks every tenth of a second, ends this one.
         time.sleep(WAY)
         raise
 
