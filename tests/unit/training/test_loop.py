@@ -340,7 +340,9 @@ def spoilt_after(iteration):
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path):
-    line = "training: 2 of 256 values of fc6.bias are not finite after iteration {} at learning rate {}; expected finite"
+    line = (
+        "training: 2 of 256 values of fc6.bias are not finite after iteration {} at learning rate {}; expected finite"
+    )
     quiet = Saving(log_every=1000, checkpoint_every=7)
     arguments = {"schedule": SoftmaxSchedule.from_config(SCHEDULE | {"iterations": 17}), "saving": quiet, "threads": 1}
     with pytest.raises(UserError) as raised:
