@@ -11,6 +11,7 @@ from pathlib import Path
 from tracklearn.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+LIMITED = errno.EFBIG
 
 
 @contextmanager
@@ -47,15 +48,21 @@ def room(path: Path) -> Iterator[None]:
     """Surround what writes to `path`.
 
     Raises:
-        UserError: the disk is full, or the user's share of it.
+        UserError: the disk is full, or the user's share of it; or a file reached the size that files may have.
     """
     try:
         yield
     except Exception as error:
-        # safetensors has an error type of its own, with the system's words in it.
-        if getattr(error, "errno", None) in FULL or any(os.strerror(code) in str(error) for code in FULL):
+        if any(_is(error, code) for code in FULL):
             raise disk_full(path) from error
+        if _is(error, LIMITED):
+            raise UserError(f"{path}: larger than files may be here; raise `ulimit -f` and run again") from error
         raise
+
+
+def _is(error: Exception, code: int) -> bool:
+    """Whether the system said so; safetensors has an error type of its own, with the system's words in it."""
+    return getattr(error, "errno", None) == code or os.strerror(code) in str(error)
 
 
 def disk_full(path: Path) -> UserError:

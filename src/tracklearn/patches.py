@@ -138,10 +138,20 @@ class PatchStore:
         """float32 (N,): the tracker's score of the tracked box."""
         return self._table("scores")
 
+    def _map(self) -> "_Map":
+        """The whole file; its length is looked at each time, since to read what was cut off ends a process (SIGBUS)."""
+        mapped = _mapped(self)
+        self._check_length(mapped.memory.size())
+        return mapped
+
+    def _check_length(self, held: int) -> None:
+        if held < (needed := int(self._places[-1])):
+            raise UserError(f"{self.path}: cut to {held} bytes, expected {needed}; pack the shard again")
+
     def jpeg(self, patch: int) -> Array:
         """The bytes of one patch as a uint8 view of the memory map; `patch` is 2 i (query) or 2 i + 1 (tracked)."""
         start, stop = self._places[patch : patch + 2]
-        return _mapped(self).data[start:stop]
+        return self._map().data[start:stop]
 
     def pair(self, index: int) -> tuple[Array, Array]:
         """Query and tracked patch of one pair, uint8 RGB (S, S, 3) each."""
@@ -153,7 +163,7 @@ class PatchStore:
         """Decode one pair into `out`, uint8 (2, S, S, 3)."""
         if not 0 <= index < len(self):
             raise IndexError(f"pair {index} of {len(self)} in {self.path}")
-        data, places = _mapped(self).data, self._places
+        data, places = self._map().data, self._places
         try:
             for half in (0, 1):
                 patch = 2 * index + half
@@ -169,7 +179,7 @@ class PatchStore:
         """
         start, stop = int(self._places[2 * index]), int(self._places[2 * index + 2])
         start -= start % mmap.PAGESIZE
-        _mapped(self).memory.madvise(mmap.MADV_WILLNEED, start, stop - start)
+        self._map().memory.madvise(mmap.MADV_WILLNEED, start, stop - start)
 
     def verify(self) -> int:
         """Check every table and every patch against its checksum and size; returns the number of pairs.
@@ -336,13 +346,10 @@ class _Map(NamedTuple):
 @lru_cache(maxsize=OPEN_MAPS)
 def _mapped(store: PatchStore) -> _Map:
     """A store's whole file; the least recently read map is closed first."""
-    needed = int(store._places[-1])
     try:
         file = os.open(store.path, os.O_RDONLY)  # half the time of Python's open()
         try:
-            held = os.fstat(file).st_size
-            if held < needed:
-                raise UserError(f"{store.path}: cut to {held} bytes, expected {needed}; pack the shard again")
+            store._check_length(os.fstat(file).st_size)
             memory = mmap.mmap(file, 0, access=mmap.ACCESS_READ)
         finally:
             os.close(file)

@@ -16,14 +16,16 @@ SCHEMA = {
     ],
     "V1LayerParameter": [
         "repeated string bottom 2", "repeated string top 3", "optional string name 4", "optional int32 type 5",
-        "repeated BlobProto blobs 6",
+        "repeated BlobProto blobs 6", "optional TransformationParameter transform_param 36",
     ],
     "BlobProto": [
         "optional BlobShape shape 7", "packed float data 5", "packed float diff 6", "packed double double_data 8",
         "optional int32 num 1", "optional int32 channels 2", "optional int32 height 3", "optional int32 width 4",
     ],
     "BlobShape": ["packed int64 dim 1"],
-    "TransformationParameter": ["optional uint32 crop_size 3", "repeated float mean_value 5"],
+    "TransformationParameter": [
+        "optional uint32 crop_size 3", "optional string mean_file 4", "repeated float mean_value 5",
+    ],
     "InputParameter": ["repeated BlobShape shape 1"],
     "ConvolutionParameter": [
         "optional uint32 num_output 1", "optional uint32 pad 3", "optional uint32 kernel_size 4",

@@ -170,10 +170,12 @@ def test_a_shard_that_goes_after_its_first_pair_is_read_on_until_its_map_is_clos
         subset.pairs([2])
 
 
-def test_a_shard_that_is_cut_after_opening_is_named(shard):
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_shard_that_is_cut_after_opening_is_named(shard, mapped):
     subset = Subset([shard])
     subset.pairs([2])
-    _mapped.cache_clear()
+    if not mapped:
+        _mapped.cache_clear()
     size, cut = place(shard, 12), place(shard, 5)
     os.truncate(shard, cut)
     with pytest.raises(UserError) as raised:

@@ -20,6 +20,7 @@ from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer as copy_layers
 from tracklearn.report import Report, silent
 from tracklearn.training.cache import ImageCache
+from tracklearn.training.distributed import expect_one_process
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import batch_rng, coins, mirrored
 from tracklearn.training.schedule import Saving, SoftmaxSchedule
@@ -142,8 +143,9 @@ def finetune_voc(
     memory; those beyond it are decoded each time.
 
     Raises:
-        UserError: bad config or data, a parent of another shape, or a loss that is not finite.
+        UserError: bad config or data, a parent of another shape, a loss that is not finite, or several processes.
     """
+    expect_one_process("fine-tuning")
     if transfer not in TRANSFERRED:
         raise UserError(f"transfer is {transfer!r}; expected one of {', '.join(TRANSFERRED)}")
     plan = SoftmaxSchedule.from_config(schedule)

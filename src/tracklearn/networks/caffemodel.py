@@ -7,11 +7,11 @@ A .caffemodel is one Protocol Buffers message. These of its fields are read; all
 
     NetParameter              layers 2 (V1LayerParameter), layer 100 (LayerParameter)
     LayerParameter            name 1, type 2, blobs 7, transform_param 100, input_param 143
-    V1LayerParameter          name 4, blobs 6                 (files written before 2015)
+    V1LayerParameter          name 4, blobs 6, transform_param 36     (files written before 2015)
     BlobProto                 shape 7, data 5 (float), double_data 8; before shape: num 1, channels 2, height 3, width 4
     BlobShape                 dim 1
     InputParameter            shape 1
-    TransformationParameter   mean_value 5 (float, one a channel, BGR)
+    TransformationParameter   mean_file 4, mean_value 5 (float, one a channel, BGR)
 
 Source: https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto
 
@@ -20,6 +20,7 @@ pool5 by channel, row and column, as here. A layer of the type Input carries the
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +42,10 @@ from tracklearn.networks.weights import build, save_weights
 NEEDED = (*CONV_LAYERS, "fc6", "fc7")
 LAYERS = (*NEEDED, "fc8")
 MOST_AXES = 32  # of a Caffe blob
+Fields = dict[int, list[int | memoryview]]  # of a message
 TYPES = {nn.Conv2d: b"Convolution", nn.Linear: b"InnerProduct"}
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class CaffeModel:
         names: of all its layers.
         blobs: weight and bias of conv1..conv5, fc6, fc7, fc8, as far as they are there, in the file's shapes.
         input_size, mean_bgr: None where the file does not say.
+        mean_file: the picture that was subtracted in place of a colour; the .caffemodel has but its name.
     """
 
     path: Path
@@ -60,6 +65,7 @@ class CaffeModel:
     blobs: dict[str, list[np.ndarray]]
     input_size: int | None
     mean_bgr: tuple[float, ...] | None
+    mean_file: str | None = None
 
     def network(
         self, *, width: float | None = None, input_size: int | None = None, mean_bgr: Sequence[float] | None = None
@@ -81,6 +87,12 @@ class CaffeModel:
                     f"{self.path}: layer {name} is missing; expected {', '.join(NEEDED)} of a CaffeNet, "
                     f"found {', '.join(self.names) or 'no layer'}"
                 )
+        if self.mean_file and not (mean_bgr or self.mean_bgr):
+            log.warning(
+                "%s: trained with the mean picture %s, which is not in the file; the colour %s is subtracted; if that "
+                "is not the picture's mean, convert the file to .safetensors with --mean B G R",
+                self.path, self.mean_file, MEAN_BGR,
+            )  # fmt: skip
         outputs = {name: _matrix(name, blobs[0])[0] for name, blobs in self.blobs.items()}
         with torch.device("meta"):  # no memory and no random numbers for weights that are here
             net = CaffeNet(
@@ -161,8 +173,8 @@ def read_caffemodel(path: str | Path) -> CaffeModel:
 def _model(path: Path, message: memoryview) -> CaffeModel:
     net = decode(message)
     old, new = ([decode(block) for block in blocks(net, number)] for number in (2, 100))
-    layers = [(_name(layer, 4), blocks(layer, 6)) for layer in old]
-    layers += [(_name(layer, 1), blocks(layer, 7)) for layer in new]
+    layers = [(_text([layer], 4) or "", blocks(layer, 6)) for layer in old]
+    layers += [(_text([layer], 1) or "", blocks(layer, 7)) for layer in new]
     names = tuple(name for name, _ in layers)
     if {"norm1", "pool1"} <= set(names) and names.index("norm1") < names.index("pool1"):
         raise UserError(
@@ -172,26 +184,39 @@ def _model(path: Path, message: memoryview) -> CaffeModel:
     arrays = {
         name: [_array(path, name, blob) for blob in listed] for name, listed in layers if name in LAYERS and listed
     }
-    return CaffeModel(path, names, arrays, *_preprocessing(new))
+    transforms = [
+        decode(block)
+        for layers, number in ((old, 36), (new, 100))
+        for layer in layers
+        for block in blocks(layer, number)
+    ]
+    return CaffeModel(path, names, arrays, _input_size(new), _mean(transforms), _text(transforms, 4))
 
 
-def _name(layer: dict[int, list[int | memoryview]], number: int) -> str:
-    return "".join(str(value, "utf-8") for value in blocks(layer, number)[-1:])
+def _text(messages: Sequence[Fields], number: int) -> str | None:
+    """The last text of that number in some messages."""
+    texts = [str(block, "utf-8") for message in messages for block in blocks(message, number)]
+    return texts[-1] if texts else None
 
 
-def _preprocessing(layers: Sequence[dict[int, list[int | memoryview]]]) -> tuple[int | None, tuple[float, ...] | None]:
-    """Input size and mean, from the layers that tell of them."""
-    size, mean = None, None
-    for layer in layers:
-        for block in blocks(layer, 143):
-            shape = [integers(decode(each), 1) for each in blocks(decode(block), 1)]
-            if len(shape) == 1 and len(shape[0]) == 4 and shape[0][2] == shape[0][3]:
-                size = shape[0][2]
-        for block in blocks(layer, 100):
-            values = b"".join(blocks(decode(block), 5))
-            if len(values) == 3 * 4:  # one value is taken from grey images, none where the mean is a file
-                mean = tuple(_short(value) for value in np.frombuffer(values, "<f4"))
-    return size, mean
+def _input_size(layers: Sequence[Fields]) -> int | None:
+    """Of the last layer that tells of a square input."""
+    size = None
+    for block in (block for layer in layers for block in blocks(layer, 143)):
+        shape = [integers(decode(each), 1) for each in blocks(decode(block), 1)]
+        if len(shape) == 1 and len(shape[0]) == 4 and shape[0][2] == shape[0][3]:
+            size = shape[0][2]
+    return size
+
+
+def _mean(transforms: Sequence[Fields]) -> tuple[float, ...] | None:
+    """Of the last layer that subtracts a colour."""
+    mean = None
+    for transform in transforms:
+        values = b"".join(blocks(transform, 5))
+        if len(values) == 3 * 4:  # one value is taken from grey images, none where the mean is a file
+            mean = tuple(_short(value) for value in np.frombuffer(values, "<f4"))
+    return mean
 
 
 def _short(value: np.float32) -> float:

@@ -16,6 +16,7 @@ from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
 from tracklearn.report import Report, silent
 from tracklearn.training.cache import ImageCache
+from tracklearn.training.distributed import expect_one_process
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import batch_rng, coins, mirrored, shuffled
 from tracklearn.training.schedule import Saving, SoftmaxSchedule
@@ -109,8 +110,9 @@ def train_imagenet(
     are decoded each time.
 
     Raises:
-        UserError: bad config or data, a parent of another shape, or a loss that is not finite.
+        UserError: bad config or data, a parent of another shape, a loss that is not finite, or several processes.
     """
+    expect_one_process("imagenet")
     plan = SoftmaxSchedule.from_config(schedule)
     classes, files, labels = list_images(folder)
     net = new_network(network, head="detection", outputs=len(classes), seed=seed)

@@ -4,10 +4,12 @@ import json
 import logging
 import os
 import shutil
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -40,8 +42,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         for group, tensors in checkpoint.tensors.items()
         for name, tensor in tensors.items()
     }
+    numbers = json.dumps(dict(checkpoint.numbers))
     with atomic(folder / NEWEST) as temporary:
-        save_file(flat, temporary, {"numbers": json.dumps(dict(checkpoint.numbers))})
+        save_file(flat, temporary, {"numbers": numbers, "crc32": _checksum(flat, numbers)})
         with temporary.open("rb") as file:
             os.fsync(file.fileno())  # before the older files move: a full disk may show only here
         if (folder / NEWEST).exists():
@@ -51,7 +54,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest checkpoint that can be read, or None.
 
-    A truncated file does not match the lengths in its own header; it is passed over with a warning in the log.
+    A truncated file does not match the lengths in its own header, a damaged one its checksum; it is passed over with a
+    warning in the log.
     """
     found = [path for path in (folder / NEWEST, folder / PREVIOUS) if path.exists()]
     for path in found:
@@ -71,9 +75,22 @@ def drop_checkpoints(folder: Path) -> None:
 
 
 def _read(path: Path) -> Checkpoint:
-    tensors: dict[str, dict[str, Tensor]] = {}
     with safe_open(path, framework="pt") as stored:
-        for key in stored.keys():  # noqa: SIM118 (not a dict)
-            group, name = key.split("/")
-            tensors.setdefault(group, {})[name] = stored.get_tensor(key)
-        return Checkpoint(tensors, json.loads(stored.metadata()["numbers"]))
+        flat = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (not a dict)
+        numbers, expected = (stored.metadata()[key] for key in ("numbers", "crc32"))
+    if (checksum := _checksum(flat, numbers)) != expected:
+        raise ValueError(f"checksum {checksum}, expected {expected}")
+    tensors: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in flat.items():
+        group, name = key.split("/")
+        tensors.setdefault(group, {})[name] = tensor
+    return Checkpoint(tensors, json.loads(numbers))
+
+
+def _checksum(flat: Mapping[str, Tensor], numbers: str) -> str:
+    """CRC-32 of all that a checkpoint holds, which safetensors does not keep."""
+    value = zlib.crc32(numbers.encode())
+    for name, tensor in sorted(flat.items()):
+        value = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)
+        value = zlib.crc32(tensor.flatten().view(torch.uint8).numpy().data, value)
+    return f"{value:08x}"

@@ -78,18 +78,35 @@ class World:
         dist.broadcast_object_list(held, src=0, device=torch.device("cpu"))
         return held[0]
 
+    def first_of(self, value: T | None) -> T | None:
+        """The value of the first process that has one, for all of them; anything that pickles."""
+        if self.size == 1:
+            return value
+        held: list[Any] = [None] * self.size
+        dist.all_gather_object(held, value)
+        return next((each for each in held if each is not None), None)
+
     def copy_first(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite the tensors of all processes by the first one's."""
         if self.size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
-    def wait(self) -> None:
-        """Until all processes are here."""
-        self.agreed(0)
-
 
 ALONE = World()
+
+
+def expect_one_process(training: str) -> None:
+    """Refuse what several processes would each compute whole.
+
+    Raises:
+        UserError: torchrun started more than one.
+    """
+    if (size := this_world().size) > 1:
+        raise UserError(
+            f"{training}: started in {size} processes; expected one, since only the ranking training shares its "
+            "batches out; start it without torchrun"
+        )
 
 
 class Parallel(DistributedDataParallel):

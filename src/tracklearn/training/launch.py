@@ -2,9 +2,11 @@
 
 import logging
 import os
+import queue
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from logging.handlers import QueueHandler
@@ -21,6 +23,20 @@ from tracklearn.training.interrupt import SIGNALS, exit_code
 
 Metrics = dict[str, float]
 
+WAY, REST = 2.0, 30.0  # seconds: to make way for a process that failed first, and to read the rest of what was sent
+REASONS = {  # of statuses that a user can do something about
+    exit_code(
+        signal.SIGKILL
+    ): "killed, as the system does when memory runs out; use fewer processes or a smaller batch, "
+    "or ask for more memory, and run again",
+    exit_code(
+        signal.SIGBUS
+    ): "a bus error: a file was cut short while it was read, or its disk failed; pack the shards "
+    "that changed again, and run again",
+}
+
+log = logging.getLogger(__name__)
+
 
 def launch(
     train: Callable[..., Metrics], *, processes: int, threads: int, report: Report = silent, **arguments: Any
@@ -31,8 +47,9 @@ def launch(
     process is this one. SIGTERM and SIGINT are passed on.
 
     Raises:
-        UserError, SystemExit: as `train`.
-        RuntimeError: a process failed in another way; its traceback is on stderr.
+        UserError: as `train`; or a process was killed.
+        SystemExit: as `train`.
+        RuntimeError: a process failed in another way; its traceback is in the cause.
     """
     if processes == 1:
         return train(threads=threads, report=report, **arguments)
@@ -62,11 +79,21 @@ def launch(
         if heard.errors:
             raise UserError(heard.errors[0]) from None
         rank, failure = failed.get_first_failure()
-        if failure.exitcode in map(exit_code, SIGNALS):
-            raise SystemExit(failure.exitcode) from None
-        raise RuntimeError(f"process {rank} of {processes} ended with status {failure.exitcode}") from failed
+        raise _ended(rank, processes, failure.exitcode) from failed
     finally:
         heard.stop()
+
+
+def _ended(rank: int, processes: int, status: int) -> BaseException:
+    """What to raise when a process told nothing and ended with a status other than 0; by signal n it is -n."""
+    if status < 0:
+        status = exit_code(-status)
+    ended = f"process {rank} of {processes} ended with status {status}"
+    if status in map(exit_code, SIGNALS):
+        return SystemExit(status)
+    if status in REASONS:
+        return UserError(f"training: {ended}, {REASONS[status]}; the last checkpoint is kept")
+    return RuntimeError(ended)
 
 
 def _work(train: Callable[..., Metrics], messages: Any, threads: int, arguments: dict[str, Any]) -> Metrics:
@@ -80,6 +107,11 @@ def _work(train: Callable[..., Metrics], messages: Any, threads: int, arguments:
     except UserError as error:
         messages.put(("error", str(error)))
         raise SystemExit(1) from None
+    except RuntimeError:
+        # It may be that another process failed or was killed, so that an exchange with it failed here. That one is to
+        # be told then, and the launcher, which looks every tenth of a second, ends this one.
+        time.sleep(WAY)
+        raise
 
 
 class _Records:
@@ -93,29 +125,44 @@ class _Records:
 
 
 class _Heard:
-    """A thread that passes on what the processes send."""
+    """A thread that passes on what the processes send.
+
+    A process that is killed while it sends leaves the queue locked and a message cut short: nothing more can be sent
+    through it then, and whoever reads the rest waits for ever.
+    """
 
     def __init__(self, messages: Any, report: Report) -> None:
         self.errors: list[str] = []
         self._messages, self._report = messages, report
+        self._stopped = False
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     def _listen(self) -> None:
-        while (message := self._messages.get()) is not None:
-            kind, content = message
-            if kind == "report":
-                self._report(*content)
-            elif kind == "log":
-                logging.getLogger(content.name).handle(content)
-            else:
-                self.errors.append(content)
+        while True:
+            try:
+                kind, content = self._messages.get(timeout=0.1)
+            except queue.Empty:
+                if self._stopped:
+                    return
+                continue
+            try:
+                self._pass_on(kind, content)
+            except Exception:  # the processes wait at their end until all they sent was read
+                log.exception("a %s of a process could not be passed on", kind)
+
+    def _pass_on(self, kind: str, content: Any) -> None:
+        if kind == "report":
+            self._report(*content)
+        elif kind == "log":
+            logging.getLogger(content.name).handle(content)
+        else:
+            self.errors.append(content)
 
     def stop(self) -> None:
-        """Once everything was passed on."""
-        if self._thread.is_alive():
-            self._messages.put(None)
-            self._thread.join()
+        """Once the processes have ended: return when everything was passed on, or cannot be."""
+        self._stopped = True
+        self._thread.join(REST)
 
 
 def _quieten() -> None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import cast
@@ -28,6 +28,7 @@ from tracklearn.training.solver import Solver
 Batch = tuple[Tensor, ...]
 MakeBatch = Callable[[int], Batch]
 """The batch of an iteration, on the CPU; called on several threads."""
+FAILED = 128  # above all signals: what is agreed when one process cannot make its batch
 Objective = Callable[[CaffeNet, Batch, int], tuple[Tensor, dict[str, Tensor]]]
 """Loss and measurements (scalars) of a net on a batch at an iteration."""
 
@@ -61,7 +62,8 @@ def train(
         report: told each row of the log.
 
     Raises:
-        UserError: the loss is not finite, a batch cannot be made, or the disk is full.
+        UserError: the loss or a weight is not finite, a batch cannot be made, or the disk is full. Of several
+            processes each raises it, whichever of them met it.
         SystemExit: code 143 after SIGTERM and 130 after SIGINT, with a checkpoint written.
     """
     if threads:
@@ -74,23 +76,32 @@ def train(
         batches = prefetch(_pinned(make_batch, device), run.iteration, schedule.iterations, workers=workers)
         keep_memory()
         with stop_noted() as stop, closing(batches):
-            while run.iteration < schedule.iterations:
+            while True:
                 began = time.perf_counter()
-                try:
-                    batch = tuple(part.to(device, non_blocking=True) for part in next(batches))
-                except UserError:  # a missing shard, say: what was learned so far is kept
+                batch, problem = _next(batches)
+                if ending := world.agreed(FAILED if problem else stop.signal):
                     run.save()
-                    raise
+                    if problem := world.first_of(problem):  # torchrun kills the others once one has ended: all are here
+                        raise problem
+                    raise SystemExit(exit_code(ending))
+                if batch is None:
+                    break
+                batch = tuple(part.to(device, non_blocking=True) for part in batch)
                 run.step(objective, batch, time.perf_counter() - began)
-                asked = world.agreed(stop.signal)
-                if asked or run.checkpoint_due():
+                if run.checkpoint_due():
                     run.save()
-                if asked:
-                    world.wait()  # torchrun kills the others once one has ended
-                    raise SystemExit(exit_code(asked))
+        run.check_weights()
         row = world.from_first(run.log.last_row() if world.first else {})
     net.eval().cpu()
     return row
+
+
+def _next(batches: Iterator[Batch]) -> tuple[Batch | None, UserError | None]:
+    """The next batch, None after the last one, and what kept it from being made: a missing shard, say."""
+    try:
+        return next(batches, None), None
+    except UserError as error:
+        return None, error
 
 
 def _pinned(make_batch: MakeBatch, device: torch.device) -> MakeBatch:
@@ -131,32 +142,46 @@ class _Run:
             self.log = Log(folder / "log.csv", log_position)
         self.progress = Progress(schedule.iterations, self.iteration)
         self.saved_at, self.saved_time = self.iteration, time.monotonic()
+        self.rate = schedule.rate(self.iteration)  # of the last iteration
 
     def step(self, objective: Objective, batch: Batch, waited: float) -> None:
         """One iteration: loss, gradient, update, and a row of the log when it is due."""
-        rate, device = self.schedule.rate(self.iteration), batch[0].device.type
+        self.rate, device = self.schedule.rate(self.iteration), batch[0].device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.schedule.precision == "bf16"):
             loss, values = objective(self.parallel, batch, self.iteration)
         loss.backward()
-        self.solver.step(rate)
+        self.solver.step(self.rate)
         self.means.add({"loss": loss, **values}, waited=waited)
         self.iteration += 1
         if self.iteration % self.saving.log_every == 0 or self.iteration == self.schedule.iterations:
-            self._write_row(rate)
+            self._write_row()
 
-    def _check_loss(self, rate: float) -> None:
+    def _check_loss(self) -> None:
         """Once in a while is enough: a sum that is not finite stays so."""
         loss = self.means.means().get("loss", 0.0)
         if not math.isfinite(loss):
             raise UserError(
                 f"training: the loss is {loss} within the {self.means.count} iterations before {self.iteration} "
-                f"at learning rate {rate:g}; expected a finite number; lower schedule.lr"
+                f"at learning rate {self.rate:g}; expected a finite number; lower schedule.lr"
             )
 
-    def _write_row(self, rate: float) -> None:
-        self._check_loss(rate)
+    def check_weights(self) -> None:
+        """An update may spoil weights whose loss is still finite; what was saved before stays as it is.
+
+        Raises:
+            UserError: a weight is not finite.
+        """
+        for name, parameter in self.net.named_parameters():
+            if bad := int((~torch.isfinite(parameter)).sum()):
+                raise UserError(
+                    f"training: {bad} of {parameter.numel()} values of {name} are not finite after iteration "
+                    f"{self.iteration} at learning rate {self.rate:g}; expected finite numbers; lower schedule.lr"
+                )
+
+    def _write_row(self) -> None:
+        self._check_loss()
         taken = self.means.take(self.schedule.batch)
-        row = {"loss": taken.pop("loss"), "lr": rate} | taken
+        row = {"loss": taken.pop("loss"), "lr": self.rate} | taken
         if self.world.first:
             self.log.write({"iteration": self.iteration} | row)
             self.report(self.iteration, row)
@@ -172,7 +197,8 @@ class _Run:
         """Write a checkpoint and, beside it, a picture of conv1 as it is now; the first process alone does."""
         if not self.world.first:
             return
-        self._check_loss(self.schedule.rate(self.iteration))
+        self._check_loss()
+        self.check_weights()
         tensors = {"net": self.net.state_dict(), "velocity": self.solver.velocities, "sums": self.means.sums}
         numbers = {"iteration": self.iteration, "summed": self.means.count, "log": self.log.sync()}
         save_checkpoint(self.folder, Checkpoint(tensors, numbers))

@@ -9,6 +9,7 @@ from reference.caffe_proto import NetParameter
 from tracklearn.errors import UserError
 from tracklearn.networks.alexnet import MEAN_BGR, CaffeNet
 from tracklearn.networks.caffemodel import _main, read_caffemodel, write_caffemodel
+from tracklearn.networks.loading import load
 from tracklearn.networks.prototxt import deploy
 from tracklearn.networks.weights import build, load_weights, save_weights
 
@@ -151,12 +152,31 @@ def test_what_the_file_does_not_say_can_be_said(tmp_path):
     assert (net.input_size, net.mean_bgr) == (101, (1, 2, 3))
 
 
-def test_the_mean_of_a_training_s_data_layer_is_taken(tmp_path):
-    message = snapshot(small())
-    grey = message.layer.add(name="grey", type="ImageData")
-    grey.transform_param.mean_value.append(7)
-    message.layer.add(name="data", type="ImageData").transform_param.mean_value.extend([104, 117, 123])
-    assert read_caffemodel(write(tmp_path / "net.caffemodel", message)).network().mean_bgr == (104, 117, 123)
+@pytest.mark.parametrize("style", ["LayerParameter", "V1LayerParameter"])
+def test_the_mean_of_a_training_s_data_layer_is_taken(tmp_path, style, caplog):
+    message = snapshot(small(), style=style)
+    layers = message.layer if style == "LayerParameter" else message.layers
+    layers.add(name="grey").transform_param.mean_value.append(7)
+    layers.add(name="data").transform_param.mean_value.extend([104, 117, 123])
+    assert load(write(tmp_path / "net.caffemodel", message))[1].mean_bgr == (104, 117, 123)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("style", ["LayerParameter", "V1LayerParameter"])
+def test_a_mean_picture_is_told(tmp_path, style, caplog):
+    message = snapshot(small(), style=style)
+    layers = message.layer if style == "LayerParameter" else message.layers
+    layers.add(name="data").transform_param.mean_file = "data/video_mean.binaryproto"
+    path = write(tmp_path / "net.caffemodel", message)
+    assert read_caffemodel(path).network(mean_bgr=(1, 2, 3)).mean_bgr == (1, 2, 3)
+    assert not caplog.records
+    assert load(path)[1].mean_bgr == MEAN_BGR
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == (
+        f"{path}: trained with the mean picture data/video_mean.binaryproto, which is not in the file; the colour "
+        "(96.64, 102.75, 107.99) is subtracted; if that is not the picture's mean, convert the file to .safetensors "
+        "with --mean B G R"
+    )
 
 
 def test_numbers_that_are_not_packed_are_read(tmp_path):

@@ -1,3 +1,5 @@
+import re
+
 import torch
 
 from tracklearn.training.checkpoint import NEWEST, PREVIOUS, Checkpoint, load_checkpoint, save_checkpoint
@@ -33,6 +35,23 @@ def test_a_truncated_one_gives_way_to_the_one_before(tmp_path):
     for length in (0, 4, 20, len(whole) // 2, len(whole) - 1):
         (tmp_path / NEWEST).write_bytes(whole[:length])
         assert load_checkpoint(tmp_path).numbers == {"iteration": 1}, length
+
+
+def test_a_damaged_one_gives_way_to_the_one_before_and_is_told(tmp_path, caplog):
+    for iteration in (1, 2):
+        save_checkpoint(tmp_path, checkpoint(iteration))
+    whole = (tmp_path / NEWEST).read_bytes()
+    padding = whole[: 8 + int.from_bytes(whole[:8], "little")].rstrip(b" ")
+    for position in [*range(len(padding)), *range(len(whole) - 48, len(whole))]:  # the header, then all values
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 7
+        (tmp_path / NEWEST).write_bytes(damaged)
+        assert load_checkpoint(tmp_path).numbers == {"iteration": 1}, position
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == len(padding) + 48
+    assert all(line.startswith(f"{tmp_path / NEWEST}: the checkpoint cannot be read (") for line in lines)
+    assert lines[-1].endswith("; the one before it is taken")
+    assert re.search(r"\(checksum [0-9a-f]{8}, expected [0-9a-f]{8}\)", lines[-1])
 
 
 def test_an_empty_folder_holds_none(tmp_path):

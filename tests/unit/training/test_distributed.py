@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from tracklearn.detection.finetune import finetune_voc
 from tracklearn.errors import UserError
 from tracklearn.networks.alexnet import CaffeNet
 from tracklearn.networks.weights import load_weights
 from tracklearn.ranking.train import PairBatches, RankingLoss
+from tracklearn.supervised.train import train_imagenet
 from tracklearn.training.checkpoint import load_checkpoint
 from tracklearn.training.distributed import World, this_world
 from tracklearn.training.job import run_job
@@ -100,7 +102,7 @@ def test_the_weights_are_those_of_one_process(tmp_path, form, processes):
     assert sorted(path.name for path in together.iterdir()) == ["conv1.png", "log.csv", "weights.safetensors"]
 
 
-def test_a_signal_to_one_ends_all_with_a_checkpoint_and_an_error_of_one_is_told(tmp_path):
+def test_a_signal_to_one_or_an_error_of_one_ends_all_and_loses_nothing(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit, match="143"):
         run(tmp_path, 2, interrupt=5)
@@ -109,7 +111,7 @@ def test_a_signal_to_one_ends_all_with_a_checkpoint_and_an_error_of_one_is_told(
     assert signal.getsignal(signal.SIGTERM) is before
     with pytest.raises(UserError, match=r"^00007.h5: no such file$"):
         run(tmp_path, 2, spoil=7)
-    assert load_checkpoint(tmp_path / "checkpoints").numbers["iteration"] >= iteration
+    assert load_checkpoint(tmp_path / "checkpoints").numbers["iteration"] == 7 > iteration  # the last whole one
     run(tmp_path, 1)  # with another number of processes
     run(tmp_path / "alone", 1)
     assert_close(tmp_path, tmp_path / "alone")
@@ -129,3 +131,13 @@ def test_parts_are_the_batch_and_each_is_decoded_once():
 def test_more_processes_than_pairs_are_refused():
     with pytest.raises(UserError, match="training: 2 examples a batch for 3 processes; expected at least one each"):
         World(0, 3).part(2)
+
+
+def test_trainings_that_do_not_share_their_batches_out_refuse_several_processes(tmp_path, monkeypatch):
+    nowhere = {"weights": "w", "log": "l", "checkpoints": "c", "conv1": "p", "network": {}, "schedule": {}, "seed": 1}
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    reason = "started in 4 processes; expected one, since only the ranking training shares its batches out"
+    with pytest.raises(UserError, match=f"^imagenet: {reason}; start it without torchrun$"):
+        train_imagenet(folder=tmp_path, **nowhere)
+    with pytest.raises(UserError, match=f"^fine-tuning: {reason}; start it without torchrun$"):
+        finetune_voc(voc=tmp_path, image_set="train", proposals=[], **nowhere)

@@ -3,10 +3,12 @@
 import csv
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -143,22 +145,46 @@ def test_without_a_whole_checkpoint_it_starts_afresh_and_says_so(tmp_path, undis
     ]
 
 
-def test_a_full_disk_is_one_line_and_the_checkpoints_stay(tmp_path, undisturbed, monkeypatch):
+@contextmanager
+def small_files(monkeypatch):
+    """Have the system refuse to write more than 10,000 bytes into a file: less than a checkpoint, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        yield "larger than files may be here; raise `ulimit -f` and run again"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def full_disk(monkeypatch):
+    """Let files be written by halves, in safetensors' own words."""
+
+    def half(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "save_file", half)
+        yield r"the disk is full \(\d+ MB left\); free space and run again"
+
+
+@pytest.mark.parametrize("without_room", [small_files, full_disk])
+def test_without_room_it_is_one_line_and_the_checkpoints_stay(tmp_path, undisturbed, monkeypatch, without_room):
     real, writes = loop.save_checkpoint, []
 
-    def save(folder, checkpoint):
-        writes.append(checkpoint.numbers["iteration"])
-        if len(writes) == 3:
-            fill_up(monkeypatch)
-        real(folder, checkpoint)
+    def save(folder, saved):
+        writes.append(saved.numbers["iteration"])
+        if len(writes) < 3:
+            return real(folder, saved)
+        with without_room(monkeypatch) as line, pytest.raises(UserError, match=f"^{newest}: {line}$") as raised:
+            real(folder, saved)
+        raise raised.value
 
-    monkeypatch.setattr(loop, "save_checkpoint", save)
     newest = tmp_path / "checkpoints" / NEWEST
-    with pytest.raises(UserError) as raised:
+    with monkeypatch.context() as patched, pytest.raises(UserError):
+        patched.setattr(loop, "save_checkpoint", save)
         run(tmp_path)
-    monkeypatch.undo()
-    assert str(raised.value).startswith(f"{newest}: the disk is full (")
-    assert str(raised.value).endswith(" MB left); free space and run again")
     assert sorted(path.name for path in newest.parent.iterdir()) == [
         "conv1-0000007.png",
         "conv1-0000014.png",
@@ -170,16 +196,6 @@ def test_a_full_disk_is_one_line_and_the_checkpoints_stay(tmp_path, undisturbed,
     run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
     assert (writes, min(made)) == ([7, 14, 21], 14)
     assert_same(tmp_path, undisturbed)
-
-
-def fill_up(monkeypatch):
-    """Let files be written by halves, in safetensors' own words."""
-
-    def half(tensors, path, metadata):
-        path.write_bytes(b"half")
-        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
-
-    monkeypatch.setattr(checkpoint, "save_file", half)
 
 
 def test_a_batch_that_cannot_be_made_loses_nothing(tmp_path, undisturbed):
@@ -311,6 +327,34 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
         "expected a finite number; lower schedule.lr"
     )
     assert not (tmp_path / NEWEST).exists()
+
+
+def spoilt_after(iteration):
+    """An objective of finite losses whose gradient, in one iteration, is not: an update of fc6 that overflows."""
+
+    def objective(net, batch, at):
+        factor = 3e38 if at == iteration else 0.0
+        return (net.fc8.bias.sum() + factor * (net.fc6.bias[:2] - net.fc6.bias[:2].detach()).sum() * 3e38), {}
+
+    return objective
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    line = (
+        "training: 2 of 256 values of fc6.bias are not finite after iteration {} at learning rate {}; expected finite"
+    )
+    quiet = Saving(log_every=1000, checkpoint_every=7)
+    arguments = {"schedule": SoftmaxSchedule.from_config(SCHEDULE | {"iterations": 17}), "saving": quiet, "threads": 1}
+    with pytest.raises(UserError) as raised:
+        train(net(), make_batch, spoilt_after(13), **arguments, checkpoints=tmp_path / "checkpoint")
+    assert str(raised.value) == line.format(14, 0.01) + " numbers; lower schedule.lr"
+    kept = checkpoint.load_checkpoint(tmp_path / "checkpoint")
+    assert kept.numbers["iteration"] == 7
+    assert all(torch.isfinite(weights).all() for weights in kept.tensors["net"].values())
+    with pytest.raises(UserError) as raised:
+        train(net(), make_batch, spoilt_after(16), **arguments, checkpoints=tmp_path / "end")
+    assert str(raised.value).startswith(line.format(17, 0.01))
+    assert checkpoint.load_checkpoint(tmp_path / "end").numbers["iteration"] == 14
 
 
 def test_bf16_is_close_to_fp32(tmp_path, undisturbed):

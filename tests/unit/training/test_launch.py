@@ -1,0 +1,89 @@
+"""A process that is killed ends the training with one line, whatever it was doing."""
+
+import inspect
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+from tracklearn.errors import UserError
+from tracklearn.training import launch as launching
+from tracklearn.training.distributed import joined
+from tracklearn.training.launch import _ended, _Heard, launch
+
+
+def killed(*, how, threads, report):
+    """Process 1 is killed while it sends something; process 0 waits for it."""
+    with joined(torch.device("cpu")) as world:
+        report(world.rank, {})
+        world.agreed(0)
+        if world.rank == 1:
+            queue = inspect.getclosurevars(report).nonlocals["messages"]
+            queue._wlock.acquire()
+            if how == "cut":
+                os.write(queue._writer.fileno(), b"\0\0\1\0half of a message of 256 bytes")
+            os.kill(os.getpid(), signal.SIGKILL)
+        world.agreed(0)
+    return {}
+
+
+@pytest.mark.parametrize("how", ["locked", "cut"])
+def test_a_process_killed_while_it_sends_is_told_in_a_line(how, monkeypatch, capfd):
+    monkeypatch.setattr(launching, "REST", 1.0)
+    with pytest.raises(UserError) as raised:
+        launch(killed, processes=2, threads=2, how=how)
+    assert str(raised.value) == (
+        "training: process 1 of 2 ended with status 137, killed, as the system does when memory runs out; use fewer "
+        "processes or a smaller batch, or ask for more memory, and run again; the last checkpoint is kept"
+    )
+    assert "Traceback" not in capfd.readouterr().err  # process 0, whose exchange failed, has nothing to tell
+
+
+def broken(*, threads, report):
+    with joined(torch.device("cpu")) as world:
+        if world.rank == 1:
+            raise ValueError("a bug")
+        world.agreed(0)
+    return {}
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(RuntimeError, match=r"^process 1 of 2 ended with status 1$") as raised:
+        launch(broken, processes=2, threads=2)
+    assert "ValueError: a bug" in str(raised.value.__cause__)
+
+
+def test_how_a_process_ended_is_told_by_its_status():
+    assert str(_ended(0, 4, -signal.SIGBUS)) == (
+        "training: process 0 of 4 ended with status 135, a bus error: a file was cut short while it was read, or its "
+        "disk failed; pack the shards that changed again, and run again; the last checkpoint is kept"
+    )
+    assert isinstance(_ended(0, 4, -signal.SIGBUS), UserError)
+    for status in (143, -15):
+        assert isinstance(stopped := _ended(0, 4, status), SystemExit)
+        assert stopped.code == 143
+    assert isinstance(crashed := _ended(2, 4, -signal.SIGSEGV), RuntimeError)
+    assert str(crashed) == "process 2 of 4 ended with status 139"
+
+
+def test_what_cannot_be_passed_on_does_not_stop_the_rest(caplog):
+    passed = []
+
+    def report(step, values):
+        if step == 1:
+            raise ValueError("no such curve")
+        passed.append(step)
+
+    messages = launching.get_context("spawn").Queue()
+    heard = _Heard(messages, report)
+    for step in range(3):
+        messages.put(("report", (step, {})))
+    messages.put(("error", "00007.h5: no such file"))
+    deadline = time.monotonic() + 20
+    while not heard.errors and time.monotonic() < deadline:
+        time.sleep(0.01)
+    heard.stop()
+    assert (passed, heard.errors) == ([0, 2], ["00007.h5: no such file"])
+    assert "no such curve" in caplog.text
