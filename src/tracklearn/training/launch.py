@@ -24,16 +24,15 @@ from tracklearn.training.interrupt import SIGNALS, exit_code
 Metrics = dict[str, float]
 
 WAY, REST = 2.0, 30.0  # seconds: to make way for a process that failed first, and to read the rest of what was sent
-REASONS = {  # of statuses that a user can do something about
-    exit_code(
-        signal.SIGKILL
-    ): "killed, as the system does when memory runs out; use fewer processes or a smaller batch, "
-    "or ask for more memory, and run again",
-    exit_code(
-        signal.SIGBUS
-    ): "a bus error: a file was cut short while it was read, or its disk failed; pack the shards "
-    "that changed again, and run again",
-}
+KILLED = (
+    "killed, as the system does when memory runs out; use fewer processes or a smaller batch, or ask for more memory, "
+    "and run again"
+)
+CUT_SHORT = (
+    "a bus error: a file was cut short while it was read, or its disk failed; pack the shards that changed again, and "
+    "run again"
+)
+REASONS = {exit_code(signal.SIGKILL): KILLED, exit_code(signal.SIGBUS): CUT_SHORT}
 
 log = logging.getLogger(__name__)
 
