@@ -320,6 +320,28 @@ def test_bf16_is_close_to_fp32(tmp_path, undisturbed):
     assert rounded["loss"] != exact["loss"]
 
 
+def test_what_is_for_gpus_changes_nothing_on_a_cpu_and_says_so(tmp_path, undisturbed, caplog):
+    run(tmp_path, precision="tf32", compile=True)
+    assert_same(tmp_path, undisturbed)
+    assert caplog.messages == [
+        "schedule: compile is true and there is no GPU; not compiled",
+        "schedule: precision is 'tf32' and there is no GPU; computing in fp32",
+    ]
+
+
+def test_a_compiled_training_is_the_same_and_its_files_have_the_same_names(tmp_path, undisturbed, monkeypatch):
+    """Traced as for a GPU, computed by torch's own operations."""
+    monkeypatch.setattr(loop, "compiled", lambda objective, _: torch.compile(objective, backend="aot_eager"))
+    with pytest.raises(Stopped):
+        run(tmp_path, lambda iteration: make_batch(iteration) if iteration < 16 else throw(), compile=True)
+    found = checkpoint.load_checkpoint(tmp_path / "checkpoints")
+    assert list(found.tensors["net"]) == sorted(net().state_dict())
+    run(tmp_path, compile=True)
+    torch.compiler.reset()
+    weights, expected = (load_weights(folder / "weights.safetensors")[0] for folder in (tmp_path, undisturbed))
+    torch.testing.assert_close(weights, expected)
+
+
 def test_checkpoints_are_also_written_by_the_clock(tmp_path):
     with pytest.raises(Stopped):
         run(
