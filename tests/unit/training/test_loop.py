@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from safetensors import SafetensorError
 from tracklearn.errors import UserError
 from tracklearn.networks.alexnet import CaffeNet
 from tracklearn.networks.weights import load_weights
-from tracklearn.training import checkpoint, loop
+from tracklearn.training import checkpoint, gpu, loop
 from tracklearn.training.checkpoint import NEWEST, PREVIOUS
 from tracklearn.training.job import run_job
 from tracklearn.training.loop import train
@@ -331,7 +332,9 @@ def test_what_is_for_gpus_changes_nothing_on_a_cpu_and_says_so(tmp_path, undistu
 
 def test_a_compiled_training_is_the_same_and_its_files_have_the_same_names(tmp_path, undisturbed, monkeypatch):
     """Traced as for a GPU, computed by torch's own operations."""
-    monkeypatch.setattr(loop, "compiled", lambda objective, _: torch.compile(objective, backend="aot_eager"))
+    traced = partial(gpu.compiled, device=torch.device("cuda"), backend="aot_eager")
+    monkeypatch.setattr(gpu, "find_spec", lambda name: "here")
+    monkeypatch.setattr(loop, "compiled", lambda objective, _: traced(objective))
     with pytest.raises(Stopped):
         run(tmp_path, lambda iteration: make_batch(iteration) if iteration < 16 else throw(), compile=True)
     found = checkpoint.load_checkpoint(tmp_path / "checkpoints")
