@@ -1,20 +1,22 @@
-"""How near does a ranking step come to the processor's matrix rate? Beside plain PyTorch, at the paper's size.
+"""How near does a ranking step come to the device's matrix rate? Beside plain PyTorch, at the paper's size.
 
 A step is everything but decoding (`benchmarks/store.py`): uint8 patches to input, forward, loss, backward, update. Its
 work is that of three forward passes of the layers, less the gradient of conv1's input, which nobody needs. The peak is
-the largest rate of a single-precision matrix product in the same rounds, all cores each.
+the largest rate of a matrix product in the same rounds: on a CPU of single precision, all cores each; on a GPU of the
+row's own precision.
 
 Ours against plain PyTorch: torch's LocalResponseNorm after ReLU and pooling, NCHW, torch.optim.SGD, a loop over
-triplets. On a GPU the peak is that of TF32 or bfloat16 products, and the share of time spent waiting for data is that
-of a whole training from a store of JPEGs.
+triplets (on a GPU in TF32). On a GPU there follow whole trainings from a patch store, cut from the clips of DATA
+(environment; default ../shared/data) or synthetic where there are none: images a second, the share of time in which the
+GPU had no batch, and what the paper's three pretrainings would take.
 """
 
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,71 +24,103 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.store import SIDE, _patches
 from tracklearn.networks.alexnet import MEAN_BGR, CaffeNet
 from tracklearn.patches import Pair, PatchStore
 from tracklearn.ranking.train import RankingLoss, train_ranking
+from tracklearn.training.gpu import compiled, computing
 from tracklearn.training.memory import keep_memory
 from tracklearn.training.solver import Solver
 
 BATCH = 100  # PAPER §5.6
+ITERATIONS = 240_000 + 350_000 + 350_000  # PAPER §5.6: of the three pretrainings
 ROUNDS = 5
 SECONDS = 4.0  # of one measurement in a round
-SIDES = (1024, 2048, 4096)  # of the square matrices; the fastest is the peak
+SIDES = {"cpu": (1024, 2048, 4096), "cuda": (2048, 4096, 8192)}  # of the square matrices; the fastest is the peak
+STORED = 1000  # iterations of a training from a store; the second half is told
 
 Step = Callable[[int], object]
 
 
+@dataclass(frozen=True)
+class Kind:
+    """How a training computes."""
+
+    precision: str
+    compiled: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.precision}, compiled" if self.compiled else self.precision
+
+
+KINDS = (Kind("fp32"), Kind("tf32"), Kind("bf16"), Kind("bf16", compiled=True))  # of a GPU
+
+
 def main() -> None:
-    """Print a table: images a second, share of the peak, ratio to plain PyTorch."""
+    """Print a table: images a second, share of the peak, ratio to plain PyTorch; and what a GPU does from a store."""
     threads = torch.get_num_threads()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     try:
-        _compare("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.cuda.is_available():
+            device = torch.device("cuda", torch.cuda.current_device())
+            peaks = {kind: kind.precision for kind in KINDS}
+            _compare(device, KINDS, peaks, Kind("tf32"), torch.cuda.get_device_name())
+            _whole_trainings(KINDS)
+        else:
+            kinds = [Kind("fp32"), *([Kind("bf16")] if has_bf16() else [])]
+            _compare(torch.device("cpu"), kinds, dict.fromkeys(kinds, "fp32"), kinds[0], f"{_cores()} threads")
+            if len(kinds) == 1:
+                print("bf16: not measured, this processor has neither avx512_bf16 nor amx_bf16")
+            print("GPU: not measured, there is none here")
     finally:
         torch.set_num_threads(threads)
 
 
-def _compare(device: str) -> None:
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _compare(device: torch.device, kinds: Iterable[Kind], peaks: dict[Kind, str], usual: Kind, where: str) -> None:
+    """Print a table of steps; `peaks`: the product whose rate a kind is held against; `usual`: how plain PyTorch is."""
     work = image_flops()
-    single = "tf32" if device == "cuda" else "fp32"
-    torch.set_float32_matmul_precision("high" if device == "cuda" else "highest")
-    steps = {f"ours, {single}": ours(device, "fp32"), f"plain PyTorch, {single}": plain(device)}
-    if device == "cuda" or has_bf16():
-        steps["ours, bf16"] = ours(device, "bf16")
-    peaks = {"fp32": [matrix_product(side, device, torch.float32) for side in SIDES]}
-    if device == "cuda":
-        peaks["bf16"] = [matrix_product(side, device, torch.bfloat16) for side in (*SIDES, 8192)]
+    steps = {f"ours, {kind}": (kind.precision, ours(device, kind)) for kind in kinds}
+    steps[f"plain PyTorch, {usual}"] = usual.precision, plain(device)
+    products = {precision: matrix_products(device, precision) for precision in dict.fromkeys(peaks.values())}
     keep_memory()  # as the training loop does; plain PyTorch gains by it too
     images: dict[str, list[float]] = {name: [] for name in steps}
-    rates: dict[str, list[float]] = {name: [] for name in peaks}
+    rates: dict[str, list[float]] = {precision: [] for precision in products}
     for _ in range(ROUNDS):
-        for kind, products in peaks.items():
-            rates[kind].append(max(2 * side**3 * rate(step, device, SECONDS / 4) for side, step in products))
-        for name, step in steps.items():
-            images[name].append(BATCH * rate(step, device, SECONDS))
-    where = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} threads"
-    print(f"{where}; matrix product {_each(rates, 1e9)} GFLOP/s; {work / 1e9:.2f} GFLOP a training image")
-    print("| step | images/s | of the peak | x plain PyTorch |")
-    print("|---|---|---|---|")
-    reference = images[f"plain PyTorch, {single}"]
+        for precision, each in products.items():
+            with computing(device, precision):
+                rates[precision].append(max(2 * side**3 * rate(step, device, SECONDS / 4) for side, step in each))
+        for name, (precision, step) in steps.items():
+            with computing(device, precision):
+                images[name].append(BATCH * rate(step, device, SECONDS))
+    shown = ", ".join(f"{precision} {statistics.median(found) / 1e9:.0f}" for precision, found in rates.items())
+    print(f"{where}; matrix product {shown} GFLOP/s; {work / 1e9:.2f} GFLOP a training image\n")
+    print("| step | images/s | of the peak | x plain PyTorch | x ours, fp32 |")
+    print("|---|---|---|---|---|")
+    reference, own = images[f"plain PyTorch, {usual}"], images["ours, fp32"]
+    held = {f"ours, {kind}": rates[peak] for kind, peak in peaks.items()}
+    held[f"plain PyTorch, {usual}"] = rates[usual.precision]
     for name, found in images.items():
-        peak = rates["bf16" if device == "cuda" and "bf16" in name else "fp32"]
-        share = work * _ratio(found, peak)
-        print(f"| {name} | {statistics.median(found):.1f} | {share:.2f} | {_ratio(found, reference):.2f} |")
-    if "ours, bf16" in images:
-        print(f"bf16 over {single}: {_ratio(images['ours, bf16'], images[f'ours, {single}']):.2f} x")
-    else:
-        print("bf16: not measured, this processor has neither avx512_bf16 nor amx_bf16")
-    if device == "cuda":
-        for precision in ("fp32", "bf16"):
-            found_images, waiting = from_store(precision)
-            print(f"whole training from a store, {precision}: {found_images:.0f} images/s, {waiting:.1%} of it waiting")
-    else:
-        print("GPU: not measured, there is none here")
+        print(
+            f"| {name} | {statistics.median(found):.1f} | {work * _ratio(found, held[name]):.2f} "
+            f"| {_ratio(found, reference):.2f} | {_ratio(found, own):.2f} |"
+        )
 
 
-def _each(rates: dict[str, list[float]], unit: float) -> str:
-    return ", ".join(f"{name} {statistics.median(found) / unit:.0f}" for name, found in rates.items())
+def _whole_trainings(kinds: Iterable[Kind]) -> None:
+    """Print a table of trainings from a store, data and all."""
+    data = Path(os.environ.get("DATA", "../shared/data"))
+    with tempfile.TemporaryDirectory(prefix="tracklearn-training-") as folder:
+        store, source = _store(Path(folder, "00000.h5"), data / "videos")
+        print(f"\nWhole trainings from a store of patches {source}, {_cores()} threads\n")
+        print("| precision | images/s | waiting for data | hours of the paper's three pretrainings |")
+        print("|---|---|---|---|")
+        for kind in kinds:
+            images, waiting = from_store(store, kind)
+            print(f"| {kind} | {images:.0f} | {waiting:.1%} | {ITERATIONS * BATCH / images / 3600:.1f} |", flush=True)
 
 
 def _ratio(found: list[float], reference: list[float]) -> float:
@@ -94,22 +128,23 @@ def _ratio(found: list[float], reference: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(found, reference, strict=True))
 
 
-def rate(step: Step, device: str, seconds: float) -> float:
-    """Calls a second, after one that is not counted."""
-    step(0)
+def rate(step: Step, device: torch.device, seconds: float) -> float:
+    """Calls a second, after some that are not counted."""
+    for warmup in range(1 if device.type == "cpu" else 3):  # a compiled one is compiled twice
+        step(warmup)
     _finish(device)
     began, calls = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
         calls += 1
         step(calls)
-        if device == "cpu" or calls % 10 == 0:
+        if device.type == "cpu" or calls % 10 == 0:
             _finish(device)
     _finish(device)
     return calls / (time.perf_counter() - began)
 
 
-def _finish(device: str) -> None:
-    if device == "cuda":
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
         torch.cuda.synchronize()
 
 
@@ -134,27 +169,34 @@ def has_bf16() -> bool:
     return flags.exists() and any(name in flags.read_text() for name in ("avx512_bf16", "amx_bf16"))
 
 
-def matrix_product(side: int, device: str, kind: torch.dtype) -> tuple[int, Step]:
-    """The side and a step that multiplies two square matrices."""
-    a, b = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
-    out = torch.empty_like(a)
-    return side, lambda _: torch.mm(a, b, out=out)
+def matrix_products(device: torch.device, precision: str) -> list[tuple[int, Step]]:
+    """Sides, and steps that multiply two square matrices of that side."""
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+
+    def product(side: int) -> Step:
+        a, b = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
+        out = torch.empty_like(a)
+        return lambda _: torch.mm(a, b, out=out)
+
+    return [(side, product(side)) for side in SIDES[device.type]]
 
 
-def batch(device: str) -> tuple[Tensor, Tensor]:
+def batch(device: torch.device) -> tuple[Tensor, Tensor]:
     """Patches uint8 (P, 2, S, S, 3) and videos (P,); two pairs a video."""
     rng = torch.Generator().manual_seed(0)
     patches = torch.randint(0, 256, (BATCH // 2, 2, 227, 227, 3), dtype=torch.uint8, generator=rng)
     return patches.to(device), (torch.arange(BATCH // 2) // 2).to(device)
 
 
-def ours(device: str, precision: str) -> Step:
+def ours(device: torch.device, kind: Kind) -> Step:
     """One iteration as the training loop does it."""
     net, objective, given = CaffeNet(fc7=1024, seed=1).to(device), RankingLoss(seed=1), batch(device)
+    if kind.compiled:
+        objective = compiled(objective, device)
     solver = Solver(net, momentum=0.9, weight_decay=5e-4)
 
     def step(iteration: int) -> None:
-        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=kind.precision == "bf16"):
             loss, _ = objective(net, given, iteration)
         loss.backward()
         solver.step(1e-3)
@@ -180,7 +222,7 @@ class PlainNet(nn.Sequential):
             self.append(nn.Linear(inputs, outputs)).append(nn.ReLU())
 
 
-def plain(device: str) -> Step:
+def plain(device: torch.device) -> Step:
     """The same iteration in plain PyTorch: NCHW, hinges one triplet at a time."""
     net, (patches, videos) = PlainNet().to(device), batch(device)
     labels, rng = videos.tolist(), np.random.default_rng(0)
@@ -203,40 +245,38 @@ def plain(device: str) -> Step:
     return step
 
 
-def from_store(precision: str) -> tuple[float, float]:
+def from_store(store: Path, kind: Kind) -> tuple[float, float]:
     """Images a second and share of time waiting for batches, of a training from JPEGs on disk."""
-    with _store() as path:
-        folder = path.parent
+    with tempfile.TemporaryDirectory(prefix="tracklearn-training-") as folder:
         metrics = train_ranking(
-            stores=[path],
+            stores=[store],
             network={},
             loss={},
-            schedule={"lr": 1e-3, "iterations": 600, "batch": BATCH, "precision": precision},
-            saving={"log_every": 300},  # the second row is told
+            schedule={
+                "lr": 1e-3,
+                "iterations": STORED,
+                "batch": BATCH,
+                "precision": kind.precision,
+                "compile": kind.compiled,
+            },
+            saving={"log_every": STORED // 2, "checkpoint_every": STORED + 1, "checkpoint_minutes": 60},
             seed=1,
-            weights=folder / "weights.safetensors",
-            log=folder / "log.csv",
-            conv1=folder / "conv1.png",
-            checkpoints=folder / "checkpoints",
-            threads=len(os.sched_getaffinity(0)),
+            weights=Path(folder, "weights.safetensors"),
+            log=Path(folder, "log.csv"),
+            conv1=Path(folder, "conv1.png"),
+            checkpoints=Path(folder, "checkpoints"),
+            threads=_cores(),
         )
     return metrics["images_per_s"], metrics["waiting"]
 
 
-@contextmanager
-def _store() -> Iterator[Path]:
-    """A shard of a thousand pairs: smooth noise, which takes about as many bytes as a patch of a video."""
-    rng = np.random.default_rng(0)
-
-    def patch() -> np.ndarray:
-        coarse = torch.from_numpy(rng.integers(0, 256, (1, 3, 30, 30)).astype(np.float32))
-        return F.interpolate(coarse, (227, 227), mode="bilinear")[0].permute(1, 2, 0).byte().numpy()
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "00000.h5")
-        pairs = (Pair(f"v{i // 4}", (0, 30), np.zeros((2, 4)), 1.0, patch(), patch()) for i in range(1000))
-        PatchStore.write(path, pairs, size=227)
-        yield path
+def _store(path: Path, videos: Path) -> tuple[Path, str]:
+    """A shard of a thousand pairs, as if fifty came from each video; and where its patches are from."""
+    patches, source = _patches(videos)
+    couples = enumerate(zip(patches[::2], patches[1::2], strict=True))
+    pairs = (Pair(f"v{index // 50}", (0, 30), np.zeros((2, 4)), 1.0, *couple) for index, couple in couples)
+    PatchStore.write(path, pairs, size=SIDE)
+    return path, source
 
 
 if __name__ == "__main__":

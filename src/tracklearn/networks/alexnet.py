@@ -31,7 +31,8 @@ def to_input(images: Tensor, mean_bgr: Sequence[float] = MEAN_BGR) -> Tensor:
     The result is a view in channels_last memory: nothing is transposed.
     """
     bgr = images.flip(-1).float().contiguous()  # (N, S, S, 3); the rows of a view would be copies
-    bgr.flatten(2).sub_(bgr.new_tensor(mean_bgr).repeat(images.shape[2]))  # by rows: three at a time would be slow
+    mean = torch.cat([bgr.new_full((1,), value) for value in mean_bgr])  # new_tensor would have the CPU wait for a GPU
+    bgr.flatten(2).sub_(mean.repeat(images.shape[2]))  # by rows: three at a time would be slow
     return bgr.permute(0, 3, 1, 2)
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -22,16 +22,15 @@ class Means:
         self._begin()
 
     def _begin(self) -> None:
-        self.started, self.timed, self.waited = time.perf_counter(), 0, 0.0
+        self.started, self.timed = time.perf_counter(), 0
 
-    def add(self, values: Mapping[str, Tensor], *, waited: float) -> None:
-        """Count one iteration, which waited so many seconds for its batch."""
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        """Count one iteration."""
         for name, value in values.items():
             added = value.detach().float()
             self.sums[name] = self.sums[name] + added if name in self.sums else added
         self.count += 1
         self.timed += 1
-        self.waited += waited
 
     def restore(self, sums: Mapping[str, Tensor], count: int, device: torch.device) -> None:
         """Go on from the sums of a checkpoint; the clock starts anew."""
@@ -39,14 +38,22 @@ class Means:
         self._begin()
 
     def means(self) -> dict[str, float]:
-        """Means since the last reset; waits for the device."""
-        return {name: value.item() / self.count for name, value in self.sums.items()}
+        """Means since the last reset; waits for the device, once for all."""
+        if not self.sums:
+            return {}
+        sums = torch.stack(list(self.sums.values())).tolist()
+        return {name: value / self.count for name, value in zip(self.sums, sums, strict=True)}
 
-    def take(self, images: int) -> dict[str, float]:
-        """The means, images a second and the share of time spent waiting for batches; then start again."""
+    def take(self, images: int, waited: Callable[[], float]) -> dict[str, float]:
+        """The means, images a second and the share of time spent waiting for batches; then start again.
+
+        Args:
+            images: of one iteration.
+            waited: seconds waited since the last call; called once the device has done everything.
+        """
         values = self.means()
         seconds = time.perf_counter() - self.started
-        values |= {"images_per_s": images * self.timed / seconds, "waiting": self.waited / seconds}
+        values |= {"images_per_s": images * self.timed / seconds, "waiting": waited() / seconds}
         self.sums, self.count = {}, 0
         self._begin()
         return values

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import cast
@@ -17,17 +17,15 @@ from tracklearn.networks.filters import draw_filters
 from tracklearn.report import Report, silent
 from tracklearn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tracklearn.training.distributed import World, joined
+from tracklearn.training.feed import Batch, Feed, MakeBatch, feed
+from tracklearn.training.gpu import compiled, computing
 from tracklearn.training.interrupt import exit_code, stop_noted
 from tracklearn.training.log import Log, Means
 from tracklearn.training.memory import keep_memory
-from tracklearn.training.prefetch import prefetch
 from tracklearn.training.progress import Progress
 from tracklearn.training.schedule import Saving, Schedule
 from tracklearn.training.solver import Solver
 
-Batch = tuple[Tensor, ...]
-MakeBatch = Callable[[int], Batch]
-"""The batch of an iteration, on the CPU; called on several threads."""
 FAILED = 128  # above all signals: what is agreed when one process cannot make its batch
 Objective = Callable[[CaffeNet, Batch, int], tuple[Tensor, dict[str, Tensor]]]
 """Loss and measurements (scalars) of a net on a batch at an iteration."""
@@ -70,14 +68,14 @@ def train(
         torch.set_num_threads(threads)
     device = own_device()
     net.train().to(device)
-    with joined(device) as world:
+    if schedule.compile:
+        objective = compiled(objective, device)
+    with joined(device) as world, computing(device, schedule.precision):
         run = _Run(net, world, schedule, saving, Path(checkpoints), layer_rates or {}, report)
-        workers = (threads or 1) if device.type == "cuda" else 1  # on a CPU the other cores train
-        batches = prefetch(_pinned(make_batch, device), run.iteration, schedule.iterations, workers=workers)
+        batches = feed(make_batch, device, run.iteration, schedule.iterations, threads=threads or 1)
         keep_memory()
         with stop_noted() as stop, closing(batches):
             while True:
-                began = time.perf_counter()
                 batch, problem = _next(batches)
                 if ending := world.agreed(FAILED if problem else stop.signal):
                     run.save()
@@ -86,8 +84,9 @@ def train(
                     raise SystemExit(exit_code(ending))
                 if batch is None:
                     break
-                batch = tuple(part.to(device, non_blocking=True) for part in batch)
-                run.step(objective, batch, time.perf_counter() - began)
+                run.step(objective, batch)
+                if run.row_due():
+                    run.write_row(batches)
                 if run.checkpoint_due():
                     run.save()
         run.check_weights()
@@ -96,19 +95,12 @@ def train(
     return row
 
 
-def _next(batches: Iterator[Batch]) -> tuple[Batch | None, UserError | None]:
+def _next(batches: Feed) -> tuple[Batch | None, UserError | None]:
     """The next batch, None after the last one, and what kept it from being made: a missing shard, say."""
     try:
         return next(batches, None), None
     except UserError as error:
         return None, error
-
-
-def _pinned(make_batch: MakeBatch, device: torch.device) -> MakeBatch:
-    """On a GPU, put batches where it can fetch them without stopping the CPU."""
-    if device.type != "cuda":
-        return make_batch
-    return lambda iteration: tuple(part.pin_memory() for part in make_batch(iteration))
 
 
 class _Run:
@@ -144,17 +136,15 @@ class _Run:
         self.saved_at, self.saved_time = self.iteration, time.monotonic()
         self.rate = schedule.rate(self.iteration)  # of the last iteration
 
-    def step(self, objective: Objective, batch: Batch, waited: float) -> None:
-        """One iteration: loss, gradient, update, and a row of the log when it is due."""
+    def step(self, objective: Objective, batch: Batch) -> None:
+        """One iteration: loss, gradient, update. Nothing in it waits for a GPU."""
         self.rate, device = self.schedule.rate(self.iteration), batch[0].device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.schedule.precision == "bf16"):
             loss, values = objective(self.parallel, batch, self.iteration)
         loss.backward()
         self.solver.step(self.rate)
-        self.means.add({"loss": loss, **values}, waited=waited)
+        self.means.add({"loss": loss, **values})
         self.iteration += 1
-        if self.iteration % self.saving.log_every == 0 or self.iteration == self.schedule.iterations:
-            self._write_row()
 
     def _check_loss(self) -> None:
         """Once in a while is enough: a sum that is not finite stays so."""
@@ -178,9 +168,14 @@ class _Run:
                     f"{self.iteration} at learning rate {self.rate:g}; expected finite numbers; lower schedule.lr"
                 )
 
-    def _write_row(self) -> None:
+    def row_due(self) -> bool:
+        """Whether the last iteration ends a row of the log."""
+        return self.iteration % self.saving.log_every == 0 or self.iteration == self.schedule.iterations
+
+    def write_row(self, batches: Feed) -> None:
+        """Log the means since the last row."""
         self._check_loss()
-        taken = self.means.take(self.schedule.batch)
+        taken = self.means.take(self.schedule.batch, batches.waited)
         row = {"loss": taken.pop("loss"), "lr": self.rate} | taken
         if self.world.first:
             self.log.write({"iteration": self.iteration} | row)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from tracklearn.errors import UserError
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "tf32", "bf16")
 
 
 class Block:
@@ -64,7 +64,8 @@ class Schedule(Block):
         step: iterations after which the rate is multiplied by `gamma`, again and again; None keeps it.
         warmup: iterations over which the rate rises linearly to where it belongs. ASSUME: 0, as Caffe has none.
         weight_decay: of weights; biases have none.
-        precision: fp32, or bf16 for autocast.
+        precision: fp32; tf32, by which a GPU rounds the factors of products; or bf16 for autocast.
+        compile: compile forward pass, loss and gradient, on a GPU.
     """
 
     block = "schedule"
@@ -79,6 +80,7 @@ class Schedule(Block):
     momentum: float = 0.9
     weight_decay: float = 5e-4
     precision: str = "fp32"
+    compile: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

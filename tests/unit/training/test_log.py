@@ -11,18 +11,19 @@ from tracklearn.training.log import Log, Means
 def test_means_are_over_the_iterations_since_the_last_row():
     means = Means()
     for loss in (1.0, 2.0, 6.0):
-        means.add({"loss": torch.tensor(loss)}, waited=0.0)
-    row = means.take(images=10)
+        means.add({"loss": torch.tensor(loss)})
+    row = means.take(images=10, waited=lambda: 0.0)
     assert row["loss"] == pytest.approx(3)
     assert row["images_per_s"] > 0
-    means.add({"loss": torch.tensor(5.0)}, waited=0.0)
-    assert means.take(images=10)["loss"] == 5
+    assert row["waiting"] == 0
+    means.add({"loss": torch.tensor(5.0)})
+    assert means.take(images=10, waited=lambda: 0.0)["loss"] == 5
 
 
 def test_restored_sums_count_but_their_time_does_not():
     means = Means()
     means.restore({"loss": torch.tensor(9.0)}, 2, torch.device("cpu"))
-    means.add({"loss": torch.tensor(3.0)}, waited=0.0)
+    means.add({"loss": torch.tensor(3.0)})
     assert means.means() == {"loss": 4.0}
     assert means.timed == 1
 

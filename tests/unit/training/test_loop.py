@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from safetensors import SafetensorError
 from tracklearn.errors import UserError
 from tracklearn.networks.alexnet import CaffeNet
 from tracklearn.networks.weights import load_weights
-from tracklearn.training import checkpoint, loop
+from tracklearn.training import checkpoint, gpu, loop
 from tracklearn.training.checkpoint import NEWEST, PREVIOUS
 from tracklearn.training.job import run_job
 from tracklearn.training.loop import train
@@ -362,6 +363,30 @@ def test_bf16_is_close_to_fp32(tmp_path, undisturbed):
     exact, rounded = rows(undisturbed / "log.csv")[0], rows(tmp_path / "log.csv")[0]
     assert float(rounded["loss"]) == pytest.approx(float(exact["loss"]), rel=0.05)
     assert rounded["loss"] != exact["loss"]
+
+
+def test_what_is_for_gpus_changes_nothing_on_a_cpu_and_says_so(tmp_path, undisturbed, caplog):
+    run(tmp_path, precision="tf32", compile=True)
+    assert_same(tmp_path, undisturbed)
+    assert caplog.messages == [
+        "schedule: compile is true and there is no GPU; not compiled",
+        "schedule: precision is 'tf32' and there is no GPU; computing in fp32",
+    ]
+
+
+def test_a_compiled_training_is_the_same_and_its_files_have_the_same_names(tmp_path, undisturbed, monkeypatch):
+    """Traced as for a GPU, computed by torch's own operations."""
+    traced = partial(gpu.compiled, device=torch.device("cuda"), backend="aot_eager")
+    monkeypatch.setattr(gpu, "find_spec", lambda name: "here")
+    monkeypatch.setattr(loop, "compiled", lambda objective, _: traced(objective))
+    with pytest.raises(Stopped):
+        run(tmp_path, lambda iteration: make_batch(iteration) if iteration < 16 else throw(), compile=True)
+    found = checkpoint.load_checkpoint(tmp_path / "checkpoints")
+    assert list(found.tensors["net"]) == sorted(net().state_dict())
+    run(tmp_path, compile=True)
+    torch.compiler.reset()
+    weights, expected = (load_weights(folder / "weights.safetensors")[0] for folder in (tmp_path, undisturbed))
+    torch.testing.assert_close(weights, expected)
 
 
 def test_checkpoints_are_also_written_by_the_clock(tmp_path):

@@ -45,7 +45,7 @@ def test_saving_is_the_config_s(repository):
         (Schedule, MINIMAL | {"batch": 0}, "schedule: batch is 0; expected a number above 0"),
         (Schedule, MINIMAL | {"step": 0}, "schedule: step is 0; expected a number above 0, or null"),
         (Schedule, MINIMAL | {"warmup": -1}, "schedule: warmup is -1; expected 0 or more iterations"),
-        (Schedule, MINIMAL | {"precision": "fp8"}, "schedule: precision is 'fp8'; expected one of fp32, bf16"),
+        (Schedule, MINIMAL | {"precision": "fp8"}, "schedule: precision is 'fp8'; expected one of fp32, tf32, bf16"),
         (Schedule, MINIMAL | {"log_every": 5}, "schedule: unknown key 'log_every'"),
         (Saving, {"every": 5}, "saving: unknown key 'every'; expected some of checkpoint_every, checkpoint_minutes"),
         (Saving, {"log_every": 0}, "saving: log_every is 0; expected a number above 0"),

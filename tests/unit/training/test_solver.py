@@ -8,6 +8,7 @@ from tracklearn.training.schedule import Schedule
 from tracklearn.training.solver import Solver
 
 GRADIENTS, RATES = [1.0, -2.0, 0.5, 3.0], [0.1, 0.1, 0.01, 0.01]
+FUSED = pytest.mark.parametrize("fused", [False, True])  # one at a time, or as on a GPU
 
 
 class Net(nn.Module):
@@ -28,8 +29,9 @@ def trained(**options):
     return {name: parameter.item() for name, parameter in net.named_parameters()}
 
 
-def test_weights_and_biases_follow_caffe_with_their_multipliers():
-    values = trained(layer_rates={"fc8": 10})
+@FUSED
+def test_weights_and_biases_follow_caffe_with_their_multipliers(fused):
+    values = trained(layer_rates={"fc8": 10}, fused=fused)
     for name, rate, decay in (
         ("fc7.weight", 1, 0.05),
         ("fc7.bias", 2, 0.0),
@@ -40,14 +42,38 @@ def test_weights_and_biases_follow_caffe_with_their_multipliers():
         assert values[name] == pytest.approx(expected, rel=1e-12), name
 
 
-def test_a_layer_without_a_gradient_stays():
+@FUSED
+def test_a_layer_without_a_gradient_stays(fused):
     net = Net()
-    solver = Solver(net, momentum=0.9, weight_decay=0.05)
+    solver = Solver(net, momentum=0.9, weight_decay=0.05, fused=fused)
     net.fc7.weight.grad = torch.ones(1, 1).double()
     solver.step(0.1)
     assert net.fc8.weight.item() == 2.0
     assert net.fc7.weight.item() != 2.0
     assert net.fc7.weight.grad is None
+
+
+def test_fused_is_each_but_for_rounding_at_a_small_rate_in_single_precision():
+    def stepped(fused):
+        torch.manual_seed(0)
+        net = nn.Sequential()
+        net.conv1 = nn.Conv2d(3, 8, 5).to(memory_format=torch.channels_last)
+        solver = Solver(net, momentum=0.9, weight_decay=0.05, fused=fused)
+        for _ in range(10):
+            net.conv1(torch.randn(2, 3, 9, 9)).square().sum().backward()
+            solver.step(1e-5)
+        return net.conv1.weight.detach(), solver.velocities["conv1.weight"]
+
+    for one, other in zip(stepped(True), stepped(False), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-8)
+
+
+@FUSED
+def test_without_momentum_it_is_plain_descent(fused):
+    net = Net()
+    net.fc7.weight.grad = torch.full((1, 1), 3.0).double()
+    Solver(net, momentum=0.0, weight_decay=0.05, fused=fused).step(0.1)
+    assert net.fc7.weight.item() == pytest.approx(2.0 - 0.1 * (3.0 + 0.05 * 2.0), rel=1e-12)
 
 
 class TwoLayers(nn.Module):
@@ -82,7 +108,8 @@ def two_layers_gradient(inputs, targets):
     return gradient
 
 
-def test_a_training_is_caffe_s_across_two_cuts_of_the_rate():
+@FUSED
+def test_a_training_is_caffe_s_across_two_cuts_of_the_rate(fused):
     schedule = Schedule(lr=0.01, iterations=20, batch=5, step=7, gamma=0.1, weight_decay=0.05)
     random = np.random.default_rng(0)
     inputs, targets = random.normal(size=(5, 3)), random.normal(size=(5, 2))
@@ -90,7 +117,8 @@ def test_a_training_is_caffe_s_across_two_cuts_of_the_rate():
     multipliers = {"fc7.weight": (1, 1), "fc7.bias": (2, 0), "fc8.weight": (10, 1), "fc8.bias": (20, 0)}
     start = {name: (value.detach().numpy().copy(), *multipliers[name]) for name, value in net.named_parameters()}
 
-    solver = Solver(net, momentum=schedule.momentum, weight_decay=schedule.weight_decay, layer_rates={"fc8": 10})
+    options = {"momentum": schedule.momentum, "weight_decay": schedule.weight_decay}
+    solver = Solver(net, **options, layer_rates={"fc8": 10}, fused=fused)
     for iteration in range(schedule.iterations):
         error = net(torch.from_numpy(inputs)) - torch.from_numpy(targets)
         (error.square().sum() / 2).backward()

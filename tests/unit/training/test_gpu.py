@@ -1,0 +1,199 @@
+"""Settings and compilation for a GPU, as far as a CPU can tell."""
+
+import warnings
+
+import pytest
+import torch
+from torch._dynamo.utils import counters
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tracklearn.errors import UserError
+from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.ranking.train import RankingLoss
+from tracklearn.training import gpu
+from tracklearn.training.gpu import compiled, computing
+from tracklearn.training.log import Means
+from tracklearn.training.softmax import SoftmaxObjective
+from tracklearn.training.solver import Solver
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+OBJECTIVES = {
+    "paper": RankingLoss(seed=1, hard_from=4),
+    "fork": RankingLoss(form="fork", margin=1.0, seed=1),
+    "softmax": SoftmaxObjective(dropout=0.5, seed=1, background=True),
+}
+
+
+def net():
+    return CaffeNet(width=1 / 16, input_size=67, fc7=32, outputs=3, conv_std=0.05, fc_std=0.05, bias=0.0, seed=1)
+
+
+def batch(name):
+    generator = torch.Generator().manual_seed(0)
+    patches = torch.randint(0, 256, (8, 2, 67, 67, 3), dtype=torch.uint8, generator=generator)
+    return (patches.flatten(0, 1), torch.arange(16) % 3) if name == "softmax" else (patches, torch.arange(8) // 2)
+
+
+def settings():
+    backends = torch.backends
+    return backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision, backends.cudnn.benchmark
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_a_gpu_rounds_to_tf32_when_asked_to_and_only_there(precision):
+    before, rounded = settings(), precision == "tf32"
+    with warnings.catch_warnings(action="error"), pytest.raises(ZeroDivisionError), computing(GPU, precision):
+        products, convolutions, trying = settings()
+        assert (products == "tf32", convolutions == "tf32", trying) == (rounded, rounded, True)
+        # What torch.compile looks at agrees, or it raises.
+        assert torch.get_float32_matmul_precision() == ("high" if rounded else "highest")
+        assert torch.backends.cudnn.allow_tf32 == torch.backends.cuda.matmul.allow_tf32 == rounded
+        raise ZeroDivisionError
+    assert [name == "tf32" for name in settings()] == [name == "tf32" for name in before]
+
+
+@pytest.mark.parametrize(
+    ("precision", "lines"),
+    [
+        ("fp32", []),
+        ("tf32", ["schedule: precision is 'tf32' and there is no GPU; computing in fp32"]),
+    ],
+)
+def test_a_cpu_computes_as_ever_and_says_so(precision, lines, caplog):
+    before = settings(), torch.get_float32_matmul_precision()
+    with computing(CPU, precision):
+        assert (settings(), torch.get_float32_matmul_precision()) == before
+    assert [record.getMessage() for record in caplog.records] == lines
+
+
+def test_nothing_is_compiled_on_a_cpu(caplog):
+    objective = OBJECTIVES["paper"]
+    assert compiled(objective, CPU) is objective
+    assert caplog.messages == ["schedule: compile is true and there is no GPU; not compiled"]
+
+
+def test_compiling_needs_triton(monkeypatch):
+    monkeypatch.setattr(gpu, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"^schedule: compile is true and Triton, which it needs, is not installed; "):
+        compiled(OBJECTIVES["paper"], GPU)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_compiled_objective_has_the_same_loss_gradients_and_names(name, monkeypatch):
+    """By the backend that computes the compiled graphs in torch's own operations."""
+    monkeypatch.setattr(gpu, "find_spec", lambda name: "here")
+    torch.compiler.reset()
+    one, other, given = net(), net(), batch(name)
+    objective = OBJECTIVES[name]
+    traced = compiled(objective, GPU, backend="aot_eager")
+    graphs = []
+    for iteration in range(8):
+        for each, made in ((one, objective), (other, traced)):
+            each.zero_grad()
+            loss, values = made(each, given, iteration)
+            loss.backward()
+            each.result = loss.detach(), values
+        assert one.result[0] > 0
+        torch.testing.assert_close(one.result, other.result)
+        for parameter, (compiled_name, compiled_one) in zip(one.parameters(), other.named_parameters(), strict=True):
+            if parameter.grad is not None:
+                torch.testing.assert_close(parameter.grad, compiled_one.grad, msg=compiled_name)
+                assert compiled_one.grad.stride() == compiled_one.stride()  # the fused update goes through memory
+        graphs.append(counters["stats"]["unique_graphs"])
+    assert list(other.state_dict()) == list(net().state_dict())
+    assert graphs[0] > 0
+    assert graphs[4] == graphs[7]  # no iteration is compiled anew
+    torch.compiler.reset()
+
+
+class Operations(TorchDispatchMode):
+    """Names of the operations that are done."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.add(function.overloadpacket.__name__)
+        return function(*args, **kwargs or {})
+
+
+def iterate(name, device, iteration, watched):
+    """One iteration as the loop does it."""
+    trained, given = net().to(device), tuple(part.to(device) for part in batch(name))
+    solver, means = Solver(trained, momentum=0.9, weight_decay=5e-4), Means()
+    with watched:
+        loss, values = OBJECTIVES[name](trained, given, iteration)
+        loss.backward()
+        solver.step(0.01)
+        means.add({"loss": loss, **values})
+    return means.means()
+
+
+# item, float, int, bool of a tensor; sizes that depend on values; values that come from Python's memory
+WAITING = {"_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "_unique2", "lift_fresh"}
+
+
+@pytest.mark.parametrize("iteration", [0, 4])
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_nothing_in_an_iteration_would_wait_for_a_gpu(name, iteration):
+    done = Operations()
+    assert iterate(name, CPU, iteration, done)["loss"] > 0
+    assert {"convolution", "convolution_backward", "mul_"} <= done.names
+    assert not done.names & WAITING
+
+
+class Erring:
+    """An operation that waits for the GPU raises."""
+
+    def __enter__(self):
+        torch.cuda.set_sync_debug_mode("error")
+
+    def __exit__(self, *_):
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@ON_GPU
+@pytest.mark.parametrize("iteration", [0, 4])
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_nothing_in_an_iteration_waits_for_the_gpu(name, iteration):
+    with computing(GPU, "fp32"):
+        assert iterate(name, GPU, iteration, Erring())["loss"] > 0
+
+
+@ON_GPU
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_a_gpu_gives_the_cpu_s_activations(precision):
+    images = torch.randn(4, 3, 67, 67) * 50
+    expected = net()(images)
+    with computing(GPU, precision), torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
+        found = net().to(GPU)(images.to(GPU)).float().cpu()
+    error = (found - expected).norm() / expected.norm()
+    assert error < {"fp32": 1e-5, "tf32": 1e-2, "bf16": 5e-2}[precision]
+
+
+@ON_GPU
+def test_a_gpu_steps_as_caffe_does():
+    def stepped(device, fused):
+        trained = net().to(device)
+        solver = Solver(trained, momentum=0.9, weight_decay=0.05, fused=fused)
+        for turn in range(1, 5):
+            for parameter in trained.parameters():
+                parameter.grad = parameter.detach().sin() * turn
+            solver.step(1e-3)
+        return [parameter.detach().cpu() for parameter in trained.parameters()]
+
+    for one, other in zip(stepped(GPU, None), stepped(CPU, False), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+
+
+@ON_GPU
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_compiled_for_the_gpu_it_is_the_same_to_rounding(precision):
+    given = tuple(part.to(GPU) for part in batch("paper"))
+    traced = compiled(OBJECTIVES["paper"], GPU)
+    with computing(GPU, precision), torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
+        one, _ = OBJECTIVES["paper"](net().to(GPU), given, 0)
+        other, _ = traced(net().to(GPU), given, 0)
+    torch.testing.assert_close(one, other, rtol=1e-2 if precision == "bf16" else 1e-4, atol=1e-4)
