@@ -19,7 +19,8 @@ from tracklearn.videos.frames import probe
 from tracklearn.videos.manifest import Row
 from tracklearn.videos.packets import packet_table
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 TIMEOUT = 3600.0  # seconds a video may take in one stage. ASSUME: three hours of 1080p take less
 AHEAD = 4  # videos a thread; the pairs of a video are some 4 MB
@@ -129,7 +130,8 @@ def sampled(times: np.ndarray, step: float) -> list[int]:
         step: between two samples, in mean distances of two frames.
     """
     since, last = times - times[0], len(times) - 1
-    places = since * float(last) / max(since[-1], 1)  # in mean distances: 0, 1, 2 ... exactly where the rate is constant
+    # In mean distances; by this order exactly 0, 1, 2 ... where the rate is constant.
+    places = since * float(last) / max(since[-1], 1)
     # Frame n is the nearest from bounds[n] up to bounds[n + 1]; the last one until half a distance after it.
     bounds = np.concatenate([[0], (places[:-1] + places[1:]) / 2, [last + 0.5]])
     return np.flatnonzero(np.diff(np.ceil(bounds / step))).tolist()
