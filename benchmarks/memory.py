@@ -1,10 +1,12 @@
-"""Does filtering stay under 1 GiB, and does its memory grow with a video's length?
+"""Does mining stay under 1 GiB, and does its memory grow with a video's length?
 
-A short 1080p film is encoded once and its packets repeated, so that hours of video take seconds to make. Each length is
-filtered in a process of its own, whose peak memory Linux tells. Three hours are looked at every 600 frames only, which
-costs a minute: the table of packets, which could grow, is whole.
+A short 1080p film is encoded once and its packets repeated, so that hours of video take seconds to make. Each rule runs
+on each length in a process of its own, whose peak memory Linux tells. Hours are looked at more sparsely, by as many
+candidates as minutes are: what could grow with the length, the table of packets, is whole, and as many pairs are
+tracked and packed as a video may give. Pairs that repeat are kept here, or all but the first ones would be dropped.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -14,33 +16,51 @@ import av
 import cv2
 import numpy as np
 
-SECONDS, RATE = 2, 30
-MEASURED = """
-import sys
-from tracklearn.mining.query_patch import filter_shard
 from tracklearn.videos.manifest import Row, write_manifest
-video, every = sys.argv[1:]
-write_manifest(video + ".tsv", [Row("long", "", video, "ok")])
-found = filter_shard(manifest=video + ".tsv", frames_table=video + ".csv", every=int(every))
+
+SECONDS, RATE = 2, 30
+LENGTHS = ((1, 30), (4, 30), (60, 900), (180, 2700))  # minutes, frames between two candidates
+RULES = {
+    "filter": ("query_patch.filter_shard", ("manifest", "frames_table")),
+    "track": ("kcf.track_shard", ("manifest", "frames_table", "tracks_table")),
+    "pack": ("packing.pack_shard", ("manifest", "tracks_table", "store", "summary", "sheet")),
+}
+MEASURED = """
+import importlib, json, sys
+module, _, function = sys.argv[1].partition(".")
+found = getattr(importlib.import_module("tracklearn.mining." + module), function)(**json.loads(sys.argv[2]))
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(int(found["candidates"]), int(peak.split()[1]) / 1024)
+print(json.dumps(found | {"MiB": int(peak.split()[1]) / 1024}))
 """
 
 
 def main() -> None:
-    """Print the peak memory of filtering one minute, four minutes and three hours of 1080p."""
-    print(f"{'video':>8} {'every':>6} {'candidates':>10} {'peak MiB':>9}")
+    """Print the peak memory of each rule on one minute, four minutes, an hour and three hours of 1080p."""
+    print(f"{'video':>8} {'every':>6} {'candidates':>10} {'tracked':>8} {'pairs':>6}   peak MiB of {', '.join(RULES)}")
     with tempfile.TemporaryDirectory() as folder:
-        short = Path(folder, "short.mp4")
+        short, video = Path(folder, "short.mp4"), Path(folder, "video.mp4")
         _film(short)
-        for minutes, every in ((1, 30), (4, 30), (60, 600), (180, 600)):
-            video = Path(folder, f"{minutes}.mp4")
+        for minutes, every in LENGTHS:
             _repeated(short, video, 60 * minutes // SECONDS)
-            command = [sys.executable, "-c", MEASURED, str(video), str(every)]
-            run = subprocess.run(command, capture_output=True, text=True, check=True)
-            candidates, peak = run.stdout.split()[-2:]
-            print(f"{minutes:4d} min {every:6d} {candidates:>10} {float(peak):9.0f}", flush=True)
-            video.unlink()
+            found = _mined(video, every)
+            counts = [
+                int(found[rule][name]) for rule, name in zip(RULES, ("candidates", "tracked", "pairs"), strict=True)
+            ]
+            peaks = "".join(f"{found[rule]['MiB']:6.0f}" for rule in RULES)
+            print(f"{minutes:4d} min {every:6d} {counts[0]:10d} {counts[1]:8d} {counts[2]:6d}   {peaks}", flush=True)
+
+
+def _mined(video: Path, every: int) -> dict[str, dict[str, float]]:
+    """What each rule tells of a video, and its peak memory, "MiB"."""
+    write_manifest(video.with_suffix(".manifest"), [Row("long", "", str(video), "ok")])
+    settings = {"filter": {"every": every}, "track": {}, "pack": {"duplicate_bits": None}}
+    found = {}
+    for rule, (function, files) in RULES.items():
+        paths = {name: str(video.with_suffix(f".{name}")) for name in files}
+        command = [sys.executable, "-c", MEASURED, function, json.dumps(paths | settings[rule])]
+        run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        found[rule] = json.loads(run.stdout.splitlines()[-1])
+    return found
 
 
 def _film(path: Path) -> None:

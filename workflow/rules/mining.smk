@@ -3,8 +3,9 @@
 # inputs   results/videos/{shard}.tsv
 # outputs  results/mining/{shard}/frames.csv: every candidate frame, accepted or rejected, with the reason
 #          results/mining/{shard}/tracks.csv: every accepted frame's query box and tracked box, or why it was lost
-#          results/mining/{shard}/gallery.html: some of both to look at, and how many ended for which reason
-# steps    filter candidate frames by their moving points, track the query box, draw a page
+#          results/mining/{shard}/gallery.html: some of both and of the pairs that were packed, and how many ended for
+#          which reason
+# steps    filter candidate frames by their moving points, track the query box; when it is packed, draw a page
 
 
 rule mining_filter:
@@ -54,6 +55,8 @@ rule mining_gallery:
         manifest="results/videos/{shard}.tsv",
         frames="results/mining/{shard}/frames.csv",
         tracks="results/mining/{shard}/tracks.csv",
+        store="results/patches/{shard}.h5",
+        summary="results/patches/{shard}.json",
     output:
         page=report("results/mining/{shard}/gallery.html", caption="../report/gallery.rst", category="Mining"),
     log:
@@ -61,10 +64,12 @@ rule mining_gallery:
     params:
         frame=config["mining"]["frame"],
         filter={
-            key: config["mining"]["filter"][key]
-            for key in ("box", "surf_threshold", "max_points", "flow", "moving_px")
+            key: value
+            for key, value in config["mining"]["filter"].items()
+            if key not in ("every", "max_pairs_per_video")
         },
         resample_fps=config["mining"]["resample_fps"],
+        timeout=config["mining"]["timeout"],
         code=code("mining/mining_gallery.py"),
     message:
         "Shard {wildcards.shard}: a page of frames, pairs and reasons"

@@ -102,7 +102,8 @@ def _across(integral: np.ndarray, y: int, lobe: int, out: np.ndarray) -> None:
             xy[phase, x] = np.int32(middle[x] - north[x]) - np.int32(south[x] - after[x])
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+# No fastmath: fused or not, the last bit would differ between the process that compiles and those that load the code.
+@njit(cache=True, nogil=True)
 def _row(across: np.ndarray, first: int, step: int, lobe: int, out: np.ndarray) -> None:
     """Determinants of one row at x = first, first + 1, ... steps."""
     half, long, side = lobe // 2, 3 * lobe // 2, lobe - 1

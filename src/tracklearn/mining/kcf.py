@@ -36,7 +36,7 @@ TRACKERS = ("hog", "opencv")
 LEAST_SIDE = 16  # pixels: four cells of HOG
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tracking:
     """How a box is tracked.
 
@@ -83,19 +83,12 @@ def track_shard(
     box: int = 227,
     height: int = 448,
     width: int = 600,
-    frames: int = 30,
-    tracker: str = "hog",
-    side: int = 64,
-    padding: float = 1.5,
-    rate: float = 0.02,
-    peak: float = 0.3,
-    visible: float = 0.75,
-    resample_fps: float | None = None,
     timeout: float | None = TIMEOUT,
     threads: int = 1,
     report: Report = silent,
+    **settings: Any,
 ) -> dict[str, float]:
-    """Track the query box of each accepted frame of a shard over `frames` frames.
+    """Track the query box of each accepted frame of a shard over `Tracking.frames` frames.
 
     Writes a CSV with a row an accepted frame: the query box, the last frame and the tracked box (all in the frame of
     `height` x `width`, turned for portrait video; frames by their native indices), a score, and a status, tracked or
@@ -109,13 +102,24 @@ def track_shard(
 
     The last frame of a box that was lost or left the frame is the one where it did. The score is the peak of the
     filter's response at the last frame, about 1 where nothing has changed; OpenCV does not tell its own, there it is
-    the correlation coefficient of the two patches as the tracker sees them, in grey, -1..1. The other settings are
-    those of `Tracking`.
+    the correlation coefficient of the two patches as the tracker sees them, in grey, -1..1.
+
+    Args:
+        manifest: of the shard's videos.
+        frames_table: as `query_patch.filter_shard` wrote it.
+        tracks_table: the CSV to write.
+        box: side of the query boxes in pixels.
+        height: of the resized frames in pixels.
+        width: likewise.
+        timeout: seconds a video may take.
+        threads: videos at once.
+        report: told after each video, see `Progress`.
+        settings: those of `Tracking`, by their names.
 
     Raises:
         UserError: a setting that cannot be, a table of another shard, or a disk that is full.
     """
-    tracking = Tracking(frames, tracker, side, padding, rate, peak, visible, resample_fps)
+    tracking = Tracking(**settings)
     _check(tracking)
     videos = read_manifest(manifest)
     accepted = [row for row in read_table(frames_table, FRAMES) if row["verdict"] == "accepted"]
@@ -224,7 +228,7 @@ def _outcomes(
     """What became of the box of each query frame that could be read. Frames that no box needs any more are skipped."""
     corners = {row["frame"]: (row["x"], row["y"]) for row in rows}
     found = probe(video.path)
-    times = timeline(found, tracking.resample_fps)
+    times = timeline(video.path, tracking.resample_fps)
     starts = {frame: bisect_left(times, frame) for frame in corners}
     paths = {frame: times[start : start + tracking.frames + 1] for frame, start in starts.items()}
     paths = {frame: path for frame, path in paths.items() if len(path) > tracking.frames}

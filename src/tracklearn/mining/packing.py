@@ -15,7 +15,7 @@ from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.mining.duplicates import change, difference_hash, repeats, thumbnail
 from tracklearn.mining.pairs_list import Line, read_pairs
-from tracklearn.mining.shard import TIMEOUT, TRACKS, Progress, by_video, each_video, read_table, short_reason
+from tracklearn.mining.shard import TIMEOUT, TRACKS, Progress, by_video, each_video, read_table, short_reason, spread
 from tracklearn.patches import Pair, PatchStore, encode
 from tracklearn.report import Report, silent
 from tracklearn.videos.deadline import TimeLimitError
@@ -94,8 +94,8 @@ def pack_shard(
 
 def contact_sheet(store: PatchStore, path: str | Path) -> None:
     """Write a PNG of up to 60 pairs, evenly spread over a shard: the query above the tracked patch, and whose it is."""
-    chosen = np.unique(np.linspace(0, len(store) - 1, min(len(store), SHEET_PAIRS)).round().astype(int))
-    tiles = [_tile(store, index) for index in chosen] or [_caption(4 * SHEET_PATCH, "no pairs in this shard")]
+    tiles = [_tile(store, index) for index in spread(range(len(store)), SHEET_PAIRS)]
+    tiles = tiles or [_caption(4 * SHEET_PATCH, "no pairs in this shard")]
     blank = np.full_like(tiles[0], 255)
     tiles += [blank] * (-len(tiles) % min(SHEET_COLUMNS, len(tiles)))
     columns = min(SHEET_COLUMNS, len(tiles))

@@ -1,11 +1,11 @@
 """Which frames to take a query patch from, and where in them (paper §4)."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,20 +14,20 @@ from tracklearn.errors import UserError
 from tracklearn.mining import surf as surf_points
 from tracklearn.mining.motion import FLOWS, compensated_flow
 from tracklearn.mining.overlay import Overlay, find_overlay, read_key_frames, stuck_points
-from tracklearn.mining.shard import FRAMES, TIMEOUT, Progress, each_video, timeline, write_table
+from tracklearn.mining.shard import FRAMES, TIMEOUT, Progress, each_video, spread, timeline, write_table
 from tracklearn.report import Report, silent
-from tracklearn.videos.frames import probe, read_frames
+from tracklearn.videos.frames import read_frames
 from tracklearn.videos.manifest import Row, read_manifest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """How a frame is judged.
 
     Attributes:
         box: side of the query box in pixels.
-        detector: SURF implementation.
-        threshold: of the SURF points.
+        surf: SURF implementation.
+        surf_threshold: of the SURF points.
         max_points: at most that many SURF points a frame.
         min_points: a frame with fewer is rejected.
             ASSUME: a share of fewer points says little, and improved dense trajectories ask for as many matches.
@@ -39,8 +39,8 @@ class Rule:
     """
 
     box: int = 227  # PAPER §4
-    detector: str = "fast-hessian"
-    threshold: float = 5.0
+    surf: str = "fast-hessian"
+    surf_threshold: float = 5.0
     max_points: int = 1024
     min_points: int = 50
     flow: str = "lucas-kanade"
@@ -48,6 +48,22 @@ class Rule:
     noise: float = 0.25  # PAPER §4
     camera: float = 0.75  # PAPER §4
     overlays: bool = True
+
+
+class Points(NamedTuple):
+    """The SURF points of a frame, and how they move towards the next frame.
+
+    Attributes:
+        at: float32 (N, 2), x and y in pixels.
+        lengths: float32 (N,), of the motion beyond the camera's in pixels; NaN where a point was not followed.
+        overlaid: bool (N,), the points left out since they lie on an overlay; their lengths are NaN.
+        homography: the camera's motion, (3, 3); None where there are too few points or they agree on none.
+    """
+
+    at: np.ndarray
+    lengths: np.ndarray
+    overlaid: np.ndarray
+    homography: np.ndarray | None
 
 
 def filter_shard(
@@ -58,20 +74,11 @@ def filter_shard(
     width: int = 600,
     resample_fps: float | None = None,
     every: int = 30,
-    box: int = 227,
-    surf: str = "fast-hessian",
-    surf_threshold: float = 5.0,
-    max_points: int = 1024,
-    min_points: int = 50,
-    flow: str = "lucas-kanade",
-    moving_px: float = 0.5,
-    noise: float = 0.25,
-    camera: float = 0.75,
-    overlays: bool = True,
     max_pairs_per_video: int = 100,
     timeout: float | None = TIMEOUT,
     threads: int = 1,
     report: Report = silent,
+    **settings: Any,
 ) -> dict[str, float]:
     """Judge one frame in `every` of a shard's videos and find the query box of those that are accepted.
 
@@ -80,15 +87,25 @@ def filter_shard(
     the frame of `height` x `width` (turned for portrait video), the moving points inside it, and the SURF
     implementation. A video that cannot be read is a row without a frame.
 
-    Frames are counted and followed at `resample_fps`, see `timeline`; the table holds their native indices. The other
-    settings are those of `Rule`. `max_pairs_per_video`: PAPER §4, 8M patches of 100K videos are 40 pairs a video;
-    ASSUME: 2.5 times as many at most, and of more accepted frames those that spread evenly over the video. `timeout`:
-    seconds a video may take.
+    Args:
+        manifest: of the shard's videos.
+        frames_table: the CSV to write.
+        height: of the resized frames in pixels.
+        width: likewise.
+        resample_fps: frames a second at which frames are counted and followed, see `timeline`; the table holds their
+            native indices.
+        every: frames from one candidate to the next.
+        max_pairs_per_video: PAPER §4, 8M patches of 100K videos are 40 pairs a video; ASSUME: 2.5 times as many at
+            most, and of more accepted frames those that spread evenly over the video.
+        timeout: seconds a video may take.
+        threads: videos at once.
+        report: told after each video, see `Progress`.
+        settings: those of `Rule`, by their names.
 
     Raises:
         UserError: a setting that cannot be, or a disk that is full.
     """
-    rule = Rule(box, surf, surf_threshold, max_points, min_points, flow, moving_px, noise, camera, overlays)
+    rule = Rule(**settings)
     _check(rule, (height, width), every)
     sampling = {"resample_fps": resample_fps, "every": every}
     work = partial(judge_video, size=(height, width), sampling=sampling, rule=rule, limit=max_pairs_per_video)
@@ -114,7 +131,7 @@ def judge_video(
     video: Row, *, size: tuple[int, int], sampling: dict[str, Any], rule: Rule, limit: int
 ) -> list[dict[str, Any]]:
     """Rows of one video, see `filter_shard`."""
-    rejected = {"video_id": video.video_id, "verdict": "rejected", "surf": rule.detector}
+    rejected = {"video_id": video.video_id, "verdict": "rejected", "surf": rule.surf}
     if not video.ok:
         return [rejected | {"reason": f"video failed: {video.reason}"}]
     try:
@@ -124,39 +141,47 @@ def judge_video(
                 "video_id": video.video_id,
                 "frame": frame,
                 **judge(previous, current, rule, overlay),
-                "surf": rule.detector,
+                "surf": rule.surf,
             }
-            for frame, previous, current in _candidates(video.path, size, **sampling)
+            for frame, previous, current in candidates(video.path, size, **sampling)
         ]
     except UserError as error:
         return [rejected | {"reason": f"video failed: {error}"}]
     if not rows:
         return [rejected | {"reason": "video failed: no two frames in a row can be decoded"}]
-    return _spread(rows, limit)
+    return _limited(rows, limit)
 
 
 def judge(previous: np.ndarray, current: np.ndarray, rule: Rule, overlay: Overlay | None = None) -> dict[str, Any]:
     """Accept or reject one frame (uint8 (H, W)) by its motion towards the next; see `filter_shard` for the keys."""
-    found = surf_points.interest_points(
-        previous, detector=rule.detector, threshold=rule.threshold, max_points=rule.max_points
-    )
-    points = found[overlay.free(found)] if overlay else found
-    row: dict[str, Any] = {"points": len(found), "overlaid": len(found) - len(points), "verdict": "rejected"}
-    if len(points) < rule.min_points:
-        return row | {"reason": "too few points"}
-    lengths, homography = compensated_flow(previous, current, points, flow=rule.flow)
-    if homography is None:
-        return row | {"reason": "no homography"}
-    if overlay:
-        stuck = stuck_points(previous, current, points, homography)
-        lengths[stuck] = np.nan
-        row["overlaid"] += int(stuck.sum())
-    moving = points[lengths > rule.moving_px]  # NaN is not
-    fraction = len(moving) / max(1, np.isfinite(lengths).sum())
+    points = moving_points(previous, current, rule, overlay)
+    overlaid = int(points.overlaid.sum())
+    row: dict[str, Any] = {"points": len(points.at), "overlaid": overlaid, "verdict": "rejected"}
+    if points.homography is None:
+        few = len(points.at) - overlaid < rule.min_points
+        return row | {"reason": "too few points" if few else "no homography"}
+    moving = points.at[points.lengths > rule.moving_px]  # NaN is not
+    fraction = len(moving) / max(1, np.isfinite(points.lengths).sum())
     row |= {"moving": len(moving), "fraction": f"{fraction:.4f}"}
     if not rule.noise <= fraction <= rule.camera:
         return row | {"reason": "noise" if fraction < rule.noise else "camera"}
     return row | _query_box(moving, overlay.picture if overlay else (0, 0, *previous.shape[::-1]), rule.box)
+
+
+def moving_points(previous: np.ndarray, current: np.ndarray, rule: Rule, overlay: Overlay | None = None) -> Points:
+    """The SURF points of a frame (uint8 (H, W)) and their motion towards the next; too few are not followed."""
+    at = surf_points.interest_points(
+        previous, detector=rule.surf, threshold=rule.surf_threshold, max_points=rule.max_points
+    )
+    overlaid = ~overlay.free(at) if overlay else np.zeros(len(at), bool)
+    lengths, homography = np.full(len(at), np.nan, np.float32), None
+    scene = np.flatnonzero(~overlaid)
+    if len(scene) >= rule.min_points:
+        lengths[scene], homography = compensated_flow(previous, current, at[scene], flow=rule.flow)
+    if overlay and homography is not None:
+        stuck = scene[stuck_points(previous, current, at[scene], homography)]
+        overlaid[stuck], lengths[stuck] = True, np.nan
+    return Points(at, lengths, overlaid, homography)
 
 
 def _query_box(moving: np.ndarray, picture: tuple[int, int, int, int], box: int) -> dict[str, Any]:
@@ -203,12 +228,21 @@ def _window_sums(x: np.ndarray, y: np.ndarray, values: np.ndarray, size: Sequenc
     return windows.astype(np.int64)
 
 
-def _candidates(
-    path: str, size: tuple[int, int], *, resample_fps: float | None, every: int
+def candidates(
+    path: str,
+    size: tuple[int, int],
+    *,
+    resample_fps: float | None,
+    every: int = 1,
+    among: Container[int] | None = None,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Every `every`-th frame of a video's timeline that has a next one, with that next one."""
-    times = timeline(probe(path), resample_fps)
-    following = dict(zip(times[:-1:every], times[1::every], strict=True))
+    """Luma of every `every`-th frame of a video's timeline that has a next one, with that next one.
+
+    Where `among` is given, of those native indices only.
+    """
+    times = timeline(path, resample_fps)
+    steps = zip(times[:-1:every], times[1::every], strict=True)
+    following = {frame: after for frame, after in steps if among is None or frame in among}
     wanted = sorted({*following, *following.values()})
     before: tuple[int, np.ndarray] | None = None
     for index, image in read_frames(path, size=size, indices=wanted):
@@ -217,14 +251,11 @@ def _candidates(
         before = index, image
 
 
-def _spread(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+def _limited(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
     """Keep `limit` of the accepted rows, evenly spread, and reject the others."""
     accepted = [row for row in rows if row["verdict"] == "accepted"]
-    if len(accepted) > limit:
-        kept = set(np.linspace(0, len(accepted) - 1, limit).round().astype(int).tolist())
-        for place, row in enumerate(accepted):
-            if place not in kept:
-                row.update(verdict="rejected", reason="more than max_pairs_per_video")
+    for place in {*range(len(accepted))} - {*spread(range(len(accepted)), limit)}:
+        accepted[place].update(verdict="rejected", reason="more than max_pairs_per_video")
     return rows
 
 
@@ -235,6 +266,6 @@ def _check(rule: Rule, size: tuple[int, int], every: int) -> None:
         raise UserError(f"mining every: {every}, expected at least 1 frame")
     if not 0 <= rule.noise < rule.camera <= 1:
         raise UserError(f"mining noise {rule.noise}, camera {rule.camera}: expected 0 <= noise < camera <= 1")
-    surf_points.check_detector(rule.detector)
+    surf_points.check_detector(rule.surf)
     if rule.flow not in FLOWS:
         raise UserError(f"mining flow: {rule.flow!r}, expected one of {', '.join(FLOWS)}")

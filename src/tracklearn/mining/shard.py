@@ -1,30 +1,30 @@
 """What the three mining stages share: a shard's videos in parallel, in order, and the tables between the stages."""
 
 import csv
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.opencv import one_opencv_thread
-from tracklearn.report import Report
+from tracklearn.report import Report, progress
 from tracklearn.videos.deadline import time_limit
-from tracklearn.videos.frames import Probe
+from tracklearn.videos.frames import probe
 from tracklearn.videos.manifest import Row
+from tracklearn.videos.packets import packet_table
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 TIMEOUT = 3600.0  # seconds a video may take in one stage. ASSUME: three hours of 1080p take less
 AHEAD = 4  # videos a thread; the pairs of a video are some 4 MB
-LOG_EVERY = 10.0  # seconds
-
-log = logging.getLogger(__name__)
+TELL_EVERY = 10.0  # seconds
 
 FRAMES = (
     *("video_id", "frame", "points", "overlaid", "moving", "fraction", "verdict", "reason"),
@@ -71,7 +71,7 @@ def _fetched(waiting: deque[tuple[Row, "Future[Result]"]]) -> tuple[Row, Result]
 
 
 class Progress:
-    """Tells after each video how far a stage is: to its `report`, and to the log every few seconds.
+    """Tells after each video how far a stage is: to its `report`, and in a line for people every few seconds.
 
     The time left goes by the frames of the videos that are done; where a manifest knows none, by their number.
 
@@ -83,7 +83,7 @@ class Progress:
 
     def __init__(self, counted: str, videos: Sequence[Row], report: Report) -> None:
         self._counted, self._report = counted, report
-        self._began = self._logged = time.monotonic()
+        self._began = self._told = time.monotonic()
         self._total, self._whole = len(videos), sum(map(_work, videos))
         self._videos, self._done, self._count = 0, 0, 0
 
@@ -95,10 +95,10 @@ class Progress:
         rate, left = self._count / minutes, minutes * (self._whole - self._done) / self._done
         values = {"videos": self._videos, self._counted: self._count}
         self._report(self._videos, values | {f"{self._counted}_per_minute": rate, "minutes_left": left})
-        if now - self._logged >= LOG_EVERY or self._videos == self._total:
-            self._logged = now
+        if now - self._told >= TELL_EVERY:
+            self._told = now
             words = (self._videos, self._total, self._count, self._counted, rate, left)
-            log.info("%d of %d videos, %d %s, %.1f a minute, %.1f minutes left", *words)
+            progress.info("%d of %d videos, %d %s, %.1f a minute, %.1f minutes left", *words)
 
 
 def _work(video: Row) -> int:
@@ -106,17 +106,42 @@ def _work(video: Row) -> int:
     return max(video.frames, 1)
 
 
-def timeline(found: Probe, resample_fps: float | None) -> list[int]:
-    """Native indices, ascending, of a video's frames at `resample_fps` frames a second: the nearest ones.
+def timeline(path: str | Path, resample_fps: float | None) -> list[int]:
+    """Native indices, ascending, of a video's frames at `resample_fps` frames a second: the nearest ones in time.
 
-    Its mean rate counts: a video of variable rate is sampled evenly by frames, not by time.
+    Where the container gives no times, every frame lasts equally long. None takes the native frames. No frame is taken
+    twice, since it would stand still: where a video has fewer frames a second than asked for, all of them are taken.
 
-    None takes the native frames. So does a video that has fewer frames a second: repeated ones would stand still.
+    Raises:
+        UserError: as `probe`.
     """
-    step = max(1.0, found.fps / resample_fps) if resample_fps else 1.0  # native frames
-    # Floor of the half above: Python's own rounding to even would make the steps uneven.
-    indices = (int(number * step + 0.5) for number in range(found.frames))
-    return list(takewhile(lambda index: index < found.frames, indices))
+    found = probe(path)
+    if resample_fps is None:
+        return list(range(found.frames))
+    times = packet_table(path).times
+    return sampled(times if len(times) else np.arange(found.frames), found.fps / resample_fps)
+
+
+def sampled(times: np.ndarray, step: float) -> list[int]:
+    """Indices of the frames that are nearest to 0, `step`, 2 `step` ..., each once; of two equally near the later.
+
+    Args:
+        times: int64 (N,), ascending times of the frames in any unit.
+        step: between two samples, in mean distances of two frames.
+    """
+    since, last = times - times[0], len(times) - 1
+    # In mean distances; by this order exactly 0, 1, 2 ... where the rate is constant.
+    places = since * float(last) / max(since[-1], 1)
+    # Frame n is the nearest from bounds[n] up to bounds[n + 1]; the last one until half a distance after it.
+    bounds = np.concatenate([[0], (places[:-1] + places[1:]) / 2, [last + 0.5]])
+    return np.flatnonzero(np.diff(np.ceil(bounds / step))).tolist()
+
+
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """At most `count` of the items, evenly chosen, in order; the first and the last among them."""
+    if len(items) <= count:
+        return list(items)
+    return [items[place] for place in np.linspace(0, len(items) - 1, count).round().astype(int)]
 
 
 def write_table(path: str | Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:

@@ -22,8 +22,8 @@ from typing import Any, Protocol
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.report import progress
 from tracklearn.stage.spool import Event, Spool, digest, started
-from tracklearn.training import progress
 
 PICTURES = {".png", ".html", ".svg"}
 SMALL_FILES = {".json", ".csv", ".tsv", ".md", ".log", ".txt"}
@@ -203,7 +203,7 @@ class Run:
         end = {"event": "end", "time": time.time(), "status": status, "host": socket.gethostname()}
         self._record(end | ({"tags": {"error": error}} if error else {}))
         _close_log(self._handler)
-        progress.log.removeHandler(self._terminal)
+        progress.removeHandler(self._terminal)
         if self._sigterm is not None:
             signal.signal(signal.SIGTERM, self._sigterm)
 
@@ -344,11 +344,11 @@ def _log_to(path: str | Path | None, *, append: bool) -> logging.Handler | None:
 
 
 def _progress_to_terminal(name: str) -> logging.Handler:
-    """Show how far a training is on stderr too: jobs run side by side, so each line says whose it is."""
+    """Show how far a job is on stderr too: jobs run side by side, so each line says whose it is."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"{name.replace('%', '%%')}: %(message)s"))
-    progress.log.addHandler(handler)
-    progress.log.setLevel(logging.INFO)
+    progress.addHandler(handler)
+    progress.setLevel(logging.INFO)
     return handler
 
 

@@ -1,13 +1,12 @@
 """How far a training is, as lines for people: in the job's log, and on the terminal of a workflow."""
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-FIRST, EVERY = 10.0, 60.0  # seconds until the first line, and between two
+from tracklearn.report import progress
 
-log = logging.getLogger(__name__)
+FIRST, EVERY = 10.0, 60.0  # seconds until the first line, and between two
 
 
 class Progress:
@@ -32,7 +31,7 @@ class Progress:
         self.due = now + EVERY
         left = (self.total - iteration) * (now - self.started) / (iteration - self.begun)
         values = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in row.items())
-        log.info(
+        progress.info(
             "iteration %d of %d (%d%%), %s left: %s",
             iteration, self.total, 100 * iteration // self.total, timedelta(seconds=round(left)), values,
         )  # fmt: skip

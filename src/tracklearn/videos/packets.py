@@ -130,9 +130,10 @@ def _packet_table(path: str, state: tuple[int, int] | None) -> PacketTable:
             if not packet.size:
                 continue
             packets += 1
-            timed = timed and packet.pts is not None and packet.dts is not None
+            timed = timed and packet.pts is not None
             if packet.is_keyframe and timed:
-                keys.append((packet.pts, packet.dts))
+                # Matroska tells no decoding time of its first packets where frames are reordered.
+                keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
             if not packet.is_discard:
                 shown.append(packet.pts or 0)  # a frame without a time is counted only
     if not shown:

@@ -5,35 +5,47 @@ import cv2
 import numpy as np
 import pytest
 
-from mining.films import BOX, HEIGHT, WIDTH
+from mining.films import BOX, HEIGHT, WIDTH, film, texture, write_film
 from tracklearn.mining import gallery as module
 from tracklearn.mining.gallery import BOX as GREEN
-from tracklearn.mining.gallery import GONE, MOVING, STILL, by_reason, drawn, mining_gallery, spread
+from tracklearn.mining.gallery import GONE, LEGEND, MOVING, OVERLAID, STILL, by_reason, drawn, mining_gallery
 from tracklearn.mining.kcf import track_shard
-from tracklearn.mining.query_patch import filter_shard
-from tracklearn.mining.shard import FRAMES, TRACKS, read_table
+from tracklearn.mining.packing import pack_shard
+from tracklearn.mining.query_patch import Points, filter_shard
+from tracklearn.mining.shard import FRAMES, TRACKS, read_table, write_table
+from tracklearn.patches import PatchStore
+from tracklearn.videos.manifest import Row, write_manifest
 
 FRAME = {"height": HEIGHT, "width": WIDTH}
 
 
 @pytest.fixture(scope="module")
 def mined(films, tmp_path_factory):
-    """The tables of the shard of small films: accepted, rejected, tracked, lost and failed."""
+    """The shard of small films, filtered, tracked and packed; one track is there twice, so that a pair is dropped."""
     folder = tmp_path_factory.mktemp("mined")
     inputs = {"manifest": films / "manifest.tsv", "frames_table": folder / "frames.csv"}
     filter_shard(**inputs, every=15, box=BOX, **FRAME)
     track_shard(**inputs, tracks_table=folder / "tracks.csv", box=BOX, **FRAME)
+    tracks = read_table(folder / "tracks.csv", TRACKS)
+    write_table(folder / "tracks.csv", TRACKS, [tracks[0], *tracks])
+    outputs = {"store": folder / "s.h5", "summary": folder / "s.json", "sheet": folder / "s.png"}
+    manifest = films / "manifest.tsv"
+    pack_shard(manifest=manifest, tracks_table=folder / "tracks.csv", **outputs, size=BOX, **FRAME)
     return folder
 
 
 @pytest.fixture
 def gallery(films, mined, tmp_path):
     def run(**settings):
-        tables = {"frames_table": mined / "frames.csv", "tracks_table": mined / "tracks.csv"}
+        inputs = {
+            "manifest": films / "manifest.tsv",
+            "frames_table": mined / "frames.csv",
+            "tracks_table": mined / "tracks.csv",
+            "store": mined / "s.h5",
+            "summary": mined / "s.json",
+        }
         page = tmp_path / "gallery.html"
-        metrics = mining_gallery(
-            **({"manifest": films / "manifest.tsv"} | tables | settings), page=page, box=BOX, **FRAME
-        )
+        metrics = mining_gallery(**(inputs | settings), page=page, box=BOX, **FRAME)
         return metrics, page.read_text()
 
     return run
@@ -49,54 +61,114 @@ def pictures(page, section):
     }
 
 
-def test_the_page_shows_both_tables(gallery, mined):
+def test_the_page_shows_frames_pairs_and_reasons(gallery, mined):
     metrics, page = gallery()
     frames, tracks = read_table(mined / "frames.csv", FRAMES), read_table(mined / "tracks.csv", TRACKS)
     accepted = [row for row in frames if row["verdict"] == "accepted"]
     seen = pictures(page, "Accepted frames")
     assert [caption.split(":")[0] for caption in seen] == [f"moving {row['frame']}" for row in accepted]
     assert set(re.findall(r"(\w+) \d+: noise", " ".join(pictures(page, "Rejected frames")))) == {"still", "panning"}
-    assert len(pictures(page, "Pairs")) == sum(row["status"] == "tracked" for row in tracks) > 0
-    assert len(pictures(page, "Lost tracks")) == sum(row["status"] == "lost" for row in tracks) > 0
+    lost = [row for row in tracks if row["status"] == "lost"]
+    assert [caption.split(":")[0] for caption in pictures(page, "Lost tracks")] == [
+        f"moving {row['frame']}" for row in lost
+    ]
     assert metrics["frames/motion"] == len(accepted)
     assert metrics["frames/noise"] == 6
     assert metrics["frames/video failed"] == 2
-    assert metrics["tracks/tracked"] + metrics["tracks/video ended"] == len(accepted)
+    assert metrics["tracks/video ended"] == len(lost) > 0
+    assert metrics["tracks/near duplicate"] == 1
+    assert metrics["tracks/kept"] + 1 + len(lost) == len(tracks)
     assert metrics["pictures"] == page.count("<img ")
-    assert "<td>noise</td><td>6</td>" in page
+    for reason in ("noise</td><td>6", "video ended</td><td>2", "near duplicate</td><td>1"):
+        assert f"<td>{reason}</td>" in page
     assert len(page) < 2_000_000
 
 
-def test_the_points_are_those_of_the_filter(gallery, mined, monkeypatch):
+def test_pairs_are_those_of_the_store(gallery, mined):
+    store = PatchStore(mined / "s.h5")
+    shown = pictures(gallery()[1], "Pairs")
+    assert [caption.split(":")[0] for caption in shown] == [f"moving {a} to {b}" for a, b in store.frames]
+    for picture, index in zip(shown.values(), range(len(store)), strict=True):
+        expected = cv2.resize(np.hstack(store.pair(index)), (240, 120), interpolation=cv2.INTER_LINEAR)
+        assert np.abs(picture.astype(int) - expected).mean() < 8
+
+
+@pytest.fixture
+def drawings(monkeypatch):
+    """What is drawn: the points, and the corner of the box."""
+    found = []
+
+    def spy(image, points, **box):
+        found.append((points, box["corner"]))
+        return drawn(image, points, **box)
+
+    monkeypatch.setattr(module, "drawn", spy)
+    return found
+
+
+def test_the_points_are_those_of_the_filter(gallery, mined, drawings):
     """Found anew, as many points as the table says, as many of them moving, and the query box at its corner."""
-    drawings = []
-    monkeypatch.setattr(
-        module,
-        "drawn",
-        lambda image, *found, **box: drawings.append((*found, box["corner"])) or drawn(image, *found, **box),
-    )
     gallery()
     rows = [row for row in read_table(mined / "frames.csv", FRAMES) if row["verdict"] == "accepted"]
     assert len(rows) == 5
-    for row, (points, lengths, corner) in zip(rows, drawings, strict=False):
-        assert len(points) == int(row["points"])
-        assert 0 <= (lengths > 0.5).sum() - int(row["moving"]) <= int(row["overlaid"])
+    for row, (points, corner) in zip(rows, drawings, strict=False):
+        assert len(points.at) == int(row["points"])
+        assert points.overlaid.sum() == int(row["overlaid"])
+        assert (points.lengths > 0.5).sum() == int(row["moving"])
         assert corner == (int(row["x"]), int(row["y"]))
-    assert all(corner is None for _, _, corner in drawings[5:])
+    assert all(corner is None for _, corner in drawings[5:])
+
+
+def test_overlaid_points_are_left_out_as_the_filter_does(tmp_path, drawings):
+    """A logo before a scene that pans: the table and the page count the same points, or none where told so."""
+    frames = []
+    for image in film(75, step=(0, 0), pan=3):
+        image[15:55, 20:130] = texture(40, 110, 5)
+        frames.append(image)
+    write_film(tmp_path / "logo.mp4", frames)
+    manifest, table = tmp_path / "manifest.tsv", tmp_path / "frames.csv"
+    write_manifest(manifest, [Row("logo", "", str(tmp_path / "logo.mp4"), "ok")])
+    write_table(tmp_path / "tracks.csv", TRACKS, [])
+    outputs = {"store": tmp_path / "s.h5", "summary": tmp_path / "s.json"}
+    inputs = {"manifest": manifest, "tracks_table": tmp_path / "tracks.csv"}
+    pack_shard(**inputs, **outputs, sheet=tmp_path / "s.png", size=BOX, **FRAME)
+    for overlays in (True, False):
+        rule = {"overlays": overlays, "box": BOX, **FRAME}
+        filter_shard(manifest=manifest, frames_table=table, every=15, **rule)
+        drawings.clear()
+        mining_gallery(**inputs, **outputs, frames_table=table, page=tmp_path / "page.html", **rule)
+        rows = read_table(table, FRAMES)
+        counted = {int(row["frame"]): int(row["overlaid"]) for row in rows}
+        assert sorted(points.overlaid.sum() for points, _ in drawings) == sorted(counted.values())
+        assert (min(counted.values()) > 10) is overlays
+
+
+def test_a_video_that_takes_too_long_is_left_out(gallery):
+    metrics, page = gallery(timeout=0)
+    assert pictures(page, "Accepted frames") == pictures(page, "Lost tracks") == {}
+    assert len(pictures(page, "Pairs")) == metrics["tracks/kept"] > 0
 
 
 def test_the_drawing_by_hand():
-    """Three points and a box on a black frame twice as large as the picture."""
-    points = np.float32([[100, 100], [300, 100], [500, 100]])
-    lengths = np.float32([0.2, 0.8, np.nan])
-    picture = drawn(np.zeros((480, 720, 3), np.uint8), points, lengths, moving_px=0.5, corner=(200, 200), box=100)
+    """Four points and a box on a black frame twice as large as the picture."""
+    at = np.float32([[100, 100], [300, 100], [500, 100], [600, 100]])
+    points = Points(at, np.float32([0.2, 0.8, np.nan, np.nan]), np.array([False, False, False, True]), None)
+    picture = drawn(np.zeros((480, 720), np.uint8), points, moving_px=0.5, corner=(200, 200), box=100)
     assert picture.shape == (240, 360, 3)
     assert tuple(picture[50, 50]) == STILL
     assert tuple(picture[50, 150]) == MOVING
     assert tuple(picture[50, 250]) == GONE
+    assert tuple(picture[50, 300]) == OVERLAID
     assert tuple(picture[100, 125]) == GREEN
     assert tuple(picture[150, 125]) == GREEN
     assert not picture[125, 125].any()
+
+
+def test_the_legend_names_every_colour(gallery):
+    assert set(LEGEND.values()) == {STILL, MOVING, GONE, OVERLAID, GREEN}
+    section = gallery()[1].partition("<h2>Rejected frames</h2>")[2]
+    for name, (red, green, blue) in LEGEND.items():
+        assert re.search(rf'rgb\({red}, {green}, {blue}\)">[^<]*</span> {name}', section)
 
 
 def test_videos_that_have_gone_leave_the_counts(gallery, films, tmp_path):
@@ -111,8 +183,11 @@ def test_videos_that_have_gone_leave_the_counts(gallery, films, tmp_path):
 def test_an_empty_shard_has_a_page(gallery, mined, tmp_path):
     for name in ("frames", "tracks"):
         (tmp_path / f"{name}.csv").write_text((mined / f"{name}.csv").read_text().splitlines()[0] + "\n")
-    metrics, page = gallery(frames_table=tmp_path / "frames.csv", tracks_table=tmp_path / "tracks.csv")
-    assert metrics == {"pictures": 0}
+    PatchStore.write(tmp_path / "s.h5", [], size=BOX)
+    (tmp_path / "s.json").write_text('{"pairs": 0, "reasons": {}}')
+    tables = {"frames_table": tmp_path / "frames.csv", "tracks_table": tmp_path / "tracks.csv"}
+    metrics, page = gallery(**tables, store=tmp_path / "s.h5", summary=tmp_path / "s.json")
+    assert metrics == {"tracks/kept": 0, "pictures": 0}
     assert "<h2>Accepted frames</h2>" in page
 
 
@@ -124,9 +199,7 @@ def test_names_are_text_and_no_markup(gallery, mined, tmp_path):
     assert "&lt;b&gt;noise" in page
 
 
-def test_choosing():
-    assert spread(list(range(9)), 3) == [0, 4, 8]
-    assert spread([1, 2], 3) == [1, 2]
+def test_choosing_by_reason():
     rows = [{"reason": "noise", "frame": str(n)} for n in range(90)]
     rows += [{"reason": "camera", "frame": str(n)} for n in range(3)] + [{"reason": "video failed: x", "frame": "0"}]
     chosen = by_reason(rows, 12)

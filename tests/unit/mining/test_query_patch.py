@@ -6,7 +6,7 @@ from reference.mining import loops_best_box
 
 from mining.films import BOX, HEIGHT, WIDTH
 from tracklearn.errors import UserError
-from tracklearn.mining.query_patch import Rule, _spread, best_box, filter_shard, judge
+from tracklearn.mining.query_patch import Rule, _limited, best_box, filter_shard, judge
 
 SMALL = {"height": HEIGHT, "width": WIDTH, "box": BOX}
 
@@ -119,7 +119,7 @@ def test_resampled_frames_are_judged_by_the_next_resampled_one(films, tmp_path):
 def test_the_limit_spreads_over_the_video():
     rows = [{"frame": frame, "verdict": "accepted", "reason": "motion"} for frame in range(9)]
     rows.insert(3, {"frame": 99, "verdict": "rejected", "reason": "noise"})
-    kept = _spread(rows, 3)
+    kept = _limited(rows, 3)
     assert [row["frame"] for row in kept if row["verdict"] == "accepted"] == [0, 4, 8]
     assert kept[1]["reason"] == "more than max_pairs_per_video"
     assert kept[3]["reason"] == "noise"

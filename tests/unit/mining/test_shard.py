@@ -2,20 +2,23 @@ import logging
 import threading
 import time
 
+import numpy as np
 import pytest
 
+from mining.films import film
+from mining.rough_films import encode, joined
 from tracklearn.errors import UserError
 from tracklearn.mining import shard
-from tracklearn.mining.shard import AHEAD, Progress, each_video, timeline
+from tracklearn.mining.shard import AHEAD, Progress, each_video, sampled, spread, timeline
+from tracklearn.report import progress as lines
 from tracklearn.videos.deadline import check_time
-from tracklearn.videos.frames import Probe
 from tracklearn.videos.manifest import Row
+from tracklearn.videos.packets import packet_table
 
 
 @pytest.mark.parametrize(
     ("fps", "resample_fps", "expected"),
     [
-        (25.0, None, list(range(12))),
         (30.0, 30, list(range(12))),
         (60.0, 30, [0, 2, 4, 6, 8, 10]),
         (50.0, 20, [0, 3, 5, 8, 10]),  # 0, 2.5, 5, 7.5, 10: halves go up
@@ -23,13 +26,54 @@ from tracklearn.videos.manifest import Row
         (29.97, 15, [0, 2, 4, 6, 8, 10]),
     ],
 )
-def test_frames_are_the_nearest_native_ones(fps, resample_fps, expected):
-    found = Probe(frames=12, fps=fps, width=4, height=3, duration=12 / fps, rotation=0)
-    assert timeline(found, resample_fps) == expected
+@pytest.mark.parametrize("times", [np.arange(12), 1001 * np.arange(12) - 7])
+def test_frames_are_the_nearest_native_ones(times, fps, resample_fps, expected):
+    assert sampled(times, fps / resample_fps) == expected
 
 
-def test_no_frames():
-    assert timeline(Probe(frames=0, fps=25, width=4, height=3, duration=0, rotation=0), 10) == []
+def test_one_frame():
+    assert sampled(np.array([90]), 0.1) == sampled(np.array([90]), 10.0) == [0]
+
+
+def test_uneven_frames_by_hand():
+    """Frames 110 ms apart in the mean; samples every 110 ms: 0, 110 (nearest: 40), 220, 330, 440 (all 300), 550."""
+    assert sampled(np.array([0, 10, 20, 40, 300, 550]), 1.0) == [0, 3, 4, 5]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_samples_are_those_of_the_loop(seed):
+    """Where no two frames are equally near."""
+    rng = np.random.default_rng(seed)
+    times = np.cumsum(rng.integers(1, 1000, rng.integers(2, 40)))
+    mean = (times[-1] - times[0]) / (len(times) - 1)
+    step = float(rng.uniform(0.2, 4))
+    samples = np.arange(0, len(times) - 0.5, step) * mean
+    nearest = [int(np.argmin(np.abs(times - times[0] - sample))) for sample in samples]
+    assert sampled(times, step) == list(dict.fromkeys(nearest))
+
+
+def test_a_film_of_variable_rate_is_sampled_evenly_in_time(tmp_path):
+    """20 frames at 50 a second, then 20 at 10: at 10 a second every fifth of the first, all of the others."""
+    times = [*range(0, 400, 20), *range(400, 2400, 100)]
+    path = encode(tmp_path / "variable.mkv", film(40), times=times)
+    assert timeline(path, 10) == [*range(0, 20, 5), *range(20, 40)]
+    assert timeline(path, 5) == [0, 10, *range(20, 40, 2)]
+    assert timeline(path, None) == list(range(40))
+
+
+def test_a_film_without_times_is_sampled_by_its_mean_rate(tmp_path):
+    """Two broadcasts one after the other, whose times begin anew: 24 frames at 25 a second."""
+    broadcast = encode(tmp_path / "one.ts", film(12), rate=25)
+    path = joined(broadcast, broadcast, tmp_path / "two.ts")
+    assert len(packet_table(path).times) == 0
+    assert timeline(path, 12.5) == list(range(0, 24, 2))
+
+
+def test_spreading():
+    assert spread(list(range(9)), 3) == [0, 4, 8]
+    assert spread(range(100, 110), 4) == [100, 103, 106, 109]
+    assert spread([1, 2], 3) == [1, 2]
+    assert spread([1, 2], 0) == []
 
 
 def rows(count):
@@ -94,7 +138,7 @@ def test_progress_goes_by_the_frames_that_are_done(monkeypatch, caplog):
     """By hand: 100 of 400 frames in 30 s leave 90 s; 12 pairs in half a minute are 24 a minute."""
     clock = [1000.0]
     monkeypatch.setattr(shard.time, "monotonic", lambda: clock[0])
-    caplog.set_level(logging.INFO, "tracklearn.mining.shard")
+    caplog.set_level(logging.INFO, lines.name)
     points = []
     videos = [Row("a", "", status="ok", frames=100), Row("b", "", status="ok", frames=300)]
     progress = Progress("pairs", videos, lambda step, values: points.append((step, values)))
@@ -107,6 +151,18 @@ def test_progress_goes_by_the_frames_that_are_done(monkeypatch, caplog):
         (2, {"videos": 2, "pairs": 18, "pairs_per_minute": pytest.approx(12), "minutes_left": 0}),
     ]
     assert caplog.messages[0] == "1 of 2 videos, 12 pairs, 24.0 a minute, 1.5 minutes left"
+
+
+def test_progress_is_told_to_people_every_ten_seconds(monkeypatch, caplog):
+    clock = [1000.0]
+    monkeypatch.setattr(shard.time, "monotonic", lambda: clock[0])
+    caplog.set_level(logging.INFO, lines.name)
+    videos = rows(40)
+    progress = Progress("tracked", videos, lambda step, values: None)
+    for video in videos:
+        clock[0] += 4
+        progress.add(video, 1)
+    assert [int(line.split()[0]) for line in caplog.messages] == list(range(3, 40, 3))
 
 
 def test_progress_of_videos_of_which_nothing_is_known():

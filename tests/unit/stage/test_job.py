@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from tracklearn.errors import UserError
+from tracklearn.report import progress
 from tracklearn.stage import stage
 from tracklearn.stage.job import flatten, git_commit, one_line, summary
 from tracklearn.stage.spool import Spool
-from tracklearn.training import progress
 
 SPOOL = Spool()
 
@@ -113,8 +113,8 @@ def test_pictures_beside_the_checkpoints_are_kept_at_the_next_report_and_each_on
 
 def test_progress_shows_on_the_terminal_and_in_the_log(job, capsys):
     with stage(job("train", model="50%")):
-        progress.log.info("iteration 20 of 900")
-    progress.log.info("iteration 40 of 900")
+        progress.info("iteration 20 of 900")
+    progress.info("iteration 40 of 900")
     assert capsys.readouterr().err.splitlines()[0] == "train 50%: iteration 20 of 900"
     assert "INFO iteration 20 of 900" in Path("logs/train.log").read_text()
     assert "iteration 40" not in capsys.readouterr().err + Path("logs/train.log").read_text()

@@ -2,13 +2,13 @@ import logging
 
 import pytest
 
-from tracklearn.training import progress
+from tracklearn.report import progress
 from tracklearn.training.progress import Progress
 
 
 @pytest.fixture
 def lines(caplog):
-    caplog.set_level(logging.INFO, progress.__name__)
+    caplog.set_level(logging.INFO, progress.name)
     return lambda: [record.getMessage() for record in caplog.records]
 
 

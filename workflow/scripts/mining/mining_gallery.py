@@ -8,9 +8,12 @@ if __name__ == "__main__":
                 manifest=snakemake.input.manifest,
                 frames_table=snakemake.input.frames,
                 tracks_table=snakemake.input.tracks,
+                store=snakemake.input.store,
+                summary=snakemake.input.summary,
                 page=snakemake.output.page,
                 **snakemake.params.frame,
                 **snakemake.params.filter,
                 resample_fps=snakemake.params.resample_fps,
+                timeout=snakemake.params.timeout,
             )
         )
