@@ -50,7 +50,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Variant:
-    """A way of training: what differs from the config's `ranking` block, and where hard negatives begin.
+    """A way of training: what differs from the config's `ranking` block, where hard negatives begin, how it computes.
 
     `hard_from` is a share of the iterations; None is what the schedule says.
     """
@@ -58,6 +58,7 @@ class Variant:
     name: str
     loss: Mapping[str, Any]
     hard_from: float | None = None
+    precision: str = "fp32"
 
 
 VARIANTS = (
@@ -67,6 +68,7 @@ VARIANTS = (
     Variant("symmetric loss, the default's negatives", {"form": "fork", "sampling": "paper"}),
     Variant("symmetric loss and sampling of the fork", {"form": "fork"}),
     Variant("margin 1", {"margin": 1.0}),
+    Variant("default, in bf16", {}, precision="bf16"),
 )
 
 
@@ -133,7 +135,7 @@ def _pairs(store: PatchStore) -> Iterator[Pair]:
 def trained(world: World, variant: Variant, seed: int) -> Figures:
     """Train on two thirds of the videos; figures of the others, and the loss at the end."""
     config = world.config()
-    schedule = dict(config["schedules"][SCHEDULE])
+    schedule = config["schedules"][SCHEDULE] | {"precision": variant.precision}
     if variant.hard_from is not None:
         schedule["hard_from"] = round(variant.hard_from * schedule["iterations"])
     with tempfile.TemporaryDirectory() as folder:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -119,20 +118,18 @@ class Pairs(Protocol):
     def pairs(self, indices: np.ndarray, /, *, out: np.ndarray) -> np.ndarray: ...
 
 
-@dataclass(frozen=True)
 class PairBatches:
     """Batch of an iteration: `count` pairs with each patch mirrored or not on its own, and their videos.
 
-    The pairs are of different videos as long as no video has more than one in `count` of them, see `SpreadOrder`;
-    whatever a batch holds, the loss takes no negative from the query's own video. Of several processes each decodes
-    its part of the pairs. `pinned` memory, from which a GPU copies by itself, is used again by torch once it has.
+    The pairs are of different videos as long as no video has nearly one in `count` of them, but for batches in which
+    one epoch ends and the next begins, see `SpreadOrder`; whatever a batch holds, the loss takes no negative from the
+    query's own video. Of several processes each decodes its part of the pairs. `pinned` memory, from which a GPU
+    copies by itself, is used again by torch once it has.
     """
 
-    subset: Pairs
-    count: int
-    seed: int
-    world: World = ALONE
-    pinned: bool = False
+    def __init__(self, subset: Pairs, count: int, seed: int, world: World = ALONE, *, pinned: bool = False) -> None:
+        self.subset, self.count, self.seed, self.world, self.pinned = subset, count, seed, world, pinned
+        self._order = SpreadOrder(subset.videos, seed)
 
     def __call__(self, iteration: int) -> tuple[Tensor, Tensor]:
         """Patches uint8 (p, 2, S, S, 3) of the part, p = P for one process, and videos (P,)."""
@@ -143,10 +140,6 @@ class PairBatches:
         self.subset.pairs(indices[part], out=patches.numpy())
         mirrored(patches.flatten(0, 1).numpy(), chosen.reshape(-1))
         return patches, torch.from_numpy(np.asarray(self.subset.videos[indices], np.int64))
-
-    @cached_property
-    def _order(self) -> SpreadOrder:
-        return SpreadOrder(self.subset.videos, self.seed)
 
 
 def train_ranking(
@@ -205,8 +198,10 @@ def check_pairs(subset: Subset, input_size: int, batch: int) -> None:
     Raises:
         UserError: it cannot.
     """
-    if batch % 2:
-        raise UserError(f"schedule: batch is {batch}; expected an even number of patches, since pairs are ranked")
+    if batch % 2 or batch < 4:
+        raise UserError(
+            f"schedule: batch is {batch}; expected an even number of patches, 4 or more: pairs are ranked against pairs"
+        )
     videos = np.count_nonzero(np.bincount(subset.videos))
     if videos < 2:
         raise UserError(f"ranking: {len(subset)} pairs of {videos} videos; negatives need at least 2; add videos")

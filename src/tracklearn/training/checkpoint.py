@@ -55,7 +55,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest checkpoint that can be read, or None.
 
     A truncated file does not match the lengths in its own header, a damaged one its checksum; it is passed over with a
-    warning in the log.
+    warning in the log, and removed, since the next to be saved would put it in the place of the one before.
     """
     found = [path for path in (folder / NEWEST, folder / PREVIOUS) if path.exists()]
     for path in found:
@@ -64,6 +64,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         except (SafetensorError, TypeError, KeyError, ValueError) as error:  # cut short, or not a checkpoint
             then = "the training starts afresh" if path == found[-1] else "the one before it is taken"
             log.warning("%s: the checkpoint cannot be read (%s); %s", path, error, then)
+            path.unlink()
     return None
 
 

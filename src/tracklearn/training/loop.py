@@ -75,21 +75,23 @@ def train(
         batches = feed(make_batch, device, run.iteration, schedule.iterations, threads=threads or 1)
         keep_memory()
         with stop_noted() as stop, closing(batches):
+            problem: UserError | None = None
             while True:
-                batch, problem = _next(batches)
+                batch: Batch | None = None
+                if not problem:
+                    batch, problem = _next(batches)
                 if ending := world.agreed(FAILED if problem else stop.signal):
-                    run.save()
-                    if problem := world.first_of(problem):  # torchrun kills the others once one has ended: all are here
-                        raise problem
+                    unsaved = _problem(run.save_rest)
+                    _raise_first(world, problem or unsaved)
                     raise SystemExit(exit_code(ending))
                 if batch is None:
                     break
                 run.step(objective, batch)
                 if run.row_due():
-                    run.write_row(batches)
-                if run.checkpoint_due():
-                    run.save()
-        run.check_weights()
+                    problem = _problem(lambda: run.write_row(batches))
+                if not problem and run.checkpoint_due():
+                    problem = _problem(run.save)
+        _raise_first(world, _problem(run.save_rest))  # what follows may find no room, or be killed
         row = world.from_first(run.log.last_row() if world.first else {})
     net.eval().cpu()
     return row
@@ -101,6 +103,21 @@ def _next(batches: Feed) -> tuple[Batch | None, UserError | None]:
         return next(batches, None), None
     except UserError as error:
         return None, error
+
+
+def _problem(work: Callable[[], None]) -> UserError | None:
+    """What kept some work from being done."""
+    try:
+        work()
+    except UserError as error:
+        return error
+    return None
+
+
+def _raise_first(world: World, problem: UserError | None) -> None:
+    """Raise the first process's problem in all of them: torchrun kills the others once one has ended."""
+    if found := world.first_of(problem):
+        raise found
 
 
 class _Run:
@@ -155,7 +172,7 @@ class _Run:
                 f"at learning rate {self.rate:g}; expected a finite number; lower schedule.lr"
             )
 
-    def check_weights(self) -> None:
+    def _check_weights(self) -> None:
         """An update may spoil weights whose loss is still finite; what was saved before stays as it is.
 
         Raises:
@@ -190,12 +207,17 @@ class _Run:
 
     def save(self) -> None:
         """Write a checkpoint and, beside it, a picture of conv1 as it is now; the first process alone does."""
+        self.saved_at, self.saved_time = self.iteration, time.monotonic()
         if not self.world.first:
             return
         self._check_loss()
-        self.check_weights()
+        self._check_weights()
         tensors = {"net": self.net.state_dict(), "velocity": self.solver.velocities, "sums": self.means.sums}
         numbers = {"iteration": self.iteration, "summed": self.means.count, "log": self.log.sync()}
         save_checkpoint(self.folder, Checkpoint(tensors, numbers))
         draw_filters(self.folder / f"conv1-{self.iteration:07d}.png", self.net)
-        self.saved_at, self.saved_time = self.iteration, time.monotonic()
+
+    def save_rest(self) -> None:
+        """Write a checkpoint of the iterations since the last one, if there are any."""
+        if self.iteration != self.saved_at:
+            self.save()

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 import torch
 
 SERIAL = 2**15  # elements: torch would start threads for as many, and batches are made on threads already
+
+
+_ordering = Lock()  # as in `SpreadOrder`
 
 
 @lru_cache(maxsize=3)
@@ -19,7 +23,8 @@ def shuffled(iteration: int, *, count: int, total: int, seed: int) -> np.ndarray
 
     A batch may end one epoch and begin the next, so none is shorter than the others.
     """
-    return _batch(iteration, count, total, lambda epoch: _order(total, seed, epoch))
+    with _ordering:
+        return _batch(iteration, count, total, lambda epoch: _order(total, seed, epoch))
 
 
 class SpreadOrder:
@@ -37,10 +42,12 @@ class SpreadOrder:
     def __init__(self, groups: np.ndarray, seed: int) -> None:
         self._groups, self._seed = groups, seed
         self._epoch = lru_cache(maxsize=2)(self._spread)
+        self._ordering = Lock()  # threads that make batches ask for a new epoch at once; one makes it
 
     def batch(self, iteration: int, *, count: int) -> np.ndarray:
         """Indices (count,) of batch `iteration`."""
-        return _batch(iteration, count, len(self._groups), self._epoch)
+        with self._ordering:
+            return _batch(iteration, count, len(self._groups), self._epoch)
 
     def _spread(self, epoch: int) -> np.ndarray:
         rng = np.random.default_rng([self._seed, 0, epoch])

@@ -1,7 +1,8 @@
 import re
-
+import pytest
 import torch
 
+from tracklearn import files
 from tracklearn.training.checkpoint import NEWEST, PREVIOUS, Checkpoint, load_checkpoint, save_checkpoint
 
 
@@ -52,6 +53,22 @@ def test_a_damaged_one_gives_way_to_the_one_before_and_is_told(tmp_path, caplog)
     assert all(line.startswith(f"{tmp_path / NEWEST}: the checkpoint cannot be read (") for line in lines)
     assert lines[-1].endswith("; the one before it is taken")
     assert re.search(r"\(checksum [0-9a-f]{8}, expected [0-9a-f]{8}\)", lines[-1])
+
+
+def test_a_truncated_one_never_takes_the_place_of_the_one_before(tmp_path, monkeypatch):
+    """Killed between the two renames of the next save."""
+    for iteration in (1, 2):
+        save_checkpoint(tmp_path, checkpoint(iteration))
+    (tmp_path / NEWEST).write_bytes((tmp_path / NEWEST).read_bytes()[:50])
+    assert load_checkpoint(tmp_path).numbers == {"iteration": 1}
+
+    def killed(temporary, path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(tmp_path, checkpoint(2))
+    assert load_checkpoint(tmp_path).numbers == {"iteration": 1}
 
 
 def test_an_empty_folder_holds_none(tmp_path):

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from tracklearn.errors import UserError
 from tracklearn.networks.alexnet import CaffeNet
 from tracklearn.networks.weights import load_weights
-from tracklearn.training import checkpoint, gpu, loop
+from tracklearn.training import checkpoint, gpu, job, loop
 from tracklearn.training.checkpoint import NEWEST, PREVIOUS
 from tracklearn.training.job import run_job
 from tracklearn.training.loop import train
@@ -210,6 +210,17 @@ def test_a_batch_that_cannot_be_made_loses_nothing(tmp_path, undisturbed):
     made = []
     run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
     assert min(made) == 12
+    assert_same(tmp_path, undisturbed)
+
+
+def test_what_follows_the_last_iteration_may_fail_and_nothing_is_trained_again(tmp_path, undisturbed, monkeypatch):
+    def refused(*_, **__):
+        raise UserError("weights.safetensors: the disk is full")
+
+    with monkeypatch.context() as patched, pytest.raises(UserError, match="the disk is full"):
+        patched.setattr(job, "save_weights", refused)
+        run(tmp_path)
+    run(tmp_path, lambda iteration: pytest.fail(f"batch {iteration} was made again"))
     assert_same(tmp_path, undisturbed)
 
 

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -47,6 +48,16 @@ def test_groups_are_spread_over_every_epoch():
     first, second = following[: len(groups)], following[len(groups) : 2 * len(groups)]
     assert sorted(first) == sorted(second) == list(range(len(groups)))
     assert (first != second).mean() > 0.9
+
+
+def test_threads_that_ask_for_an_epoch_at_once_have_it_made_once(monkeypatch):
+    made = []
+    spread = SpreadOrder._spread
+    monkeypatch.setattr(SpreadOrder, "_spread", lambda order, epoch: made.append(epoch) or spread(order, epoch))
+    order = SpreadOrder(np.repeat(np.arange(20_000), 5), seed=1)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda iteration: order.batch(iteration, count=50), [*range(8), *range(1996, 2004)]))
+    assert sorted(made) == [0, 1]
 
 
 def test_a_group_of_most_examples_is_spread_all_the_same():
