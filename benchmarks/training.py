@@ -2,8 +2,8 @@
 
 A step is everything but decoding (`benchmarks/store.py`): uint8 patches to input, forward, loss, backward, update. Its
 work is that of three forward passes of the layers, less the gradient of conv1's input, which nobody needs. The peak is
-the largest rate of a matrix product in the same rounds: on a CPU of single precision, all cores each; on a GPU of the
-row's own precision.
+the largest rate of a matrix product in the same rounds, by torch.mm or as a convolution of 1 x 1: on a CPU of single
+precision, all cores each; on a GPU of the row's own precision.
 
 Ours against plain PyTorch: torch's LocalResponseNorm after ReLU and pooling, NCHW, torch.optim.SGD, a loop over
 triplets (on a GPU in TF32). On a GPU there follow whole trainings from a patch store, cut from the clips of DATA
@@ -170,7 +170,7 @@ def has_bf16() -> bool:
 
 
 def matrix_products(device: torch.device, precision: str) -> list[tuple[int, Step]]:
-    """Sides, and steps that multiply two square matrices of that side."""
+    """Sides, and steps that multiply two square matrices of that side, each by two libraries."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
 
     def product(side: int) -> Step:
@@ -178,7 +178,18 @@ def matrix_products(device: torch.device, precision: str) -> list[tuple[int, Ste
         out = torch.empty_like(a)
         return lambda _: torch.mm(a, b, out=out)
 
-    return [(side, product(side)) for side in SIDES[device.type]]
+    def convolution(side: int) -> Step:
+        """The same product as a convolution of 1 x 1, which on some processors is the faster code."""
+        pixels, weights = (torch.randn(side, side, 1, 1, device=device, dtype=kind) for _ in range(2))
+        pixels, weights = (each.to(memory_format=torch.channels_last) for each in (pixels, weights))
+
+        @torch.inference_mode()
+        def step(_: int) -> Tensor:
+            return F.conv2d(pixels, weights)
+
+        return step
+
+    return [(side, make(side)) for side in SIDES[device.type] for make in (product, convolution)]
 
 
 def batch(device: torch.device) -> tuple[Tensor, Tensor]:

@@ -36,9 +36,20 @@ from tracklearn.errors import UserError
 from tracklearn.files import atomic
 
 FORMAT_VERSION = 1
-_FILES, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-# Each map holds a file of those that the process may have open (often 1,024).
-OPEN_MAPS = 2**14 if _FILES == resource.RLIM_INFINITY else min(3 * _FILES // 4, 2**14)
+MOST_FILES = 2**14
+
+
+def _file_limit() -> int:
+    """How many files this process may have open, often 1,024, after it was raised as far as it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= allowed:
+        return allowed
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
+
+
+OPEN_MAPS = 3 * _file_limit() // 4  # each map holds an open file
 Array = np.ndarray
 
 
@@ -73,7 +84,7 @@ class PatchStore:
 
     Raises:
         UserError: at the first access, when the file is no patch store of this format version; at a later one, when it
-            has been removed, cut short or written over.
+            has been cut short or written over, or removed and its map closed since.
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -55,10 +55,12 @@ class RankingLoss:
         if unknown := sorted(set(loss) - set(known)):
             raise UserError(f"loss: unknown key {unknown[0]!r}; expected some of {', '.join(known)}")
         made = cls(**loss, hard_from=hard_from, seed=seed, world=this_world())
-        if made.form not in FORMS or made.negatives < 1:
+        if made.form not in FORMS or not isinstance(made.negatives, int) or made.negatives < 1:
             raise UserError(
                 f"loss: form {made.form!r} with {made.negatives} negatives; expected paper or fork, and at least 1"
             )
+        if not (isinstance(made.margin, int | float) and made.margin > 0):
+            raise UserError(f"loss: margin is {made.margin!r}; expected a number above 0")
         if made.sampling not in (*FORMS, None):
             raise UserError(f"loss: sampling {made.sampling!r}; expected paper, fork or null")
         return made

@@ -26,7 +26,9 @@ class Feed:
     def __init__(self, make: MakeBatch, start: int, stop: int, *, workers: int = 1) -> None:
         self._marks: deque[tuple[Any, Any]] = deque()
         self._seconds = 0.0
-        self._batches = prefetch(lambda iteration: self._send(make(iteration)), start, stop, workers=workers)
+        self._batches = prefetch(
+            lambda iteration: self._send(make(iteration)), start, stop, workers=workers, begin=self._begin
+        )
 
     def __next__(self) -> Batch:
         """The next batch; an exception of `make` is raised where its batch was due."""
@@ -47,6 +49,9 @@ class Feed:
     def close(self) -> None:
         """End the threads."""
         self._batches.close()
+
+    def _begin(self) -> None:
+        """On each thread that makes batches, first."""
 
     def _send(self, batch: Batch) -> Any:
         """From the thread that made a batch."""
@@ -76,6 +81,9 @@ class GpuFeed(Feed):
         self._device, self._copying = device, torch.cuda.Stream(device)
         self._computing = torch.cuda.current_stream(device)
         super().__init__(make, start, stop, workers=workers)
+
+    def _begin(self) -> None:
+        torch.cuda.set_device(self._device)  # a thread begins with the first GPU, and would take memory of it
 
     def _send(self, batch: Batch) -> tuple[Batch, torch.cuda.Event]:
         with torch.cuda.stream(self._copying):  # a thread has a current stream of its own

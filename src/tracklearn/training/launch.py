@@ -160,8 +160,9 @@ class _Heard:
 
     def stop(self) -> None:
         """Once the processes have ended: return when everything was passed on, or cannot be."""
-        self._stopped = True
-        self._thread.join(REST)
+        if not self._stopped:
+            self._stopped = True
+            self._thread.join(REST)
 
 
 def _quieten() -> None:

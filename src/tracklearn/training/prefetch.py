@@ -8,13 +8,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def prefetch(make: Callable[[int], T], start: int, stop: int, *, workers: int = 1) -> Generator[T, None, None]:
+def prefetch(
+    make: Callable[[int], T], start: int, stop: int, *, workers: int = 1, begin: Callable[[], None] | None = None
+) -> Generator[T, None, None]:
     """Yield make(start), ..., make(stop - 1) in order while the next ones are being made.
 
-    At most 2 x `workers` + 1 results wait. An exception of `make` is raised where its result was due. Close the
-    iterator to end early: what has begun is waited for, the rest is dropped.
+    At most 2 x `workers` + 1 results wait. `begin` is called first on each thread. An exception of `make` is raised
+    where its result was due. Close the iterator to end early: what has begun is waited for, the rest is dropped.
     """
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="batch")
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="batch", initializer=begin)
     waiting = deque(pool.submit(make, item) for item in range(start, min(start + 2 * workers + 1, stop)))
     try:
         for following in range(start + len(waiting), stop + len(waiting)):

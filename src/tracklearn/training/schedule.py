@@ -3,10 +3,18 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from math import isfinite
+from typing import Any, ClassVar, Self, cast
 
 from tracklearn.errors import UserError
 
+EXPECTED: dict[Any, str] = {
+    float: "a finite number",
+    int: "a whole number",
+    int | None: "a whole number, or null",
+    str: "a word",
+    bool: "true or false",
+}
 PRECISIONS = ("fp32", "tf32", "bf16")
 
 
@@ -17,6 +25,11 @@ class Block:
     positive: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value, kind = getattr(self, field.name), cast(type, field.type)
+            fits = isinstance(value, float | int if kind is float else kind)
+            if not fits or (isinstance(value, bool) and kind is not bool) or (kind is float and not isfinite(value)):
+                raise UserError(f"{self.block}: {field.name} is {value!r}; expected {EXPECTED[kind]}")
         for name in self.positive:
             if getattr(self, name) <= 0:
                 raise UserError(f"{self.block}: {name} is {getattr(self, name)}; expected a number above 0")
@@ -69,7 +82,7 @@ class Schedule(Block):
     """
 
     block = "schedule"
-    positive = ("lr", "iterations", "batch")
+    positive = ("lr", "iterations", "batch", "gamma")
 
     lr: float
     iterations: int
@@ -88,6 +101,10 @@ class Schedule(Block):
             raise UserError(f"schedule: step is {self.step}; expected a number above 0, or null for a constant rate")
         if self.warmup < 0:
             raise UserError(f"schedule: warmup is {self.warmup}; expected 0 or more iterations")
+        if not 0 <= self.momentum < 1:
+            raise UserError(f"schedule: momentum is {self.momentum}; expected 0 <= momentum < 1")
+        if self.weight_decay < 0:
+            raise UserError(f"schedule: weight_decay is {self.weight_decay}; expected 0 or more")
         if self.precision not in PRECISIONS:
             raise UserError(f"schedule: precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
 

@@ -106,6 +106,10 @@ class Gpu:
 
     def __init__(self):
         self.computing, self.local = Stream(), threading.local()
+        self.threads = {}  # which GPU each was told to use
+
+    def use(self, device):
+        self.threads[threading.get_ident()] = device
 
     def current(self):
         return getattr(self.local, "stream", self.computing)
@@ -130,6 +134,7 @@ def gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: made.current())
     monkeypatch.setattr(torch.cuda, "stream", made.stream)
+    monkeypatch.setattr(torch.cuda, "set_device", made.use)
     return made
 
 
@@ -150,6 +155,8 @@ def test_a_gpu_computes_while_the_next_batch_is_copied(gpu, copy, compute, waite
     assert batches.waited() == pytest.approx(waited / 1000)
     assert batches.waited() == 0
     assert gpu.computing.now == waited + 100 * compute
+    assert list(gpu.threads.values()) == [torch.device("cuda", 0)]
+    batches.close()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -164,3 +171,4 @@ def test_on_a_gpu_every_batch_arrives_whole_while_it_computes():
         del batch
     assert torch.stack(sums).tolist() == [1_000_000 * iteration for iteration in range(200)]
     assert 0 < batches.waited() < 60
+    batches.close()
