@@ -168,7 +168,7 @@ def _run(
     *,
     start: int = -1,
 ) -> Generator[tuple[int, av.VideoFrame], None, bool]:
-    """Decode on to the last wanted frame; frames that nothing wants and nothing refers to are not decoded.
+    """Decode on to the last wanted frame; frames that nothing wants and nothing refers to are not decoded (but for AV1).
 
     Returns False, having given nothing, when the frame `start` did not come out whole and first from there on.
     """
