@@ -101,7 +101,7 @@ def follow(images: Sequence[np.ndarray], corner: Corner, size: tuple[int, int], 
     track = Track(images[0], corner, BOX, frame_size=size, tracking=tracking)
     for image in images[1:]:
         track.update(image)
-    return None if track.reason else bounded(track.tracked, BOX, size, visible=tracking.visible)
+    return None if track.reason else bounded(track.tracked, BOX, (0, 0, *size[::-1]), visible=tracking.visible)
 
 
 def iou(a: Corner, b: Corner, side: int = BOX) -> float:

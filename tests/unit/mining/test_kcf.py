@@ -148,12 +148,14 @@ def test_windows_are_never_of_prime_size(side, fast):
 
 
 def test_boxes_at_the_border():
-    size = (224, 300)
+    size = (0, 0, 300, 224)
     assert bounded((10, 20), 99, size, visible=0.75) == (10, 20)
     assert bounded((-20, 130), 99, size, visible=0.75) == (0, 125)
     assert bounded((-30, 20), 99, size, visible=0.75) is None
     assert bounded((301, 20), 99, size, visible=0.75) is None
     assert bounded((-98, 20), 99, size, visible=0.0) == (0, 20)
+    assert bounded((5, 110), 99, (10, 20, 290, 190), visible=0.75) == (10, 91)
+    assert bounded((5, 120), 99, (10, 20, 290, 190), visible=0.75) is None
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ def test_every_candidate_has_its_verdict(table):
         "candidates": 11,
         "accepted": 5,
         "unreadable_videos": 2,
+        "unfinished_videos": 0,
         "overlaid_points": sum(int(row["overlaid"] or 0) for row in rows),
         "rejected/noise": 6,
     }
