@@ -45,11 +45,11 @@ class Tracking:
         frames: frames from the query to the tracked patch.
         tracker: "hog" (own, sees luma) or "opencv" (colour names, sees colour).
         side: of the box in the frames that the tracker sees, pixels; they are never larger than the resized frame.
-            ASSUME: 64, where boxes that are kept end within a mean IoU of 0.957 of full scale's, and 56 gives 0.940.
+            ASSUME: 64, where boxes that are kept end about where full scale's do, see benchmarks/tracking.py.
         padding: the tracker sees 1 + `padding` boxes across; "hog" only.
         rate: at which the tracker takes in what it sees, a share a frame; "hog" only.
-        peak: least response of the filter; below, the box is lost. ASSUME: 0.3, which every cut to another clip falls
-            below, and of what is kept 98% lead back to the query when they are tracked backwards.
+        peak: least response of the filter; below, the box is lost. ASSUME: 0.3: cuts to another clip fall
+            below it, and most of what is kept leads back to the query; benchmarks/tracking.py counts both.
         visible: least share of the last box that lies inside the frame, between its bars. ASSUME: 3/4.
         resample_fps: frames a second at which `frames` counts, see `timeline`; None: native frames, whatever the rate.
     """
