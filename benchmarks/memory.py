@@ -2,8 +2,10 @@
 
 A short 1080p film is encoded once and its packets repeated, so that hours of video take seconds to make. Each rule runs
 on each length in a process of its own, whose peak memory Linux tells. Hours are looked at more sparsely, by as many
-candidates as minutes are: what could grow with the length, the table of packets, is whole, and as many pairs are
-tracked and packed as a video may give. Pairs that repeat are kept here, or all but the first ones would be dropped.
+candidates as minutes are, and as many pairs are tracked and packed as a video may give. What grows with the length is
+whole but for one thing: the table of packets and the list of frames are, while of the rows of a video's candidates,
+which are held until it is done, three hours at one frame in 30 have 10,800, some 5 MiB, and here 120. Pairs that
+repeat are kept here, or all but the first ones would be dropped.
 """
 
 import json

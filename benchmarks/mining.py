@@ -43,14 +43,17 @@ RULES = ("filter", "track", "pack")
 ROUNDS = 2
 
 
+Key = str | tuple[str | int, ...]
+
+
 class Clock:
     """Processor seconds by what they were spent on."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: Counter[Key] = Counter()
 
     @contextmanager
-    def __call__(self, *names: str) -> Iterator[None]:
+    def __call__(self, *names: Key) -> Iterator[None]:
         start = time.process_time()
         yield
         for name in names:
@@ -74,10 +77,10 @@ class Plain:
         before: tuple[int, np.ndarray] | None = None
         for index, frame in enumerate(self._frames(clip)):
             for track in tracks:
-                with self.clock(*_spans(f"track {track.side}", track.start)):
+                with self.clock(*_spans("track", track.start, track.side)):
                     track.lost |= not track.filter.update(frame)[0]
                 if index - track.start == FRAMES_TRACKED and track.side == 224 and not track.lost:
-                    self.pairs.update(_spans("", track.start))
+                    self.pairs.update(_spans("pairs", track.start))
             tracks = [track for track in tracks if index - track.start < FRAMES_TRACKED and not track.lost]
             if before is not None and before[0] % EVERY[1] == 0:
                 start, previous = before
@@ -103,20 +106,20 @@ class Plain:
         """One filter with a box of 224 pixels, and for a query that is `timed` one of 227."""
         sides = [224, 227] if start % EVERY[0] == 0 and timed else [224]
         self.sampled += len(sides) - 1
-        self.queries.update(_spans("", start))
+        self.queries.update(_spans("queries", start))
         tracks = [Track(start, side, cv2.TrackerKCF.create()) for side in sides]
         for track in tracks:
-            with self.clock(*_spans(f"track {track.side}", start)):
+            with self.clock(*_spans("track", start, track.side)):
                 track.filter.init(frame, (*corner, track.side, track.side))
         return tracks
 
     def per_pair(self, every: int, side: int) -> float:
         """Core-milliseconds a pair that is not lost; a query of 227 pixels costs what those did that were tracked."""
-        seconds, queries = self.clock.seconds, self.queries[f" {every}"]
-        track = seconds[f"track 224 {every}"]
+        seconds = self.clock.seconds
+        track = seconds["track", every, 224]
         if side == 227:
-            track = seconds[f"track 227 {EVERY[0]}"] / self.sampled * queries
-        return 1e3 * (seconds["decode"] + seconds[f"filter {every}"] + track) / self.pairs[f" {every}"]
+            track = seconds["track", EVERY[0], 227] / self.sampled * self.queries["queries", every]
+        return 1e3 * (seconds["decode"] + seconds["filter", every] + track) / self.pairs["pairs", every]
 
 
 @dataclass
@@ -154,9 +157,9 @@ def _sparsely(previous: np.ndarray, current: np.ndarray, points: np.ndarray) -> 
     return _moving(grey, following, points, "lucas-kanade") is not None
 
 
-def _spans(name: str, frame: int) -> list[str]:
-    """Names of the clocks that a candidate counts for."""
-    return [f"{name} {every}" for every in EVERY if frame % every == 0]
+def _spans(name: str, frame: int, *side: int) -> list[Key]:
+    """What a candidate counts for: (name, every), of a tracker with its box's side."""
+    return [(name, every, *side) for every in EVERY if frame % every == 0]
 
 
 class Ours:
@@ -226,8 +229,11 @@ def same_points(clips: list[Path]) -> tuple[np.ndarray, Clock]:
 
 
 def _alike(verdicts: dict[tuple[str, int], bool], others: dict[tuple[str, int], bool]) -> str:
-    both = sorted(set(verdicts) & set(others))
-    return f"{np.mean([verdicts[key] == others[key] for key in both]):.3f} of {len(both)} frames"
+    """How many frames both accept or both reject, and who accepts the ones that are accepted."""
+    both = Counter((verdicts[key], others[key]) for key in set(verdicts) & set(others))
+    alike = f"{both[True, True] + both[False, False]} of {both.total()} frames"
+    split = f"by both {both[True, True]}, by ours alone {both[True, False]}, by the other alone {both[False, True]}"
+    return f"{alike}; accepted {split}"
 
 
 def main() -> None:
@@ -262,7 +268,7 @@ def main() -> None:
         print(f"| {every} frames | ours | {pairs} | {own:.0f} | | {shares} | {whole / decoded:.2f} x |")
         for side in (224, 227):
             cost = plain.per_pair(every, side)
-            print(f"| | plain, box {side} | {plain.pairs[f' {every}']} | {cost:.0f} | {cost / own:.1f} x | | | | |")
+            print(f"| | plain, box {side} | {plain.pairs['pairs', every]} | {cost:.0f} | {cost / own:.1f} x | | | | |")
     print("\n| the same selection | |\n|---|---|")
     print(f"| sparse and dense flow accept alike, given the same points | {_alike(plain.sparse, plain.verdicts)} |")
     whole = _alike(rounds[0][EVERY[-1]].verdicts, plain.verdicts)

@@ -45,6 +45,11 @@ def test_how_often_to_save_runs_nothing(checkout):
     assert checkout.planned() == NOTHING
 
 
+def test_how_long_a_video_may_take_runs_nothing(checkout):
+    checkout.edit("demo/config/config.yaml", "mining:\n", "mining:\n  timeout: 7200\n")
+    assert checkout.planned() == NOTHING
+
+
 def test_appended_videos_are_one_new_shard_and_models_that_take_it(checkout):
     listed = checkout.root / "demo/world/videos.tsv"
     lines = listed.read_text().splitlines()

@@ -20,7 +20,6 @@ rule mining_filter:
         frame=config["mining"]["frame"],
         filter=config["mining"]["filter"],
         resample_fps=config["mining"]["resample_fps"],
-        timeout=config["mining"]["timeout"],
         code=code("mining/mining_filter.py"),
     message:
         "Shard {wildcards.shard}: one candidate every {params.filter[every]} frames, query boxes of {params.filter[box]} px"
@@ -41,7 +40,6 @@ rule mining_track:
         frame=config["mining"]["frame"],
         track=config["mining"]["track"],
         resample_fps=config["mining"]["resample_fps"],
-        timeout=config["mining"]["timeout"],
         box=config["mining"]["filter"]["box"],
         code=code("mining/mining_track.py"),
     message:
@@ -69,7 +67,6 @@ rule mining_gallery:
             if key not in ("every", "max_pairs_per_video")
         },
         resample_fps=config["mining"]["resample_fps"],
-        timeout=config["mining"]["timeout"],
         code=code("mining/mining_gallery.py"),
     message:
         "Shard {wildcards.shard}: a page of frames, pairs and reasons"

@@ -41,7 +41,6 @@ else:
         params:
             frame=config["mining"]["frame"],
             patches={key: config["patches"][key] for key in ("size", "quality", "duplicate_bits", "min_change")},
-            timeout=config["mining"]["timeout"],
             code=code("patches/patches_pack.py"),
         message:
             "Shard {wildcards.shard}: pack pairs of {params.patches[size]} px at JPEG quality {params.patches[quality]}"

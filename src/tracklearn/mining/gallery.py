@@ -94,7 +94,9 @@ def mining_gallery(
     accepted = spread([row for row in frames if row["verdict"] == "accepted"], SHOWN["accepted"])
     rejected = by_reason([row for row in frames if row["verdict"] == "rejected" and row["frame"]], SHOWN["rejected"])
     lost = by_reason([row for row in tracks if row["status"] == "lost"], SHOWN["lost"])
-    shown = by_video([*accepted, *rejected, *lost], videos, manifest)
+    shown = by_video([*accepted, *rejected], videos, frames_table)
+    for video_id, rows in by_video(lost, videos, tracks_table).items():
+        shown[video_id] += rows
     work = partial(_sights, shown=shown, size=(height, width), resample_fps=resample_fps, overlays=rule.overlays)
     sights: dict[Place, Sight] = {}
     for _, found in each_video(work, videos, threads=1, timeout=timeout):

@@ -6,7 +6,7 @@ HOG, the feature it is published with, or OpenCV's on colour names.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,14 +17,15 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.mining.correlation_filter import CorrelationFilter
 from tracklearn.mining.opencv_kcf import OpenCVFilter
+from tracklearn.mining.overlay import Rectangle
 from tracklearn.mining.shard import (
     FRAMES,
     TIMEOUT,
     TRACKS,
     Progress,
     by_video,
+    each_row,
     each_video,
-    read_table,
     timeline,
     write_table,
 )
@@ -44,12 +45,12 @@ class Tracking:
         frames: frames from the query to the tracked patch.
         tracker: "hog" (own, sees luma) or "opencv" (colour names, sees colour).
         side: of the box in the frames that the tracker sees, pixels; they are never larger than the resized frame.
-            ASSUME: 64, where boxes that are kept end within a mean IoU of 0.957 of full scale's, and 56 gives 0.940.
+            ASSUME: 64, where boxes that are kept end about where full scale's do, see benchmarks/tracking.py.
         padding: the tracker sees 1 + `padding` boxes across; "hog" only.
         rate: at which the tracker takes in what it sees, a share a frame; "hog" only.
-        peak: least response of the filter; below, the box is lost. ASSUME: 0.3, which every cut to another clip falls
-            below, and of what is kept 98% lead back to the query when they are tracked backwards.
-        visible: least share of the last box that lies inside the frame. ASSUME: 3/4.
+        peak: least response of the filter; below, the box is lost. ASSUME: 0.3: cuts to another clip fall
+            below it, and most of what is kept leads back to the query; benchmarks/tracking.py counts both.
+        visible: least share of the last box that lies inside the frame, between its bars. ASSUME: 3/4.
         resample_fps: frames a second at which `frames` counts, see `timeline`; None: native frames, whatever the rate.
     """
 
@@ -95,10 +96,12 @@ def track_shard(
     lost, with the reason:
 
     - "lost": the filter's peak fell below `peak`, or from one frame to the next by more than two fifths, as at a cut;
-    - "left the frame": the box's centre did on the way, or less than `visible` of the last box is inside (ASSUME: a
-      box that sticks out less is shifted inside, so that every patch is whole);
+    - "left the frame": the box's centre did on the way, or less than `visible` of the last box is inside, that is
+      between the black bars that filtering found (ASSUME: a box that sticks out less is shifted inside, so that every
+      patch is whole and holds no bar);
     - "video ended": there are not `frames` further frames, or one of them cannot be decoded;
-    - "video failed: ...": it can no longer be read, or took longer than `timeout` seconds.
+    - "video failed: ...": it can no longer be read, or took longer than `timeout` seconds; boxes that had arrived
+      before are tracked all the same.
 
     The last frame of a box that was lost or left the frame is the one where it did. The score is the peak of the
     filter's response at the last frame, about 1 where nothing has changed; OpenCV does not tell its own, there it is
@@ -122,17 +125,21 @@ def track_shard(
     tracking = Tracking(**settings)
     _check(tracking)
     videos = read_manifest(manifest)
-    accepted = [row for row in read_table(frames_table, FRAMES) if row["verdict"] == "accepted"]
+    accepted = (row for row in each_row(frames_table, FRAMES) if row["verdict"] == "accepted")
     queries = by_video(accepted, videos, frames_table)
     work = partial(_track_video, queries=queries, size=(height, width), box=box, tracking=tracking)
-    rows: list[dict[str, Any]] = []
+    counts = Counter(accepted=0, tracked=0, lost=0)
     progress = Progress("tracked", videos, report)
-    for video, found in each_video(work, videos, threads=threads, timeout=timeout):
-        rows += found
-        progress.add(video, sum(row["status"] == "tracked" for row in found))
-    write_table(tracks_table, TRACKS, rows)
-    tracked = sum(row["status"] == "tracked" for row in rows)
-    return {"accepted": len(rows), "tracked": tracked, "lost": len(rows) - tracked}
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for video, found in each_video(work, videos, threads=threads, timeout=timeout):
+            ends = Counter(row["status"] for row in found)
+            counts.update(ends, accepted=len(found))
+            progress.add(video, ends["tracked"])
+            yield from found
+
+    write_table(tracks_table, TRACKS, rows())
+    return dict(counts)
 
 
 class Track:
@@ -189,12 +196,13 @@ def _filter(small: np.ndarray, centre: tuple[float, float], side: float, trackin
     return CorrelationFilter(small, centre, side, least=tracking.peak, padding=tracking.padding, rate=tracking.rate)
 
 
-def bounded(corner: tuple[int, int], box: int, size: tuple[int, int], *, visible: float) -> tuple[int, int] | None:
-    """The box shifted inside a frame of `size` (height, width), or None where less than `visible` of it is inside."""
-    spans = [max(0, min(at + box, length) - max(at, 0)) for at, length in zip(corner, size[::-1], strict=True)]
-    if spans[0] * spans[1] < visible * box * box:
+def bounded(corner: tuple[int, int], box: int, picture: Rectangle, *, visible: float) -> tuple[int, int] | None:
+    """The box shifted inside the picture, or None where less than `visible` of it is inside."""
+    spans = tuple(zip(corner, picture[:2], picture[2:], strict=True))
+    width, height = (max(0, min(at + box, end) - max(at, start)) for at, start, end in spans)
+    if width * height < visible * box * box:
         return None
-    x, y = (min(max(at, 0), length - box) for at, length in zip(corner, size[::-1], strict=True))
+    x, y = (min(max(at, start), end - box) for at, start, end in spans)
     return x, y
 
 
@@ -210,11 +218,15 @@ def _track_video(
     rows = [_row(query, box) for query in queries[video.video_id]]
     if not rows:
         return []
+    pictures = {int(query["frame"]): _picture(query) for query in queries[video.video_id] if query["right"]}
+    outcomes: dict[int, dict[str, Any]] = {}
+    missing = "video ended"
     try:
-        outcomes = _outcomes(video, rows, size=size, box=box, tracking=tracking)
+        for frame, outcome in _outcomes(video, rows, pictures, size=size, box=box, tracking=tracking):
+            outcomes[frame] = outcome
     except UserError as error:
-        return [row | {"reason": f"video failed: {error}"} for row in rows]
-    return [row | outcomes.get(row["frame"], {"reason": "video ended"}) for row in rows]
+        missing = f"video failed: {error}"
+    return [row | outcomes.get(row["frame"], {"reason": missing}) for row in rows]
 
 
 def _row(query: dict[str, str], box: int) -> dict[str, Any]:
@@ -222,22 +234,33 @@ def _row(query: dict[str, str], box: int) -> dict[str, Any]:
     return {"video_id": query["video_id"], "frame": int(query["frame"]), **start, "status": "lost"}
 
 
+def _picture(query: dict[str, str]) -> Rectangle:
+    return int(query["left"]), int(query["top"]), int(query["right"]), int(query["bottom"])
+
+
 def _outcomes(
-    video: Row, rows: Sequence[dict[str, Any]], *, size: tuple[int, int], box: int, tracking: Tracking
-) -> dict[int, dict[str, Any]]:
+    video: Row,
+    rows: Sequence[dict[str, Any]],
+    pictures: Mapping[int, Rectangle],
+    *,
+    size: tuple[int, int],
+    box: int,
+    tracking: Tracking,
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """What became of the box of each query frame that could be read. Frames that no box needs any more are skipped."""
     corners = {row["frame"]: (row["x"], row["y"]) for row in rows}
     found = probe(video.path)
     times = timeline(video.path, tracking.resample_fps)
     starts = {frame: bisect_left(times, frame) for frame in corners}
     paths = {frame: times[start : start + tracking.frames + 1] for frame, start in starts.items()}
+    yield from ((frame, {"reason": "video ended"}) for frame, path in paths.items() if len(path) <= tracking.frames)
     paths = {frame: path for frame, path in paths.items() if len(path) > tracking.frames}
     waiting = Counter(index for path in paths.values() for index in path)  # boxes that need a frame
     dropped: set[int] = set()
     scale = min(1.0, tracking.side / box)
     small, colour = (round(size[0] * scale), round(size[1] * scale)), tracking.tracker == "opencv"
+    shown = frame_size(found, size)
     tracks: dict[int, Track] = {}  # on their way
-    outcomes: dict[int, dict[str, Any]] = {}
     for index, image in read_frames(video.path, size=small, indices=sorted(waiting), dropped=dropped, colour=colour):
         for frame, track in list(tracks.items()):
             if paths[frame][0] == index:
@@ -245,23 +268,23 @@ def _outcomes(
                 waiting[paths[frame].pop(0)] -= 1
             missing = paths[frame] and paths[frame][0] <= index
             if track.reason or missing or not paths[frame]:
-                outcomes[frame] = _outcome(tracks.pop(frame), index, whole=not paths[frame], tracking=tracking)
+                picture = pictures.get(frame, (0, 0, *shown[::-1]))
+                yield frame, _outcome(tracks.pop(frame), index, picture, whole=not paths[frame], tracking=tracking)
                 waiting.subtract(paths[frame])
                 dropped |= {later for later in paths[frame] if not waiting[later]}
         if index in paths:
-            tracks[index] = Track(image, corners[index], box, frame_size=frame_size(found, size), tracking=tracking)
+            tracks[index] = Track(image, corners[index], box, frame_size=shown, tracking=tracking)
             waiting[paths[index].pop(0)] -= 1
-    return outcomes
 
 
-def _outcome(track: Track, index: int, *, whole: bool, tracking: Tracking) -> dict[str, Any]:
+def _outcome(track: Track, index: int, picture: Rectangle, *, whole: bool, tracking: Tracking) -> dict[str, Any]:
     """What became of one query box that was followed up to frame `index`, the `whole` way or not."""
     if track.reason:
         return {"last_frame": index, "reason": track.reason}
     if not whole:
         return {"reason": "video ended"}
     box = track.box
-    corner = bounded(track.tracked, box, track.frame_size, visible=tracking.visible)
+    corner = bounded(track.tracked, box, picture, visible=tracking.visible)
     if corner is None:
         return {"last_frame": index, "reason": "left the frame"}
     place = {"tracked_x": corner[0], "tracked_y": corner[1], "tracked_w": box, "tracked_h": box}

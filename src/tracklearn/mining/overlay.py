@@ -36,6 +36,9 @@ PATCH_CONTRAST = 16.0  # standard deviation in grey levels of a patch that has s
 CAMERA = 1.5  # pixels that the scene must have moved, or everything is alike
 
 
+Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the last two one past the end
+
+
 @dataclass(frozen=True)
 class Overlay:
     """Where a video's frames show no scene.
@@ -55,7 +58,7 @@ class Overlay:
     bottom: int
 
     @property
-    def picture(self) -> tuple[int, int, int, int]:
+    def picture(self) -> Rectangle:
         """Left, top, right and bottom."""
         return self.left, self.top, self.right, self.bottom
 

@@ -57,8 +57,8 @@ def pack_shard(
     Boxes of another side than `size` are resized to it. Left out and counted are pairs whose box stays and whose
     patches differ by less than `min_change` grey levels (a frozen picture), and near duplicates, both of whose patches
     lie within `duplicate_bits` of a pair that was kept of the same video, see `duplicates`; None keeps them.
-    ASSUME: the paper does not say. On real clips no two pairs come nearer than 24 bits and no pair changes by less
-    than 4 levels, so both limits take what repeats and nothing else.
+    ASSUME: the paper does not say. On 16 real clips the nearest pairs are 21 bits apart at one candidate in 30 and 8
+    at one in 10, and no pair changes by less than 4 levels, so both limits take what repeats and nothing else.
 
     Beside the store: a summary (JSON: pairs, patches, videos with pairs, and how many accepted frames ended for which
     reason) and a contact sheet (PNG).

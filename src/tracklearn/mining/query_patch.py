@@ -13,11 +13,13 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.mining import surf as surf_points
 from tracklearn.mining.motion import FLOWS, compensated_flow
-from tracklearn.mining.overlay import Overlay, find_overlay, read_key_frames, stuck_points
+from tracklearn.mining.overlay import Overlay, Rectangle, find_overlay, read_key_frames, stuck_points
 from tracklearn.mining.shard import FRAMES, TIMEOUT, Progress, each_video, spread, timeline, write_table
 from tracklearn.report import Report, silent
 from tracklearn.videos.frames import read_frames
 from tracklearn.videos.manifest import Row, read_manifest
+
+COUNTED = ("candidates", "accepted", "unreadable_videos", "unfinished_videos", "overlaid_points")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class Rule:
         surf: SURF implementation.
         surf_threshold: of the SURF points.
         max_points: at most that many SURF points a frame.
-        min_points: a frame with fewer is rejected.
+        min_points: a frame is rejected with fewer that lie on no overlay and are found again in the next frame.
             ASSUME: a share of fewer points says little, and improved dense trajectories ask for as many matches.
         flow: lucas-kanade or farneback.
         moving_px: a point moves if its compensated flow is longer.
@@ -84,8 +86,9 @@ def filter_shard(
 
     Writes a CSV with a row a candidate: SURF points found, those left out as overlaid, those moving, their share (of
     the others, where they were found again in the next frame), the verdict with its reason, the query box's corner in
-    the frame of `height` x `width` (turned for portrait video), the moving points inside it, and the SURF
-    implementation. A video that cannot be read is a row without a frame.
+    the frame of `height` x `width` (turned for portrait video), the moving points inside it, where black bars leave
+    less than the frame the picture's left, top, right and bottom (one past the last), and the SURF implementation. A
+    video that cannot be read, or not to its end in time, has a last row without a frame that says why.
 
     Args:
         manifest: of the shard's videos.
@@ -102,6 +105,10 @@ def filter_shard(
         report: told after each video, see `Progress`.
         settings: those of `Rule`, by their names.
 
+    Returns:
+        How many candidates, accepted ones, videos without a candidate, videos judged in part, points left out as
+        overlaid, and candidates `rejected/<reason>`.
+
     Raises:
         UserError: a setting that cannot be, or a disk that is full.
     """
@@ -110,21 +117,28 @@ def filter_shard(
     sampling = {"resample_fps": resample_fps, "every": every}
     work = partial(judge_video, size=(height, width), sampling=sampling, rule=rule, limit=max_pairs_per_video)
     videos = read_manifest(manifest)
-    rows: list[dict[str, Any]] = []
+    counts = Counter(dict.fromkeys(COUNTED, 0))
     progress = Progress("accepted", videos, report)
-    for video, found in each_video(work, videos, threads=threads, timeout=timeout):
-        rows += found
-        progress.add(video, sum(row["verdict"] == "accepted" for row in found))
-    write_table(frames_table, FRAMES, rows)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for video, found in each_video(work, videos, threads=threads, timeout=timeout):
+            counted = _counted(found)
+            counts.update(counted)
+            progress.add(video, counted["accepted"])
+            yield from found
+
+    write_table(frames_table, FRAMES, rows())
+    return dict(counts)
+
+
+def _counted(rows: list[dict[str, Any]]) -> Counter[str]:
+    """What the rows of one video add to the shard's `COUNTED` and to the frames `rejected/<reason>`."""
     candidates = [row for row in rows if "frame" in row]
-    reasons = Counter(row["reason"] for row in candidates if row["verdict"] == "rejected")
-    return {
-        "candidates": len(candidates),
-        "accepted": len(candidates) - reasons.total(),
-        "unreadable_videos": len(rows) - len(candidates),
-        "overlaid_points": sum(row["overlaid"] for row in candidates),
-        **{f"rejected/{reason}": count for reason, count in reasons.items()},
-    }
+    reasons = Counter(f"rejected/{row['reason']}" for row in candidates if row["verdict"] == "rejected")
+    overlaid = sum(row["overlaid"] for row in candidates)
+    counts = Counter(candidates=len(candidates), accepted=len(candidates) - reasons.total(), overlaid_points=overlaid)
+    counts["unfinished_videos" if candidates else "unreadable_videos"] = len(rows) - len(candidates)
+    return counts + reasons
 
 
 def judge_video(
@@ -134,22 +148,19 @@ def judge_video(
     rejected = {"video_id": video.video_id, "verdict": "rejected", "surf": rule.surf}
     if not video.ok:
         return [rejected | {"reason": f"video failed: {video.reason}"}]
+    rows: list[dict[str, Any]] = []
+    failure = "no two frames in a row can be decoded"
     try:
         overlay = find_overlay(read_key_frames(video.path, size=size)) if rule.overlays else None
-        rows = [
-            {
-                "video_id": video.video_id,
-                "frame": frame,
-                **judge(previous, current, rule, overlay),
-                "surf": rule.surf,
-            }
-            for frame, previous, current in candidates(video.path, size, **sampling)
-        ]
+        for frame, previous, current in candidates(video.path, size, **sampling):
+            judged = judge(previous, current, rule, overlay)
+            rows.append({"video_id": video.video_id, "frame": frame, **judged, "surf": rule.surf})
     except UserError as error:
-        return [rejected | {"reason": f"video failed: {error}"}]
-    if not rows:
-        return [rejected | {"reason": "video failed: no two frames in a row can be decoded"}]
-    return _limited(rows, limit)
+        failure = str(error)
+    else:
+        if rows:
+            return _limited(rows, limit)
+    return [*_limited(rows, limit), rejected | {"reason": f"video failed: {failure}"}]
 
 
 def judge(previous: np.ndarray, current: np.ndarray, rule: Rule, overlay: Overlay | None = None) -> dict[str, Any]:
@@ -160,12 +171,16 @@ def judge(previous: np.ndarray, current: np.ndarray, rule: Rule, overlay: Overla
     if points.homography is None:
         few = len(points.at) - overlaid < rule.min_points
         return row | {"reason": "too few points" if few else "no homography"}
+    measured = int(np.isfinite(points.lengths).sum())
+    if measured < rule.min_points:
+        return row | {"reason": "too few points"}
     moving = points.at[points.lengths > rule.moving_px]  # NaN is not
-    fraction = len(moving) / max(1, np.isfinite(points.lengths).sum())
+    fraction = len(moving) / max(1, measured)
     row |= {"moving": len(moving), "fraction": f"{fraction:.4f}"}
     if not rule.noise <= fraction <= rule.camera:
         return row | {"reason": "noise" if fraction < rule.noise else "camera"}
-    return row | _query_box(moving, overlay.picture if overlay else (0, 0, *previous.shape[::-1]), rule.box)
+    frame = (0, 0, *previous.shape[::-1])
+    return row | _query_box(moving, overlay.picture if overlay else frame, frame, rule.box)
 
 
 def moving_points(previous: np.ndarray, current: np.ndarray, rule: Rule, overlay: Overlay | None = None) -> Points:
@@ -184,13 +199,14 @@ def moving_points(previous: np.ndarray, current: np.ndarray, rule: Rule, overlay
     return Points(at, lengths, overlaid, homography)
 
 
-def _query_box(moving: np.ndarray, picture: tuple[int, int, int, int], box: int) -> dict[str, Any]:
-    """Where the box with most moving points lies between the bars, the picture's left, top, right and bottom."""
+def _query_box(moving: np.ndarray, picture: Rectangle, frame: Rectangle, box: int) -> dict[str, Any]:
+    """Where the box with most moving points lies between the bars, that is inside the picture."""
     left, top, right, bottom = picture
     if box > min(right - left, bottom - top):
         return {"reason": "black bars leave no room for the box"}
     x, y, inside = best_box(moving - (left, top), (bottom - top, right - left), box)
-    return {"verdict": "accepted", "reason": "motion", "x": left + x, "y": top + y, "inside": inside}
+    bars = {} if picture == frame else dict(zip(("left", "top", "right", "bottom"), picture, strict=True))
+    return {"verdict": "accepted", "reason": "motion", "x": left + x, "y": top + y, "inside": inside, **bars}
 
 
 def best_box(points: np.ndarray, size: Sequence[int], box: int) -> tuple[int, int, int]:

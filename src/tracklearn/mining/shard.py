@@ -28,7 +28,7 @@ TELL_EVERY = 10.0  # seconds
 
 FRAMES = (
     *("video_id", "frame", "points", "overlaid", "moving", "fraction", "verdict", "reason"),
-    *("x", "y", "inside", "surf"),
+    *("x", "y", "inside", "left", "top", "right", "bottom", "surf"),
 )
 TRACKS = (
     *("video_id", "frame", "x", "y", "w", "h"),
@@ -158,11 +158,16 @@ def read_table(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]
     Raises:
         UserError: the columns are others.
     """
+    return list(each_row(path, columns))
+
+
+def each_row(path: str | Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
+    """As `read_table`, one row after the other: a shard has many more candidates than accepted frames."""
     with open(path, encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != tuple(columns):
             raise UserError(f"{path}: columns {reader.fieldnames}, expected {list(columns)}; delete it and run again")
-        return list(reader)
+        yield from reader
 
 
 def short_reason(reason: str) -> str:

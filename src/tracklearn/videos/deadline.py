@@ -32,4 +32,6 @@ def check_time() -> None:
     """
     limit = _limit.get()
     if limit is not None and time.monotonic() > limit[0]:
-        raise TimeLimitError(f"time limit of {limit[1]:g} s; raise mining.timeout if it is worth more")
+        # A finished experiment does not miss a table that is deleted: Snakemake makes it anew where it is told to.
+        remedy = "to try it again, raise mining.timeout and run with --forcerun and the name of this table"
+        raise TimeLimitError(f"time limit of {limit[1]:g} s; {remedy}")

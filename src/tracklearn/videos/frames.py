@@ -108,8 +108,10 @@ def read_frames(
         start: first index.
         stop: index after the last.
         step: distance of the indices.
-        dropped: indices that are not wanted after all; may grow while the frames are read.
-        colour: False for the luma plane as coded, uint8 (height, width); True for RGB, uint8 (height, width, 3).
+        dropped: indices that are not wanted after all; may grow while the frames are read, and reading ends where no
+            later one is wanted.
+        colour: False for luma, uint8 (height, width): in the range that it is coded in where the video is YUV (of more
+            than 8 bits the upper 8), full range where it is RGB or grey. True for RGB, uint8 (height, width, 3).
         threads: of the decoder.
 
     Yields:
@@ -145,7 +147,7 @@ def _timed_frames(
     starts = np.concatenate([[0], table.key_frames])[keys + 1]  # (wanted,)
     jumps = starts - np.concatenate([[0], wanted])[:-1] > SEEK_GAIN  # (wanted,)
     for run in np.split(np.arange(len(wanted)), np.flatnonzero(jumps)):
-        if not len(run):
+        if all(index in dropped for index in wanted[run].tolist()):
             continue
         first = run[0]
         if jumps[first]:
@@ -168,16 +170,20 @@ def _run(
     *,
     start: int = -1,
 ) -> Generator[tuple[int, av.VideoFrame], None, bool]:
-    """Decode on to the last wanted frame; frames that nothing wants and nothing refers to are not decoded.
+    """Decode on to the last wanted frame that is not dropped; frames that nothing wants and nothing
+    refers to are not decoded, but for AV1's.
 
     Returns False, having given nothing, when the frame `start` did not come out whole and first from there on.
     """
     context = stream.codec_context
     needed = np.zeros(table.frames, bool)
     needed[wanted] = True
+    left, reached = wanted.tolist(), -1
     sound, skipping = start < 0, False
     context.skip_frame = "DEFAULT"
     for packet in read_packets(container, stream):
+        if _done(left, reached, dropped):
+            return True
         shown = table.index(packet.pts)
         idle = shown >= 0 and shown != start and (not needed[shown] or shown in dropped)
         if idle != skipping:
@@ -191,21 +197,29 @@ def _run(
                     return False
             if index >= 0 and needed[index] and index not in dropped and not frame.is_corrupt:
                 yield index, frame
-            if index >= wanted[-1]:
+            reached = max(reached, index)
+            if _done(left, reached, dropped):
                 return True
     return sound
+
+
+def _done(left: list[int], reached: int, dropped: Container[int]) -> bool:
+    """Whether none of the ascending indices `left` is wanted after `reached`; takes the dropped ones off their end."""
+    while left and left[-1] in dropped:
+        left.pop()
+    return not left or left[-1] <= reached
 
 
 def _counted_frames(
     container: InputContainer, stream: VideoStream, table: PacketTable, wanted: np.ndarray, dropped: Container[int]
 ) -> Iterator[tuple[int, av.VideoFrame]]:
     """Wanted frames of a container without display times: all are decoded and counted."""
-    needed = set(wanted.tolist())
+    left, needed = wanted.tolist(), set(wanted.tolist())
     frames = (frame for packet in read_packets(container, stream) for frame in _decode(packet))
     for index, frame in enumerate(frames):
         if index in needed and index not in dropped and not frame.is_corrupt:
             yield index, frame
-        if not len(wanted) or index >= wanted[-1]:
+        if _done(left, index, dropped):
             return
 
 
@@ -245,10 +259,14 @@ def _picture(frame: av.VideoFrame, *, size: tuple[int, int], colour: bool) -> np
 
 
 def _luma(frame: av.VideoFrame) -> np.ndarray:
-    """A view of the luma plane, uint8 (height, width); other than planar 8-bit YUV is converted first."""
+    """A view of the luma plane, uint8 (height, width); other than planar 8-bit YUV is converted first.
+
+    YUV keeps the range that it is coded in, as "gray", always full range, would not.
+    """
     pixels = frame.format
     if pixels.is_rgb or not pixels.is_planar or pixels.components[0].bits != 8:
-        frame = frame.reformat(format="gray")
+        yuv = len(pixels.components) >= 3 and not pixels.is_rgb
+        frame = frame.reformat(format="yuv420p" if yuv else "gray")
     plane = frame.planes[0]
     return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
 

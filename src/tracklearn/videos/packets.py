@@ -83,6 +83,11 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
         stream.codec_context.thread_count = threads
         stream.codec_context.thread_type = "AUTO" if threads > 1 else "NONE"
         try:
+            # Before anyone sets `skip_frame`: libdav1d (AV1) reads it here and never again, so it skips nothing.
+            stream.codec_context.open(strict=False)
+        except (FFmpegError, ValueError) as error:
+            raise UserError(f"{path}: no video stream that can be decoded: {error}") from error
+        try:
             yield container, stream
         except FFmpegError as error:  # of a seek or a conversion; broken packets are passed over where they are decoded
             raise UserError(f"{path}: cannot be read on: {error.strerror or error}") from error

@@ -123,6 +123,12 @@ def rough_films(folder: Path) -> dict[str, Path]:
             pixels="yuv420p10le",
             options={"preset": "ultrafast", "x265-params": "log-level=none:keyint=12"},
         ),
+        "av1": encode(
+            folder / "av1.mkv",
+            frames,
+            codec="libsvtav1",
+            options={"g": "24", "preset": "11", "svtav1-params": "lookahead=8"},
+        ),
         "odd": encode(
             folder / "odd.webm",
             resized(frames, 321, 243),

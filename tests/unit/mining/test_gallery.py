@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mining.films import BOX, HEIGHT, WIDTH, film, texture, write_film
+from tracklearn.errors import UserError
 from tracklearn.mining import gallery as module
 from tracklearn.mining.gallery import BOX as GREEN
 from tracklearn.mining.gallery import GONE, LEGEND, MOVING, OVERLAID, STILL, by_reason, drawn, mining_gallery
@@ -141,6 +142,14 @@ def test_overlaid_points_are_left_out_as_the_filter_does(tmp_path, drawings):
         counted = {int(row["frame"]): int(row["overlaid"]) for row in rows}
         assert sorted(points.overlaid.sum() for points, _ in drawings) == sorted(counted.values())
         assert (min(counted.values()) > 10) is overlays
+
+
+@pytest.mark.parametrize(("name", "columns"), [("frames", FRAMES), ("tracks", TRACKS)])
+def test_the_table_of_another_shard_is_named(gallery, mined, tmp_path, name, columns):
+    rows = read_table(mined / f"{name}.csv", columns)
+    write_table(tmp_path / "other.csv", columns, [row | {"video_id": "elsewhere"} for row in rows])
+    with pytest.raises(UserError, match=r"other\.csv: video elsewhere is not in the manifest; delete it and run again"):
+        gallery(**{f"{name}_table": tmp_path / "other.csv"})
 
 
 def test_a_video_that_takes_too_long_is_left_out(gallery):

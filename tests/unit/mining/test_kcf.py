@@ -5,10 +5,16 @@ import numpy as np
 import pytest
 
 from mining.films import BOX, HEIGHT, WIDTH, film, texture, write_film
+from mining.rough_films import encode
 from tracklearn.errors import UserError
+from tracklearn.mining import kcf as module
 from tracklearn.mining.kcf import Track, Tracking, bounded, track_shard
 from tracklearn.mining.opencv_kcf import fast_side
+from tracklearn.mining.query_patch import filter_shard
 from tracklearn.mining.shard import FRAMES, write_table
+from tracklearn.videos import frames
+from tracklearn.videos.deadline import TimeLimitError
+from tracklearn.videos.frames import read_frames
 from tracklearn.videos.manifest import Row, write_manifest
 
 SMALL = {"height": HEIGHT, "width": WIDTH, "box": BOX}
@@ -107,6 +113,66 @@ def test_a_video_may_take_only_so_long(track):
     assert rows[0]["reason"].startswith("video failed: ")
 
 
+@pytest.mark.parametrize("error", [TimeLimitError("time limit of 9 s"), UserError("cannot be read on")])
+def test_what_had_arrived_before_a_failure_is_tracked(track, monkeypatch, error):
+    """Reading ends at frame 40: the first box has arrived, the second not, and for the third the film is too short."""
+    queries = [("moving", 0, 45, 65), ("moving", 20, 65, 75), ("moving", 60, 105, 95)]
+    whole = track(*queries)[1]
+
+    def broken(*args, **settings):
+        for index, image in read_frames(*args, **settings):
+            if index == 40:
+                raise error
+            yield index, image
+
+    monkeypatch.setattr(module, "read_frames", broken)
+    metrics, rows = track(*queries)
+    assert rows[0] == whole[0]
+    assert [row["reason"] for row in rows] == ["", f"video failed: {error}", "video ended"]
+    assert metrics == {"accepted": 3, "tracked": 1, "lost": 2}
+
+
+@pytest.mark.parametrize("overlays", [True, False])
+def test_boxes_keep_off_black_bars(tmp_path, overlays):
+    """The square wanders down behind a bar of 40 px at the bottom of the frame, and the box stops above it."""
+    write_film(tmp_path / "wide.mp4", (letterboxed(frame, 40) for frame in film(75, start=(20, 55))))
+    write_manifest(tmp_path / "m.tsv", [Row("wide", "", str(tmp_path / "wide.mp4"), "ok")])
+    shard = {"manifest": tmp_path / "m.tsv", "frames_table": tmp_path / "frames.csv"}
+    filter_shard(**shard, overlays=overlays, every=5, **SMALL)
+    track_shard(**shard, tracks_table=tmp_path / "tracks.csv", **SMALL)
+    accepted = [row for row in read(tmp_path / "frames.csv") if row["verdict"] == "accepted"]
+    pictures = {tuple(row[name] for name in ("left", "top", "right", "bottom")) for row in accepted}
+    tracked = [int(row["tracked_y"]) for row in read(tmp_path / "tracks.csv") if row["status"] == "tracked"]
+    assert len(tracked) >= 3
+    if overlays:
+        (picture,) = pictures
+        assert [int(at) for at in picture] == pytest.approx([0, 40, WIDTH, HEIGHT - 40], abs=1)
+        assert max(tracked) == int(picture[3]) - BOX
+    else:
+        assert pictures == {("", "", "", "")}
+        assert max(tracked) > HEIGHT - 40 - BOX
+
+
+def letterboxed(frame, bar):
+    """The frame with black bars at the top and at the bottom."""
+    frame = frame.copy()
+    frame[:bar] = frame[-bar:] = 0
+    return frame
+
+
+@pytest.mark.parametrize("tracker", ["hog", "opencv"])
+def test_decoding_ends_with_the_last_box(track, tmp_path, monkeypatch, tracker):
+    """Of a film without B-frames, 75 frames long, those after the cut are not decoded."""
+    images = [frame if index < 10 else np.zeros_like(frame) for index, frame in enumerate(film(75))]
+    path = encode(tmp_path / "cut.mp4", images, options={"bf": "0", "g": "75", "sc_threshold": "0"})
+    write_manifest(tmp_path / "m.tsv", [Row("cut", "", str(path), "ok")])
+    given, decode = [], frames._decode
+    monkeypatch.setattr(frames, "_decode", lambda packet: given.extend(out := decode(packet)) or out)
+    _, rows = track(("cut", 0, 45, 65), manifest=tmp_path / "m.tsv", frames=60, tracker=tracker)
+    assert (rows[0]["reason"], rows[0]["last_frame"]) == ("lost", "10")
+    assert len(given) <= 1 + 11  # one by `probe`
+
+
 def test_progress_is_told(track):
     told = []
     track(("moving", 0, 45, 65), report=lambda step, values: told.append((step, values)))
@@ -148,12 +214,14 @@ def test_windows_are_never_of_prime_size(side, fast):
 
 
 def test_boxes_at_the_border():
-    size = (224, 300)
+    size = (0, 0, 300, 224)
     assert bounded((10, 20), 99, size, visible=0.75) == (10, 20)
     assert bounded((-20, 130), 99, size, visible=0.75) == (0, 125)
     assert bounded((-30, 20), 99, size, visible=0.75) is None
     assert bounded((301, 20), 99, size, visible=0.75) is None
     assert bounded((-98, 20), 99, size, visible=0.0) == (0, 20)
+    assert bounded((5, 110), 99, (10, 20, 290, 190), visible=0.75) == (10, 91)
+    assert bounded((5, 120), 99, (10, 20, 290, 190), visible=0.75) is None
 
 
 @pytest.mark.parametrize(

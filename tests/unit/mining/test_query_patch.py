@@ -1,4 +1,5 @@
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +7,11 @@ from reference.mining import loops_best_box
 
 from mining.films import BOX, HEIGHT, WIDTH
 from tracklearn.errors import UserError
-from tracklearn.mining.query_patch import Rule, _limited, best_box, filter_shard, judge
+from tracklearn.mining import query_patch as module
+from tracklearn.mining.query_patch import Points, Rule, _limited, best_box, candidates, filter_shard, judge
+from tracklearn.mining.shard import AHEAD
+from tracklearn.videos.deadline import TimeLimitError
+from tracklearn.videos.manifest import Row, write_manifest
 
 SMALL = {"height": HEIGHT, "width": WIDTH, "box": BOX}
 
@@ -56,6 +61,7 @@ def test_every_candidate_has_its_verdict(table):
         "candidates": 11,
         "accepted": 5,
         "unreadable_videos": 2,
+        "unfinished_videos": 0,
         "overlaid_points": sum(int(row["overlaid"] or 0) for row in rows),
         "rejected/noise": 6,
     }
@@ -70,16 +76,21 @@ def test_videos_that_cannot_be_read_are_rows(table):
 
 
 def test_the_query_box_lies_on_the_object(table):
-    """The square of 110 px starts at (40, 60) and moves by (1, 0.5) a frame."""
+    """The square of 110 px starts at (30, 40) and moves by (1.4, 0.7) a frame; a box holds 81% of it at most."""
+    held = []
     for row in read(table[1]):
-        if row["verdict"] == "accepted":
-            frame, x, y = (int(row[name]) for name in ("frame", "x", "y"))
-            assert abs(x + BOX / 2 - (40 + frame + 55)) < 30
-            assert abs(y + BOX / 2 - (60 + frame / 2 + 55)) < 30
-            assert 0 <= x <= WIDTH - BOX
-            assert 0 <= y <= HEIGHT - BOX
-            assert 0.25 <= float(row["fraction"]) <= 0.75
-            assert int(row["inside"]) <= int(row["moving"]) <= int(row["points"])
+        if row["verdict"] != "accepted":
+            continue
+        frame, x, y = (int(row[name]) for name in ("frame", "x", "y"))
+        spans = ((x, 30 + 1.4 * frame), (y, 40 + 0.7 * frame))
+        width, height = (max(0, min(at + BOX, square + 110) - max(at, square)) for at, square in spans)
+        held.append(width * height / 110**2)
+        assert 0 <= x <= WIDTH - BOX
+        assert 0 <= y <= HEIGHT - BOX
+        assert 0.25 <= float(row["fraction"]) <= 0.75
+        assert int(row["inside"]) <= int(row["moving"]) <= int(row["points"])
+    assert min(held) > 0.5
+    assert np.mean(held) > 0.65
 
 
 def test_threads_change_nothing(films, table, tmp_path):
@@ -103,6 +114,62 @@ def test_a_frame_without_texture():
 def test_fewer_points_than_asked_for(films, tmp_path):
     filter_shard(manifest=films / "manifest.tsv", frames_table=tmp_path / "a.csv", every=60, min_points=10_000, **SMALL)
     assert {row["reason"] for row in read(tmp_path / "a.csv") if row["frame"]} == {"too few points"}
+
+
+def test_fewer_points_than_asked_for_are_found_again(monkeypatch):
+    """Of 60 points 20 were followed, all of one motion: their share says little."""
+    lengths = np.full(60, np.nan, np.float32)
+    lengths[:20] = [0, 1] * 10
+    points = Points(np.tile(np.float32([30, 30]), (60, 1)), lengths, np.zeros(60, bool), np.eye(3))
+    monkeypatch.setattr(module, "moving_points", lambda *args: points)
+    frame = np.zeros((HEIGHT, WIDTH), np.uint8)
+    assert judge(frame, frame, Rule(box=BOX, min_points=21))["reason"] == "too few points"
+    assert judge(frame, frame, Rule(box=BOX, min_points=20))["verdict"] == "accepted"
+
+
+@pytest.mark.parametrize("error", [TimeLimitError("time limit of 9 s"), UserError("cannot be read on")])
+def test_what_was_judged_before_a_failure_is_kept(films, table, tmp_path, monkeypatch, error):
+    """After the third candidate reading ends: three rows and one that says why."""
+
+    def broken(path, *args, **settings):
+        for place, found in enumerate(candidates(path, *args, **settings)):
+            if place == 3 and Path(path).stem == "moving":
+                raise error
+            yield found
+
+    monkeypatch.setattr(module, "candidates", broken)
+    metrics = filter_shard(manifest=films / "manifest.tsv", frames_table=tmp_path / "a.csv", every=15, **SMALL)
+    whole, cut = ([row for row in read(path) if row["video_id"] == "moving"] for path in (table[1], tmp_path / "a.csv"))
+    assert cut[:3] == whole[:3]
+    assert [(row["frame"], row["verdict"], row["reason"]) for row in cut[3:]] == [
+        ("", "rejected", f"video failed: {error}")
+    ]
+    assert metrics["candidates"] == table[0]["candidates"] - 2
+    assert (metrics["accepted"], metrics["unreadable_videos"], metrics["unfinished_videos"]) == (3, 2, 1)
+
+
+class Judged(dict):
+    """A row that counts how many there are."""
+
+    alive = most = 0
+
+    def __init__(self, *args, **values):
+        super().__init__(*args, **values)
+        Judged.alive += 1
+        Judged.most = max(Judged.most, Judged.alive)
+
+    def __del__(self):
+        Judged.alive -= 1
+
+
+def test_rows_are_written_as_they_come(tmp_path, monkeypatch):
+    """Of a shard of 100 videos the rows of a few are held at a time."""
+    write_manifest(tmp_path / "m.tsv", [Row(f"v{number}", "", "v.mp4", "ok") for number in range(100)])
+    row = {"frame": 0, "overlaid": 0, "verdict": "rejected", "reason": "noise"}
+    monkeypatch.setattr(module, "judge_video", lambda video, **_: [Judged(row, video_id=video.video_id) for _ in "123"])
+    metrics = filter_shard(manifest=tmp_path / "m.tsv", frames_table=tmp_path / "a.csv", **SMALL)
+    assert metrics["rejected/noise"] == metrics["candidates"] == len(read(tmp_path / "a.csv")) == 300
+    assert Judged.most <= 3 * (AHEAD + 2)
 
 
 def test_resampled_frames_are_judged_by_the_next_resampled_one(films, tmp_path):

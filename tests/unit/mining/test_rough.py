@@ -16,7 +16,7 @@ from tracklearn.videos.manifest import Row, write_manifest
 
 FRAME = {"height": HEIGHT, "width": WIDTH}
 MINED = (
-    *("plain", "portrait", "rotated", "upside_down", "one_fps", "fast", "variable", "ten_bit", "odd", "odd_444"),
+    *("plain", "portrait", "rotated", "upside_down", "one_fps", "fast", "variable", "ten_bit", "av1", "odd", "odd_444"),
     *("alpha", "full_range", "gray16", "corrupt", "turns_on_the_way", "eight_k", "cut_mid_gop"),
 )
 REJECTED = {

@@ -38,17 +38,23 @@ def numbers(path: Path, **choice: object) -> dict[int, int]:
         ("clip.webm", "libvpx", {"g": "12", "auto-alt-ref": "1", "lag-in-frames": "8", "deadline": "realtime"}),
         ("clip.avi", "mpeg4", {"g": "12", "bf": "2"}),
         ("clip.ts", "libx264", GOP),
+        ("vp9.webm", "libvpx-vp9", {"g": "12", "auto-alt-ref": "1", "lag-in-frames": "8", "deadline": "realtime"}),
+        ("hevc.mp4", "libx265", {"preset": "ultrafast", "x265-params": "log-level=none:keyint=12:bframes=3"}),
+        ("av1.mkv", "libsvtav1", {"g": "24", "preset": "11", "svtav1-params": "lookahead=8"}),
     ],
 )
 def test_index_is_the_place_in_display_order(
     make_video: Callable[..., Path], tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
     path = make_video(tmp_path / name, codec=codec, options=options)
-    everything = {index: index for index in range(60)}
+    linear = dict(read_frames(path, size=SMALL))
+    assert {index: number_of(image) for index, image in linear.items()} == {index: index for index in range(60)}
     for threads in (1, 2):
-        assert numbers(path, threads=threads) == everything
-        for wanted in ([0], [59], [11, 12, 13], [5, 40, 41, 58], [23, 24, 36, 48], list(range(0, 60, 30))):
-            assert numbers(path, indices=wanted, threads=threads) == {index: index for index in wanted}
+        for wanted in ([0], [59], [11, 12, 13], [5, 40, 41, 58], [23, 24, 36, 48], list(range(0, 60, 30)), range(60)):
+            found = dict(read_frames(path, size=SMALL, indices=wanted, threads=threads))
+            assert list(found) == list(wanted)
+            for index, image in found.items():
+                np.testing.assert_array_equal(image, linear[index])
 
 
 def test_range_of_indices(clip: Path) -> None:
@@ -92,6 +98,27 @@ def test_frames_that_nothing_needs_are_not_decoded(
     monkeypatch.setattr(frames, "_decode", lambda packet: given.extend(out := decode(packet)) or out)
     assert numbers(path, indices=[0, 50]) == {0: 0, 50: 50}
     assert len(given) < 40  # of 51: B frames without followers are passed over
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_decoding_ends_with_the_last_frame_that_is_not_dropped(
+    make_video: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: int
+) -> None:
+    """Of a film without B-frames every frame up to the last wanted one is decoded; of joined ones no time is usable."""
+    path = make_video(tmp_path / "clip.ts", frames=60 // copies, options={"g": "20", "bf": "0"})
+    path.write_bytes(copies * path.read_bytes())
+    assert len(packet_table(path).times) == (60 if copies == 1 else 0)
+    wanted = [*range(12), *range(54, 60)]  # two runs: the second begins at a key frame
+    given, dropped = [], set()
+    decode = frames._decode
+    monkeypatch.setattr(frames, "_decode", lambda packet: given.extend(out := decode(packet)) or out)
+    found = []
+    for index, _ in read_frames(path, size=SMALL, indices=wanted, dropped=dropped):
+        found.append(index)
+        if index == 4:
+            dropped |= {*range(8, 12), *range(54, 60)}
+    assert found == [*range(8)]
+    assert len(given) <= 1 + 9  # one by `probe`
 
 
 @pytest.mark.parametrize(
@@ -144,6 +171,28 @@ def test_luma_of_other_pixel_formats(make_video: Callable[..., Path], tmp_path: 
     _, image = next(read_frames(path, size=SMALL))
     assert image.dtype == np.uint8
     assert image.flags.owndata
+
+
+@pytest.mark.parametrize(("pixels", "bits"), [("yuv420p", 8), ("yuv420p10le", 10), ("yuv422p", 8), ("yuyv422", 8)])
+def test_luma_keeps_the_range_that_it_is_coded_in(tmp_path: Path, pixels: str, bits: int) -> None:
+    """A ramp of limited range, 16 to 235, comes out as it went in, whatever its bits and its packing."""
+    path = tmp_path / "ramp.mkv"
+    ramp = np.repeat(np.arange(16, 236, dtype=np.uint16)[None], 64, axis=0)  # (64, 220)
+    coded = np.full_like(ramp, 128), ramp  # chroma, luma
+    frame = av.VideoFrame(220, 64, pixels)
+    for plane, component in zip(frame.planes, coded[::-1] + coded[:1], strict=False):
+        values = component[: plane.height, : plane.width] << (bits - 8)
+        if pixels == "yuyv422":
+            values = np.stack([ramp, coded[0]], axis=2).reshape(64, -1)
+        row = values.astype(np.uint8 if bits == 8 else "<u2").view(np.uint8).reshape(plane.height, -1)
+        plane.update(np.pad(row, ((0, 0), (0, plane.line_size - row.shape[1]))).tobytes())
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo" if pixels == "yuyv422" else "ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 220, pixels
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    _, image = next(read_frames(path, size=(64, 220)))
+    np.testing.assert_array_equal(image, ramp)
 
 
 def test_probe_counts_frames_and_tells_size(clip: Path) -> None:
@@ -250,7 +299,10 @@ def test_memory_does_not_grow_with_length(make_video: Callable[..., Path], tmp_p
 def test_the_time_of_one_video_is_limited(clip: Path) -> None:
     with time_limit(60):
         assert len(numbers(clip)) == 60
-        with time_limit(0), pytest.raises(TimeLimitError, match=r"time limit of 0 s; raise mining\.timeout"):
+        with (
+            time_limit(0),
+            pytest.raises(TimeLimitError, match=r"time limit of 0 s; .* raise mining\.timeout and run with --forcerun"),
+        ):
             numbers(clip)
         assert len(numbers(clip)) == 60  # the outer limit holds again
     images = read_frames(clip, size=SMALL)

@@ -14,6 +14,6 @@ if __name__ == "__main__":
                 **snakemake.params.frame,
                 **snakemake.params.filter,
                 resample_fps=snakemake.params.resample_fps,
-                timeout=snakemake.params.timeout,
+                timeout=snakemake.config["mining"]["timeout"],
             )
         )

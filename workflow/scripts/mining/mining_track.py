@@ -12,7 +12,7 @@ if __name__ == "__main__":
                 **snakemake.params.frame,
                 **snakemake.params.track,
                 resample_fps=snakemake.params.resample_fps,
-                timeout=snakemake.params.timeout,
+                timeout=snakemake.config["mining"]["timeout"],
                 threads=snakemake.threads,
                 report=run.report,
             )

@@ -12,7 +12,7 @@ if __name__ == "__main__":
                 sheet=snakemake.output.sheet,
                 **snakemake.params.frame,
                 **snakemake.params.patches,
-                timeout=snakemake.params.timeout,
+                timeout=snakemake.config["mining"]["timeout"],
                 threads=snakemake.threads,
                 report=run.report,
             )
