@@ -5,9 +5,9 @@ from inspect import Parameter, signature
 import pytest
 import yaml
 
-from tracklearn.mining.kcf import track_shard
+from tracklearn.mining.kcf import Tracking, track_shard
 from tracklearn.mining.packing import pack_shard
-from tracklearn.mining.query_patch import filter_shard
+from tracklearn.mining.query_patch import Rule, filter_shard
 from tracklearn.videos.download import download_shard
 
 
@@ -16,7 +16,9 @@ from tracklearn.videos.download import download_shard
     [
         (download_shard, ["videos"]),
         (filter_shard, ["mining", "mining.frame", "mining.filter"]),
+        (Rule, ["mining.filter"]),
         (track_shard, ["mining", "mining.frame", "mining.track"]),
+        (Tracking, ["mining.track"]),
         (pack_shard, ["mining.frame", "patches"]),
     ],
 )
@@ -32,5 +34,5 @@ def test_defaults_are_those_of_the_configuration(repository, function, blocks):
         for name, parameter in signature(function).parameters.items()
         if parameter.default is not Parameter.empty and name in configured
     }
-    assert len(defaults) > 3
+    assert len(defaults) >= 3
     assert defaults == {name: configured[name] for name in defaults}
