@@ -263,13 +263,15 @@ def one_line(error: BaseException) -> str | None:
     return None
 
 
-def summary(results: Mapping[str, float], *, most: int = 6) -> str:
-    """Figures in words: `214 pairs, loss 0.4117`; the first `most` of them."""
+def summary(results: Mapping[str, float], *, most: int = 12) -> str:
+    """Figures in words: `214 pairs, loss 0.4117`; the first `most` of them, and how many are left out."""
     words = []
     for name, value in list(results.items())[:most]:
         label = name.replace("_", " ")
         whole = value == int(value) if abs(value) < 1e15 else False
         words.append(f"{value:.0f} {label}" if whole else f"{label} {value:.4g}")
+    if len(results) > most:
+        words.append(f"{len(results) - most} more figures")
     return ", ".join(words)
 
 

@@ -9,12 +9,12 @@ import torch
 
 SERIAL = 2**15  # elements: torch would start threads for as many, and batches are made on threads already
 
-
 _ordering = Lock()  # as in `SpreadOrder`
 
 
 @lru_cache(maxsize=3)
 def _order(total: int, seed: int, epoch: int) -> np.ndarray:
+    """The epoch's permutation."""
     return np.random.default_rng([seed, 0, epoch]).permutation(total)
 
 

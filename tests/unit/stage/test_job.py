@@ -226,7 +226,7 @@ def test_summary_is_short_and_readable():
     assert summary({"pairs": 1_234_567.0, "loss": 0.41171, "best_auc": float("nan")}) == (
         "1234567 pairs, loss 0.4117, best auc nan"
     )
-    assert summary({str(number): 1 for number in range(9)}).count(",") == 5
+    assert summary({str(number): 1 for number in range(15)}).endswith(", 1 11, 3 more figures")
 
 
 def test_flatten_names_nested_settings_by_dots():
