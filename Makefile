@@ -64,7 +64,7 @@ bench: $(READY)
 
 DIR ?= .
 ui: $(READY)
-	@cd $(DIR) && $(abspath $(BIN))/python -m tracklearn.stage.sender ui
+	@cd $(DIR) && $(abspath $(BIN))/python -m tracklearn.runs.sender ui
 
 clean:
 	rm -rf results demo/results demo/world examples/real_mini/results

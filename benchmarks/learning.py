@@ -22,15 +22,15 @@ import torch
 import yaml
 
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import CaffeNet, Layer, to_input
+from tracklearn.networks.caffenet import CaffeNet, Layer, to_input
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build
-from tracklearn.patches import Pair, PatchStore, Subset
+from tracklearn.patches.store import Pair, PatchStore, Subset
 from tracklearn.ranking.loss import cosine_distances
 from tracklearn.ranking.negatives import candidates
 from tracklearn.ranking.recall import category_precision, other_pairs, tracked_ranks
 from tracklearn.ranking.train import measure, train_ranking
-from tracklearn.tables import grid
+from tracklearn.tables.table1 import grid
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "demo"))

@@ -25,13 +25,13 @@ import numpy as np
 from mahotas.features import surf
 
 from benchmarks.tracking import table
+from tracklearn.machine.threads import one_opencv_thread
 from tracklearn.mining.fast_hessian import fast_hessian
-from tracklearn.mining.kcf import track_shard
+from tracklearn.mining.filtering import best_box, filter_shard
 from tracklearn.mining.motion import compensated_flow
-from tracklearn.mining.packing import pack_shard
-from tracklearn.mining.query_patch import best_box, filter_shard
-from tracklearn.mining.shard import FRAMES, read_table
-from tracklearn.opencv import one_opencv_thread
+from tracklearn.mining.tables import FRAMES, read_table
+from tracklearn.mining.tracking.kcf import track_shard
+from tracklearn.patches.packing import pack_shard
 from tracklearn.videos.frames import SIZE, _probe, read_frames
 from tracklearn.videos.manifest import Row, write_manifest
 from tracklearn.videos.packets import _packet_table

@@ -23,7 +23,7 @@ import simplejpeg
 import torch
 from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
-from tracklearn.patches import Pair, PatchStore, Subset, encode
+from tracklearn.patches.store import Pair, PatchStore, Subset, encode
 from tracklearn.ranking.train import check_pairs
 from tracklearn.training.sampling import SpreadOrder
 from tracklearn.videos.frames import read_frames

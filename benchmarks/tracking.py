@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tracklearn.mining.kcf import Track, Tracking, bounded
-from tracklearn.mining.query_patch import filter_shard
-from tracklearn.mining.shard import FRAMES, read_table
-from tracklearn.opencv import one_opencv_thread
+from tracklearn.machine.threads import one_opencv_thread
+from tracklearn.mining.filtering import filter_shard
+from tracklearn.mining.tables import FRAMES, read_table
+from tracklearn.mining.tracking.kcf import Track, Tracking, bounded
 from tracklearn.videos.frames import SIZE, frame_size, probe, read_frames
 from tracklearn.videos.manifest import Row, write_manifest
 

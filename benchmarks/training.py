@@ -25,11 +25,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.store import SIDE, _patches
-from tracklearn.networks.alexnet import MEAN_BGR, CaffeNet
-from tracklearn.patches import Pair, PatchStore
+from tracklearn.machine.memory import keep_memory
+from tracklearn.networks.caffenet import MEAN_BGR, CaffeNet
+from tracklearn.patches.store import Pair, PatchStore
 from tracklearn.ranking.train import RankingLoss, train_ranking
 from tracklearn.training.gpu import compiled, computing
-from tracklearn.training.memory import keep_memory
 from tracklearn.training.solver import Solver
 
 BATCH = 100  # PAPER §5.6

@@ -9,6 +9,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 
+pytest_plugins = ["worlds.devkit", "worlds.films"]
 REPOSITORY = Path(__file__).parents[1]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tracklearn.networks.alexnet import CaffeNet
+    from tracklearn.networks.caffenet import CaffeNet
     from tracklearn.networks.loading import Preprocessing
 
 __version__ = "0.1.0"

@@ -5,9 +5,9 @@ from inspect import Parameter, signature
 import pytest
 import yaml
 
-from tracklearn.mining.kcf import Tracking, track_shard
-from tracklearn.mining.packing import pack_shard
-from tracklearn.mining.query_patch import Rule, filter_shard
+from tracklearn.mining.filtering import Rule, filter_shard
+from tracklearn.mining.tracking.kcf import Tracking, track_shard
+from tracklearn.patches.packing import pack_shard
 from tracklearn.videos.download import download_shard
 
 

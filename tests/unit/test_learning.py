@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tracklearn.errors import UserError
-from tracklearn.patches import Pair, PatchStore
+from tracklearn.patches.store import Pair, PatchStore
 
 CONFIG = {
     "network": {"width": 0.125, "input_size": 67, "ranking_fc7": 64, "conv_std": 0.03, "fc_std": 0.03, "bias": 0.0},

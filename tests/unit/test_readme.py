@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tracklearn.networks import caffemodel
-from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.caffe import caffemodel
+from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import build, save_weights
 
 
@@ -45,7 +45,7 @@ def test_the_example_finds_the_nearest_photos(section, model, tmp_path, capsys):
 
 
 def test_the_commands_convert_there_and_back(section, model):
-    commands = re.findall(r"^    python -m tracklearn.networks.caffemodel (.*)$", section, re.MULTILINE)
+    commands = re.findall(r"^    python -m tracklearn.networks.caffe.caffemodel (.*)$", section, re.MULTILINE)
     there, back = (shlex.split(command) for command in commands)
     assert caffemodel._main(there) == 0
     if back[0] != there[1]:  # the released file, for which ours stands in

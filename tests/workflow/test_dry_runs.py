@@ -26,7 +26,13 @@ def paper(repository, tmp_path):
 
 def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
     output = paper(videos=100_000)
-    for line in ("videos_download 1000", "patches_pack 1000", "models_ranking 4", "models_voc 11", "table1_cells 12"):
+    for line in (
+        "videos_download 1000",
+        "patches_pack 1000",
+        "models_ranking 4",
+        "models_finetuning 11",
+        "detection_evaluate 12",
+    ):
         rule, count = line.split()
         assert any(words.split() == [rule, count] for words in output.splitlines()), line
     assert "data/imagenet/train: no ImageNet there" in output
@@ -34,7 +40,7 @@ def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
 
 def test_the_servers_protocol_ends_in_submissions(paper):
     output = paper(settings="detection: {protocol: voc2012-test}")
-    assert any(words.split() == ["table1_submission", "12"] for words in output.splitlines())
+    assert any(words.split() == ["detection_submission", "12"] for words in output.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -68,7 +74,7 @@ def test_the_demo_and_its_evidence_are_planned(repository, tmp_path):
     subprocess.run(command, check=True)
     checkout = Checkout(repository)
     table = checkout.snakemake("--dry-run", "--quiet", "rules", folder=str(demo))
-    assert any(words.split() == ["table1_cells", "12"] for words in table.splitlines())
+    assert any(words.split() == ["detection_evaluate", "12"] for words in table.splitlines())
     evidence = checkout.snakemake("--dry-run", "--quiet", "rules", "--", "results/evidence.md", folder=str(demo))
     assert any(words.split() == ["evidence", "1"] for words in evidence.splitlines())
 
@@ -79,5 +85,5 @@ def test_the_real_example_is_planned(repository, real_data, tmp_path):
     shutil.copytree(repository / "examples/real_mini", example, ignore=ignored)
     subprocess.run([sys.executable, example / "prepare.py", real_data], check=True)
     output = Checkout(repository).snakemake("--dry-run", "--quiet", "rules", folder=str(example))
-    assert any(words.split() == ["models_object_crops", "1"] for words in output.splitlines())
-    assert any(words.split() == ["table1_cells", "12"] for words in output.splitlines())
+    assert any(words.split() == ["voc_object_crops", "1"] for words in output.splitlines())
+    assert any(words.split() == ["detection_evaluate", "12"] for words in output.splitlines())

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tracklearn.patches import PatchStore
+from tracklearn.patches.store import PatchStore
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_page_holds_its_pictures(results):
 
 def test_every_stage_became_an_mlflow_run(finished, results):
     keys = {path.name for path in (results / "mlflow/runs").iterdir()}
-    sent = [sys.executable, "-m", "tracklearn.stage.sender", "send"]
+    sent = [sys.executable, "-m", "tracklearn.runs.sender", "send"]
     subprocess.run(sent, cwd=finished.root / "demo", check=True, timeout=120)
     with sqlite3.connect(results / "mlflow/mlflow.db") as store:
         query = "select t.value, r.status from tags t join runs r using (run_uuid) where t.key = 'key'"

@@ -14,13 +14,13 @@ def test_a_constant_in_kcf_runs_tracking_and_what_follows(checkout):
     planned = checkout.planned()
     assert planned["mining_track"] == planned["patches_pack"] > 1
     assert planned["models_ranking"] == 2
-    assert {"videos_download", "mining_filter", "voc_proposals", "models_imagenet"}.isdisjoint(planned)
+    assert {"videos_download", "mining_filter", "voc_proposals", "models_supervised"}.isdisjoint(planned)
 
 
 def test_an_edit_of_svm_runs_svms_and_tables_only(checkout):
     checkout.edit("src/tracklearn/detection/svm.py", "def train_svms(", "EDITED = 1\n\n\ndef train_svms(")
     planned = checkout.planned()
-    assert set(planned) <= {"detection_svms", "detection_detect", "table1_cells", "table1", "table1_page", "all"}
+    assert set(planned) <= {"detection_svms", "detection_detect", "detection_evaluate", "table1", "table1_page", "all"}
     assert planned["detection_svms"] == 5
 
 
@@ -59,8 +59,8 @@ def test_appended_videos_are_one_new_shard_and_models_that_take_it(checkout):
     assert [planned[rule] for rule in ("videos_download", "mining_filter", "mining_track", "patches_pack")] == [1] * 4
     # The fifth shard's place is 1/8: 8M takes it, 5M (3/16 to 13/16) does not.
     assert planned["models_ranking"] == 1
-    assert planned["models_voc"] == 1
-    assert "models_imagenet" not in planned
+    assert planned["models_finetuning"] == 1
+    assert "models_supervised" not in planned
 
 
 def test_a_replaced_video_is_mined_again(checkout):
@@ -75,7 +75,7 @@ def test_a_deleted_cell_runs_its_rows_evaluation_only(checkout):
     before = json.loads(cells[0].read_text())
     cells[0].unlink()
     target = str(cells[0].relative_to(checkout.root / "demo"))
-    assert checkout.planned(target) == {"table1_cells": 1}
+    assert checkout.planned(target) == {"detection_evaluate": 1}
     checkout.snakemake(target)
     after = json.loads(cells[0].read_text())
     assert after["value"] == before["value"]

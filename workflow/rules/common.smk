@@ -5,9 +5,9 @@ import re
 import yaml
 
 from tracklearn.errors import UserError
-from tracklearn.plan import FEATURES, Plan, count_gpus
-from tracklearn.provenance import digest
-from tracklearn.stage import start_sender
+from tracklearn.experiment.plan import FEATURES, Plan, count_gpus
+from tracklearn.experiment.code_digests import digest
+from tracklearn.runs import start_sender
 
 try:
     plan = Plan(config, yaml.safe_load((HERE / "workflow/schemas/config.schema.yaml").read_text()))

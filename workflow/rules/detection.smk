@@ -1,32 +1,9 @@
 # Detection: features of every window, one linear SVM a class, and the scored boxes of the test images (R-CNN).
 #
-# inputs   results/models/{model}/weights.safetensors, results/detection/proposals/{set}-{part}.npz, VOC's annotations
-# outputs  results/detection/features/{model}/{layer}/{set}-{part}.h5 (temporary unless detection.keep_features)
+# inputs   results/models/{model}/weights.safetensors, results/voc/proposals/{set}-{part}.npz, VOC's annotations
+# outputs  results/features/{model}/{layer}/{set}-{part}.h5 (temporary unless detection.keep_features)
 #          results/detection/svms/{row}.npz, results/detection/detections/{row}.npz
 # steps    extract features, train a row's SVMs with hard negatives, score and suppress the test windows
-# Kept, an edit of svm.py costs SVMs only; temporary, the features are extracted again.
-kept = (lambda path: path) if config["detection"]["keep_features"] else temp
-
-
-rule detection_features:
-    input:
-        weights="results/models/{model}/weights.safetensors",
-        proposals="results/detection/proposals/{set}-{part}.npz",
-    output:
-        features=kept(FEATURES),
-    log:
-        "results/logs/detection_features/{model}/{layer}/{set}-{part}.log",
-    threads: config["threads"]["train"]
-    resources:
-        gpu=1,
-    params:
-        voc=plan.voc,
-        annotated=lambda wildcards: plan.protocol.annotated or wildcards.set == plan.protocol.train,
-        code=code("detection/detection_features.py"),
-    message:
-        "{wildcards.model}: {wildcards.layer} of the windows of {wildcards.set}, part {wildcards.part}"
-    script:
-        "../scripts/detection/detection_features.py"
 
 
 rule detection_svms:
@@ -65,3 +42,61 @@ rule detection_detect:
         "Row {wildcards.row}: the {params.detect[top]} best boxes of each test image and class"
     script:
         "../scripts/detection/detection_detect.py"
+
+
+if plan.protocol.annotated:
+
+    rule detection_evaluate:
+        input:
+            detections="results/detection/detections/{row}.npz",
+            svms="results/detection/svms/{row}.npz",
+        output:
+            cells=plan.cells(["{row}"]),
+            bootstrap="results/detection/bootstraps/{row}.npz",
+        log:
+            "results/logs/detection_evaluate/{row}.log",
+        params:
+            voc=plan.voc,
+            image_set=plan.protocol.test,
+            bootstrap=config["detection"]["bootstrap"],
+            code=code("detection/detection_evaluate.py"),
+        message:
+            "Row {wildcards.row}: average precision, {params.bootstrap} draws of the test images"
+        script:
+            "../scripts/detection/detection_evaluate.py"
+
+else:
+
+    rule detection_submission:
+        input:
+            detections="results/detection/detections/{row}.npz",
+        output:
+            archive="results/submissions/{row}.tar.gz",
+        log:
+            "results/logs/detection_submission/{row}.log",
+        params:
+            voc=plan.voc,
+            image_set=plan.protocol.test,
+            external=lambda wildcards: plan.external(wildcards.row),
+            code=code("detection/detection_submission.py"),
+        message:
+            "Row {wildcards.row}: archive for the evaluation server"
+        script:
+            "../scripts/detection/detection_submission.py"
+
+    rule detection_server_cells:
+        input:
+            archive="results/submissions/{row}.tar.gz",
+            scores=config["detection"]["server_scores"] or [],
+        output:
+            cells=plan.cells(["{row}"]),
+            bootstrap="results/detection/bootstraps/{row}.npz",
+        log:
+            "results/logs/detection_server_cells/{row}.log",
+        params:
+            classes=plan.classes,
+            code=code("detection/detection_server_cells.py"),
+        message:
+            "Row {wildcards.row}: average precision as the evaluation server gave it"
+        script:
+            "../scripts/detection/detection_server_cells.py"

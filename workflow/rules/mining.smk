@@ -3,9 +3,7 @@
 # inputs   results/videos/{shard}.tsv
 # outputs  results/mining/{shard}/frames.csv: every candidate frame, accepted or rejected, with the reason
 #          results/mining/{shard}/tracks.csv: every accepted frame's query box and tracked box, or why it was lost
-#          results/mining/{shard}/gallery.html: some of both and of the pairs that were packed, and how many ended for
-#          which reason
-# steps    filter candidate frames by their moving points, track the query box; when it is packed, draw a page
+# steps    filter candidate frames by their moving points, track the query box
 
 
 rule mining_filter:
@@ -46,35 +44,3 @@ rule mining_track:
         "Shard {wildcards.shard}: track the query boxes over {params.track[frames]} frames"
     script:
         "../scripts/mining/mining_track.py"
-
-
-rule mining_gallery:
-    input:
-        manifest="results/videos/{shard}.tsv",
-        frames="results/mining/{shard}/frames.csv",
-        tracks="results/mining/{shard}/tracks.csv",
-        store="results/patches/{shard}.h5",
-        summary="results/patches/{shard}.json",
-    output:
-        page=report("results/mining/{shard}/gallery.html", caption="../report/gallery.rst", category="Mining"),
-    log:
-        "results/logs/mining_gallery/{shard}.log",
-    params:
-        frame=config["mining"]["frame"],
-        filter={
-            key: value
-            for key, value in config["mining"]["filter"].items()
-            if key not in ("every", "max_pairs_per_video")
-        },
-        resample_fps=config["mining"]["resample_fps"],
-        code=code("mining/mining_gallery.py"),
-    message:
-        "Shard {wildcards.shard}: a page of frames, pairs and reasons"
-    script:
-        "../scripts/mining/mining_gallery.py"
-
-
-# A page of every shard; `rule all` asks for that of the first one only.
-rule galleries:
-    input:
-        plan.galleries(),

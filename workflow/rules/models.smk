@@ -5,22 +5,22 @@
 # steps    one rule a way of training: none (random weights), given, ranking, imagenet, voc
 
 
-rule models_none:
+rule models_random:
     output:
         weights="results/models/{model}/weights.safetensors",
         conv1="results/models/{model}/conv1.png",
     log:
-        "results/logs/models_none/{model}.log",
+        "results/logs/models_random/{model}.log",
     wildcard_constraints:
         model=names(plan.trained_by("none")),
     params:
         network=config["network"],
         seed=lambda wildcards: plan.seed(wildcards.model),
-        code=code("models/models_none.py"),
+        code=code("models/models_random.py"),
     message:
         "{wildcards.model}: draw random weights (seed {params.seed})"
     script:
-        "../scripts/models/models_none.py"
+        "../scripts/models/models_random.py"
 
 
 rule models_given:
@@ -74,17 +74,17 @@ rule models_ranking:
 IMAGENET = config["imagenet"]["folder"]
 
 
-rule models_imagenet:
+rule models_supervised:
     input:
         # A folder that is missing is named by the job: the rows that do not need it can still be planned and computed.
-        crops=[] if IMAGENET else "results/models/object_crops",
+        crops=[] if IMAGENET else "results/voc/object_crops",
         parent=lambda wildcards: plan.parent(wildcards.model),
     output:
         weights="results/models/{model}/weights.safetensors",
         log="results/models/{model}/log.csv",
         conv1="results/models/{model}/conv1.png",
     log:
-        "results/logs/models_imagenet/{model}.log",
+        "results/logs/models_supervised/{model}.log",
     wildcard_constraints:
         model=names(plan.trained_by("imagenet")),
     priority: 5
@@ -92,29 +92,29 @@ rule models_imagenet:
     resources:
         gpu=1,
     params:
-        folder=IMAGENET or "results/models/object_crops",
+        folder=IMAGENET or "results/voc/object_crops",
         images=plan.image_folder,
         network=config["network"],
         schedule=lambda wildcards: plan.schedule(wildcards.model),
         seed=lambda wildcards: plan.seed(wildcards.model),
-        code=code("models/models_imagenet.py"),
+        code=code("models/models_supervised.py"),
     message:
         "{wildcards.model}: supervised training, {params.schedule[iterations]} iterations of {params.schedule[batch]} images"
     script:
-        "../scripts/models/models_imagenet.py"
+        "../scripts/models/models_supervised.py"
 
 
-rule models_voc:
+rule models_finetuning:
     input:
         images=plan.voc_files(plan.protocol.train),
-        proposals=plan.parts("results/detection/proposals/{set}-{part}.npz", plan.protocol.train),
+        proposals=plan.parts("results/voc/proposals/{set}-{part}.npz", plan.protocol.train),
         parent=lambda wildcards: plan.parent(wildcards.model),
     output:
         weights="results/models/{model}/weights.safetensors",
         log="results/models/{model}/log.csv",
         conv1="results/models/{model}/conv1.png",
     log:
-        "results/logs/models_voc/{model}.log",
+        "results/logs/models_finetuning/{model}.log",
     wildcard_constraints:
         model=names(plan.trained_by("voc")),
     threads: config["threads"]["train"]
@@ -128,26 +128,8 @@ rule models_voc:
         network=config["network"],
         schedule=lambda wildcards: plan.schedule(wildcards.model),
         seed=lambda wildcards: plan.seed(wildcards.model),
-        code=code("models/models_voc.py"),
+        code=code("models/models_finetuning.py"),
     message:
         "{wildcards.model}: fine-tuning on VOC {params.image_set}, {params.schedule[iterations]} iterations of {params.schedule[batch]} windows"
     script:
-        "../scripts/models/models_voc.py"
-
-
-rule models_object_crops:
-    input:
-        images=plan.voc_files(plan.protocol.train),
-    output:
-        folder=directory("results/models/object_crops"),
-    log:
-        "results/logs/models_object_crops.log",
-    params:
-        voc=plan.voc,
-        photos=plan.photos,
-        image_set=plan.protocol.train,
-        code=code("models/models_object_crops.py"),
-    message:
-        "Crop the objects of VOC {params.image_set} into an ImageFolder"
-    script:
-        "../scripts/models/models_object_crops.py"
+        "../scripts/models/models_finetuning.py"

@@ -46,3 +46,35 @@ else:
             "Shard {wildcards.shard}: pack pairs of {params.patches[size]} px at JPEG quality {params.patches[quality]}"
         script:
             "../scripts/patches/patches_pack.py"
+
+
+rule patches_gallery:
+    input:
+        manifest="results/videos/{shard}.tsv",
+        frames="results/mining/{shard}/frames.csv",
+        tracks="results/mining/{shard}/tracks.csv",
+        store="results/patches/{shard}.h5",
+        summary="results/patches/{shard}.json",
+    output:
+        page=report("results/patches/{shard}.html", caption="../report/gallery.rst", category="Mining"),
+    log:
+        "results/logs/patches_gallery/{shard}.log",
+    params:
+        frame=config["mining"]["frame"],
+        filter={
+            key: value
+            for key, value in config["mining"]["filter"].items()
+            if key not in ("every", "max_pairs_per_video")
+        },
+        resample_fps=config["mining"]["resample_fps"],
+        code=code("patches/patches_gallery.py"),
+    message:
+        "Shard {wildcards.shard}: a page of frames, pairs and reasons"
+    script:
+        "../scripts/patches/patches_gallery.py"
+
+
+# A page of every shard; `rule all` asks for that of the first one only.
+rule patches_galleries:
+    input:
+        plan.galleries(),

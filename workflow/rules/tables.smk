@@ -5,65 +5,7 @@
 # steps    average precision of a row's classes in one job, then joins
 
 
-if plan.protocol.annotated:
-
-    rule table1_cells:
-        input:
-            detections="results/detection/detections/{row}.npz",
-            svms="results/detection/svms/{row}.npz",
-        output:
-            cells=plan.cells(["{row}"]),
-            bootstrap="results/detection/bootstraps/{row}.npz",
-        log:
-            "results/logs/table1_cells/{row}.log",
-        params:
-            voc=plan.voc,
-            image_set=plan.protocol.test,
-            bootstrap=config["detection"]["bootstrap"],
-            code=code("tables/table1_cells.py"),
-        message:
-            "Row {wildcards.row}: average precision, {params.bootstrap} draws of the test images"
-        script:
-            "../scripts/tables/table1_cells.py"
-
-else:
-
-    rule table1_submission:
-        input:
-            detections="results/detection/detections/{row}.npz",
-        output:
-            archive="results/submissions/{row}.tar.gz",
-        log:
-            "results/logs/table1_submission/{row}.log",
-        params:
-            voc=plan.voc,
-            image_set=plan.protocol.test,
-            external=lambda wildcards: plan.external(wildcards.row),
-            code=code("tables/table1_submission.py"),
-        message:
-            "Row {wildcards.row}: archive for the evaluation server"
-        script:
-            "../scripts/tables/table1_submission.py"
-
-    rule table1_cells:
-        input:
-            archive="results/submissions/{row}.tar.gz",
-            scores=config["detection"]["server_scores"] or [],
-        output:
-            cells=plan.cells(["{row}"]),
-            bootstrap="results/detection/bootstraps/{row}.npz",
-        log:
-            "results/logs/table1_cells/{row}.log",
-        params:
-            classes=plan.classes,
-            code=code("tables/table1_server_cells.py"),
-        message:
-            "Row {wildcards.row}: average precision as the evaluation server gave it"
-        script:
-            "../scripts/tables/table1_server_cells.py"
-
-
-rule table1:
+rule tables_table1:
     input:
         cells=plan.cells(plan.table1),
         bootstraps=expand("results/detection/bootstraps/{row}.npz", row=plan.table1),
@@ -72,20 +14,20 @@ rule table1:
         markdown="results/table1.md",
         differences="results/differences.csv",
     log:
-        "results/logs/table1.log",
+        "results/logs/tables_table1.log",
     params:
         rows=config["table1"],
         classes=plan.classes,
         comparisons=config["comparisons"],
         protocol=plan.protocol.name,
-        code=code("tables/table1.py"),
+        code=code("tables/tables_table1.py"),
     message:
         "Table 1 of protocol {params.protocol}"
     script:
-        "../scripts/tables/table1.py"
+        "../scripts/tables/tables_table1.py"
 
 
-rule table1_page:
+rule tables_page:
     input:
         table="results/table1.csv",
         differences="results/differences.csv",
@@ -98,19 +40,19 @@ rule table1_page:
     output:
         page=report("results/table1.html", caption="../report/page.rst", category="Table 1"),
     log:
-        "results/logs/table1_page.log",
+        "results/logs/tables_page.log",
     params:
         protocol=plan.protocol.name,
-        code=code("tables/table1_page.py"),
+        code=code("tables/tables_page.py"),
     message:
         "A page with Table 1, mined pairs, filters and curves"
     script:
-        "../scripts/tables/table1_page.py"
+        "../scripts/tables/tables_page.py"
 
 
 if evidence := config.get("evidence"):
 
-    rule evidence:
+    rule tables_evidence:
         input:
             means=expand("results/cells/table1/{row}/mAP.json", row=plan.seeded(evidence["rows"])),
             bootstraps=expand("results/detection/bootstraps/{row}.npz", row=plan.seeded(evidence["rows"])),
@@ -121,11 +63,11 @@ if evidence := config.get("evidence"):
             markdown="results/evidence.md",
             table="results/evidence.csv",
         log:
-            "results/logs/evidence.log",
+            "results/logs/tables_evidence.log",
         params:
             evidence=evidence,
-            code=code("tables/evidence.py"),
+            code=code("tables/tables_evidence.py"),
         message:
             "Rows, differences and retrieval over {params.evidence[seeds]} seeds"
         script:
-            "../scripts/tables/evidence.py"
+            "../scripts/tables/tables_evidence.py"

@@ -2,7 +2,7 @@
 #
 # inputs   config voc.root: a VOCdevkit, or nothing yet where the official archives may be downloaded
 # outputs  results/voc/VOC{year}.json once the archives lie unpacked under voc.root;
-#          results/detection/proposals/{set}-{part}.npz
+#          results/voc/proposals/{set}-{part}.npz
 # steps    download and check what is missing, selective search in every image
 
 
@@ -27,7 +27,7 @@ rule voc_proposals:
     input:
         images=lambda wildcards: plan.voc_files(wildcards.set),
     output:
-        proposals="results/detection/proposals/{set}-{part}.npz",
+        proposals="results/voc/proposals/{set}-{part}.npz",
     log:
         "results/logs/voc_proposals/{set}-{part}.log",
     threads: config["threads"]["detection"]
@@ -41,3 +41,21 @@ rule voc_proposals:
         "VOC {wildcards.set}, part {wildcards.part}: selective search, k = {params.proposals[k]}, at most {params.proposals[max_boxes]} boxes an image"
     script:
         "../scripts/voc/voc_proposals.py"
+
+
+rule voc_object_crops:
+    input:
+        images=plan.voc_files(plan.protocol.train),
+    output:
+        folder=directory("results/voc/object_crops"),
+    log:
+        "results/logs/voc_object_crops.log",
+    params:
+        voc=plan.voc,
+        photos=plan.photos,
+        image_set=plan.protocol.train,
+        code=code("voc/voc_object_crops.py"),
+    message:
+        "Crop the objects of VOC {params.image_set} into an ImageFolder"
+    script:
+        "../scripts/voc/voc_object_crops.py"

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from tracklearn.detection.boxes import iou
-from tracklearn.detection.cells import MEAN, Cell, row_metrics, write_cells
 from tracklearn.detection.detect import Detections, read_detections
-from tracklearn.detection.protocols import CLASSES
-from tracklearn.detection.voc import Objects, Voc
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.tables.cells import MEAN, Cell, row_metrics, write_cells
+from tracklearn.voc.annotations import Objects, Voc
+from tracklearn.voc.boxes import iou
+from tracklearn.voc.protocols import CLASSES
 
 OVERLAP = 0.5  # VOC: a detection is right from this intersection over union on
 CHUNK = 4_000_000  # values of one working array of the bootstrap

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tracklearn.detection.boxes import nms as suppress
-from tracklearn.detection.features_file import all_windows, image_ids
-from tracklearn.detection.protocols import check_disjoint
+from tracklearn.features.store import all_windows, image_ids
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
+from tracklearn.voc.boxes import nms as suppress
+from tracklearn.voc.protocols import check_disjoint
 
 
 class Detections(NamedTuple):

@@ -9,13 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tracklearn.detection.boxes import iou
-from tracklearn.detection.proposals_file import read_proposals
-from tracklearn.detection.protocols import CLASSES
-from tracklearn.detection.voc import Voc
-from tracklearn.detection.warp import warp
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import CONV_LAYERS
+from tracklearn.networks.caffenet import CONV_LAYERS
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer as copy_layers
 from tracklearn.report import Report, silent
@@ -25,6 +20,11 @@ from tracklearn.training.job import run_job
 from tracklearn.training.sampling import batch_rng, coins, mirrored
 from tracklearn.training.schedule import Saving, SoftmaxSchedule
 from tracklearn.training.softmax import SoftmaxObjective
+from tracklearn.voc.annotations import Voc
+from tracklearn.voc.boxes import iou
+from tracklearn.voc.proposals_file import read_proposals
+from tracklearn.voc.protocols import CLASSES
+from tracklearn.voc.warp import warp
 
 FOREGROUND_IOU = 0.5  # PAPER R-CNN §2.3
 FOREGROUND_SHARE = 0.25  # PAPER R-CNN §2.3: 32 of 128

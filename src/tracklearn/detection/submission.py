@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from tracklearn.detection.cells import MEAN, Cell, row_metrics, write_cells
 from tracklearn.detection.detect import Detections, read_detections
-from tracklearn.detection.protocols import CLASSES, read_image_set
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.tables.cells import MEAN, Cell, row_metrics, write_cells
+from tracklearn.voc.protocols import CLASSES, read_image_set
 
 
 def write_submission(

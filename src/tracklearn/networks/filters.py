@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from tracklearn.files import atomic
-from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.caffenet import CaffeNet
 
 COLUMNS = 12
 ZOOM = 4

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import CaffeNet
-from tracklearn.networks.caffemodel import read_caffemodel
+from tracklearn.networks.caffe.caffemodel import read_caffemodel
+from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.initial import with_defaults
 from tracklearn.networks.weights import build, load_weights, save_weights

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import BIAS, CONV_STD, FC8_STD, FC_STD, MEAN_BGR, CaffeNet
+from tracklearn.networks.caffenet import BIAS, CONV_STD, FC8_STD, FC_STD, MEAN_BGR, CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.weights import save_weights
 

@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import CaffeNet, to_input
-from tracklearn.networks.caffemodel import read_caffemodel
+from tracklearn.networks.caffe.caffemodel import read_caffemodel
+from tracklearn.networks.caffenet import CaffeNet, to_input
 from tracklearn.networks.weights import build
 
 MODELS = Path("results/models")

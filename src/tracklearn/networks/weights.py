@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
-from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.caffenet import CaffeNet
 
 FORMAT = "tracklearn-caffenet-1"
 SHAPE = ("width", "input_size", "fc7", "outputs")

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tracklearn.devices import own_device
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import CONV_LAYERS, CaffeNet, to_input
+from tracklearn.machine.devices import own_device
+from tracklearn.networks.caffenet import CONV_LAYERS, CaffeNet, to_input
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
-from tracklearn.patches import Subset
+from tracklearn.patches.store import Subset
 from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
 from tracklearn.ranking.negatives import candidates, fork_negatives, hardest_negatives, random_negatives
 from tracklearn.ranking.stall import StallWatch

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import CONV_LAYERS
+from tracklearn.networks.caffenet import CONV_LAYERS
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
 from tracklearn.report import Report, silent

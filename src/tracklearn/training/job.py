@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tracklearn.files import atomic
-from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.weights import save_weights
 from tracklearn.report import Report, silent

@@ -18,8 +18,8 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from tracklearn.errors import UserError
+from tracklearn.machine.interrupts import SIGNALS, exit_code
 from tracklearn.report import Report, silent
-from tracklearn.training.interrupt import SIGNALS, exit_code
 
 Metrics = dict[str, float]
 

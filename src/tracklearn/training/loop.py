@@ -10,18 +10,18 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from tracklearn.devices import own_device
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.machine.devices import own_device
+from tracklearn.machine.interrupts import exit_code, stop_noted
+from tracklearn.machine.memory import keep_memory
+from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.report import Report, silent
 from tracklearn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tracklearn.training.distributed import World, joined
 from tracklearn.training.feed import Batch, Feed, MakeBatch, feed
 from tracklearn.training.gpu import compiled, computing
-from tracklearn.training.interrupt import exit_code, stop_noted
 from tracklearn.training.log import Log, Means
-from tracklearn.training.memory import keep_memory
 from tracklearn.training.progress import Progress
 from tracklearn.training.schedule import Saving, Schedule
 from tracklearn.training.solver import Solver

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from tracklearn.networks.alexnet import CaffeNet, to_input
+from tracklearn.networks.caffenet import CaffeNet, to_input
 from tracklearn.seeds import torch_generator
 
 

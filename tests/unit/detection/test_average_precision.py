@@ -3,12 +3,12 @@ import json
 import numpy as np
 import pytest
 from reference.detection import loops_average_precision
+from voc.test_boxes import random_boxes
 
-from detection.test_boxes import random_boxes
 from tracklearn.detection.average_precision import average_precisions, evaluate_row, image_draws, match
 from tracklearn.detection.detect import Detections
-from tracklearn.detection.voc import Objects, Voc
 from tracklearn.errors import UserError
+from tracklearn.voc.annotations import Objects, Voc
 
 BOX = [10, 10, 29, 29]
 FAR = [60, 60, 79, 79]

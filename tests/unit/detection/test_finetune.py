@@ -7,13 +7,13 @@ import simplejpeg
 import torch
 
 from tracklearn.detection.finetune import WindowBatches, Windows, collect_windows, finetune_voc, window_labels
-from tracklearn.detection.proposals_file import write_proposals
-from tracklearn.detection.voc import Voc
-from tracklearn.detection.warp import warp
 from tracklearn.errors import UserError
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build, load_weights, save_weights
 from tracklearn.training.sampling import batch_rng
+from tracklearn.voc.annotations import Voc
+from tracklearn.voc.proposals_file import write_proposals
+from tracklearn.voc.warp import warp
 
 NETWORK = {"width": 1 / 8, "input_size": 67, "detection_fc7": 64, "conv_std": 0.05, "fc_std": 0.05, "bias": 0.0}
 SCHEDULE = {"lr": 0.003, "iterations": 200, "batch": 16}

@@ -6,12 +6,12 @@ import pytest
 
 from tracklearn.detection.average_precision import evaluate_row
 from tracklearn.detection.detect import detect
-from tracklearn.detection.features import extract_features
-from tracklearn.detection.proposals import propose
-from tracklearn.detection.protocols import CLASSES
 from tracklearn.detection.svm import train_svms
-from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.features.extraction import extract_features
+from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import save_weights
+from tracklearn.voc.proposals import propose
+from tracklearn.voc.protocols import CLASSES
 
 IMAGES = 14
 

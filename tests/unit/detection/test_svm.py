@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from reference.detection import loops_iou, loops_mining
 
-from tracklearn.detection import features_file
 from tracklearn.detection.detect import detect, read_detections
-from tracklearn.detection.hinge import fit
 from tracklearn.detection.svm import Miner, mean_norms, train_svms
-from tracklearn.detection.voc import Voc
+from tracklearn.detection.svm_solver.hinge import fit
 from tracklearn.errors import UserError
+from tracklearn.features import store as features_file
+from tracklearn.voc.annotations import Voc
 
 CLASSES = ["cat", "dog", "bird"]
 SIZE = 24

@@ -1,8 +1,8 @@
 import cv2
 import numpy as np
 import pytest
+from worlds.films import texture
 
-from mining.films import texture
 from tracklearn.errors import UserError
 from tracklearn.mining.motion import camera_homography, compensated_flow
 from tracklearn.mining.surf import interest_points

@@ -4,14 +4,14 @@ import json
 import re
 
 import pytest
+from worlds.films import BOX, HEIGHT, WIDTH
+from worlds.rough_films import rough_films
 
-from mining.films import BOX, HEIGHT, WIDTH
-from mining.rough_films import rough_films
-from tracklearn.mining.kcf import track_shard
-from tracklearn.mining.packing import pack_shard
-from tracklearn.mining.query_patch import filter_shard
-from tracklearn.mining.shard import FRAMES, TRACKS, read_table
-from tracklearn.patches import PatchStore
+from tracklearn.mining.filtering import filter_shard
+from tracklearn.mining.tables import FRAMES, TRACKS, read_table
+from tracklearn.mining.tracking.kcf import track_shard
+from tracklearn.patches.packing import pack_shard
+from tracklearn.patches.store import PatchStore
 from tracklearn.videos.manifest import Row, write_manifest
 
 FRAME = {"height": HEIGHT, "width": WIDTH}

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters, filter_grid
 
 

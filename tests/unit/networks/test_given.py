@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tracklearn.errors import UserError
-from tracklearn.networks.caffemodel import write_caffemodel
+from tracklearn.networks.caffe.caffemodel import write_caffemodel
 from tracklearn.networks.given import given_network
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build, load_weights, save_weights

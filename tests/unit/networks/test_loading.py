@@ -8,8 +8,8 @@ from PIL import Image
 
 import tracklearn
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import CaffeNet, to_input
-from tracklearn.networks.caffemodel import write_caffemodel
+from tracklearn.networks.caffe.caffemodel import write_caffemodel
+from tracklearn.networks.caffenet import CaffeNet, to_input
 from tracklearn.networks.loading import Preprocessing
 from tracklearn.networks.weights import save_weights
 

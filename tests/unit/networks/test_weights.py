@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import CONV_LAYERS, CaffeNet
+from tracklearn.networks.caffenet import CONV_LAYERS, CaffeNet
 from tracklearn.networks.weights import FORMAT, build, load_weights, preprocessing, save_weights, transfer
 
 

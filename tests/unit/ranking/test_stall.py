@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.ranking.stall import ROWS, StallWatch, at_margin
 from tracklearn.ranking.train import RankingLoss
 from tracklearn.report import silent

@@ -7,7 +7,7 @@ import torch
 from tracklearn.errors import UserError
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build, load_weights, save_weights
-from tracklearn.patches import Pair, PatchStore, Subset
+from tracklearn.patches.store import Pair, PatchStore, Subset
 from tracklearn.ranking.loss import cosine_distances
 from tracklearn.ranking.negatives import candidates, hardest_negatives
 from tracklearn.ranking.train import PairBatches, RankingLoss, measure, train_ranking

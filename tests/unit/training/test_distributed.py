@@ -10,7 +10,7 @@ import torch
 
 from tracklearn.detection.finetune import finetune_voc
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import load_weights
 from tracklearn.ranking.train import PairBatches, RankingLoss
 from tracklearn.supervised.train import train_imagenet

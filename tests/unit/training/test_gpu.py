@@ -8,7 +8,7 @@ from torch._dynamo.utils import counters
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.ranking.train import RankingLoss
 from tracklearn.training import gpu
 from tracklearn.training.gpu import compiled, computing

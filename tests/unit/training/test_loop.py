@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 
 from tracklearn.errors import UserError
-from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import load_weights
 from tracklearn.training import checkpoint, gpu, job, loop
 from tracklearn.training.checkpoint import NEWEST, PREVIOUS

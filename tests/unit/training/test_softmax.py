@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tracklearn.networks.alexnet import CaffeNet
+from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.training.softmax import SoftmaxObjective
 
 SCORES = torch.tensor([[5.0, 0.0, 0.0], [5.0, 0.0, 0.0], [0.0, 0.0, 3.0], [9.0, 0.0, 0.0]])

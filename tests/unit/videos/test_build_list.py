@@ -4,7 +4,7 @@ import pytest
 import yt_dlp
 
 from tracklearn.errors import UserError
-from tracklearn.provenance import reachable
+from tracklearn.experiment.code_digests import reachable
 from tracklearn.videos import build_list as builder
 from tracklearn.videos.build_list import build_list
 from tracklearn.videos.lists import Video, read_list

@@ -1,5 +1,5 @@
 from tracklearn.detection.detect import detect
-from tracklearn.stage import stage
+from tracklearn.runs import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as run:

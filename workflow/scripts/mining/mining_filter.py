@@ -1,5 +1,5 @@
-from tracklearn.mining.query_patch import filter_shard
-from tracklearn.stage import stage
+from tracklearn.mining.filtering import filter_shard
+from tracklearn.runs import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as run:

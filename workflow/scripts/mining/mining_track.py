@@ -1,5 +1,5 @@
-from tracklearn.mining.kcf import track_shard
-from tracklearn.stage import stage
+from tracklearn.mining.tracking.kcf import track_shard
+from tracklearn.runs import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as run:

@@ -1,5 +1,5 @@
 from tracklearn.ranking.train import train_ranking
-from tracklearn.stage import stage
+from tracklearn.runs import stage
 from tracklearn.training.launch import launch
 
 if __name__ == "__main__":

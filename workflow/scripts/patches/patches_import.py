@@ -1,5 +1,5 @@
-from tracklearn.mining.packing import import_pairs
-from tracklearn.stage import stage
+from tracklearn.patches.packing import import_pairs
+from tracklearn.runs import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as run:

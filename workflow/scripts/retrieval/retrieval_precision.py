@@ -1,5 +1,5 @@
-from tracklearn.retrieval import precision_at_k
-from tracklearn.stage import stage
+from tracklearn.retrieval.precision import precision_at_k
+from tracklearn.runs import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as run:

@@ -1,4 +1,4 @@
-from tracklearn.stage import stage
+from tracklearn.runs import stage
 from tracklearn.videos.download import download_shard
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-from tracklearn.detection.download import fetch_voc
-from tracklearn.stage import stage
+from tracklearn.runs import stage
+from tracklearn.voc.download import fetch_voc
 
 if __name__ == "__main__":
     with stage(snakemake) as run:

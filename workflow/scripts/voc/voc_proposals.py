@@ -1,5 +1,5 @@
-from tracklearn.detection.proposals import propose
-from tracklearn.stage import stage
+from tracklearn.runs import stage
+from tracklearn.voc.proposals import propose
 
 if __name__ == "__main__":
     with stage(snakemake) as run:

@@ -1,0 +1,1 @@
+"""The numerical solver of the linear SVMs."""

@@ -1,0 +1,116 @@
+"""Features of the proposals of a part of an image set, by one network."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+import h5py
+import numpy as np
+import torch
+
+from tracklearn.errors import UserError
+from tracklearn.features import store as features_file
+from tracklearn.files import atomic
+from tracklearn.machine.devices import own_device
+from tracklearn.networks.caffenet import CaffeNet, Layer, to_input
+from tracklearn.networks.weights import build
+from tracklearn.report import Report, silent
+from tracklearn.training.prefetch import prefetch
+from tracklearn.voc.annotations import Voc
+from tracklearn.voc.proposals_file import read_proposals
+from tracklearn.voc.protocols import CLASSES
+from tracklearn.voc.warp import warp
+
+LAYERS = ("pool5", "fc6", "fc7")
+
+
+def extract_features(
+    *,
+    voc: str | Path,
+    year: int,
+    proposals: str | Path,
+    weights: str | Path,
+    layer: str,
+    out: str | Path,
+    classes: Sequence[str] = CLASSES,
+    with_ground_truth: bool = True,
+    context: int | None = None,
+    batch: int = 256,
+    threads: int = 1,
+    report: Report = silent,
+) -> dict[str, float]:
+    """Write `layer` of every window as float16 (see `features_file.create`).
+
+    Args:
+        proposals: npz of `propose`; its images are this file's images.
+        with_ground_truth: put the annotated boxes, difficult ones too, before the proposals of their image.
+        context: pixels around each warped box; 16 at input size 227 and in proportion at others (see `warp`).
+        batch: windows a forward pass.
+
+    Raises:
+        UserError: unknown layer, unreadable image or weights, or activations beyond float16.
+    """
+    if layer not in LAYERS:
+        raise UserError(f"layer is {layer!r}; expected one of {', '.join(LAYERS)}")
+    photos = Voc(voc, year, classes=classes)
+    known = read_proposals([proposals])
+    gt = (
+        [photos.objects(image_id).boxes for image_id in known]
+        if with_ground_truth
+        else [np.zeros((0, 4), np.float32)] * len(known)
+    )
+    boxes = [np.concatenate(both) for both in zip(gt, known.values(), strict=True)]
+    extractor = _Extractor(build(weights), cast(Layer, layer), context, threads)
+    with atomic(out) as path, h5py.File(path, "w") as file:
+        features = features_file.create(
+            file,
+            ids=list(known),
+            boxes=boxes,
+            gt=[len(each) for each in gt],
+            size=extractor.size,
+            attrs={"layer": layer, "weights": str(weights)},
+        )
+        done = 0
+        for image_id, values in extractor(photos, list(known), boxes, batch):
+            if not np.isfinite(values).all():
+                raise UserError(f"{weights}: {layer} of image {image_id} exceeds float16; the training has diverged")
+            features[done : done + len(values)] = values
+            done += len(values)
+            report(done, {"windows": done})
+    return {"images": len(known), "windows": done, "ground_truth": sum(map(len, gt))}
+
+
+class _Extractor:
+    """Warps windows on threads ahead of the network."""
+
+    def __init__(self, net: CaffeNet, layer: Layer, context: int | None, threads: int) -> None:
+        self.device = own_device()
+        if self.device.type == "cpu":
+            torch.set_num_threads(threads)
+        self.net, self.layer, self.context = net.to(self.device), layer, context
+        # On a CPU the network has the cores.
+        self.workers = threads if self.device.type == "cuda" else 1
+        empty = np.zeros((1, net.input_size, net.input_size, 3), np.uint8)
+        self.size = self.forward(empty).shape[1]
+
+    def __call__(
+        self, photos: Voc, ids: Sequence[str], boxes: Sequence[np.ndarray], batch: int
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield (image id, float16 (n, D)) in the order of the boxes."""
+        chunks = [(image, start) for image, each in enumerate(boxes) for start in range(0, len(each), batch)]
+
+        def warped(index: int) -> np.ndarray:
+            image, start = chunks[index]
+            mean_rgb = self.net.mean_bgr[::-1]
+            chunk = boxes[image][start : start + batch]
+            return warp(photos.image(ids[image]), chunk, mean=mean_rgb, size=self.net.input_size, context=self.context)
+
+        ahead = prefetch(warped, 0, len(chunks), workers=self.workers)
+        for (image, _), windows in zip(chunks, ahead, strict=True):
+            yield ids[image], self.forward(windows)
+
+    @torch.inference_mode()
+    def forward(self, windows: np.ndarray) -> np.ndarray:
+        """Float16 features (N, D) of uint8 RGB windows."""
+        images = to_input(torch.from_numpy(windows).to(self.device), self.net.mean_bgr)
+        return self.net(images, self.layer).half().cpu().numpy()

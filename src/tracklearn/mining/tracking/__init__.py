@@ -1,0 +1,1 @@
+"""Tracking a query box with a kernelised correlation filter."""

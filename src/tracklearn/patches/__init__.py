@@ -1,0 +1,1 @@
+"""Pairs of patches: packed into shards, read, and looked at."""

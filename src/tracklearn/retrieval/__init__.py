@@ -1,0 +1,1 @@
+"""Retrieval without fine-tuning."""

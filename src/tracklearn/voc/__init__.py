@@ -1,0 +1,1 @@
+"""PASCAL VOC: its images, annotations and protocols, and the boxes in them."""

@@ -1,0 +1,360 @@
+import numpy as np
+import pytest
+import torch
+from google.protobuf import text_format
+from google.protobuf.unknown_fields import UnknownFieldSet
+from reference.caffe import CAFFENET
+from reference.caffe_proto import NetParameter
+
+from tracklearn.errors import UserError
+from tracklearn.networks.caffe.caffemodel import _main, read_caffemodel, write_caffemodel
+from tracklearn.networks.caffe.prototxt import deploy
+from tracklearn.networks.caffenet import MEAN_BGR, CaffeNet
+from tracklearn.networks.loading import load
+from tracklearn.networks.weights import build, load_weights, save_weights
+
+
+def small(**options):
+    return CaffeNet(**({"width": 1 / 16, "input_size": 99, "fc7": 32, "outputs": 3, "seed": 4} | options))
+
+
+def equal(net, other):
+    state = other.state_dict()
+    return list(state) == list(net.state_dict()) and all(
+        torch.equal(net.state_dict()[name], state[name]) for name in state
+    )
+
+
+def snapshot(net, *, style="LayerParameter", field="data"):
+    """A file as Caffe itself writes it, by Google's library: no word of the input, layers without weights between."""
+    message = NetParameter(name="UnsupNet")
+    for name, layer in net.named_children():
+        conv = name.startswith("conv")
+        if style == "LayerParameter":
+            added = message.layer.add(name=name, type="Convolution" if conv else "InnerProduct", top=[name])
+            message.layer.add(name=f"relu{name[-1]}", type="ReLU")
+        else:
+            added = message.layers.add(name=name, type=4 if conv else 14, top=[name])
+        for parameter in layer.parameters():
+            values = parameter.detach().numpy()
+            blob = added.blobs.add()
+            getattr(blob, field).extend(values.flatten().tolist())
+            if style == "LayerParameter":
+                blob.shape.dim.extend(values.shape)
+            else:
+                padded = (1,) * (4 - values.ndim) + values.shape
+                blob.num, blob.channels, blob.height, blob.width = padded
+    return message
+
+
+def write(path, message):
+    path.write_bytes(message.SerializeToString())
+    return path
+
+
+# Writing
+
+
+def test_google_s_library_reads_what_is_written(tmp_path):
+    net = small(mean_bgr=(1.5, 2.0, 96.64))
+    write_caffemodel(tmp_path / "net.caffemodel", net)
+    message = NetParameter.FromString((tmp_path / "net.caffemodel").read_bytes())
+    data, *layers = message.layer
+    assert (data.name, data.type, list(data.input_param.shape[0].dim)) == ("data", "Input", [1, 3, 99, 99])
+    assert list(data.transform_param.mean_value) == [1.5, 2.0, np.float32(96.64)]
+    assert [layer.name for layer in layers] == ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
+    assert [layer.type for layer in layers] == ["Convolution"] * 5 + ["InnerProduct"] * 3
+    for layer in layers:
+        parameters = list(net.get_submodule(layer.name).parameters())
+        assert [tuple(blob.shape.dim) for blob in layer.blobs] == [tuple(parameter.shape) for parameter in parameters]
+        for blob, parameter in zip(layer.blobs, parameters, strict=True):
+            np.testing.assert_array_equal(blob.data, parameter.detach().flatten())
+    assert not any(len(UnknownFieldSet(each)) for each in (message, *layers))
+
+
+def test_the_released_shapes_survive(tmp_path):
+    with torch.device("meta"):
+        net = CaffeNet(fc7=1024)
+    net = net.to_empty(device="cpu")
+    for index, parameter in enumerate(net.parameters()):
+        torch.nn.init.constant_(parameter, index)
+    write_caffemodel(tmp_path / "net.caffemodel", net)
+    read = read_caffemodel(tmp_path / "net.caffemodel").network()
+    assert (read.width, read.input_size, read.fc7_units, read.outputs) == (1, 227, 1024, None)
+    assert equal(read, net)
+
+
+@pytest.mark.parametrize("options", [{"outputs": None}, {"width": 0.3}, {"width": 1 / 3, "input_size": 140}])
+def test_what_is_written_is_read_again(tmp_path, options):
+    net = small(**options)
+    write_caffemodel(tmp_path / "net.caffemodel", net)
+    read = read_caffemodel(tmp_path / "net.caffemodel").network()
+    assert equal(read, net)
+    assert (read.width, read.input_size, read.mean_bgr) == (net.width, net.input_size, MEAN_BGR)
+
+
+def test_the_prototxt_is_the_released_one_at_any_width():
+    net = CaffeNet(width=1 / 8, input_size=99, fc7=64, outputs=5, mean_bgr=(1.5, 102.7501, 3))
+    text = deploy(net)
+    assert text.startswith("# Input: BGR, 0..255, minus the mean (1.5, 102.7501, 3), 99 x 99 pixels.")
+    described = text_format.Parse(text, NetParameter())
+    assert (list(described.input), list(described.input_shape[0].dim)) == (["data"], [1, 3, 99, 99])
+    assert [(layer.name, layer.type) for layer in described.layer] == [
+        *((name, kind) for name, kind, _ in CAFFENET),
+        ("fc8", "InnerProduct"),
+    ]
+    blob = "data"
+    for layer, (_, _, released) in zip(described.layer, [*CAFFENET, ("fc8", "", {"num_output": 5})], strict=True):
+        assert list(layer.bottom) == [blob], layer.name
+        blob = layer.top[0]
+        assert blob == (layer.name if layer.type != "ReLU" else layer.bottom[0])
+        given = [value for field, value in layer.ListFields() if field.name.endswith("_param")]
+        values = {field.name: value for each in given for field, value in each.ListFields()}
+        if "num_output" in values:
+            assert values.pop("num_output") == net.get_submodule(layer.name).weight.shape[0]
+        assert values.pop("pool", 0) == 0  # MAX
+        assert values == pytest.approx(
+            {key: value for key, value in released.items() if key not in ("num_output", "pool")}
+        )
+
+
+# Reading
+
+
+@pytest.mark.parametrize("style", ["LayerParameter", "V1LayerParameter"])
+@pytest.mark.parametrize("field", ["data", "double_data"])
+def test_a_snapshot_of_caffe_is_the_network(tmp_path, style, field):
+    net = small()
+    read = read_caffemodel(write(tmp_path / "net.caffemodel", snapshot(net, style=style, field=field))).network()
+    assert equal(read, net)
+    assert (read.width, read.input_size, read.fc7_units, read.outputs) == (1 / 16, 99, 32, 3)
+    assert read.mean_bgr == MEAN_BGR
+    assert not read.training
+    assert all(parameter.requires_grad for parameter in read.parameters())
+    assert read.conv2.weight.is_contiguous(memory_format=torch.channels_last)
+    images = torch.randn(2, 3, 99, 99)
+    assert torch.equal(read(images, "fc8"), net(images, "fc8"))
+
+
+def test_other_layers_are_left_out_and_the_last_of_a_name_counts(tmp_path):
+    net, message = small(outputs=None), snapshot(small(seed=9))
+    message.layer[-2].name = "fc8_voc"
+    message.layer.add(name="loss", type="RankHardLoss")
+    message.MergeFrom(snapshot(net))
+    assert equal(read_caffemodel(write(tmp_path / "net.caffemodel", message)).network(), net)
+
+
+def test_what_the_file_does_not_say_can_be_said(tmp_path):
+    path = write(tmp_path / "net.caffemodel", snapshot(small(input_size=101)))
+    model = read_caffemodel(path)
+    assert (model.input_size, model.mean_bgr) == (None, None)
+    net = model.network(input_size=101, mean_bgr=(1, 2, 3))
+    assert (net.input_size, net.mean_bgr) == (101, (1, 2, 3))
+
+
+@pytest.mark.parametrize("style", ["LayerParameter", "V1LayerParameter"])
+def test_the_mean_of_a_training_s_data_layer_is_taken(tmp_path, style, caplog):
+    message = snapshot(small(), style=style)
+    layers = message.layer if style == "LayerParameter" else message.layers
+    layers.add(name="grey").transform_param.mean_value.append(7)
+    layers.add(name="data").transform_param.mean_value.extend([104, 117, 123])
+    assert load(write(tmp_path / "net.caffemodel", message))[1].mean_bgr == (104, 117, 123)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("style", ["LayerParameter", "V1LayerParameter"])
+def test_a_mean_picture_is_told(tmp_path, style, caplog):
+    message = snapshot(small(), style=style)
+    layers = message.layer if style == "LayerParameter" else message.layers
+    layers.add(name="data").transform_param.mean_file = "data/video_mean.binaryproto"
+    path = write(tmp_path / "net.caffemodel", message)
+    assert read_caffemodel(path).network(mean_bgr=(1, 2, 3)).mean_bgr == (1, 2, 3)
+    assert not caplog.records
+    assert load(path)[1].mean_bgr == MEAN_BGR
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == (
+        f"{path}: trained with the mean picture data/video_mean.binaryproto, which is not in the file; the colour "
+        "(96.64, 102.75, 107.99) is subtracted; if that is not the picture's mean, convert the file to .safetensors "
+        "with --mean B G R"
+    )
+
+
+def test_numbers_that_are_not_packed_are_read(tmp_path):
+    """Fields of single numbers, which the format allows instead of packed ones: 3 floats of field 5, 2 dims of 1."""
+    floats = b"".join(b"\x2d" + np.float32(value).tobytes() for value in (1, 2, 3))
+    blob = b"\x3a\x04\x08\x01\x08\x03" + floats
+    layer = b"\x0a\x03fc7" + b"\x3a" + bytes([len(blob)]) + blob
+    (tmp_path / "net.caffemodel").write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
+    (array,) = read_caffemodel(tmp_path / "net.caffemodel").blobs["fc7"]
+    assert array.tolist() == [[1, 2, 3]]
+
+
+def drop(name):
+    def change(message):
+        kept = [layer for layer in message.layer if layer.name != name]
+        del message.layer[:]
+        message.layer.extend(kept)
+
+    return change
+
+
+def layer_of(message, name):
+    return next(layer for layer in message.layer if layer.name == name)
+
+
+def ungrouped(message):
+    blob = layer_of(message, "conv2").blobs[0]
+    blob.data.extend(list(blob.data))
+    blob.shape.dim[:] = [16, 6, 5, 5]
+
+
+def other_units(message):
+    blob = layer_of(message, "conv3").blobs[1]
+    blob.shape.dim[:] = [2, 12]
+
+
+def cut_data(message):
+    del layer_of(message, "fc6").blobs[0].data[5:]
+
+
+def no_data(message):
+    layer_of(message, "conv4").blobs[0].Clear()
+
+
+def no_bias(message):
+    del layer_of(message, "conv5").blobs[1]
+
+
+def norm_first(message):
+    message.layer.add(name="norm1", type="LRN")
+    message.layer.add(name="pool1", type="Pooling")
+
+
+def tiny_input(message):
+    message.layer.add(name="data", type="Input").input_param.shape.add(dim=[1, 3, 67, 67])
+
+
+def many_axes(message):
+    layer_of(message, "conv1").blobs[0].shape.dim[:] = [1] * 40
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            drop("fc7"),
+            "layer fc7 is missing; expected conv1, conv2, conv3, conv4, conv5, fc6, fc7 of a CaffeNet, found",
+        ),
+        (NetParameter.Clear, "layer conv1 is missing; expected conv1, conv2, conv3, conv4, conv5, fc6, fc7 of a Ca"),
+        (ungrouped, "layer conv2: its weight has shape (16, 6, 5, 5), expected (16, 3, 5, 5); convert"),
+        (other_units, "layer conv3: its bias has shape (2, 12), expected (24,); convert"),
+        (cut_data, "layer fc6: 5 values for a blob of shape (256, 64); expected 16384, more than 0; fetch"),
+        (no_data, "layer conv4: 0 values for a blob of shape (0, 0, 0, 0); expected 0, more than 0; fetch"),
+        (no_bias, "layer conv5 has 1 blobs; expected 2, its weight and its bias"),
+        (norm_first, "norm1 comes before pool1, as in Caffe's bvlc_alexnet; expected CaffeNet, which pools first"),
+        (
+            tiny_input,
+            "layer fc6 has 64 inputs, which is a pool5 of 2 x 2; an input of 67 pixels does not give that; ex",
+        ),
+        (many_axes, "not a whole .caffemodel (145"),
+    ],
+)
+def test_other_networks_are_a_line(tmp_path, change, message):
+    described = snapshot(small())
+    change(described)
+    path = write(tmp_path / "net.caffemodel", described)
+    with pytest.raises(UserError) as raised:
+        read_caffemodel(path).network()
+    assert str(raised.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"<!DOCTYPE html>",
+            "not a whole .caffemodel (15 bytes: field 7 of the unknown kind 4); fetch or write it again",
+        ),
+        (b"version https://git-lfs.github.com/spec/v1", "not a whole .caffemodel (42 bytes: field 14 of the unknown"),
+        (b"\xa2\x06\x05\x0a\x03", "not a whole .caffemodel (5 bytes: field 100 of 5 bytes, of which 2 are there); fe"),
+        (b"\xff" * 20, "not a whole .caffemodel (20 bytes: no number ends after byte 0); fetch"),
+        (b"\xa0\x06\x05", "not a whole .caffemodel (3 bytes: field 100 is a number); fetch"),
+        (b"\xa2\x06\x03\x0a\x01\xff", "not a whole .caffemodel (6 bytes: 'utf-8' codec can't decode"),
+        (None, "not a readable file (No such file or directory); expected a .caffemodel"),
+    ],
+)
+def test_other_files_are_a_line(tmp_path, content, message):
+    path = tmp_path / "net.caffemodel"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError) as raised:
+        read_caffemodel(path)
+    assert str(raised.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_is_cut_or_damaged_anywhere_never_ends_in_a_traceback(tmp_path):
+    path = tmp_path / "net.caffemodel"
+    write_caffemodel(path, small(input_size=67, fc7=2, outputs=2))
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    for cut in [*range(200), *random.integers(0, len(whole), 100)]:
+        path.write_bytes(whole[:cut])
+        with pytest.raises(UserError):
+            read_caffemodel(path).network()
+    refused = 0
+    for position in range(200):
+        damaged = bytearray(whole)
+        damaged[position] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_caffemodel(path).network()  # a wrong weight or name of a type is not seen
+        except UserError:
+            refused += 1
+    assert refused > 20
+
+
+# The command line
+
+
+def test_the_command_converts_both_ways(tmp_path, capsys):
+    first, caffe, again = (tmp_path / name for name in ("a.safetensors", "b.caffemodel", "c.safetensors"))
+    net = small(mean_bgr=(1.5, 2.5, 3.5))
+    save_weights(first, net)
+    assert _main([str(first), str(caffe)]) == 0
+    assert (tmp_path / "b.prototxt").read_text() == deploy(net)
+    assert _main([str(caffe), str(again)]) == 0
+    assert equal(build(again), net)
+    assert build(again).mean_bgr == (1.5, 2.5, 3.5)
+    assert load_weights(again)[1]["source"] == "b.caffemodel"
+    assert capsys.readouterr().out.splitlines() == [
+        f"{caffe}, {tmp_path / 'b.prototxt'}: CaffeNet of width 0.0625, fc7 of 32, 99 px BGR minus (1.5, 2.5, 3.5)",
+        f"{again}: CaffeNet of width 0.0625, fc7 of 32, 99 px BGR minus (1.5, 2.5, 3.5)",
+    ]
+
+
+def test_the_command_takes_what_the_file_does_not_say(tmp_path):
+    caffe, out = write(tmp_path / "b.caffemodel", snapshot(small())), tmp_path / "c.safetensors"
+    assert _main([str(caffe), str(out), "--input-size", "101", "--mean", "104", "117", "123"]) == 0
+    net = build(out)
+    assert (net.input_size, net.mean_bgr) == (101, (104, 117, 123))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.npz", "b.caffemodel"], ".npz to .caffemodel: expected .caffemodel to .safetensors or the other way round"),
+        (["a.safetensors", "b.caffemodel", "--input-size", "99"], "--input-size and --mean are for reading"),
+    ],
+)
+def test_a_wrong_call_is_explained(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        _main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_a_bad_file_is_one_line_and_leaves_nothing(tmp_path, capsys):
+    (tmp_path / "a.caffemodel").write_bytes(b"<html>")
+    assert _main([str(tmp_path / "a.caffemodel"), str(tmp_path / "b.safetensors")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "b.safetensors").exists()

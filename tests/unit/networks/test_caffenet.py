@@ -1,0 +1,176 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from reference.caffe import loops_forward, loops_max_pool
+from scipy.stats import kstest
+
+from tracklearn.networks.caffenet import MEAN_BGR, CaffeNet, drop, pool, pool5_side, to_input
+from tracklearn.seeds import torch_generator
+
+
+def small(**options):
+    return CaffeNet(**({"width": 1 / 16, "input_size": 67, "fc7": 32, "outputs": 3} | options))
+
+
+def test_the_paper_s_network_has_the_released_shapes():
+    with torch.device("meta"):
+        shapes = {name: tuple(value.shape) for name, value in CaffeNet(outputs=21, seed=1).state_dict().items()}
+    assert shapes["conv1.weight"] == (96, 3, 11, 11)
+    assert shapes["conv2.weight"] == (256, 48, 5, 5)
+    assert shapes["conv3.weight"] == (384, 256, 3, 3)
+    assert shapes["conv4.weight"] == (384, 192, 3, 3)
+    assert shapes["conv5.weight"] == (256, 192, 3, 3)
+    assert shapes["fc6.weight"] == (4096, 9216)
+    assert shapes["fc7.weight"] == (4096, 4096)
+    assert shapes["fc8.weight"] == (21, 4096)
+    assert len(shapes) == 16
+
+
+def test_fillers_are_the_released_ones():
+    net = CaffeNet(width=0.25, input_size=99, fc7=256, outputs=8, seed=3)
+    stds = {name: layer.weight.std().item() for name, layer in net.named_children()}
+    assert stds["conv3"] == pytest.approx(0.01, rel=0.02)
+    assert stds["fc6"] == pytest.approx(0.005, rel=0.02)
+    assert stds["fc7"] == pytest.approx(0.005, rel=0.02)
+    assert stds["fc8"] == pytest.approx(0.01, rel=0.1)
+    biases = {name: set(layer.bias.tolist()) for name, layer in net.named_children()}
+    assert [name for name in biases if biases[name] == {1.0}] == ["conv2", "conv4", "conv5", "fc6", "fc7"]
+    assert [name for name in biases if biases[name] == {0.0}] == ["conv1", "conv3", "fc8"]
+
+
+def test_weights_are_gaussian_around_zero_and_differ_from_layer_to_layer():
+    net = CaffeNet(width=0.25, input_size=99, fc7=256, outputs=8, seed=3)
+    first = {}
+    for name, layer in net.named_children():
+        std = {"fc6": 0.005, "fc7": 0.005}.get(name, 0.01)
+        weights = layer.weight.detach().flatten().double().numpy()
+        assert kstest(weights / std, "norm").pvalue > 0.01, name
+        assert abs(weights.mean()) < 4 * std / len(weights) ** 0.5, name
+        first[name] = float(weights[0] / std)
+    assert len({round(value, 4) for value in first.values()}) == 8
+
+
+def test_fillers_can_be_chosen():
+    net = CaffeNet(width=0.25, input_size=99, conv_std=0.03, bias=0.5)
+    assert net.conv3.weight.std().item() == pytest.approx(0.03, rel=0.02)
+    assert set(net.fc6.bias.tolist()) == {0.5}
+
+
+def test_equal_seeds_give_equal_conv_layers_whatever_follows():
+    one, other, third = small(seed=5), small(seed=5, fc7=64, outputs=None), small(seed=6)
+    assert torch.equal(one.conv5.weight, other.conv5.weight)
+    assert not torch.equal(one.conv5.weight, third.conv5.weight)
+
+
+def test_building_leaves_the_global_generator_alone():
+    before = torch.random.get_rng_state()
+    small()(torch.zeros(1, 3, 67, 67), "fc8", dropout=0.5, generator=torch_generator(1))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_input_is_bgr_minus_the_mean():
+    images = torch.tensor([[[[10, 20, 30], [255, 0, 0]]]], dtype=torch.uint8)  # (1, 1, 2, 3)
+    result = to_input(images)
+    assert result.shape == (1, 3, 1, 2)
+    expected = [30 - MEAN_BGR[0], 20 - MEAN_BGR[1], 10 - MEAN_BGR[2]]
+    np.testing.assert_allclose(result[0, :, 0, 0].numpy(), expected, rtol=1e-6)
+    assert images[0, 0, 0].tolist() == [10, 20, 30]
+    assert to_input(torch.zeros(2, 8, 8, 3, dtype=torch.uint8)).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_mean_is_subtracted_from_a_view_too():
+    planes = torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).reshape(2, 3, 4, 4)
+    images = planes.permute(0, 2, 3, 1)
+    torch.testing.assert_close(to_input(images), planes.flip(1).float() - torch.tensor(MEAN_BGR)[:, None, None])
+
+
+@pytest.mark.parametrize("side", [5, 6, 13, 27, 28])
+def test_pooling_keeps_the_last_incomplete_window(side):
+    image = np.random.default_rng(side).normal(size=(side, side))
+    np.testing.assert_array_equal(pool(torch.from_numpy(image)[None, None])[0, 0].numpy(), loops_max_pool(image))
+
+
+@pytest.mark.parametrize(("size", "side"), [(227, 6), (99, 2), (115, 3), (67, 1)])
+def test_pool5_side_is_what_the_layers_give(size, side):
+    net = small(input_size=size)
+    with torch.no_grad():
+        assert net(torch.zeros(1, 3, size, size), "pool5").shape == (1, net.conv5.out_channels * side * side)
+    assert pool5_side(size) == side
+
+
+def test_layers_follow_each_other_as_in_the_prototxt():
+    """Written again in the prototxt's order (ReLU before pooling), with torch's own normalisation."""
+    net, F = small(conv_std=0.05, fc_std=0.05), torch.nn.functional
+    images = 100 * torch.randn(2, 3, 67, 67, generator=torch_generator(1))
+    with torch.no_grad():
+        values = images
+        for name in ("conv1", "conv2"):
+            values = F.max_pool2d(F.relu(getattr(net, name)(values)), 3, 2, ceil_mode=True)
+            values = F.local_response_norm(values, 5, 1e-4, 0.75, 1)
+        values = F.relu(net.conv4(F.relu(net.conv3(values))))
+        pool5 = F.max_pool2d(F.relu(net.conv5(values)), 3, 2, ceil_mode=True).reshape(2, -1)
+        fc6 = F.relu(net.fc6(pool5))
+        fc7 = F.relu(net.fc7(fc6))
+        for layer, expected in {"pool5": pool5, "fc6": fc6, "fc7": fc7, "fc8": net.fc8(fc7)}.items():
+            torch.testing.assert_close(net(images, layer), expected, rtol=1e-4, atol=1e-4)
+
+
+def blobs(net):
+    return {
+        name: tuple(parameter.detach().numpy().copy() for parameter in layer.parameters())
+        for name, layer in net.named_children()
+    }
+
+
+def test_every_layer_is_caffe_s_as_loops():
+    """At 99 pixels pool5 is 2 x 2: fc6 must read it by channel, row and column."""
+    net = small(input_size=99, conv_std=0.05, fc_std=0.05, fc8_std=0.05, seed=2).double()
+    images = 100 * torch.randn(1, 3, 99, 99, generator=torch_generator(1), dtype=torch.float64)
+    expected = loops_forward(images.numpy(), blobs(net))
+    in_float = copy.deepcopy(net).float()
+    with torch.no_grad():
+        for layer in ("pool5", "fc6", "fc7", "fc8"):
+            wanted = expected[layer].reshape(1, -1)
+            assert wanted.std() > 0.01, layer
+            np.testing.assert_allclose(net(images, layer).numpy(), wanted, rtol=1e-9, err_msg=layer)
+            single = in_float(images.float(), layer).numpy()
+            np.testing.assert_allclose(single, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max(), err_msg=layer)
+
+
+def test_gradients_are_the_finite_differences_of_the_loops():
+    """Of a random sum of fc8's outputs, along a random direction in each blob and in the input (float64)."""
+    net = small(conv_std=0.05, fc_std=0.05, seed=2).double()
+    random = np.random.default_rng(0)
+    images = torch.from_numpy(100 * random.normal(size=(1, 3, 67, 67))).requires_grad_()
+    mixture = random.normal(size=(1, 3))
+    (net(images, "fc8") * torch.from_numpy(mixture)).sum().backward()
+    gradients = {name: parameter.grad.numpy() for name, parameter in net.named_parameters()}
+
+    def loops(inputs, weights):
+        return float((loops_forward(inputs, weights)["fc8"] * mixture).sum())
+
+    def moved(name, direction, step):
+        layer, kind = name.split(".")
+        weight, bias = blobs(net)[layer]
+        pair = (weight + step * direction, bias) if kind == "weight" else (weight, bias + step * direction)
+        return blobs(net) | {layer: pair}
+
+    step = 1e-6
+    for name, gradient in gradients.items():
+        direction = random.normal(size=gradient.shape)
+        up, down = (loops(images.detach().numpy(), moved(name, direction, sign * step)) for sign in (1, -1))
+        assert (gradient * direction).sum() == pytest.approx((up - down) / (2 * step), rel=1e-5), name
+    direction = random.normal(size=images.shape)
+    up, down = (loops(images.detach().numpy() + sign * step * direction, blobs(net)) for sign in (1, -1))
+    assert (images.grad.numpy() * direction).sum() == pytest.approx((up - down) / (2 * step), rel=1e-5)
+
+
+def test_dropout_is_drawn_from_its_generator_and_keeps_the_mean():
+    values = torch.ones(200, 200)
+    dropped = drop(values, 0.5, torch_generator(7))
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert dropped.mean().item() == pytest.approx(1, abs=0.02)
+    assert torch.equal(dropped, drop(values, 0.5, torch_generator(7)))
+    assert drop(values, 0.0, None) is values

@@ -1,0 +1,162 @@
+"""Retrieval on a VOC folder of four photos with features that are written by hand."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import simplejpeg
+
+from tracklearn.errors import UserError
+from tracklearn.features import store as features_file
+from tracklearn.retrieval.precision import nearest, precision_at_k, scores
+
+CLASSES = ("disc", "star", "box")
+DISC, STAR = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]
+WHOLE = [0, 0, 49, 39]  # the object of each photo, 0-based and inclusive
+
+
+def photo(root: Path, image_id: str, names: list[str]) -> None:
+    """A grey photo of 100 x 80 with an object of each name in the upper left quarter."""
+    folder = root / "VOC2012"
+    for part in ("JPEGImages", "Annotations"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    pixels = np.full((80, 100, 3), 128, np.uint8)
+    (folder / "JPEGImages" / f"{image_id}.jpg").write_bytes(simplejpeg.encode_jpeg(pixels))
+    box = "<xmin>1</xmin><ymin>1</ymin><xmax>50</xmax><ymax>40</ymax>"
+    objects = "".join(f"<object><name>{name}</name><bndbox>{box}</bndbox></object>" for name in names)
+    size = "<size><width>100</width><height>80</height><depth>3</depth></size>"
+    (folder / "Annotations" / f"{image_id}.xml").write_text(f"<annotation>{size}{objects}</annotation>")
+
+
+def features(path: Path, images: dict[str, list[tuple[list[int], list[float], bool]]]) -> Path:
+    """A feature file: for each image (box, feature, is it ground truth)."""
+    with h5py.File(path, "w") as file:
+        data = features_file.create(
+            file,
+            ids=list(images),
+            boxes=[np.array([box for box, _, _ in windows], np.float32).reshape(-1, 4) for windows in images.values()],
+            gt=[sum(gt for _, _, gt in windows) for windows in images.values()],
+            size=3,
+            attrs={"layer": "pool5"},
+        )
+        values = [value for windows in images.values() for _, value, _ in windows]
+        if values:
+            data[:] = np.array(values, np.float16)
+    return path
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Two training and two evaluation photos; their features by hand."""
+    for image_id, names in {"t1": ["disc"], "t2": ["star"], "e1": ["disc"], "e2": ["star", "star"]}.items():
+        photo(tmp_path, image_id, names)
+    near, far = [0, 0, 44, 39], [60, 50, 99, 79]
+    train = {
+        # Ground truth and windows off the object would be perfect matches for the other class: they must not count.
+        "t1": [(WHOLE, STAR, True), (near, DISC, False), (WHOLE, [2.0, 0.5, 0.0], False), (far, STAR, False)],
+        "t2": [(WHOLE, DISC, True), (far, DISC, False), (near, [0.25, 1.0, 0.0], False)],
+    }
+    test = {
+        "e1": [(WHOLE, [7.0, 0.0, 0.0], True), (near, STAR, False)],
+        "e2": [(WHOLE, STAR, True), (WHOLE, [3.0, 1.0, 0.0], True), (far, DISC, False)],
+    }
+    return {
+        "voc": tmp_path, "year": 2012, "classes": CLASSES, "out": tmp_path / "cell.json", "k": 2,
+        "database_features": [features(tmp_path / "train.h5", train)],
+        "query_features": [features(tmp_path / "test.h5", test)],
+    }  # fmt: skip
+
+
+def test_precision_by_hand(world):
+    # Database: two windows on a disc, one on a star. Queries: a disc that finds disc, disc; a star that finds star,
+    # disc; a star that looks like a disc and finds disc, disc.
+    result = precision_at_k(**world)
+    assert result["precision"] == pytest.approx((100 + 50 + 0) / 3)
+    assert result["hit_rate"] == pytest.approx(200 / 3)
+    assert result["precision_class_mean"] == pytest.approx((100 + 25) / 2)
+    assert result["hit_rate_class_mean"] == pytest.approx((100 + 50) / 2)
+    assert result["chance"] == pytest.approx((200 / 3 + 100 / 3 + 100 / 3) / 3)
+    assert (result["queries"], result["windows"]) == (3, 3)
+    cell = json.loads(world["out"].read_text())
+    assert cell["k"] == 2 and cell["precision"] == result["precision"]
+    assert cell["classes"]["star"] == {
+        "precision": 25, "hit_rate": 50, "chance": pytest.approx(100 / 3), "queries": 2, "windows": 1, "reason": None,
+    }  # fmt: skip
+    assert cell["classes"]["box"]["precision"] is None
+    assert cell["classes"]["box"]["reason"] == "no object of this class in the evaluation images"
+
+
+def test_database_in_several_parts_is_the_same(world, tmp_path):
+    whole = precision_at_k(**world)
+    near = [0, 0, 44, 39]
+    world["database_features"] = [
+        features(tmp_path / "a.h5", {"t2": [(near, [0.25, 1.0, 0.0], False)]}),
+        features(tmp_path / "b.h5", {"t1": [(near, DISC, False), (WHOLE, [2.0, 0.5, 0.0], False)]}),
+    ]
+    assert precision_at_k(**world) == whole
+
+
+@pytest.mark.parametrize(("k", "block"), [(5, 7), (5, 300), (1, 40)])
+def test_nearest_is_a_full_sort(k, block):
+    rng = np.random.default_rng(3)
+    queries, windows = (rng.normal(size=(count, 8)).astype(np.float32) for count in (30, 200))
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    windows /= np.linalg.norm(windows, axis=1, keepdims=True)
+    labels = rng.integers(0, 6, 200)
+    blocks = ((windows[start : start + block], labels[start : start + block]) for start in range(0, 200, block))
+    found, counts = nearest(queries, blocks, k=k, classes=6)
+    for query, names in zip(queries, found, strict=True):
+        cosines = [float(query @ window) for window in windows]
+        expected = [labels[index] for index in sorted(range(200), key=lambda index: -cosines[index])[:k]]
+        assert sorted(names) == sorted(expected)
+    assert counts.tolist() == [int((labels == label).sum()) for label in range(6)]
+
+
+def test_cosine_ignores_the_scale_of_features(world, tmp_path):
+    before = precision_at_k(**world)
+    loud = {"t1": [([0, 0, 44, 39], [400.0, 0, 0], False), (WHOLE, [2.0, 0.5, 0], False)]}
+    world["database_features"] = [
+        features(tmp_path / "a.h5", loud),
+        features(tmp_path / "b.h5", {"t2": [([0, 0, 44, 39], [0.25, 1.0, 0.0], False)]}),
+    ]
+    assert precision_at_k(**world) == before
+
+
+def test_scores_by_hand():
+    right = np.array([[True, True, False, False], [False, False, False, False]])
+    result = scores(right, np.array([0, 0]), np.array([1, 3, 0]), classes=CLASSES)
+    assert (result["precision"], result["hit_rate"], result["chance"]) == (25, 50, 25)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"k": 4}, "retrieval.k is 4, but only 3 training windows overlap an object by more than 0.5"),
+        ({"overlap": 0.95, "k": 3}, "retrieval.k is 3, but only 1 training windows"),
+    ],
+)
+def test_too_few_windows_are_told(world, change, text):
+    with pytest.raises(UserError, match=text):
+        precision_at_k(**world | change)
+    assert not world["out"].exists()
+
+
+def test_an_image_on_both_sides_is_refused(world):
+    world["query_features"] = world["database_features"]
+    with pytest.raises(UserError, match="image t1 is in the training set 'retrieval database'"):
+        precision_at_k(**world)
+
+
+def test_features_of_other_annotations_are_refused(world, tmp_path):
+    photo(tmp_path, "e1", ["disc", "disc"])
+    with pytest.raises(UserError, match="its 3 ground-truth windows are not the 4 objects annotated"):
+        precision_at_k(**world)
+
+
+def test_no_query_is_told(world, tmp_path):
+    photo(tmp_path, "e3", [])
+    world["query_features"] = [features(tmp_path / "none.h5", {"e3": [(WHOLE, DISC, False)]})]
+    with pytest.raises(UserError, match="no object is annotated in the evaluation images"):
+        precision_at_k(**world)

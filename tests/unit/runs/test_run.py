@@ -1,0 +1,256 @@
+"""What a stage leaves in the log, on the terminal and on disk."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tracklearn.errors import UserError
+from tracklearn.report import progress
+from tracklearn.runs import stage
+from tracklearn.runs.run import flatten, git_commit, one_line, summary
+from tracklearn.runs.spool import Spool
+
+SPOOL = Spool()
+
+
+def events_of(run, kind: str) -> list[dict]:
+    return [event for event in SPOOL.history(run.key) if event["event"] == kind]
+
+
+def write(path: str, text: str = "{}") -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text)
+
+
+def test_a_stage_says_in_one_line_what_it_did(job, capsys):
+    with stage(job("mining_track", shard="00003")) as run:
+        run.metrics({"pairs": 214, "lost_share": 0.25, "detector": "mahotas"})
+    line = capsys.readouterr().err
+    assert line.startswith("mining_track 00003: 214 pairs, lost share 0.25 in ")
+    assert line.endswith(" s\n") and line.count("\n") == 1
+    assert line.strip() in Path("logs/mining_track.log").read_text()
+    assert events_of(run, "tags") == [{"event": "tags", "tags": {"detector": "mahotas"}}]
+    assert events_of(run, "end")[0]["status"] == "FINISHED"
+
+
+def test_what_a_run_records_of_its_job(job):
+    params = {"tracking": {"frames": 30, "kcf": {"sigma": 0.125}}, "code": "abc", "videos": ["x" * 30] * 40}
+    with stage(job("track", shard="7", params=params)) as run:
+        pass
+    (start,) = events_of(run, "start")
+    assert start["params"].pop("videos").endswith("... (40 in all)")
+    assert start["params"] == {"tracking.frames": "30", "tracking.kcf.sigma": "0.125"}
+    assert start["tags"]["code"] == "abc"
+    assert start["tags"]["wildcard.shard"] == "7"
+    assert start["tags"]["mlflow.source.git.commit"] == git_commit()
+    assert start["pid"] == os.getpid()
+
+
+def test_a_consumer_knows_the_runs_of_its_inputs(job):
+    with stage(job("pack", output={"store": "results/a.h5", "summary": "results/a.json"})) as pack:
+        write("results/a.h5")
+        write("results/a.json")
+    write("list.tsv")
+    inputs = {"stores": ["results/a.h5", "results/a.json"], "list": "list.tsv"}
+    with stage(job("train", input=inputs)) as train:
+        assert train.lineage(["results/a.json", "list.tsv", str(Path.cwd() / "results/a.h5")]) == [pack.key]
+    assert events_of(train, "start")[0]["inputs"] == {"stores": [pack.key]}
+
+
+def test_a_key_changes_with_params_wildcards_and_inputs_only(job):
+    write("list.tsv", "one")
+    base = {"input": {"list": "list.tsv"}, "params": {"margin": 0.5, "code": "a"}, "model": "m"}
+    key = stage(job("train", **base)).key
+    assert stage(job("train", **base)).key == key
+    assert stage(job("train", **base | {"model": "n"})).key != key
+    assert stage(job("train", **base | {"params": {"margin": 0.5, "code": "b"}})).key != key
+    write("list.tsv", "one two")
+    assert stage(job("train", **base)).key != key
+
+
+def test_a_key_follows_the_runs_of_its_inputs(job):
+    keys = []
+    for margin in (0.5, 1.0):
+        with stage(job("train", params={"margin": margin}, output={"weights": "w.safetensors"})):
+            write("w.safetensors")
+        keys.append(stage(job("features", input={"weights": "w.safetensors"})).key)
+    assert keys[0] != keys[1]
+
+
+def test_pictures_and_small_files_are_kept_under_their_names(job):
+    outputs = {"sheet": "results/mining/sheet.png", "table": "results/t.csv", "big": "results/b.json", "net": "n.h5"}
+    with stage(job("pack", output=outputs)) as run:
+        for path in outputs.values():
+            write(path)
+        write("results/b.json", "x" * 1_000_001)
+        write("results/mining/sheet.png", "x" * 1_000_001)
+    kept = SPOOL.folder(run.key) / "artifacts"
+    files = {str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file()}
+    assert files == {"results/mining/sheet.png", "results/t.csv", "logs/pack.log"}
+
+
+def test_pictures_beside_the_checkpoints_are_kept_at_the_next_report_and_each_once(job):
+    with stage(job("train", model="m")) as run:
+        run.report(20, {"loss": 1.0})
+        write(run.checkpoints / "conv1-0000020.png", "a")
+        write(run.checkpoints / ".conv1-0000030.tmp.png")
+        run.report(40, {"loss": 0.9})
+        kept = SPOOL.folder(run.key) / "artifacts/checkpoints"
+        assert [path.name for path in kept.iterdir()] == ["conv1-0000020.png"]
+        run.report(60, {"loss": 0.8})
+        write(run.checkpoints / "conv1-0000080.png", "b")
+    told = [event["path"] for event in events_of(run, "artifact")]
+    assert told == ["checkpoints/conv1-0000020.png", "checkpoints/conv1-0000080.png"]
+
+
+def test_progress_shows_on_the_terminal_and_in_the_log(job, capsys):
+    with stage(job("train", model="50%")):
+        progress.info("iteration 20 of 900")
+    progress.info("iteration 40 of 900")
+    assert capsys.readouterr().err.splitlines()[0] == "train 50%: iteration 20 of 900"
+    assert "INFO iteration 20 of 900" in Path("logs/train.log").read_text()
+    assert "iteration 40" not in capsys.readouterr().err + Path("logs/train.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (UserError("voc.root is x: no folder;\nset it"), "voc.root is x: no folder; set it"),
+        (MemoryError(), "out of memory: use fewer threads or a smaller batch, or run fewer jobs at once"),
+        (OSError(errno.ENOSPC, "No space left on device", "a.h5"), "a.h5: the disk is full; free space and run again"),
+    ],
+)
+def test_an_expected_error_is_one_line_and_status_1(job, capsys, error, line):
+    with pytest.raises(SystemExit, match=r"^1$"), stage(job("fetch", year="2012", output={"a": "a.json"})) as run:
+        write("a.json")
+        raise error
+    assert capsys.readouterr().err == f"fetch 2012: {line}\n"
+    log = Path("logs/fetch.log").read_text()
+    assert f"fetch 2012: {line}" in log and "Traceback" not in log
+    (end,) = events_of(run, "end")
+    assert (end["status"], end["tags"]) == ("FAILED", {"error": line})
+    assert run.lineage(["a.json"]) == []
+
+
+def test_a_rule_without_a_log_says_its_line_once(tmp_path):
+    code = """
+from types import SimpleNamespace as N
+class L(list):
+    def items(self): return []
+from tracklearn.errors import UserError
+from tracklearn.runs import stage
+with stage(N(rule="r", wildcards=L(), input=L(), output=L(), params=L(), log=L(), threads=1)):
+    raise UserError("voc.root is x")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr, done.stdout) == (1, "r: voc.root is x\n", "")
+
+
+def test_a_bug_keeps_its_traceback(job):
+    with pytest.raises(KeyError, match="fc7"), stage(job("features")) as run:
+        {}["fc7"]
+    assert one_line(OSError(errno.ENOENT, "missing")) is None
+    assert "Traceback" in (log := Path("logs/features.log").read_text()) and "KeyError: 'fc7'" in log
+    assert events_of(run, "end")[0] | {"time": 0, "host": ""} == {
+        "event": "end", "time": 0, "host": "", "status": "FAILED", "tags": {"error": "KeyError: 'fc7'"},
+    }  # fmt: skip
+
+
+def test_sigterm_ends_a_run_as_killed(job):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match="143"), stage(job("train")) as run:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert events_of(run, "end")[0]["status"] == "KILLED"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_resumed_job_continues_its_run_and_its_curve(job):
+    with pytest.raises(SystemExit), stage(job("train")) as first:
+        for step in (10, 20, 30):
+            first.report(step, {"loss": 1 / step})
+        raise KeyboardInterrupt
+    with stage(job("train")) as second:
+        for step in (20, 30, 40):
+            second.report(step, {"loss": 1 / step})
+        second.metrics({"loss": 0.02, "accuracy": np.float32(0.5)})
+    assert second.key == first.key
+    points = [(event["step"], *event["values"]) for event in events_of(second, "metrics")]
+    assert points == [(10, "loss"), (20, "loss"), (30, "loss"), (40, "loss"), (40, "loss"), (0, "accuracy")]
+    assert [start["tags"]["attempts"] for start in events_of(second, "start")] == ["1", "2"]
+    assert "stopped after" in (log := Path("logs/train.log").read_text()) and "resumed" in log
+
+
+def test_a_job_that_ran_whole_before_starts_its_log_anew(job):
+    for _ in range(2):
+        with stage(job("train")):
+            pass
+    assert Path("logs/train.log").read_text().count("done in") == 1
+
+
+def test_a_line_torn_by_a_kill_costs_that_line_only(job):
+    with stage(job("train")) as run:
+        pass
+    with open(SPOOL.events_file(run.key), "a") as file:
+        file.write('{"event": "metrics", "st')
+    with stage(job("train")) as run:
+        run.report(1, {"loss": 2.0})
+    assert [event["values"] for event in events_of(run, "metrics")] == [{"loss": 2.0}]
+    assert len(events_of(run, "start")) == 2
+
+
+def test_a_record_that_cannot_be_written_stops_no_stage(job, capsys):
+    write("results/mlflow", "a file where the folder should be")
+    with stage(job("train", output={"a": "a.json"})) as run:
+        write("a.json")
+        run.report(1, {"loss": 2.0})
+        run.metrics({"loss": 1.0})
+    assert "train: 1 loss in" in capsys.readouterr().err
+    assert "the stage goes on" in Path("logs/train.log").read_text()
+
+
+def test_warnings_and_records_go_to_the_log(job):
+    with stage(job("train")):
+        warnings.warn("fc8 has no positives", stacklevel=1)
+    assert "fc8 has no positives" in Path("logs/train.log").read_text()
+
+
+def test_summary_is_short_and_readable():
+    assert summary({"pairs": 1_234_567.0, "loss": 0.41171, "best_auc": float("nan")}) == (
+        "1234567 pairs, loss 0.4117, best auc nan"
+    )
+    assert summary({str(number): 1 for number in range(15)}).endswith(", 1 11, 3 more figures")
+
+
+def test_flatten_names_nested_settings_by_dots():
+    assert dict(flatten({"a": {"b": 1, "c": {"d": None}}, "e": [1, 2]})) == {"a.b": "1", "a.c.d": "None", "e": "[1, 2]"}
+
+
+def test_threads_are_limited_and_imports_stay_light(tmp_path):
+    code = """
+import json, os, sys
+from types import SimpleNamespace as N
+class L(list):
+    def items(self): return []
+from tracklearn.runs import stage
+light = sorted({name.split(".")[0] for name in sys.modules})
+import cv2, numpy, threadpoolctl
+with stage(N(rule="r", wildcards=L(), input=L(), output=L(), params=L(), log=L(), threads=1)):
+    pools = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+    print(json.dumps([light, cv2.getNumThreads(), pools, os.environ["OMP_NUM_THREADS"]]))
+"""
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    light, opencv, pools, variable = json.loads(done.stdout)
+    assert not {"mlflow", "snakemake", "numpy", "torch", "cv2"} & set(light)
+    assert (opencv, variable) == (1, "1")
+    assert pools and set(pools) == {1}

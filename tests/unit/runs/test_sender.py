@@ -1,0 +1,364 @@
+"""From runs on disk to MLflow, with a real store: nothing lost, nothing twice."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tracklearn.errors import UserError
+from tracklearn.runs import stage
+from tracklearn.runs.sender import Sender, follow, free_port, lock, main
+from tracklearn.runs.spool import Spool, started
+
+POINTS = 1500
+
+WRITER = """
+import sys
+from types import SimpleNamespace as N
+class L(list):
+    def items(self): return []
+from tracklearn.runs import stage
+for number in sys.argv[1:]:
+    job = N(rule="train", wildcards=L([number]), input=L(), output=L(), params=L(), log=L(), threads=1)
+    with stage(job) as run:
+        for step in range(20):
+            run.report(step, {"loss": float(number)})
+        run.metrics({"pairs": int(number)})
+"""
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory) -> bytes:
+    """A store with its schema and nothing in it: making one costs seconds."""
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def store(job, empty_store) -> Path:
+    """The store of the working directory, warm."""
+    path = Path("results/mlflow/mlflow.db")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(empty_store)
+    return path
+
+
+def runs(uri: str | None = None) -> list:
+    """All runs of the store, oldest first."""
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    client = MlflowClient(uri or f"sqlite:///{Path('results/mlflow/mlflow.db').resolve()}")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return client.search_runs(experiments, order_by=["attributes.start_time"], max_results=1000)
+
+
+def curve(run, name: str, uri: str | None = None) -> list[tuple[int, float]]:
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    client = MlflowClient(uri or f"sqlite:///{Path('results/mlflow/mlflow.db').resolve()}")
+    return sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, name))
+
+
+def do(job, **values: float):
+    with stage(job) as run:
+        run.metrics(values)
+    return run
+
+
+def test_32_writers_on_a_cold_store_lose_nothing(job):
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(number)]) for number in range(32)]
+    assert [writer.wait() for writer in writers] == [0] * 32
+    assert main(["send"]) == 0
+    delivered = runs()
+    assert sorted(run.data.metrics["pairs"] for run in delivered) == list(range(32))
+    assert {run.info.status for run in delivered} == {"FINISHED"}
+    for run in delivered:
+        assert curve(run, "loss") == [(step, run.data.metrics["pairs"]) for step in range(20)]
+
+
+def test_a_delivered_run_holds_all_that_was_recorded(job, store, monkeypatch):
+    monkeypatch.setenv("TRACKLEARN_EXPERIMENT", "table 1")
+    outputs = {"store": "a.h5", "sheet": "results/sheet.png"}
+    with stage(job("pack", shard="00003", params={"box": {"size": 227}, "code": "abc"}, output=outputs)) as pack:
+        Path("a.h5").write_text("")
+        Path("results/sheet.png").write_text("picture")
+        pack.metrics({"pairs": 7, "surf detector!": "mahotas"})
+    do(job("train", input={"stores": ["a.h5"], "sheet": "results/sheet.png"}, model="m"), loss=0.5)
+    assert Sender().drain() == 0
+    first, second = runs()
+    assert first.info.run_name == "pack 00003"
+    assert first.data.params == {"box.size": "227"}
+    assert first.data.metrics == {"pairs": 7}
+    assert first.data.tags | {
+        "key": pack.key, "rule": "pack", "wildcard.shard": "00003", "code": "abc", "surf detector_": "mahotas",
+        "attempts": "1", "threads": "1", "host": socket.gethostname(),
+    } == first.data.tags  # fmt: skip
+    assert second.data.tags["input.stores"] == first.info.run_id == second.data.tags["input.sheet"]
+    artifacts = Path("results/mlflow/artifacts") / first.info.run_id / "artifacts"
+    assert (artifacts / "results/sheet.png").read_text() == "picture"
+    assert "7 pairs" in (artifacts / "logs/pack.log").read_text()
+    assert 0 <= first.info.end_time - first.info.start_time < 60_000
+
+
+def test_a_picture_beside_a_checkpoint_arrives_while_the_job_runs(job, store):
+    sender = Sender()
+    with stage(job("train", model="m")) as run:
+        run.checkpoints.mkdir(parents=True)
+        (run.checkpoints / "conv1-0000020.png").write_text("filters")
+        run.report(20, {"loss": 1.0})
+        assert sender.drain() == 0
+        (found,) = runs()
+        assert (found.info.status, found.data.metrics) == ("RUNNING", {"loss": 1.0})
+        artifacts = Path("results/mlflow/artifacts") / found.info.run_id / "artifacts"
+        assert (artifacts / "checkpoints/conv1-0000020.png").read_text() == "filters"
+
+
+def test_failed_runs_show_with_their_reason(job, store):
+    with pytest.raises(SystemExit), stage(job("fetch")):
+        raise UserError("voc.root is x")
+    Sender().drain()
+    (run,) = runs()
+    assert (run.info.status, run.data.tags["error"]) == ("FAILED", "voc.root is x")
+
+
+def test_a_resumed_job_continues_its_run_in_the_store(job, store):
+    sender = Sender()
+    with pytest.raises(SystemExit), stage(job("train")) as run:
+        run.report(10, {"loss": 3.0})
+        sender.drain()
+        assert [found.info.status for found in runs()] == ["RUNNING"]
+        run.report(20, {"loss": 2.0})
+        raise KeyboardInterrupt
+    sender.drain()
+    assert [found.info.status for found in runs()] == ["KILLED"]
+    with stage(job("train")) as run:
+        run.report(20, {"loss": 2.0})
+        Sender().drain()  # as another process would: it knows of the first one by what is on disk
+        assert [found.info.status for found in runs()] == ["RUNNING"]
+        run.report(30, {"loss": 1.0})
+    sender.drain()
+    (found,) = runs()
+    assert (found.info.status, found.data.tags["attempts"]) == ("FINISHED", "2")
+    assert curve(found, "loss") == [(10, 3.0), (20, 2.0), (30, 1.0)]
+
+
+def test_a_job_killed_without_a_word_shows_as_killed(job, store):
+    code = WRITER.replace("run.metrics", "import os, signal; os.kill(os.getpid(), signal.SIGKILL); run.metrics")
+    assert subprocess.run([sys.executable, "-c", code, "1"], check=False).returncode == -signal.SIGKILL
+    assert Sender().drain() == 0
+    (run,) = runs()
+    assert (run.info.status, run.data.tags["error"]) == ("KILLED", "the process was killed")
+    assert len(curve(run, "loss")) == 20
+
+
+def test_a_job_on_another_host_is_believed_to_live(job, store):
+    run = do(job("train"), loss=0.5)
+    start = Spool().history(run.key)[0]
+    Spool().events_file(run.key).write_text(json.dumps(start | {"host": "node7", "pid": 2**22 + 1}) + "\n")
+    assert Sender().drain() == 0
+    assert [found.info.status for found in runs()] == ["RUNNING"]
+
+
+@pytest.mark.parametrize("step", ["create_run", "log_batch", "log_artifacts", "set_terminated"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_sender_killed_at_any_step_doubles_nothing(job, store, monkeypatch, step, when):
+    class Killed(BaseException):
+        pass
+
+    def deadly(*arguments, **named):
+        if when == "after":
+            call(*arguments, **named)
+        raise Killed
+
+    with stage(job("train", params={"lr": 0.1})) as run:
+        for number in range(POINTS):
+            run.report(number, {"loss": 1.0 / (1 + number)})
+    sender = Sender()
+    sender._connect()
+    call = getattr(sender._client, step)
+    monkeypatch.setattr(sender._client, step, deadly)
+    with pytest.raises(Killed):
+        sender.drain()
+    assert Sender().drain() == 0
+    (found,) = runs()
+    assert (found.info.status, found.data.params) == ("FINISHED", {"lr": "0.1"})
+    assert [point[0] for point in curve(found, "loss")] == list(range(POINTS))
+
+
+def test_a_sender_process_killed_midway_and_started_again(job, store):
+    subprocess.run([sys.executable, "-c", WRITER, *map(str, range(60))], check=True)
+    command = [sys.executable, "-m", "tracklearn.runs.sender", "send"]
+    sender = subprocess.Popen(command)
+    states = Path("results/mlflow/sent/local")
+    while not states.is_dir() or len(list(states.iterdir())) < 10:
+        assert sender.poll() is None
+        time.sleep(0.01)
+    sender.kill()
+    sender.wait()
+    assert len(list(states.glob("*.json"))) < 60
+    subprocess.run(command, check=True)
+    delivered = runs()
+    assert sorted(run.data.metrics["pairs"] for run in delivered) == list(range(60))
+    assert all(len(curve(run, "loss")) == 20 for run in delivered)
+
+
+def test_a_server_that_is_gone_and_comes_back(job, store, monkeypatch, capsys):
+    port = free_port()
+    uri = f"http://127.0.0.1:{port}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    do(job("train", model="a"), loss=0.5)
+    assert main(["send"]) == 1
+    assert "1 runs wait" in (said := capsys.readouterr().err) and uri in said
+    with server(port, store):
+        do(job("train", model="b"), loss=0.25)
+        assert Sender().drain() == 0
+    do(job("train", model="c"), loss=0.125)
+    assert Sender().drain() == 1
+    assert sorted(run.info.run_name for run in runs(f"sqlite:///{store.resolve()}")) == ["train a", "train b"]
+
+
+@contextmanager
+def server(port: int, store: Path) -> Iterator[None]:
+    """An MLflow server that is killed at the end."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{store.resolve()}"]
+    process = subprocess.Popen(
+        [*command, "--port", str(port), "--workers", "1"], start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for(port)
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_for(port: int, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"no server on port {port} after {seconds} s")
+
+
+def test_runs_go_to_each_store_once(job, store):
+    do(job("train"), loss=0.5)
+    other = f"sqlite:///{Path('other.db').resolve()}"
+    Path("other.db").write_bytes(store.read_bytes())
+    for _ in range(2):
+        assert Sender().drain() == Sender(uri=other).drain() == 0
+    assert len(runs()) == len(runs(other)) == 1
+
+
+def test_a_deleted_store_is_filled_again(job, store, empty_store):
+    do(job("train"), loss=0.5)
+    Sender().drain()
+    store.unlink()
+    assert Sender()._pending()
+    store.write_bytes(empty_store)
+    # Another process, because MLflow keeps the deleted file open in this one.
+    subprocess.run([sys.executable, "-m", "tracklearn.runs.sender", "send"], check=True)
+    with closing(sqlite3.connect(store)) as database:
+        assert database.execute("select status from runs").fetchall() == [("FINISHED",)]
+
+
+def test_a_run_deleted_in_the_ui_stays_deleted(job, store):
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    do(job("train"), loss=0.5)
+    Sender().drain()
+    client = MlflowClient(f"sqlite:///{store.resolve()}")
+    client.delete_run(runs()[0].info.run_id)
+    do(job("train"), loss=0.5)
+    do(job("train", model="other"), loss=0.5)
+    assert Sender().drain() == 0
+    assert [run.info.run_name for run in runs()] == ["train other"]
+
+
+def test_follow_delivers_while_the_parent_lives_and_after_it(job, store):
+    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with stage(job("train")) as run:
+        thread = threading.Thread(target=follow, args=(parent.pid,), kwargs={"poll": 0.05, "every": 0.1})
+        thread.start()
+        run.report(1, {"loss": 1.0})
+        deadline = time.monotonic() + 30
+        while not (runs() and runs()[0].data.metrics) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert curve(runs()[0], "loss") == [(1, 1.0)]
+    do(job("features"), images=3)
+    parent.communicate(b"\n")
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+    assert [found.info.status for found in runs()] == ["FINISHED", "FINISHED"]
+
+
+def test_follow_outlasts_a_sender_that_holds_the_lock(capsys):
+    class Blocked(Sender):
+        tries = 0
+
+        def drain(self) -> int:
+            self.tries += 1
+            if self.tries == 1:
+                raise UserError("sender.lock: another sender holds it")
+            return 0
+
+    sender = Blocked()
+    parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.5)"])
+    assert follow(parent.pid, sender, poll=0.05, every=0.05) == 0
+    parent.wait()
+    assert sender.tries > 2
+    assert "another sender holds it" in capsys.readouterr().err
+
+
+def test_an_idle_sender_does_not_import_mlflow(job):
+    code = "import sys; from tracklearn.runs.sender import main; main(['send']); print('mlflow' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
+
+
+def test_two_senders_take_turns(tmp_path):
+    code = "import sys; from pathlib import Path; from tracklearn.runs.sender import lock\n"
+    code += "with lock(Path(sys.argv[1])): print('held', flush=True); input()"
+    path = tmp_path / "sender.lock"
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "held\n"
+    held = rf"another sender holds it \({socket.gethostname()} {other.pid}\)"
+    with pytest.raises(UserError, match=held), lock(path, patience=0.2):
+        raise AssertionError("two senders at once")
+    other.communicate("\n")
+    with lock(path, patience=0.2):
+        assert path.read_text().endswith(str(os.getpid()))
+
+
+def test_ui_without_runs_says_so(job, capsys):
+    assert main(["ui"]) == 2
+    assert "results/mlflow: no runs here; run the workflow first" in capsys.readouterr().err
+
+
+def test_started_tells_a_process_from_a_later_one_of_its_id():
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    born = started(child.pid)
+    assert born is not None and int(born) >= int(started(os.getpid()) or 0)
+    child.stdin.close()
+    deadline = time.monotonic() + 10
+    while started(child.pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert started(child.pid) is None  # a zombie until it is waited for
+    child.wait()
+    assert started(child.pid) is None

@@ -1,0 +1,51 @@
+import json
+
+import numpy as np
+import pytest
+
+from tracklearn.tables.evidence import evidence_table
+
+EVIDENCE = {
+    "seeds": 2,
+    "rows": ["scratch", "unsup"],
+    "retrieval": {"random": ["random"], "unsup": ["unsup"]},
+    "comparisons": [["unsup", "scratch"]],
+}
+
+
+@pytest.fixture
+def made(tmp_path):
+    rng = np.random.default_rng(0)
+    draws = rng.normal(0, 5, 2000)  # what a draw of test images adds to every row
+    means, bootstraps = [], []
+    for row, values in (("scratch", [30, 34]), ("unsup", [36, 38])):
+        for seed, value in enumerate(values, 1):
+            name = row if seed == 1 else f"{row}-seed{seed}"
+            (tmp_path / name).mkdir()
+            path = tmp_path / name / "mAP.json"
+            path.write_text(json.dumps({"row": name, "value": value}))
+            np.savez(tmp_path / f"{name}.npz", mAP=value + draws)
+            means.append(path)
+            bootstraps.append(tmp_path / f"{name}.npz")
+    cells = []
+    for name, precision in (("random", 20.0), ("random-seed2", 22.0), ("unsup", 30.0), ("unsup-seed2", 33.0)):
+        cells.append(tmp_path / f"{name}.json")
+        cells[-1].write_text(json.dumps({"precision": precision}))
+    result = evidence_table(
+        evidence=EVIDENCE, means=means, bootstraps=bootstraps, retrieval=cells,
+        markdown=tmp_path / "e.md", table=tmp_path / "e.csv",
+    )  # fmt: skip
+    return tmp_path, result
+
+
+def test_means_are_over_seeds(made):
+    assert made[1]["mAP.scratch"] == 32
+    assert made[1]["mAP.unsup"] == 37
+    assert made[1]["precision.random"] == 21
+    assert "| unsup | 31.5 | 2.1 | 30.0 33.0 | 1.50 |" in (made[0] / "e.md").read_text()
+
+
+def test_interval_spans_the_seeds_and_not_the_shared_draws(made):
+    # The gaps are 6 and 4 whatever images are drawn; stretched by the root of 2, two draws of them reach 5 +- 1.41.
+    assert made[1]["low.unsup-scratch"] == pytest.approx(3.59)
+    assert "| unsup | scratch | 5.0 | 3.59 | 6.41 | +6.0 +4.0 |" in (made[0] / "e.md").read_text()

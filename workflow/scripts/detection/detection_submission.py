@@ -1,0 +1,14 @@
+from tracklearn.detection.submission import write_submission
+from tracklearn.runs import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            write_submission(
+                **snakemake.params.voc,
+                image_set=snakemake.params.image_set,
+                detections=snakemake.input.detections,
+                external=snakemake.params.external,
+                archive=snakemake.output.archive,
+            )
+        )

@@ -1,0 +1,25 @@
+from tracklearn.detection.finetune import finetune_voc
+from tracklearn.runs import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            finetune_voc(
+                **snakemake.params.voc,
+                image_set=snakemake.params.image_set,
+                proposals=snakemake.input.proposals,
+                parent=snakemake.input.get("parent") or None,
+                transfer=snakemake.params.transfer,
+                network=snakemake.params.network,
+                schedule=snakemake.params.schedule,
+                # Not a param, which would train the model again: how often to save changes no result.
+                saving=snakemake.config["saving"],
+                seed=snakemake.params.seed,
+                weights=snakemake.output.weights,
+                log=snakemake.output.log,
+                conv1=snakemake.output.conv1,
+                checkpoints=run.checkpoints,
+                threads=snakemake.threads,
+                report=run.report,
+            )
+        )

@@ -1,0 +1,22 @@
+from tracklearn.runs import stage
+from tracklearn.supervised.train import train_imagenet
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            train_imagenet(
+                folder=snakemake.params.folder,
+                parent=snakemake.input.get("parent") or None,
+                network=snakemake.params.network,
+                schedule=snakemake.params.schedule,
+                # Not a param, which would train the model again: how often to save changes no result.
+                saving=snakemake.config["saving"],
+                seed=snakemake.params.seed,
+                weights=snakemake.output.weights,
+                log=snakemake.output.log,
+                conv1=snakemake.output.conv1,
+                checkpoints=run.checkpoints,
+                threads=snakemake.threads,
+                report=run.report,
+            )
+        )

@@ -1,0 +1,15 @@
+from tracklearn.runs import stage
+from tracklearn.tables.evidence import evidence_table
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            evidence_table(
+                evidence=snakemake.params.evidence,
+                means=snakemake.input.means,
+                bootstraps=snakemake.input.bootstraps,
+                retrieval=snakemake.input.retrieval,
+                markdown=snakemake.output.markdown,
+                table=snakemake.output.table,
+            )
+        )

@@ -1,0 +1,18 @@
+from tracklearn.runs import stage
+from tracklearn.tables.page import table1_page
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            table1_page(
+                table=snakemake.input.table,
+                differences=snakemake.input.differences,
+                sheets=snakemake.input.sheets,
+                summaries=snakemake.input.summaries,
+                conv1=snakemake.input.conv1,
+                logs=snakemake.input.logs,
+                retrieval=snakemake.input.retrieval,
+                protocol=snakemake.params.protocol,
+                page=snakemake.output.page,
+            )
+        )

@@ -1,0 +1,18 @@
+from tracklearn.runs import stage
+from tracklearn.tables.table1 import table1
+
+if __name__ == "__main__":
+    with stage(snakemake) as run:
+        run.metrics(
+            table1(
+                rows=snakemake.params.rows,
+                classes=snakemake.params.classes,
+                cells=snakemake.input.cells,
+                bootstraps=snakemake.input.bootstraps,
+                comparisons=snakemake.params.comparisons,
+                protocol=snakemake.params.protocol,
+                table=snakemake.output.table,
+                markdown=snakemake.output.markdown,
+                differences=snakemake.output.differences,
+            )
+        )
