@@ -16,7 +16,8 @@ from tracklearn.experiment import configuration
 from tracklearn.files import atomic
 from tracklearn.patches.published import read_pairs
 from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
-from tracklearn.voc.protocols import CLASSES, official_size, protocol_named, read_image_set
+from tracklearn.voc.image_sets import CLASSES, read_image_set
+from tracklearn.voc.protocols import official_size, protocol_named
 
 LEDGER = Path("results/videos/shards.json")
 FEATURES = "results/features/{model}/{layer}/{set}-{part}.h5"
