@@ -60,7 +60,9 @@ def films(tmp_path_factory) -> Path:
     write_film(folder / "still.mp4", film(35, step=(0, 0)))
     write_film(folder / "panning.mp4", film(35, step=(0, 0), pan=2))
     (folder / "broken.mp4").write_bytes(b"<html>not found</html>" * 10)
-    rows = [ManifestRow(name, name, str(folder / f"{name}.mp4"), "ok") for name in ("moving", "still", "panning", "broken")]
+    rows = [
+        ManifestRow(name, name, str(folder / f"{name}.mp4"), "ok") for name in ("moving", "still", "panning", "broken")
+    ]
     rows.append(ManifestRow("gone", "gone", status="failed", reason="HTTP error 404"))
     write_manifest(folder / "manifest.tsv", rows)
     return folder
