@@ -1,11 +1,11 @@
 """Does mining stay under 1 GiB, and does its memory grow with a video's length?
 
-A short 1080p film is encoded once and its packets repeated, so that hours of video take seconds to make. Each rule runs
-on each length in a process of its own, whose peak memory Linux tells. Hours are looked at more sparsely, by as many
-candidates as minutes are, and as many pairs are tracked and packed as a video may give. What grows with the length is
-whole but for one thing: the table of packets and the list of frames are, while of the rows of a video's candidates,
-which are held until it is done, three hours at one frame in 30 have 10,800, some 5 MiB, and here 120. Pairs that
-repeat are kept here, or all but the first ones would be dropped.
+A short 1080p film is encoded once and its packets are repeated, so hours of video take seconds to make. Each rule runs
+on each length in a process of its own, whose peak memory Linux reports. One hour and three hours have as many
+candidates as four minutes, and as many pairs are tracked and packed as one video may give. The table of packets and the
+list of frames grow with the length as they do in real videos. The rows of the candidates, which are held until a video
+is done, do not: at one frame in 30, three hours have 10,800 rows (5 MiB), here 120. Pairs that repeat are kept;
+otherwise all but the first ones would be dropped.
 """
 
 import json
@@ -18,19 +18,20 @@ import av
 import cv2
 import numpy as np
 
-from tracklearn.videos.manifest import Row, write_manifest
+from tracklearn.settings.mining import Filtering
+from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 SECONDS, RATE = 2, 30
 LENGTHS = ((1, 30), (4, 30), (60, 900), (180, 2700))  # minutes, frames between two candidates
-RULES = {
-    "filter": ("query_patch.filter_shard", ("manifest", "frames_table")),
-    "track": ("kcf.track_shard", ("manifest", "frames_table", "tracks_table")),
-    "pack": ("packing.pack_shard", ("manifest", "tracks_table", "store", "summary", "sheet")),
+RULES = {  # function and its files
+    "filter": ("tracklearn.mining.filtering.filter_shard", ("manifest", "frames_table")),
+    "track": ("tracklearn.mining.tracking.kcf.track_shard", ("manifest", "frames_table", "tracks_table")),
+    "pack": ("tracklearn.patches.packing.pack_shard", ("manifest", "tracks_table", "store", "summary")),
 }
 MEASURED = """
 import importlib, json, sys
-module, _, function = sys.argv[1].partition(".")
-found = getattr(importlib.import_module("tracklearn.mining." + module), function)(**json.loads(sys.argv[2]))
+module, _, function = sys.argv[1].rpartition(".")
+found = getattr(importlib.import_module(module), function)(**json.loads(sys.argv[2]))
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(json.dumps(found | {"MiB": int(peak.split()[1]) / 1024}))
 """
@@ -53,36 +54,40 @@ def main() -> None:
 
 
 def _mined(video: Path, every: int) -> dict[str, dict[str, float]]:
-    """What each rule tells of a video, and its peak memory, "MiB"."""
-    write_manifest(video.with_suffix(".manifest"), [Row("long", "", str(video), "ok")])
-    settings = {"filter": {"every": every}, "track": {}, "pack": {"duplicate_bits": None}}
+    """The metrics of each rule on a video, and its peak memory, "MiB"."""
+    write_manifest(video.with_suffix(".manifest"), [ManifestRow("long", "", str(video), "ok")])
+    arguments = {
+        "filter": {"filtering": {"every": every}},
+        "track": {"box": Filtering.read().box},
+        "pack": {"packing": {"duplicate_bits": None}},
+    }
     found = {}
     for rule, (function, files) in RULES.items():
         paths = {name: str(video.with_suffix(f".{name}")) for name in files}
-        command = [sys.executable, "-c", MEASURED, function, json.dumps(paths | settings[rule])]
+        command = [sys.executable, "-c", MEASURED, function, json.dumps(paths | arguments[rule])]
         run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         found[rule] = json.loads(run.stdout.splitlines()[-1])
     return found
 
 
 def _film(path: Path) -> None:
-    """Two seconds of a textured square before a textured ground, 1920 x 1080."""
-    noise = np.random.default_rng(0)
-    ground, square = (
-        cv2.resize(noise.integers(0, 256, (side // 32, side // 32, 3), np.uint8), (side, side)) for side in (1920, 512)
+    """Two seconds of a textured square that moves over a textured background, 1920 x 1080."""
+    rng = np.random.default_rng(0)
+    background, square = (
+        cv2.resize(rng.integers(0, 256, (side // 32, side // 32, 3), np.uint8), (side, side)) for side in (1920, 512)
     )
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast", "crf": "38", "g": "30"})
         stream.height, stream.width, stream.pix_fmt = 1080, 1920, "yuv420p"
         for index in range(SECONDS * RATE):
-            image = ground[:1080].copy()
+            image = background[:1080].copy()
             image[200 : 200 + 512, 300 + 5 * index : 300 + 5 * index + 512] = square
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
         container.mux(stream.encode())
 
 
 def _repeated(short: Path, path: Path, times: int) -> None:
-    """A video of the same packets again and again."""
+    """Write a video that repeats the packets of a short one `times` times."""
     with av.open(str(short)) as given, av.open(str(path), "w") as out:
         source = given.streams.video[0]
         packets = [packet for packet in given.demux(source) if packet.size]

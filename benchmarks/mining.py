@@ -1,14 +1,14 @@
-"""What does a mined pair cost, beside the plain chain and beside decoding alone; and is the selection the same?
+"""The cost of a mined pair, beside a plain chain of libraries and beside decoding alone; and are the pairs the same?
 
 The plain chain is what a script would do with libraries: OpenCV's VideoCapture and INTER_AREA, mahotas' SURF,
-Farneback's flow before and after the camera's motion is removed, OpenCV's KCF at the full scale. Ours are the three
-rules of the workflow as it runs them, each with its own pass over the video and nothing kept from the one before. The
-floor decodes every frame once, luma only, resized.
+Farneback's flow before and after the camera's motion is removed, and OpenCV's KCF at full scale. "Ours" are the three
+rules of the workflow; as in the workflow, each reads the video itself, with empty caches. The floor decodes every frame
+once and resizes its luma.
 
-Core-milliseconds (processor time) on one thread, on the real clips of DATA, clip by clip: decoding, ours, the plain
-chain, ours, decoding, so that a machine that is faster now and slower then is so for all. The plain chain looks at one
-frame in 10; what one in 30 costs follows from those it shares with them. At the paper's box of 227 pixels its tracker
-takes seconds a pair, so that there it is timed on the first query of each clip.
+The unit is core-milliseconds (processor time) on one thread, on the real clips of DATA. Clip by clip it runs decoding,
+ours, the plain chain, decoding and ours again, so that a machine whose speed changes is equally fast for all. The plain
+chain judges one frame in 10; the cost of one in 30 follows from the frames that both share. With the paper's box of 227
+pixels its tracker takes seconds a pair, so with that box it is timed only on the first query of each clip.
 """
 
 import os
@@ -27,18 +27,22 @@ from mahotas.features import surf
 from benchmarks.tracking import table
 from tracklearn.machine.threads import one_opencv_thread
 from tracklearn.mining.fast_hessian import fast_hessian
-from tracklearn.mining.filtering import best_box, filter_shard
+from tracklearn.mining.filtering import filter_shard
 from tracklearn.mining.motion import compensated_flow
+from tracklearn.mining.query_box import best_box
 from tracklearn.mining.tables import FRAMES, read_table
 from tracklearn.mining.tracking.kcf import track_shard
 from tracklearn.patches.packing import pack_shard
-from tracklearn.videos.frames import SIZE, _probe, read_frames
-from tracklearn.videos.manifest import Row, write_manifest
+from tracklearn.settings.mining import Filtering, Frame, Tracking
+from tracklearn.videos.frames import _probe, read_frames
+from tracklearn.videos.manifest import ManifestRow, write_manifest
 from tracklearn.videos.packets import _packet_table
 
 CLIPS = Path(os.environ.get("DATA", "../shared/data")) / "videos"
-EVERY, FRAMES_TRACKED = (30, 10), 30
-THRESHOLD, MOVING, NOISE, CAMERA, MIN_POINTS = 5.0, 0.5, 0.25, 0.75, 50
+FILTERING, TRACKED_FRAMES = Filtering.read(), Tracking.read().frames
+SIZE = (Frame.read().height, Frame.read().width)
+EVERY = (30, 10)
+BOXES = (224, 227)  # the latter is the paper's, a prime number
 RULES = ("filter", "track", "pack")
 ROUNDS = 2
 
@@ -47,7 +51,7 @@ Key = str | tuple[str | int, ...]
 
 
 class Clock:
-    """Processor seconds by what they were spent on."""
+    """Processor seconds by their purpose."""
 
     def __init__(self) -> None:
         self.seconds: Counter[Key] = Counter()
@@ -61,9 +65,9 @@ class Clock:
 
 
 class Plain:
-    """The plain chain over clips: its clock, pairs, and verdicts by (clip, frame).
+    """The plain chain over clips: its clock, its pairs, and its verdicts by (clip, frame).
 
-    `sparse` are the verdicts of our sparse flow at the same points.
+    `sparse` holds the verdicts of our sparse flow at the same points.
     """
 
     def __init__(self) -> None:
@@ -72,16 +76,16 @@ class Plain:
 
     def add(self, clip: Path) -> None:
         """Mine one clip."""
-        tracks: list[Track] = []
+        tracks: list[PlainTrack] = []
         sampled = self.sampled
         before: tuple[int, np.ndarray] | None = None
         for index, frame in enumerate(self._frames(clip)):
             for track in tracks:
                 with self.clock(*_spans("track", track.start, track.side)):
                     track.lost |= not track.filter.update(frame)[0]
-                if index - track.start == FRAMES_TRACKED and track.side == 224 and not track.lost:
+                if index - track.start == TRACKED_FRAMES and track.side == BOXES[0] and not track.lost:
                     self.pairs.update(_spans("pairs", track.start))
-            tracks = [track for track in tracks if index - track.start < FRAMES_TRACKED and not track.lost]
+            tracks = [track for track in tracks if index - track.start < TRACKED_FRAMES and not track.lost]
             if before is not None and before[0] % EVERY[1] == 0:
                 start, previous = before
                 with self.clock(*_spans("filter", start)):
@@ -102,28 +106,28 @@ class Plain:
                 frame = cv2.resize(frame, SIZE[::-1], interpolation=cv2.INTER_AREA)
             yield frame
 
-    def _tracks(self, frame: np.ndarray, corner: tuple[int, int], start: int, *, timed: bool) -> list["Track"]:
-        """One filter with a box of 224 pixels, and for a query that is `timed` one of 227."""
-        sides = [224, 227] if start % EVERY[0] == 0 and timed else [224]
+    def _tracks(self, frame: np.ndarray, corner: tuple[int, int], start: int, *, timed: bool) -> list["PlainTrack"]:
+        """A track with a box of 224 pixels, and for a query that is `timed` one with 227."""
+        sides = BOXES if start % EVERY[0] == 0 and timed else BOXES[:1]
         self.sampled += len(sides) - 1
         self.queries.update(_spans("queries", start))
-        tracks = [Track(start, side, cv2.TrackerKCF.create()) for side in sides]
+        tracks = [PlainTrack(start, side, cv2.TrackerKCF.create()) for side in sides]
         for track in tracks:
             with self.clock(*_spans("track", start, track.side)):
                 track.filter.init(frame, (*corner, track.side, track.side))
         return tracks
 
     def per_pair(self, every: int, side: int) -> float:
-        """Core-milliseconds a pair that is not lost; a query of 227 pixels costs what those did that were tracked."""
+        """Core-milliseconds a pair; every query of 227 pixels counts with the mean cost of those that were timed."""
         seconds = self.clock.seconds
-        track = seconds["track", every, 224]
-        if side == 227:
-            track = seconds["track", EVERY[0], 227] / self.sampled * self.queries["queries", every]
+        track = seconds["track", every, BOXES[0]]
+        if side == BOXES[1]:
+            track = seconds["track", EVERY[0], side] / self.sampled * self.queries["queries", every]
         return 1e3 * (seconds["decode"] + seconds["filter", every] + track) / self.pairs["pairs", every]
 
 
 @dataclass
-class Track:
+class PlainTrack:
     """One query box on its way."""
 
     start: int
@@ -133,37 +137,39 @@ class Track:
 
 
 def _judged(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, tuple[int, int] | None]:
-    """The points, and the query box's corner or None for a frame that is rejected."""
+    """The points, and the corner of the query box or None if the frame is rejected."""
     grey, following = (cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in (previous, current))
-    found = surf.interest_points(grey, 4, 6, 1, threshold=THRESHOLD, max_points=1024).reshape(-1, 5)
+    found = surf.interest_points(
+        grey, 4, 6, 1, threshold=FILTERING.surf_threshold, max_points=FILTERING.max_points
+    ).reshape(-1, 5)
     points = np.ascontiguousarray(found[:, 1::-1], np.float32)
     moving = _moving(grey, following, points, "farneback")
-    return points, None if moving is None else best_box(moving, SIZE, 227)[:2]
+    return points, None if moving is None else best_box(moving, SIZE, FILTERING.box)[:2]
 
 
 def _moving(grey: np.ndarray, following: np.ndarray, points: np.ndarray, flow: str) -> np.ndarray | None:
-    """The moving points of a frame that is accepted."""
-    if len(points) < MIN_POINTS:
+    """The moving points of a frame, None if it is rejected."""
+    if len(points) < FILTERING.min_points:
         return None
     lengths, _ = compensated_flow(grey, following, points, flow=flow)
-    moving = points[lengths > MOVING]
+    moving = points[lengths > FILTERING.moving_px]
     share = len(moving) / max(1, np.isfinite(lengths).sum())
-    return moving if NOISE <= share <= CAMERA else None
+    return moving if FILTERING.noise <= share <= FILTERING.camera else None
 
 
 def _sparsely(previous: np.ndarray, current: np.ndarray, points: np.ndarray) -> bool:
-    """Whether our flow accepts the frame, given the same points."""
+    """Whether our sparse flow accepts the frame, given the same points."""
     grey, following = (cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in (previous, current))
     return _moving(grey, following, points, "lucas-kanade") is not None
 
 
 def _spans(name: str, frame: int, *side: int) -> list[Key]:
-    """What a candidate counts for: (name, every), of a tracker with its box's side."""
+    """The keys under which a candidate counts: (name, every), or (name, every, side) for a tracker."""
     return [(name, every, *side) for every in EVERY if frame % every == 0]
 
 
 class Ours:
-    """The three rules over clips: their clock, pairs, and verdicts by (clip, frame)."""
+    """The three rules over clips: their clock, their pairs, and their verdicts by (clip, frame)."""
 
     def __init__(self, every: int) -> None:
         self.every, self.clock, self.pairs, self.verdicts = every, Clock(), 0, {}
@@ -171,13 +177,13 @@ class Ours:
     def add(self, clip: Path, folder: Path) -> None:
         """Mine one clip."""
         manifest, frames_table, tracks_table = (folder / name for name in ("manifest.tsv", "frames.csv", "tracks.csv"))
-        write_manifest(manifest, [Row(clip.stem, "", str(clip), "ok")])
+        write_manifest(manifest, [ManifestRow(clip.stem, "", str(clip), "ok")])
         shard = {"manifest": manifest, "frames_table": frames_table}
-        outputs = {"store": folder / "s.h5", "summary": folder / "s.json", "sheet": folder / "s.png"}
+        outputs = {"store": folder / "s.h5", "summary": folder / "s.json"}
         with self._rule("filter"):
-            filter_shard(**shard, every=self.every, max_pairs_per_video=10**6)
+            filter_shard(**shard, filtering={"every": self.every, "max_pairs_per_video": 10**6})
         with self._rule("track"):
-            track_shard(**shard, tracks_table=tracks_table, frames=FRAMES_TRACKED)
+            track_shard(**shard, tracks_table=tracks_table, box=FILTERING.box)
         with self._rule("pack"):
             metrics = pack_shard(manifest=manifest, tracks_table=tracks_table, **outputs)
         self.pairs += int(metrics["pairs"])
@@ -187,38 +193,40 @@ class Ours:
 
     @contextmanager
     def _rule(self, name: str) -> Iterator[None]:
-        _forget()
+        _empty_caches()
         with self.clock(name):
             yield
 
 
 def decoding(clip: Path, clock: Clock) -> int:
-    """Decode and resize the luma of every frame; returns their number."""
-    _forget()
+    """Decode and resize the luma of every frame; returns the number of frames."""
+    _empty_caches()
     with clock("decode"):
-        return sum(1 for _ in read_frames(clip))
+        return sum(1 for _ in read_frames(clip, size=SIZE))
 
 
-def _forget() -> None:
-    """Drop what is kept of the videos read last, as it is when a rule begins."""
+def _empty_caches() -> None:
+    """Empty the caches of videos, as they are when a rule begins."""
     _probe.cache_clear()
     _packet_table.cache_clear()
 
 
 def same_points(clips: list[Path]) -> tuple[np.ndarray, Clock]:
-    """Share of mahotas' points near ours, of ours near theirs, and both numbers, (4,): means over frames with 20.
+    """How far our points are those of mahotas.
 
-    And the milliseconds a frame of both.
+    Returns:
+        (4,): the share of mahotas' points near one of ours, the share of ours near one of mahotas', and the numbers of
+        both, as means over the frames with at least 20 points; and the milliseconds a frame of both.
     """
     rows, clock, frames = [], Clock(), 0
     for clip in clips:
-        for _, grey in read_frames(clip, step=60):
+        for _, grey in read_frames(clip, size=SIZE, step=60):
             frames += 1
             with clock("theirs"):
-                theirs = surf.interest_points(grey, 4, 6, 1, threshold=THRESHOLD, max_points=2048)
+                theirs = surf.interest_points(grey, 4, 6, 1, threshold=FILTERING.surf_threshold, max_points=2048)
             theirs = theirs.reshape(-1, 5)[:, 1::-1]
             with clock("ours"):
-                points = fast_hessian(grey, threshold=THRESHOLD, max_points=2048)[:, :2]
+                points = fast_hessian(grey, threshold=FILTERING.surf_threshold, max_points=2048)[:, :2]
             if len(theirs) >= 20 and len(points):
                 distances = np.linalg.norm(theirs[:, None] - points[None], axis=2)
                 near = (distances <= 0.01).any(axis=1).mean(), (distances <= 0.01).any(axis=0).mean()
@@ -229,7 +237,7 @@ def same_points(clips: list[Path]) -> tuple[np.ndarray, Clock]:
 
 
 def _alike(verdicts: dict[tuple[str, int], bool], others: dict[tuple[str, int], bool]) -> str:
-    """How many frames both accept or both reject, and who accepts the ones that are accepted."""
+    """How many frames both accept or both reject, and by which of the two the accepted frames were accepted."""
     both = Counter((verdicts[key], others[key]) for key in set(verdicts) & set(others))
     alike = f"{both[True, True] + both[False, False]} of {both.total()} frames"
     split = f"by both {both[True, True]}, by ours alone {both[True, False]}, by the other alone {both[False, True]}"
@@ -237,7 +245,7 @@ def _alike(verdicts: dict[tuple[str, int], bool], others: dict[tuple[str, int], 
 
 
 def main() -> None:
-    """Print the tables."""
+    """Measure, and print the tables."""
     clips = sorted(path for path in CLIPS.glob("*") if path.is_file())
     if not clips:
         print(f"no clips in {CLIPS}: set DATA to a folder with videos/")
@@ -266,13 +274,13 @@ def main() -> None:
         own = 1e3 * whole / pairs
         shares = " | ".join(f"{seconds[rule] / decoded:.2f} x" for rule in RULES)
         print(f"| {every} frames | ours | {pairs} | {own:.0f} | | {shares} | {whole / decoded:.2f} x |")
-        for side in (224, 227):
+        for side in BOXES:
             cost = plain.per_pair(every, side)
             print(f"| | plain, box {side} | {plain.pairs['pairs', every]} | {cost:.0f} | {cost / own:.1f} x | | | | |")
     print("\n| the same selection | |\n|---|---|")
-    print(f"| sparse and dense flow accept alike, given the same points | {_alike(plain.sparse, plain.verdicts)} |")
+    print(f"| sparse and dense flow agree, given the same points | {_alike(plain.sparse, plain.verdicts)} |")
     whole = _alike(rounds[0][EVERY[-1]].verdicts, plain.verdicts)
-    print(f"| ours and the plain chain accept alike, resizing and points and all | {whole} |")
+    print(f"| ours and the plain chain agree, each with its own resizing and points | {whole} |")
     print(f"| mahotas' points within 0.01 px of one of ours ({points[2]:.0f} a frame) | {points[0]:.4f} |")
     print(f"| ours within 0.01 px of one of mahotas' ({points[3]:.0f} a frame) | {points[1]:.4f} |")
     milliseconds = f"{spent.seconds['ours']:.1f} and {spent.seconds['theirs']:.1f}"

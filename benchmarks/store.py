@@ -70,7 +70,7 @@ def _patches(videos: Path) -> tuple[list[bytes], str]:
 
 def _cut(file: Path, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """`count` pairs of patches of a clip, 30 frames apart and anywhere in the frame."""
-    frames = [frame for _, frame in read_frames(file, indices=[0, 30, 60], colour=True)]
+    frames = [frame for _, frame in read_frames(file, size=(448, 600), indices=[0, 30, 60], colour=True)]
     couples = list(pairwise(frames)) or [(frames[0], frames[0])]
     for index in range(count):
         couple = couples[index % len(couples)]
