@@ -204,31 +204,32 @@ FIGURES = {
 }
 
 EXPLAINED = f"""\
-Means over the seeds ± their standard deviation. Each seed trains on two thirds of the clips and is looked at on the
-others; the random net of a seed is the one its trainings start from. Distances are cosine distances. All figures but
-the loss are of the held-out clips:
+The tables show means over the seeds ± their standard deviation. Each seed trains on two thirds of the clips; the
+other clips are held out. The random net of a seed is the net that the trainings of this seed start from. Distances are
+cosine distances. All figures except the loss are measured on the held-out clips:
 
-- loss at the end: of training, over its last iterations, with random or hard negatives as the rule has it then; it
-  compares only nets of the same rule and margin.
-- ranked right: of all triplets (query, its tracked patch, a patch of another clip), those whose tracked patch is the
-  nearer one, which is what ranking asks for; chance is 50.
-- violated: of the same triplets, those that miss a margin of {MARGIN:g}. Where it stays at 100 after training, all
-  features lie together: the net has collapsed, or never left the margin.
-- recall@k: queries whose tracked patch is among the k nearest of all held-out patches; another patch of the same clip,
-  which shows the same thing, counts as wrong. For "other clips" only patches of other clips stand against it.
-- precision@{K}: of the {K} patches of other clips that are nearest to a query, those that show the same category."""
+- loss at the end: the loss of the last iterations of the training, with the negatives (random or hard) that the net's
+  rule takes at this point. The figure compares only nets of the same rule and margin.
+- ranked right: the share of all triplets (query, its tracked patch, a patch of another clip) whose tracked patch is
+  nearer to the query than the other patch, as ranking demands. Chance is 50.
+- violated: the share of the same triplets that miss a margin of {MARGIN:g}. If the share is still 100 after training,
+  all features lie together: the net has collapsed or has never left the margin.
+- recall@k: the share of queries whose tracked patch is among the k nearest of all held-out patches. Another patch of
+  the same clip counts as wrong, although it shows the same thing. "Other clips" compares the tracked patch only with
+  patches of other clips.
+- precision@{K}: the share of the {K} nearest patches of other clips that show the same category as the query."""
 
 
 SMALL_WORLD = """\
-All its things share their hues and tones, and turn, swell and change their light within a track: the category's texture
-is what a track is sure to keep. A net that knows categories ranks most triplets right, but finds the one tracked patch
-among those of its category hardly better than by chance: recall@1 rises and stays low. In so short a training hard
-negatives for three eighths of it collapse the features; with margin 1 most seeds never leave the margin."""
+All things share their hues and tones, and they turn, swell and change their light within a track. Only the texture of
+the category surely stays the same. A net that knows categories ranks most triplets right, but among the patches of one
+category it finds the tracked patch hardly more often than chance: recall@1 rises and stays low. In a training this
+short, hard negatives in the last three eighths collapse the features. With margin 1, most seeds never leave the margin."""
 
 REAL_CLIPS = """\
-Few clips, each with colours of its own, and tracks that change little: a random net tells them apart already, and six
-or seven clips to learn from are too few to do better on others. What ranking adds is the margin; that it draws the
-patches of one clip together costs recall@1 among all."""
+There are few clips, each clip has its own colours, and the tracks change little. A random net already distinguishes the
+clips, and training on six or seven clips is too little to improve on the random net. Ranking adds the margin, but it
+also draws the patches of one clip together, which lowers recall@1 among all patches."""
 
 
 def tables(results: Mapping[str, Sequence[Figures]]) -> str:
@@ -302,7 +303,7 @@ def report(worlds: Sequence[World], variants: Sequence[Variant], seeds: Sequence
     there = [world for world in worlds if world.shards]
     if not there:
         raise UserError("learning: there are no patches to learn from; run `make demo` or `make real` first")
-    sections = ["# What ranking training learns", "Written by `make learning`.", EXPLAINED]
+    sections = ["# What ranking training learns", "`make learning` writes this page.", EXPLAINED]
     # Two trainings of one thread each are faster than one after the other on two.
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         jobs = [(world, submit(pool, world, variants, seeds)) for world in there]
