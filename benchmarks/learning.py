@@ -223,8 +223,9 @@ cosine distances. All figures except the loss are measured on the held-out clips
 SMALL_WORLD = """\
 All things share their hues and tones, and they turn, swell and change their light within a track. Only the texture of
 the category surely stays the same. A net that knows categories ranks most triplets right, but among the patches of one
-category it finds the tracked patch hardly more often than chance: recall@1 rises and stays low. In a training this
-short, hard negatives in the last three eighths collapse the features. With margin 1, most seeds never leave the margin."""
+category it finds the tracked patch hardly more often than chance: recall@1 rises and stays low. In such a short
+training, hard negatives in the last three eighths collapse the features. With margin 1, most seeds never leave the
+margin."""
 
 REAL_CLIPS = """\
 There are few clips, each clip has its own colours, and the tracks change little. A random net already distinguishes the
