@@ -19,15 +19,15 @@ def texture(height, width, seed):
 
 
 def film(count, *, step=(1.4, 0.7), pan=0.0, start=(30, 40), square=110):
-    """Frames of a square of `square` px that moves over the ground by `step` (x, y), under a camera that pans."""
+    """Frames of a square of `square` px that moves over the background by `step` (x, y) a frame; the camera pans."""
     background, patch = texture(HEIGHT, WIDTH + 400, 1), texture(square, square, 2)
     for index in range(count):
         shift = np.float32([[1, 0, -pan * index], [0, 1, 0]])
         frame = cv2.warpAffine(background, shift, (WIDTH, HEIGHT))
         x, y = start[0] + (step[0] - pan) * index, start[1] + step[1] * index
-        place = np.float32([[1, 0, x], [0, 1, y]])
-        inside = cv2.warpAffine(np.full((square, square), 255, np.uint8), place, (WIDTH, HEIGHT))[..., None] / 255
-        moved = cv2.warpAffine(patch, place, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+        placement = np.float32([[1, 0, x], [0, 1, y]])
+        inside = cv2.warpAffine(np.full((square, square), 255, np.uint8), placement, (WIDTH, HEIGHT))[..., None] / 255
+        moved = cv2.warpAffine(patch, placement, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
         yield (inside * moved + (1 - inside) * frame).astype(np.uint8)
 
 
@@ -42,7 +42,7 @@ def write_film(path, frames, *, fps=30):
 
 @pytest.fixture(scope="session")
 def films(tmp_path_factory) -> Path:
-    """A folder with moving.mp4 (75 frames), still.mp4, panning.mp4 and a manifest of them and of a failed video."""
+    """A folder with four films (moving.mp4 has 75 frames), and a manifest of these films and of a failed video."""
     folder = tmp_path_factory.mktemp("films")
     write_film(folder / "moving.mp4", film(75))
     write_film(folder / "still.mp4", film(35, step=(0, 0)))

@@ -79,7 +79,7 @@ OBJECT_CROPS = f"results/voc/object_crops/{VOC}/{plan.protocol.train}"
 
 rule models_supervised:
     input:
-        # The folder is no input. If it is missing, this job fails and names it; rows without it are still computed.
+        # The folder is no input. If it is missing, this job fails and names it; the other rows are still computed.
         crops=[] if IMAGENET else OBJECT_CROPS,
         parent=lambda wildcards: plan.parent(wildcards.path),
     output:
