@@ -4,9 +4,9 @@ A .caffemodel is one NetParameter message (see `schema`). Files from before 2015
 ones `layer` (LayerParameter); a blob has a `shape`, or in old files num, channels, height and width. Everything that
 `schema` does not list is skipped.
 
-Caffe lays weights out as torch does: (outputs, inputs / groups, height, width) and (outputs, inputs). fc6 reads pool5 by
-channel, row and column in both. The written files begin with a layer of the type Input, which holds the size of the
-input and the mean colour.
+Caffe lays weights out as torch does: (outputs, inputs / groups, height, width) and (outputs, inputs). In Caffe too, fc6
+reads pool5 by channel, row and column. The written files begin with a layer of the type Input, which holds the input's
+size and mean colour.
 """
 
 import logging
@@ -151,7 +151,7 @@ def read_caffemodel(path: str | Path) -> CaffeModel:
         return _model(path, NetParameter.FromString(path.read_bytes()))
     except OSError as error:
         raise UserError(f"{path}: not a readable file ({error.strerror}); expected a .caffemodel") from error
-    except (DecodeError, UnicodeDecodeError) as error:
+    except DecodeError as error:
         raise UserError(
             f"{path}: not a whole .caffemodel ({path.stat().st_size} bytes); fetch or write it again"
         ) from error
@@ -159,7 +159,7 @@ def read_caffemodel(path: str | Path) -> CaffeModel:
 
 def _model(path: Path, net: Any) -> CaffeModel:
     layers = [*net.layers, *net.layer]
-    names = tuple(layer.name for layer in layers)
+    names = tuple(str(layer.name) for layer in layers)  # in a damaged file bytes, where they are not UTF-8
     if {"norm1", "pool1"} <= set(names) and names.index("norm1") < names.index("pool1"):
         raise UserError(
             f"{path}: norm1 comes before pool1, as in Caffe's bvlc_alexnet; expected CaffeNet, which pools first"
@@ -195,10 +195,10 @@ def _array(path: Path, layer: str, blob: Any) -> np.ndarray:
         unpacked = UnpackedBlobProto.FromString(blob.SerializeToString())
         content, kind = np.array([*unpacked.double_data, *unpacked.data], "<f8").tobytes(), np.dtype("<f8")
     count = len(content) / kind.itemsize
-    if not content or count != prod(shape) or min(shape, default=0) < 0 or len(shape) > MOST_AXES:
+    if count != prod(shape) or min(shape, default=1) < 1 or len(shape) > MOST_AXES:
         raise UserError(
-            f"{path}: layer {layer}: {count:g} values for a blob of shape {shape}; expected {prod(shape)}, "
-            f"more than 0, in at most {MOST_AXES} axes; fetch or write the file again"
+            f"{path}: layer {layer}: {count:g} values for a blob of shape {shape}; expected at most {MOST_AXES} axes "
+            "of length 1 or more and as many values as the product of their lengths; fetch or write the file again"
         )
     return np.frombuffer(content, kind).reshape(shape)
 
@@ -220,7 +220,7 @@ def write_caffemodel(path: str | Path, net: CaffeNet) -> None:
     with atomic(path) as temporary, open(temporary, "wb") as file:
         file.write(NetParameter(name="CaffeNet", layer=[data]).SerializeToString())
         for name, layer in net.named_children():  # messages that follow each other in a file are one message
-            arrays = [parameter.detach().cpu().numpy().astype("<f4", copy=False) for parameter in layer.parameters()]
-            blobs = [{"data": [array.tobytes()], "shape": {"dim": array.shape}} for array in arrays]  # weight, bias
+            arrays = [parameter.detach().cpu().float().numpy() for parameter in layer.parameters()]  # weight, bias
+            blobs = [{"data": [array.tobytes()], "shape": {"dim": array.shape}} for array in arrays]
             kind = "Convolution" if name in CONV_LAYERS else "InnerProduct"
             file.write(NetParameter(layer=[{"name": name, "type": kind, "blobs": blobs}]).SerializeToString())
