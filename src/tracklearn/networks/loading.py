@@ -68,7 +68,8 @@ def load(model: str | Path) -> tuple[CaffeNet, Preprocessing]:
     """A network in evaluation mode, and the function that turns images into its input.
 
     Args:
-        model: path of a .safetensors or .caffemodel file, or the name of a model in results/models.
+        model: path of a .safetensors or .caffemodel file, or the name of a model in results/models, with
+            the protocol in front (voc2012-val/scratch-1) where several protocols have a model of this name.
 
     Raises:
         UserError: the file or model does not exist, or the file does not hold a CaffeNet.
@@ -84,11 +85,14 @@ def _find(model: str | Path) -> Path:
         if not path.is_file():
             raise UserError(f"{path}: the file does not exist; the working directory is {Path.cwd()}")
         return path
-    path = MODELS / model / "weights.safetensors"
-    if not path.is_file():
-        names = sorted(weights.parent.name for weights in MODELS.glob("*/weights.safetensors"))
-        raise UserError(
-            f"{model}: not a model: {Path.cwd() / path} does not exist; the models there are: "
-            f"{', '.join(names) or 'none'}; give one of them or the path of a {' or '.join(SUFFIXES)} file"
-        )
-    return path
+    places = {str(path.parent.relative_to(MODELS)): path for path in sorted(MODELS.glob("**/weights.safetensors"))}
+    # What learned from a protocol's images lies in a folder of the protocol's name.
+    matches = [place for place in places if f"/{place}".endswith(f"/{model}")]
+    if len(matches) == 1 or str(model) in matches:
+        return places[str(model) if str(model) in matches else matches[0]]
+    if matches:
+        raise UserError(f"{model}: several protocols have a model of this name; give one of {', '.join(matches)}")
+    raise UserError(
+        f"{model}: not a model: {Path.cwd() / MODELS / model}/weights.safetensors does not exist; the models there are: "
+        f"{', '.join(places) or 'none'}; give one of them or the path of a {' or '.join(SUFFIXES)} file"
+    )

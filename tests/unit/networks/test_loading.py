@@ -58,6 +58,17 @@ def test_the_error_for_a_missing_model_lists_the_models(here):
             tracklearn.load(path)
 
 
+def test_a_model_of_one_protocol_is_found_by_its_name_alone(here):
+    net = CaffeNet(width=1 / 8, input_size=67, fc7=32)
+    for protocol in ("voc2012-val", "tuning"):
+        save_weights(f"results/models/{protocol}/scratch-1/weights.safetensors", net)
+    save_weights("results/models/tuning/rcnn/weights.safetensors", net)
+    assert load("rcnn")[0].fc7_units == 32
+    assert load("tuning/scratch-1")[0].fc7_units == 32
+    with pytest.raises(UserError, match=r"several protocols .* give one of tuning/scratch-1, voc2012-val/scratch-1"):
+        load("scratch-1")
+
+
 def test_importing_the_package_imports_no_large_library():
     code = "import sys, tracklearn; print({'torch', 'numpy', 'cv2', 'mlflow', 'snakemake'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
