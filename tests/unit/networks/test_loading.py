@@ -63,10 +63,10 @@ def test_a_model_of_one_protocol_is_found_by_its_name_alone(here):
     for protocol in ("voc2012-val", "tuning"):
         save_weights(f"results/models/{protocol}/scratch-1/weights.safetensors", net)
     save_weights("results/models/tuning/rcnn/weights.safetensors", net)
-    assert load("rcnn")[0].fc7_units == 32
-    assert load("tuning/scratch-1")[0].fc7_units == 32
+    assert tracklearn.load("rcnn")[0].fc7_units == 32
+    assert tracklearn.load("tuning/scratch-1")[0].fc7_units == 32
     with pytest.raises(UserError, match=r"several protocols .* give one of tuning/scratch-1, voc2012-val/scratch-1"):
-        load("scratch-1")
+        tracklearn.load("scratch-1")
 
 
 def test_importing_the_package_imports_no_large_library():
