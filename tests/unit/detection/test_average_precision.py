@@ -5,9 +5,10 @@ import pytest
 from reference.detection import loops_average_precision
 from worlds.devkit import random_boxes
 
-from tracklearn.detection.average_precision import average_precisions, evaluate_row, image_draws, match
+from tracklearn.detection.average_precision import average_precisions, evaluate_row, match
 from tracklearn.detection.detect import Detections
 from tracklearn.errors import UserError
+from tracklearn.tables.bootstrap import image_draws
 from tracklearn.voc.annotations import Objects, Voc
 
 BOX = [10, 10, 29, 29]
@@ -113,11 +114,14 @@ def test_bootstrap_equals_evaluating_repeated_images():
         assert (whole[draw], eleven[draw]) == pytest.approx((expected[0][0], expected[1][0]), nan_ok=True)
 
 
-def test_draws_are_those_of_the_seed_and_keep_the_size():
-    draws = image_draws(50, 30, seed=1)
-    assert (draws.sum(axis=1) == 50).all()
-    assert np.array_equal(draws, image_draws(50, 30, seed=1))
-    assert not np.array_equal(draws, image_draws(50, 30, seed=2))
+@pytest.mark.parametrize("limit", [1, 700, 3000])
+def test_a_limit_of_memory_changes_no_digit(monkeypatch, limit):
+    rng = np.random.default_rng(4)
+    image, hit, positives = rng.integers(0, 20, 300), rng.random(300) < 0.3, rng.integers(0, 4, 20)
+    counts = image_draws(20, 37)
+    whole = average_precisions(image, hit, positives, counts)
+    monkeypatch.setattr("tracklearn.detection.average_precision.BOOTSTRAP_VALUES", limit)
+    assert np.array_equal(average_precisions(image, hit, positives, counts), whole, equal_nan=True)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import simplejpeg
 import torch
 
-from tracklearn.detection.finetune import WindowBatches, Windows, collect_windows, finetune_voc, window_labels
+from tracklearn.detection.finetune import TrainingWindows, WindowBatches, collect_windows, finetune_voc, window_labels
 from tracklearn.errors import UserError
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build, load_weights, save_weights
@@ -78,10 +78,11 @@ def test_it_learns_to_tell_squares_from_background(tmp_path, devkit):
     assert columns == ["iteration", "loss", "lr", "accuracy", "foreground_accuracy", "images_per_s", "waiting"]
 
 
-def test_a_memory_limit_and_how_often_to_save_change_nothing(tmp_path, devkit):
-    for name, cache_gb, saving in (("cached", 8.0, SAVING), ("decoded", 0.0, {"checkpoint_every": 2})):
+def test_a_memory_limit_and_how_often_to_save_change_nothing(tmp_path, devkit, monkeypatch):
+    for name, limit, saving in (("cached", 8e9, SAVING), ("decoded", 0, {"checkpoint_every": 2})):
         (tmp_path / name).mkdir()
-        run(tmp_path / name, devkit, schedule=SCHEDULE | {"iterations": 5}, cache_gb=cache_gb, saving=saving)
+        monkeypatch.setattr("tracklearn.detection.finetune.DECODED_IMAGES_BYTES", limit)
+        run(tmp_path / name, devkit, schedule=SCHEDULE | {"iterations": 5}, saving=saving)
     cached, decoded = ((tmp_path / name / "weights.safetensors").read_bytes() for name in ("cached", "decoded"))
     assert cached == decoded
 
@@ -136,7 +137,7 @@ def batches(batch=128, seed=1):
     corners = rng.integers(0, 50, (300, 2))
     boxes = np.hstack([corners, corners + 20]).astype(np.float32)
     labels = np.where(np.arange(300) < 10, 3, 0)
-    windows = Windows(["a", "b", "c"], rng.integers(0, 3, 300).astype(np.int32), boxes, labels)
+    windows = TrainingWindows(["a", "b", "c"], rng.integers(0, 3, 300).astype(np.int32), boxes, labels)
     photos = {name: rng.integers(0, 255, (80, 80, 3)).astype(np.uint8) for name in windows.ids}
     return WindowBatches(windows, photos.__getitem__, batch=batch, size=67, mean_rgb=(1, 2, 3), seed=seed)
 

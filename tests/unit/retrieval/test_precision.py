@@ -9,8 +9,8 @@ import pytest
 import simplejpeg
 
 from tracklearn.errors import UserError
-from tracklearn.features import store as features_file
-from tracklearn.retrieval.precision import nearest, precision_at_k, scores
+from tracklearn.features import store
+from tracklearn.retrieval.precision import precision_at_k, scores
 
 CLASSES = ("disc", "star", "box")
 DISC, STAR = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]
@@ -33,12 +33,12 @@ def photo(root: Path, image_id: str, names: list[str]) -> None:
 def features(path: Path, images: dict[str, list[tuple[list[int], list[float], bool]]]) -> Path:
     """A feature file: for each image (box, feature, is it ground truth)."""
     with h5py.File(path, "w") as file:
-        data = features_file.create(
+        data = store.create(
             file,
             ids=list(images),
             boxes=[np.array([box for box, _, _ in windows], np.float32).reshape(-1, 4) for windows in images.values()],
-            gt=[sum(gt for _, _, gt in windows) for windows in images.values()],
-            size=3,
+            ground_truth=[sum(gt for _, _, gt in windows) for windows in images.values()],
+            width=3,
             attrs={"layer": "pool5"},
         )
         values = [value for windows in images.values() for _, value, _ in windows]
@@ -96,22 +96,6 @@ def test_database_in_several_parts_is_the_same(world, tmp_path):
         features(tmp_path / "b.h5", {"t1": [(near, DISC, False), (WHOLE, [2.0, 0.5, 0.0], False)]}),
     ]
     assert precision_at_k(**world) == whole
-
-
-@pytest.mark.parametrize(("k", "block"), [(5, 7), (5, 300), (1, 40)])
-def test_nearest_is_a_full_sort(k, block):
-    rng = np.random.default_rng(3)
-    queries, windows = (rng.normal(size=(count, 8)).astype(np.float32) for count in (30, 200))
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    windows /= np.linalg.norm(windows, axis=1, keepdims=True)
-    labels = rng.integers(0, 6, 200)
-    blocks = ((windows[start : start + block], labels[start : start + block]) for start in range(0, 200, block))
-    found, counts = nearest(queries, blocks, k=k, classes=6)
-    for query, names in zip(queries, found, strict=True):
-        cosines = [float(query @ window) for window in windows]
-        expected = [labels[index] for index in sorted(range(200), key=lambda index: -cosines[index])[:k]]
-        assert sorted(names) == sorted(expected)
-    assert counts.tolist() == [int((labels == label).sum()) for label in range(6)]
 
 
 def test_cosine_ignores_the_scale_of_features(world, tmp_path):
