@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ from tracklearn.training.progress import Progress
 from tracklearn.training.schedule import Saving, Schedule
 from tracklearn.training.solver import Solver
 
+T = TypeVar("T")
 FAILED = 128  # above all signals: what is agreed when one process cannot make its batch
 Objective = Callable[[CaffeNet, Batch, int], tuple[Tensor, dict[str, Tensor]]]
 """Loss and measurements (scalars) of a net on a batch at an iteration."""
@@ -39,6 +40,7 @@ def train(
     schedule: Schedule,
     saving: Saving,
     checkpoints: str | Path,
+    settings: Mapping[str, Any],
     layer_rates: Mapping[str, float] | None = None,
     threads: int | None = None,
     report: Report = silent,
@@ -55,13 +57,16 @@ def train(
         schedule: how long and how fast.
         saving: how often to write checkpoints and rows of the log; changes nothing else.
         checkpoints: a folder of this job's own; the caller removes it once the job's outputs are written.
+        settings: everything that the result depends on, as JSON knows it: the kind of training, network, loss,
+            schedule, seed, the parent's digest, which data. Checkpoints record the settings, and a checkpoint made under
+            other settings is refused.
         layer_rates: factors on the learning rate by layer name.
         threads: of torch and, on a GPU, for making batches.
         report: told each row of the log.
 
     Raises:
-        UserError: the loss or a weight is not finite, a batch cannot be made, or the disk is full. Of several
-            processes each raises it, whichever of them met it.
+        UserError: the folder holds a checkpoint made under other settings, the loss or a weight is not finite, a batch
+            cannot be made, or the disk is full. Of several processes each raises it, whichever of them met it.
         SystemExit: code 143 after SIGTERM and 130 after SIGINT, with a checkpoint written.
     """
     if threads:
@@ -71,7 +76,7 @@ def train(
     if schedule.compile:
         objective = compiled(objective, device)
     with joined(device) as world, computing(device, schedule.precision):
-        run = _Run(net, world, schedule, saving, Path(checkpoints), layer_rates or {}, report)
+        run = _Run(net, world, schedule, saving, Path(checkpoints), settings, layer_rates or {}, report)
         batches = feed(make_batch, device, run.iteration, schedule.iterations, threads=threads or 1)
         keep_memory()
         with stop_noted() as stop, closing(batches):
@@ -79,39 +84,31 @@ def train(
             while True:
                 batch: Batch | None = None
                 if not problem:
-                    batch, problem = _next(batches)
+                    batch, problem = _attempt(lambda: next(batches, None))
                 if ending := world.agreed(FAILED if problem else stop.signal):
-                    unsaved = _problem(run.save_rest)
+                    _, unsaved = _attempt(run.save_rest)
                     _raise_first(world, problem or unsaved)
                     raise SystemExit(exit_code(ending))
                 if batch is None:
                     break
                 run.step(objective, batch)
                 if run.row_due():
-                    problem = _problem(lambda: run.write_row(batches))
+                    _, problem = _attempt(lambda: run.write_row(batches))
                 if not problem and run.checkpoint_due():
-                    problem = _problem(run.save)
-        _raise_first(world, _problem(run.save_rest))  # what follows may find no room, or be killed
+                    _, problem = _attempt(run.save)
+        _, problem = _attempt(run.save_rest)  # what follows may find no room, or be killed
+        _raise_first(world, problem)
         row = world.from_first(run.log.last_row() if world.first else {})
     net.eval().cpu()
     return row
 
 
-def _next(batches: Feed) -> tuple[Batch | None, UserError | None]:
-    """The next batch, None after the last one, and what kept it from being made: a missing shard, say."""
+def _attempt(work: Callable[[], T]) -> tuple[T | None, UserError | None]:
+    """The result of `work`, or None and the error that prevented it."""
     try:
-        return next(batches, None), None
+        return work(), None
     except UserError as error:
         return None, error
-
-
-def _problem(work: Callable[[], None]) -> UserError | None:
-    """What kept some work from being done."""
-    try:
-        work()
-    except UserError as error:
-        return error
-    return None
 
 
 def _raise_first(world: World, problem: UserError | None) -> None:
@@ -130,16 +127,19 @@ class _Run:
         schedule: Schedule,
         saving: Saving,
         folder: Path,
+        settings: Mapping[str, Any],
         layer_rates: Mapping[str, float],
         report: Report,
     ):
         self.net, self.world, self.schedule, self.saving = net, world, schedule, saving
-        self.folder, self.report = folder, report
+        self.folder, self.settings, self.report = folder, settings, report
         self.solver = Solver(
             net, momentum=schedule.momentum, weight_decay=schedule.weight_decay, layer_rates=layer_rates
         )
         self.means, self.iteration, log_position = Means(), 0, 0
-        if world.first and (found := load_checkpoint(folder)):
+        found, problem = _attempt(lambda: load_checkpoint(folder, settings) if world.first else None)
+        _raise_first(world, problem)
+        if found:
             net.load_state_dict(found.tensors["net"])
             self.solver.restore(found.tensors["velocity"])
             self.means.restore(found.tensors.get("sums", {}), found.numbers["summed"], net.conv1.weight.device)
@@ -214,7 +214,7 @@ class _Run:
         self._check_weights()
         tensors = {"net": self.net.state_dict(), "velocity": self.solver.velocities, "sums": self.means.sums}
         numbers = {"iteration": self.iteration, "summed": self.means.count, "log": self.log.sync()}
-        save_checkpoint(self.folder, Checkpoint(tensors, numbers))
+        save_checkpoint(self.folder, Checkpoint(tensors, numbers, self.settings))
         draw_filters(self.folder / f"conv1-{self.iteration:07d}.png", self.net)
 
     def save_rest(self) -> None:
