@@ -67,7 +67,7 @@ def run(folder, devkit, **changes):
     )
 
 
-def test_it_learns_to_tell_squares_from_background(tmp_path, devkit):
+def test_it_learns_to_distinguish_squares_from_background(tmp_path, devkit):
     metrics = run(tmp_path, devkit)
     assert metrics["accuracy"] > 0.9
     assert metrics["foreground_accuracy"] > 0.8
@@ -119,12 +119,12 @@ def test_fc8_learns_faster_by_its_factor(tmp_path, devkit):
 def test_labels_follow_the_best_overlap():
     objects = np.array([[0, 0, 9, 9], [0, 0, 9, 19]], np.float32)
     boxes = np.array([[0, 0, 9, 9], [0, 0, 9, 18], [0, 0, 9, 4], [0, 0, 9, 3], [50, 50, 60, 60]], np.float32)
-    # the third covers half of the first object exactly, the fourth less
+    # The third box covers exactly half of the first object, the fourth box covers less.
     assert window_labels(boxes, objects, np.array([4, 7])).tolist() == [5, 8, 5, 0, 0]
     assert window_labels(boxes, np.zeros((0, 4), np.float32), np.zeros(0, np.int64)).tolist() == [0] * 5
 
 
-def test_windows_are_annotated_boxes_and_proposals_difficult_ones_too(devkit):
+def test_windows_are_proposals_and_annotated_boxes_including_difficult_ones(devkit):
     photos = Voc(devkit, 2012, classes=CLASSES)
     proposals = {"image5": np.array([[60, 10, 110, 70]], np.float32)}
     windows = collect_windows(photos, ["image5"], proposals)
@@ -179,7 +179,7 @@ def test_bad_input_is_a_one_line_error(tmp_path, devkit):
     photos = SimpleNamespace(
         objects=lambda _: SimpleNamespace(boxes=np.zeros((0, 4), np.float32), labels=np.zeros(0, int))
     )
-    with pytest.raises(UserError, match="image a is in no proposals file; make its proposals first"):
+    with pytest.raises(UserError, match="image a is in no file of proposals; make its proposals first"):
         collect_windows(photos, ["a"], {})
     with pytest.raises(UserError, match="0 of 2 windows in 1 images show an object; expected some of both kinds"):
         collect_windows(photos, ["a"], {"a": np.array([[0, 0, 9, 9], [5, 5, 20, 20]], np.float32)})

@@ -1,4 +1,4 @@
-"""The whole of detection, from photos to cells, on a few real ones."""
+"""All of detection, from photos to cells, on a few real photos."""
 
 import json
 

@@ -17,7 +17,7 @@ DIRECTIONS = np.random.default_rng(5).normal(size=(3, SIZE))
 
 
 def write_features(path, devkit, ids, *, seed=0, size=SIZE, windows=40, scale=1.0):
-    """Noise features; windows on an object carry its class's direction in proportion to their overlap."""
+    """Write features of noise plus the direction of each object's class times the window's overlap with it."""
     photos = Voc(devkit, classes=CLASSES)
     rng = np.random.default_rng(seed)
     boxes, values = [], []
@@ -41,7 +41,7 @@ def write_features(path, devkit, ids, *, seed=0, size=SIZE, windows=40, scale=1.
 
 @pytest.fixture
 def world(devkit, tmp_path):
-    """Feature files of the training images, and a function that trains on files of it."""
+    """A function that trains on feature files of the training images."""
     ids = Voc(devkit).images("trainval")
 
     def train(features=None, models=1, svm=None, **changes):
@@ -142,7 +142,7 @@ def test_threads_do_not_change_a_bit(world):
     assert np.array_equal(one["biases"], two["biases"], equal_nan=True)
 
 
-def test_mean_norm_is_scaled_to_twenty_for_each_model_of_an_ensemble(world):
+def test_each_model_of_an_ensemble_is_scaled_to_a_mean_norm_of_twenty(world):
     small = write_features(world.folder / "a.h5", world.devkit, world.ids)
     large = write_features(world.folder / "b.h5", world.devkit, world.ids, size=2 * SIZE, scale=30)
     found, _ = world(features=[small, large], models=2)
@@ -162,7 +162,7 @@ def test_models_of_other_windows_are_refused(world):
         world(features=[first, first, first], models=2)
 
 
-def test_annotations_changed_since_the_features_are_noticed(world):
+def test_annotations_that_changed_after_the_extraction_are_an_error(world):
     features = write_features(world.folder / "a.h5", world.devkit, world.ids)
     path = world.devkit / "VOC2012/Annotations/train_0.xml"
     path.write_text(path.read_text().replace("<object>", "<part>", 1).replace("</object>", "</part>", 1))
@@ -179,7 +179,7 @@ def test_dead_network_and_broken_file_are_named(world):
         mean_norms([world.folder / "broken.h5"], 1)
 
 
-def test_images_without_windows_are_passed_over(world):
+def test_images_without_proposals_are_allowed(world):
     with h5py.File(world.folder / "few.h5", "w") as file:
         some = write_features(world.folder / "a.h5", world.devkit, world.ids[:1])
         photos = Voc(world.devkit, classes=CLASSES)
@@ -199,10 +199,10 @@ def test_easy_negatives_leave_the_cache_and_hard_ones_stay():
     miner.add(np.concatenate([easy, near]), np.zeros(8))
     miner.train(last=False)
     assert np.array_equal(miner.negatives, near)
-    miner.add(easy, easy @ miner.weights + miner.bias)  # below the threshold: not taken
+    miner.add(easy, easy @ miner.weights + miner.bias)  # below the threshold, so not added
     miner.add(near, near @ miner.weights + miner.bias)
     miner.train(last=False)
-    assert miner.fits == 1  # three new ones are not due
+    assert miner.fits == 1  # three new negatives are too few for a training
     miner.train(last=True)
     assert miner.fits == 2
     assert np.array_equal(miner.negatives, np.concatenate([near, near]))
@@ -243,7 +243,7 @@ def test_no_two_boxes_of_a_class_and_image_overlap(detected):
         assert max(loops_iou(a, b) for i, a in enumerate(boxes) for b in boxes[:i]) <= 0.3
 
 
-def test_only_the_best_boxes_enter(detected):
+def test_only_the_best_boxes_enter_the_suppression(detected):
     _, all_of_them, _ = detected(settings={"nms": 1.0})
     _, found, _ = detected(settings={"nms": 1.0, "top": 4})
     for image in range(5):

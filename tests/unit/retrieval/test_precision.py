@@ -1,4 +1,4 @@
-"""Retrieval on a VOC folder of four photos with features that are written by hand."""
+"""Retrieval on four photos with features written by hand."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def photo(root: Path, image_id: str, names: list[str]) -> None:
 
 
 def features(path: Path, images: dict[str, list[tuple[list[int], list[float], bool]]]) -> Path:
-    """A feature file: for each image (box, feature, is it ground truth)."""
+    """Write a feature file from (box, feature, whether it is ground truth) of each image's windows."""
     with h5py.File(path, "w") as file:
         data = store.create(
             file,
@@ -49,12 +49,12 @@ def features(path: Path, images: dict[str, list[tuple[list[int], list[float], bo
 
 @pytest.fixture
 def world(tmp_path):
-    """Two training and two evaluation photos; their features by hand."""
+    """Arguments of `precision_at_k` for two training and two evaluation photos."""
     for image_id, names in {"t1": ["disc"], "t2": ["star"], "e1": ["disc"], "e2": ["star", "star"]}.items():
         photo(tmp_path, image_id, names)
     near, far = [0, 0, 44, 39], [60, 50, 99, 79]
     train = {
-        # Ground truth and windows off the object would be perfect matches for the other class: they must not count.
+        # Ground-truth windows and windows off the object match the other class perfectly, but must not count.
         "t1": [(WHOLE, STAR, True), (near, DISC, False), (WHOLE, [2.0, 0.5, 0.0], False), (far, STAR, False)],
         "t2": [(WHOLE, DISC, True), (far, DISC, False), (near, [0.25, 1.0, 0.0], False)],
     }
@@ -121,13 +121,13 @@ def test_scores_by_hand():
         ({"overlap": 0.95, "k": 3}, "retrieval.k is 3, but only 1 training windows"),
     ],
 )
-def test_too_few_windows_are_told(world, change, text):
+def test_too_few_windows_are_a_one_line_error(world, change, text):
     with pytest.raises(UserError, match=text):
         precision_at_k(**world | change)
     assert not world["out"].exists()
 
 
-def test_an_image_on_both_sides_is_refused(world):
+def test_an_image_in_both_sets_is_refused(world):
     world["query_features"] = world["database_features"]
     with pytest.raises(UserError, match="image t1 is in the training set 'retrieval database'"):
         precision_at_k(**world)
@@ -139,7 +139,7 @@ def test_features_of_other_annotations_are_refused(world, tmp_path):
         precision_at_k(**world)
 
 
-def test_no_query_is_told(world, tmp_path):
+def test_no_query_is_a_one_line_error(world, tmp_path):
     photo(tmp_path, "e3", [])
     world["query_features"] = [features(tmp_path / "none.h5", {"e3": [(WHOLE, DISC, False)]})]
     with pytest.raises(UserError, match="no object is annotated in the evaluation images"):

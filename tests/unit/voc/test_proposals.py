@@ -40,7 +40,7 @@ def test_boxes_are_distinct_large_enough_and_inside(proposed):
     assert metrics["boxes"] == sum(map(len, found.values()))
 
 
-def test_same_boxes_in_the_same_order_whatever_the_threads_and_parts(proposed):
+def test_neither_threads_nor_parts_change_the_boxes_or_their_order(proposed):
     whole, _ = proposed()
     threaded, _ = proposed(threads=3)
     second, _ = proposed(part=1, images_per_part=3)
@@ -49,13 +49,13 @@ def test_same_boxes_in_the_same_order_whatever_the_threads_and_parts(proposed):
     assert np.array_equal(whole["train_3"], second["train_3"])
 
 
-def test_most_boxes_cuts_the_same_order(proposed):
+def test_max_boxes_keeps_the_first_boxes(proposed):
     whole, _ = proposed()
     few, _ = proposed(proposals={"max_boxes": 3})
     assert all(np.array_equal(few[one], whole[one][:3]) for one in whole)
 
 
-def test_seed_sets_the_order_and_not_the_boxes(proposed):
+def test_the_seed_changes_the_order_and_not_the_boxes(proposed):
     first, _ = proposed(proposals={"seed": 0})
     second, _ = proposed(proposals={"seed": 1})
     assert any(not np.array_equal(first[one], second[one]) for one in first)
