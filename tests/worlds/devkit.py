@@ -17,7 +17,7 @@ def random_boxes(rng, count, side=60):
 
 
 def annotation(objects, *, width=WIDTH, height=HEIGHT):
-    """VOC's XML for objects (name, x1, y1, x2, y2, difficult), whose corners count from 0."""
+    """VOC's XML of objects (name, x1, y1, x2, y2, difficult) with 0-based corners."""
     text = "".join(
         f"<object><name>{name}</name><difficult>{int(difficult)}</difficult><bndbox><xmin>{x1 + 1}</xmin>"
         f"<ymin>{y1 + 1}</ymin><xmax>{x2 + 1}</xmax><ymax>{y2 + 1}</ymax></bndbox></object>"
@@ -28,7 +28,7 @@ def annotation(objects, *, width=WIDTH, height=HEIGHT):
 
 
 def write_image(folder: Path, image_id: str, objects, *, seed: int = 0) -> None:
-    """Write an annotation and a noisy photo with one rectangle for each object: red for cats, blue for dogs."""
+    """Write a noisy photo with a rectangle for each object, red for cats and blue for dogs, and its annotation."""
     rng = np.random.default_rng(seed)
     image = rng.integers(90, 120, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     for name, x1, y1, x2, y2, _ in objects:
