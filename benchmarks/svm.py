@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from tracklearn.detection.svm_solver.hinge import fit, objective
+from tracklearn.detection.svm_solver.solver import fit, objective
 
 GAP = 1e-4
 PEER_TOLERANCES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4)  # the last one is LinearSVC's default

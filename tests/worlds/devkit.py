@@ -10,6 +10,12 @@ HEIGHT, WIDTH = 90, 120
 SETS = {"train": 4, "val": 3, "test": 5}
 
 
+def random_boxes(rng, count, side=60):
+    """Boxes (count, 4) inside a square of `side` pixels."""
+    corners = np.sort(rng.integers(0, side, (count, 2, 2)), axis=1)
+    return corners.reshape(count, 4).astype(np.float32)
+
+
 def annotation(objects, *, width=WIDTH, height=HEIGHT):
     """VOC's XML of (name, x1, y1, x2, y2, difficult), corners 0-based."""
     text = "".join(

@@ -12,7 +12,7 @@ from tracklearn.files import atomic
 from tracklearn.tables.cells import MEAN, Cell, row_metrics, write_cells
 from tracklearn.voc.annotations import Objects, Voc
 from tracklearn.voc.boxes import iou
-from tracklearn.voc.protocols import CLASSES
+from tracklearn.voc.image_sets import CLASSES
 
 OVERLAP = 0.5  # VOC: a detection is right from this intersection over union on
 CHUNK = 4_000_000  # values of one working array of the bootstrap

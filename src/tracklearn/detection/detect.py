@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 from tracklearn.features.store import all_windows, image_ids
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
-from tracklearn.voc.boxes import nms as suppress
-from tracklearn.voc.protocols import check_disjoint
+from tracklearn.detection.suppression import suppress
+from tracklearn.voc.disjoint import check_disjoint
 
 
 class Detections(NamedTuple):

@@ -22,8 +22,8 @@ from tracklearn.training.schedule import Saving, SoftmaxSchedule
 from tracklearn.training.softmax import SoftmaxObjective
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.boxes import iou
+from tracklearn.voc.image_sets import CLASSES
 from tracklearn.voc.proposals_file import read_proposals
-from tracklearn.voc.protocols import CLASSES
 from tracklearn.voc.warp import warp
 
 FOREGROUND_IOU = 0.5  # PAPER R-CNN §2.3

@@ -17,7 +17,7 @@ from tracklearn.detection.detect import Detections, read_detections
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.tables.cells import MEAN, Cell, row_metrics, write_cells
-from tracklearn.voc.protocols import CLASSES, read_image_set
+from tracklearn.voc.image_sets import CLASSES, read_image_set
 
 
 def write_submission(

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tracklearn.detection.svm_solver.hinge import Fit, fit
+from tracklearn.detection.svm_solver.solver import Fit, fit
 from tracklearn.errors import UserError
 from tracklearn.features.store import Windows, all_windows, image_ids, opened, parts, widths
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.boxes import iou
-from tracklearn.voc.protocols import CLASSES
+from tracklearn.voc.image_sets import CLASSES
 
 LEAST_OBJECTS = 2  # ASSUME: one object is an instance, not a class; its cell stays empty and says so
 NORM_IMAGES = NORM_BOXES = 200  # PAPER R-CNN, rcnn_feature_stats.m

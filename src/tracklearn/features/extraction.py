@@ -17,8 +17,8 @@ from tracklearn.networks.weights import build
 from tracklearn.report import Report, silent
 from tracklearn.training.prefetch import prefetch
 from tracklearn.voc.annotations import Voc
+from tracklearn.voc.image_sets import CLASSES
 from tracklearn.voc.proposals_file import read_proposals
-from tracklearn.voc.protocols import CLASSES
 from tracklearn.voc.warp import warp
 
 LAYERS = ("pool5", "fc6", "fc7")

@@ -14,7 +14,8 @@ from tracklearn.files import atomic
 from tracklearn.report import Report, silent
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.boxes import iou
-from tracklearn.voc.protocols import CLASSES, check_disjoint
+from tracklearn.voc.disjoint import check_disjoint
+from tracklearn.voc.image_sets import CLASSES
 
 BLOCK = 2048  # windows compared at once: a block of pool5 in float32 takes 75 MB
 

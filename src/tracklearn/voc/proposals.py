@@ -13,8 +13,8 @@ from tracklearn.errors import UserError
 from tracklearn.machine.threads import one_opencv_thread
 from tracklearn.report import Report, silent
 from tracklearn.voc.annotations import Voc
+from tracklearn.voc.image_sets import CLASSES
 from tracklearn.voc.proposals_file import write_proposals
-from tracklearn.voc.protocols import CLASSES
 
 # Eight bits a channel over the full range, as the authors' code scales each colour space.
 COLOURS = {"hsv": cv2.COLOR_RGB2HSV_FULL, "lab": cv2.COLOR_RGB2Lab}

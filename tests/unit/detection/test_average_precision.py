@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 from reference.detection import loops_average_precision
-from voc.test_boxes import random_boxes
+from worlds.devkit import random_boxes
 
 from tracklearn.detection.average_precision import average_precisions, evaluate_row, image_draws, match
 from tracklearn.detection.detect import Detections

@@ -10,8 +10,8 @@ from tracklearn.detection.svm import train_svms
 from tracklearn.features.extraction import extract_features
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import save_weights
+from tracklearn.voc.image_sets import CLASSES
 from tracklearn.voc.proposals import propose
-from tracklearn.voc.protocols import CLASSES
 
 IMAGES = 14
 

@@ -7,7 +7,7 @@ from reference.detection import loops_iou, loops_mining
 
 from tracklearn.detection.detect import detect, read_detections
 from tracklearn.detection.svm import Miner, mean_norms, train_svms
-from tracklearn.detection.svm_solver.hinge import fit
+from tracklearn.detection.svm_solver.solver import fit
 from tracklearn.errors import UserError
 from tracklearn.features import store as features_file
 from tracklearn.voc.annotations import Voc

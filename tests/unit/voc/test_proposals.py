@@ -94,7 +94,7 @@ def test_unreadable_image_is_named(devkit, proposed):
 def test_an_image_in_two_files_is_refused(tmp_path):
     for name in ("a", "b"):
         write_proposals(tmp_path / f"{name}.npz", ["x"], [np.zeros((0, 4), np.float32)])
-    with pytest.raises(UserError, match=r"b\.npz: image x has proposals in an earlier"):
+    with pytest.raises(UserError, match=r"b\.npz: image x already has proposals in an earlier"):
         read_proposals([tmp_path / "a.npz", tmp_path / "b.npz"])
 
 

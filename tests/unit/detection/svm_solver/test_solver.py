@@ -2,10 +2,11 @@ import time
 
 import numpy as np
 import pytest
+from reference.detection import svm_objective as objective
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from tracklearn.detection.svm_solver.hinge import fit, objective
+from tracklearn.detection.svm_solver.solver import fit
 from tracklearn.errors import UserError
 
 SOLVER = {"C": 1e-3, "positive_weight": 2, "bias": 10}
@@ -98,7 +99,7 @@ def test_a_warm_start_leads_to_the_same_solution(case):
 def test_many_rows_in_the_quadratic_zone_are_solved_by_preconditioned_gradients(monkeypatch):
     given = examples(positives=30, negatives=800)
     whole = fit(*given, **EXACT)
-    monkeypatch.setattr("tracklearn.detection.svm_solver.hinge.MOST_PIVOTS", 20)
+    monkeypatch.setattr("tracklearn.detection.svm_solver.solver.MOST_PIVOTS", 20)
     sampled = fit(*given, **EXACT)
     assert sampled.weights == pytest.approx(whole.weights, abs=1e-4)
 
@@ -152,7 +153,7 @@ def test_bias_is_a_constant_feature_of_that_value():
 
 
 def test_a_stopped_solver_tells_its_gap(monkeypatch):
-    monkeypatch.setattr("tracklearn.detection.svm_solver.hinge.MOST_STEPS", 3)
+    monkeypatch.setattr("tracklearn.detection.svm_solver.solver.MOST_STEPS", 3)
     given = examples()
     found = fit(*given, **SOLVER)
     reached = objective(found.weights, found.bias, *given, **SOLVER)
