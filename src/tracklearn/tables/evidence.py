@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracklearn.experiment.configuration import seed_name
+from tracklearn.experiment.model_graph import seed_name
 from tracklearn.files import atomic
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Evidence
