@@ -52,10 +52,10 @@ if plan.protocol.annotated:
             detections="results/detection/{protocol}/detections/{row}.npz",
             svms="results/detection/{protocol}/svms/{row}.npz",
         output:
-            cells=plan.cells(["{row}"]),
-            bootstrap=plan.bootstraps(["{row}"]),
+            cells=[f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column in plan.columns],
+            bootstrap="results/detection/{protocol}/bootstraps/{row}.npz",
         log:
-            f"results/logs/detection_evaluate/{plan.protocol.name}/{{row}}.log",
+            "results/logs/detection_evaluate/{protocol}/{row}.log",
         params:
             photos=plan.photos,
             annotation_files=lambda wildcards: plan.annotation_files(plan.protocol.test),
@@ -88,13 +88,13 @@ else:
 
     rule detection_server_cells:
         input:
-            archive=f"results/detection/{plan.protocol.name}/submissions/{{row}}.tar.gz",
+            archive="results/detection/{protocol}/submissions/{row}.tar.gz",
             scores=config["detection"]["server_scores"] or [],
         output:
-            cells=plan.cells(["{row}"]),
-            bootstrap=plan.bootstraps(["{row}"]),
+            cells=[f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column in plan.columns],
+            bootstrap="results/detection/{protocol}/bootstraps/{row}.npz",
         log:
-            f"results/logs/detection_server_cells/{plan.protocol.name}/{{row}}.log",
+            "results/logs/detection_server_cells/{protocol}/{row}.log",
         params:
             classes=plan.classes,
             code=code("detection/detection_server_cells.py"),

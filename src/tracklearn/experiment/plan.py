@@ -48,6 +48,7 @@ class Plan:
         self.table1 = [row["id"] for row in whole["table1"]]
         self.protocol = protocol_named(whole["voc"]["protocol"])
         self.classes = list(whole["voc"]["classes"] or CLASSES)
+        self.columns = [*self.classes, "mAP"]
         self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}
         self.photos = self.devkit | {"classes": self.classes}
         self.parts_of = {name: range(ceil(self._size(name) / self._images_per_part)) for name in self.image_sets}
@@ -76,8 +77,7 @@ class Plan:
 
     def local_videos(self, shard: str) -> str:
         """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""
-        files = [Path(video.source) for video in self.shards[shard]]
-        return digest_of_files(file for file in files if file.exists())
+        return digest_of_files(video.source for video in self.shards[shard] if "://" not in video.source)
 
     def galleries(self) -> list[str]:
         """Pages of what was mined, one a shard; none of patches that were imported."""
@@ -295,7 +295,7 @@ class Plan:
     def cells(self, rows: Sequence[str]) -> list[str]:
         """Cells of some rows: one a class, and the mean."""
         folder = f"results/cells/table1/{self.protocol.name}"
-        return [f"{folder}/{row}/{column}.json" for row in rows for column in [*self.classes, "mAP"]]
+        return [f"{folder}/{row}/{column}.json" for row in rows for column in self.columns]
 
     def bootstraps(self, rows: Sequence[str]) -> list[str]:
         """Bootstrap replicates of some rows."""
