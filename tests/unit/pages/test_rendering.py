@@ -19,7 +19,7 @@ def template(monkeypatch):
     return add
 
 
-PAGE = """
+PAGE = """\
 {% extends "base.html.jinja" %}
 {% from "macros.html.jinja" import figure %}
 {% block title %}Small{% endblock %}
