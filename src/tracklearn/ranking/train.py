@@ -1,7 +1,7 @@
 """Ranking pretraining on pairs of patches (section 5)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from tracklearn.errors import UserError
 from tracklearn.machine.devices import own_device
 from tracklearn.networks.caffenet import CONV_LAYERS, CaffeNet, to_input
-from tracklearn.networks.initial import new_network
+from tracklearn.networks.initial import new_network, with_defaults
 from tracklearn.networks.weights import transfer
 from tracklearn.patches.subset import Subset
 from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
@@ -20,6 +20,7 @@ from tracklearn.ranking.negatives import candidates, fork_negatives, hardest_neg
 from tracklearn.ranking.stall import StallWatch
 from tracklearn.report import Report, silent
 from tracklearn.seeds import torch_generator
+from tracklearn.training.checkpoint import digest_of_weights
 from tracklearn.training.distributed import ALONE, World, this_world
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import SpreadOrder, batch_rng, coins, mirrored
@@ -188,6 +189,16 @@ def train_ranking(
         log=log,
         checkpoints=checkpoints,
         conv1=conv1,
+        settings={
+            "training": "ranking",
+            "network": with_defaults(network),
+            "loss": {name: getattr(objective, name) for name in ("form", "sampling", "margin", "negatives")},
+            "schedule": asdict(plan),
+            "seed": seed,
+            "parent": digest_of_weights(parent),
+            "pairs": len(subset),
+            "stores": [{"name": store.path.name, "bytes": store.path.stat().st_size} for store in subset.stores],
+        },
         metadata={"training": "ranking", "seed": seed, "pairs": len(subset)},
         threads=threads,
         report=StallWatch(report, objective.margin),

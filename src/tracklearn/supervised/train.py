@@ -1,7 +1,8 @@
 """CaffeNet on an ImageFolder with CaffeNet's recipe for ILSVRC."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from torch import Tensor
 
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CONV_LAYERS
-from tracklearn.networks.initial import new_network
+from tracklearn.networks.initial import new_network, with_defaults
 from tracklearn.networks.weights import transfer
 from tracklearn.report import Report, silent
 from tracklearn.training.cache import ImageCache
+from tracklearn.training.checkpoint import digest_of_weights
 from tracklearn.training.distributed import expect_one_process
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import batch_rng, coins, mirrored, shuffled
@@ -47,6 +49,11 @@ def list_images(folder: str | Path) -> tuple[list[str], list[Path], np.ndarray]:
         files += found
         labels += [label] * len(found)
     return [each.name for each in folders], files, np.array(labels, np.int64)
+
+
+def _digest_of_names(folder: str | Path, files: Sequence[Path]) -> str:
+    """SHA-256 of the files' paths within the folder, in order."""
+    return hashlib.sha256("\n".join(str(path.relative_to(folder)) for path in files).encode()).hexdigest()
 
 
 def read_image(path: str, *, size: int) -> np.ndarray:
@@ -130,6 +137,16 @@ def train_imagenet(
         log=log,
         checkpoints=checkpoints,
         conv1=conv1,
+        settings={
+            "training": "imagenet",
+            "network": with_defaults(network),
+            "schedule": asdict(plan),
+            "seed": seed,
+            "parent": digest_of_weights(parent),
+            "classes": classes,
+            "images": len(files),
+            "files": _digest_of_names(folder, files),
+        },
         metadata={"training": "imagenet", "seed": seed, "classes": classes},
         layer_rates={"fc8": plan.fc8_lr},
         threads=threads,

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tracklearn.files import atomic
 from tracklearn.networks.caffenet import CaffeNet
@@ -25,6 +26,7 @@ def run_job(
     weights: str | Path,
     log: str | Path,
     checkpoints: str | Path,
+    settings: Mapping[str, Any],
     conv1: str | Path,
     metadata: Mapping[str, object],
     layer_rates: Mapping[str, float] | None = None,
@@ -43,6 +45,7 @@ def run_job(
         schedule=schedule,
         saving=saving,
         checkpoints=checkpoints,
+        settings=settings,
         layer_rates=layer_rates,
         threads=threads,
         report=report,

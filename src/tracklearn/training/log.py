@@ -78,13 +78,13 @@ class Log:
             os.fsync(file.fileno())
             return file.tell()
 
-    def write(self, row: Mapping[str, float]) -> None:
-        """Append one row in the order of the header, which is written with the first.
+    def write(self, iteration: int, row: Mapping[str, float]) -> None:
+        """Append the row of an iteration in the order of the header, which is written with the first row.
 
         Raises:
             UserError: the disk is full.
         """
-        text = io.StringIO()
+        row, text = {"iteration": iteration, **row}, io.StringIO()
         with self.path.open() as file:
             names = next(csv.reader(file), None)
         writer = csv.DictWriter(text, names or list(row), lineterminator="\n")

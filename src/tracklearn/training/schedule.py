@@ -108,11 +108,6 @@ class Schedule(Block):
         if self.precision not in PRECISIONS:
             raise UserError(f"schedule: precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
 
-    def rate(self, iteration: int) -> float:
-        """Learning rate of iteration 0, 1, ..."""
-        rate = self.lr * self.gamma ** (iteration // self.step if self.step else 0)
-        return rate * min(1.0, (iteration + 1) / self.warmup) if self.warmup else rate
-
 
 @dataclass(frozen=True, kw_only=True)
 class RankingSchedule(Schedule):
@@ -132,3 +127,9 @@ class SoftmaxSchedule(Schedule):
         super().__post_init__()
         if not 0 <= self.dropout < 1:
             raise UserError(f"schedule: dropout is {self.dropout}; expected 0 <= dropout < 1")
+
+
+def learning_rate(schedule: Schedule, iteration: int) -> float:
+    """The learning rate of iteration 0, 1, ...: lr gamma^floor(iteration / step), below it during the warmup."""
+    rate = schedule.lr * schedule.gamma ** (iteration // schedule.step if schedule.step else 0)
+    return rate * min(1.0, (iteration + 1) / schedule.warmup) if schedule.warmup else rate

@@ -12,6 +12,7 @@ from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.loss import cosine_distances
 from tracklearn.ranking.negatives import candidates, hardest_negatives
 from tracklearn.ranking.train import PairBatches, RankingLoss, measure, train_ranking
+from tracklearn.training import job
 
 # Fillers that let the signal of so narrow a net through.
 NETWORK = {
@@ -227,6 +228,38 @@ def test_bad_input_is_a_one_line_error(tmp_path, store, changes, message):
         run(tmp_path, store, **changes)
     assert str(raised.value).startswith(message)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path, store, monkeypatch):
+    """A direct call, without the workflow, which names a folder by the digest of its job."""
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    parents = [tmp_path / "parent-1.safetensors", tmp_path / "parent-2.safetensors"]
+    for seed, parent in enumerate(parents):
+        save_weights(parent, new_network(NETWORK, head="ranking", seed=seed))
+    schedule = SCHEDULE | {"iterations": 2}
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(job, "save_weights", killed)
+        run(tmp_path, store, schedule=schedule, parent=parents[0])
+    other_store = write_store(tmp_path / "00001.h5")
+    for changes, difference in (
+        ({"schedule": schedule | {"lr": 0.001}}, "schedule.lr 0.003, and this training has 0.001"),
+        ({"schedule": schedule | {"batch": 16}}, "schedule.batch 32, and this training has 16"),
+        ({"seed": 2}, "seed 1, and this training has 2"),
+        ({"loss": {"margin": 1.0}}, "loss.margin 0.5, and this training has 1.0"),
+        ({"network": NETWORK | {"bias": 0.1}}, "network.bias 0.0, and this training has 0.1"),
+        ({"parent": parents[1]}, 'parent "[0-9a-f]{64}", and this training has "[0-9a-f]{64}"'),
+        ({"parent": None}, 'parent "[0-9a-f]{64}", and this training has null'),
+        ({"patches": 100}, "pairs 60, and this training has 50"),
+        ({"store": other_store}, r'stores\[0\].name "00000.h5", and this training has "00001.h5"'),
+    ):
+        line = f"^{tmp_path / 'checkpoints'}: the checkpoint was made with {difference}; remove the folder, "
+        with pytest.raises(UserError, match=line):
+            run(tmp_path, **{"store": store, "schedule": schedule, "parent": parents[0]} | changes)
+    assert not (tmp_path / "weights.safetensors").exists()
+    run(tmp_path, store, schedule=schedule | {"lr": 0.003, "warmup": 0}, saving={"log_every": 1}, parent=parents[0])
 
 
 def test_a_single_video_is_refused(tmp_path):

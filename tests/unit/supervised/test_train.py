@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,6 +7,7 @@ from PIL import Image
 from tracklearn.errors import UserError
 from tracklearn.networks.weights import load_weights
 from tracklearn.supervised.train import FolderBatches, list_images, read_image, train_imagenet
+from tracklearn.training import job
 from tracklearn.training.cache import ImageCache
 
 NETWORK = {"width": 1 / 8, "input_size": 67, "detection_fc7": 64, "conv_std": 0.05, "fc_std": 0.03, "bias": 0.0}
@@ -61,6 +64,38 @@ def test_equal_seeds_give_equal_weights_however_it_is_cached_and_saved(tmp_path,
         )
         written.append((tmp_path / name / "weights.safetensors").read_bytes())
     assert written[0] == written[1] != written[2]
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path, folder, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    arguments = {
+        "folder": folder,
+        "network": NETWORK,
+        "schedule": {"lr": 0.003, "iterations": 2, "batch": 12},
+        "seed": 1,
+        "weights": tmp_path / "weights.safetensors",
+        "log": tmp_path / "log.csv",
+        "checkpoints": tmp_path / "checkpoints",
+        "conv1": tmp_path / "conv1.png",
+        "threads": 1,
+    }
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(job, "save_weights", killed)
+        train_imagenet(**arguments)
+    renamed = tmp_path / "renamed"
+    shutil.copytree(folder, renamed)
+    (renamed / "red" / "7.png").rename(renamed / "red" / "8.png")
+    for changes, difference in (
+        ({"schedule": arguments["schedule"] | {"dropout": 0.2}}, "schedule.dropout 0.5, and this training has 0.2"),
+        ({"folder": renamed}, 'files "[0-9a-f]{64}", and this training has "[0-9a-f]{64}"'),
+    ):
+        line = f"^{tmp_path / 'checkpoints'}: the checkpoint was made with {difference}; remove the folder, "
+        with pytest.raises(UserError, match=line):
+            train_imagenet(**arguments | changes)
+    shutil.copytree(folder, tmp_path / "moved")
+    train_imagenet(**arguments | {"folder": tmp_path / "moved"})
 
 
 def test_classes_are_the_sorted_folders(folder):

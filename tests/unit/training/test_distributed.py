@@ -63,6 +63,7 @@ def train(folder, *, form, precision="fp32", interrupt=None, spoil=None, threads
         weights=folder / "weights.safetensors",
         log=folder / "log.csv",
         checkpoints=folder / "checkpoints",
+        settings={"form": form},
         conv1=folder / "conv1.png",
         metadata={},
         threads=threads,
@@ -106,12 +107,16 @@ def test_a_signal_to_one_or_an_error_of_one_ends_all_and_loses_nothing(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit, match="143"):
         run(tmp_path, 2, interrupt=5)
-    assert 1 <= (iteration := load_checkpoint(tmp_path / "checkpoints").numbers["iteration"]) < 8
+    assert 1 <= (iteration := load_checkpoint(tmp_path / "checkpoints", {"form": "paper"}).numbers["iteration"]) < 8
     assert not (tmp_path / "weights.safetensors").exists()
     assert signal.getsignal(signal.SIGTERM) is before
     with pytest.raises(UserError, match=r"^00007.h5: no such file$"):
         run(tmp_path, 2, spoil=7)
-    assert load_checkpoint(tmp_path / "checkpoints").numbers["iteration"] == 7 > iteration  # the last whole one
+    assert (
+        load_checkpoint(tmp_path / "checkpoints", {"form": "paper"}).numbers["iteration"] == 7 > iteration
+    )  # the last whole one
+    with pytest.raises(UserError, match='the checkpoint was made with form "paper", and this training has "fork"'):
+        run(tmp_path, 2, form="fork")
     run(tmp_path, 1)  # with another number of processes
     run(tmp_path / "alone", 1)
     assert_close(tmp_path, tmp_path / "alone")

@@ -40,17 +40,18 @@ def make_batch(iteration):
     return images, torch.randint(0, 3, (4,), generator=generator)
 
 
-def run(folder, make_batch=make_batch, report=None, saving=SAVING, **changes):
+def run(folder, make_batch=make_batch, report=None, saving=SAVING, seed=1, **changes):
     """One training job with its outputs in `folder`."""
     return run_job(
         net(),
         make_batch,
-        SoftmaxObjective(dropout=0.5, seed=1),
+        SoftmaxObjective(dropout=0.5, seed=seed),
         schedule=SoftmaxSchedule.from_config(SCHEDULE | changes),
         saving=Saving.from_config(saving),
         weights=folder / "weights.safetensors",
         log=folder / "log.csv",
         checkpoints=folder / "checkpoints",
+        settings={"schedule": SCHEDULE | changes, "seed": seed},
         conv1=folder / "conv1.png",
         metadata={"seed": 1},
         layer_rates={"fc8": 10},
@@ -121,6 +122,25 @@ def stopped_before(folder, iteration):
     return folder / "checkpoints"
 
 
+def test_other_settings_are_refused_before_anything_is_computed_or_written(tmp_path, undisturbed):
+    folder = stopped_before(tmp_path, 16)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for changes, difference in (
+        ({"lr": 0.02}, "schedule.lr 0.01, and this training has 0.02"),
+        ({"precision": "bf16"}, 'schedule.precision absent, and this training has "bf16"'),
+        ({"seed": 2}, "seed 1, and this training has 2"),
+    ):
+        with pytest.raises(UserError) as raised:
+            run(tmp_path, lambda iteration: pytest.fail(f"batch {iteration} was made"), **changes)
+        assert str(raised.value) == (
+            f"{folder}: the checkpoint was made with {difference}; remove the folder, or give another `checkpoints` "
+            "folder, or the old value"
+        )
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    run(tmp_path)
+    assert_same(tmp_path, undisturbed)
+
+
 def test_a_truncated_checkpoint_costs_one_interval_and_is_told(tmp_path, undisturbed, caplog):
     newest = stopped_before(tmp_path, 16) / NEWEST
     os.truncate(newest, newest.stat().st_size // 2)
@@ -130,7 +150,7 @@ def test_a_truncated_checkpoint_costs_one_interval_and_is_told(tmp_path, undistu
     assert_same(tmp_path, undisturbed)
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith(f"{newest}: the checkpoint cannot be read (")
-    assert line.endswith("; the one before it is taken")
+    assert line.endswith("; the previous checkpoint is used")
 
 
 def test_without_a_whole_checkpoint_it_starts_afresh_and_says_so(tmp_path, undisturbed, caplog):
@@ -141,7 +161,7 @@ def test_without_a_whole_checkpoint_it_starts_afresh_and_says_so(tmp_path, undis
     assert_same(tmp_path, undisturbed)
     lines = [record.getMessage() for record in caplog.records]
     assert [line.rsplit("; ", 1)[1] for line in lines] == [
-        "the one before it is taken",
+        "the previous checkpoint is used",
         "the training starts afresh",
     ]
 
@@ -333,7 +353,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
 
     plan = {"schedule": SoftmaxSchedule.from_config(SCHEDULE), "saving": Saving.from_config(SAVING)}
     with pytest.raises(UserError) as raised:
-        train(net(), make_batch, explode, **plan, checkpoints=tmp_path, threads=1)
+        train(net(), make_batch, explode, **plan, checkpoints=tmp_path, settings={}, threads=1)
     assert str(raised.value) == (
         "training: the loss is nan within the 3 iterations before 7 at learning rate 0.01; "
         "expected a finite number; lower schedule.lr"
@@ -356,17 +376,22 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
         "training: 2 of 256 values of fc6.bias are not finite after iteration {} at learning rate {}; expected finite"
     )
     quiet = Saving(log_every=1000, checkpoint_every=7)
-    arguments = {"schedule": SoftmaxSchedule.from_config(SCHEDULE | {"iterations": 17}), "saving": quiet, "threads": 1}
+    arguments = {
+        "schedule": SoftmaxSchedule.from_config(SCHEDULE | {"iterations": 17}),
+        "saving": quiet,
+        "settings": {},
+        "threads": 1,
+    }
     with pytest.raises(UserError) as raised:
         train(net(), make_batch, spoilt_after(13), **arguments, checkpoints=tmp_path / "checkpoint")
     assert str(raised.value) == line.format(14, 0.01) + " numbers; lower schedule.lr"
-    kept = checkpoint.load_checkpoint(tmp_path / "checkpoint")
+    kept = checkpoint.load_checkpoint(tmp_path / "checkpoint", {})
     assert kept.numbers["iteration"] == 7
     assert all(torch.isfinite(weights).all() for weights in kept.tensors["net"].values())
     with pytest.raises(UserError) as raised:
         train(net(), make_batch, spoilt_after(16), **arguments, checkpoints=tmp_path / "end")
     assert str(raised.value).startswith(line.format(17, 0.01))
-    assert checkpoint.load_checkpoint(tmp_path / "end").numbers["iteration"] == 14
+    assert checkpoint.load_checkpoint(tmp_path / "end", {}).numbers["iteration"] == 14
 
 
 def test_bf16_is_close_to_fp32(tmp_path, undisturbed):
@@ -392,8 +417,9 @@ def test_a_compiled_training_is_the_same_and_its_files_have_the_same_names(tmp_p
     monkeypatch.setattr(loop, "compiled", lambda objective, _: traced(objective))
     with pytest.raises(Stopped):
         run(tmp_path, lambda iteration: make_batch(iteration) if iteration < 16 else throw(), compile=True)
-    found = checkpoint.load_checkpoint(tmp_path / "checkpoints")
-    assert list(found.tensors["net"]) == sorted(net().state_dict())
+    settings = {"schedule": SCHEDULE | {"compile": True}, "seed": 1}
+    saved = checkpoint.load_checkpoint(tmp_path / "checkpoints", settings)
+    assert list(saved.tensors["net"]) == sorted(net().state_dict())
     run(tmp_path, compile=True)
     torch.compiler.reset()
     weights, expected = (load_weights(folder / "weights.safetensors")[0] for folder in (tmp_path, undisturbed))
