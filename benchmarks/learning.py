@@ -256,11 +256,11 @@ def _columns(results: Mapping[str, Sequence[Figures]], layer: str) -> dict[str, 
 def _table(
     results: Mapping[str, Sequence[Figures]], columns: Mapping[str, str], cell: Callable[[list[float], int], str]
 ) -> str:
-    rows = [
-        [net, *(cell([run[name] for run in runs if name in run], 2 if name == "loss" else 1) for name in columns)]
-        for net, runs in results.items()
-    ]
-    return grid(["net", *columns.values()], rows)
+    rows = []
+    for net, runs in results.items():
+        found = {name: [run[name] for run in runs if name in run] for name in columns}
+        rows.append({"net": net} | {name: cell(values, 2 if name == "loss" else 1) for name, values in found.items()})
+    return grid(rows, ["net", *columns.values()])
 
 
 def _spread(values: list[float], digits: int) -> str:

@@ -14,12 +14,13 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.mining.filtering import Points, candidates, moving_points
 from tracklearn.mining.overlays import Overlay, find_overlay, read_key_frames
-from tracklearn.mining.tables import FRAMES, TRACKS, by_video, each_video, read_table, short_reason, spread
+from tracklearn.mining.tables import FRAMES, TRACKS, by_video, read_table, short_reason, spread
 from tracklearn.pages.rendering import Picture, render
 from tracklearn.patches.store import PatchStore
 from tracklearn.settings.base import Block
 from tracklearn.settings.mining import Filtering, Frame
-from tracklearn.videos.manifest import Row, read_manifest
+from tracklearn.videos.manifest import ManifestRow, read_manifest
+from tracklearn.videos.shard_loop import each_video
 
 PICTURES = {"accepted": 12, "rejected": 16, "pairs": 24, "lost": 12}  # at most, by section
 FRAME_SIDE, PATCH_SIDE = 360, 120  # pixels: longer side of a frame on the page, side of a patch
@@ -151,7 +152,7 @@ def draw_points(
 
 
 def _read_candidates(
-    video: Row,
+    video: ManifestRow,
     *,
     chosen: Mapping[str, Sequence[TableRow]],
     size: tuple[int, int],

@@ -10,6 +10,7 @@ from tracklearn.experiment.model_graph import seed_name
 from tracklearn.files import atomic
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Evidence
+from tracklearn.tables.bootstrap import interval
 from tracklearn.tables.cells import MEAN, read_cell
 from tracklearn.tables.formats import grid, write_csv
 
@@ -72,14 +73,14 @@ def compare(better: str, worse: str, rows: BySeed, replicates: BySeed) -> dict[s
         gaps = centre + (gaps - centre) * np.sqrt(count / (count - 1))
     chosen = np.random.default_rng(0).integers(count, size=(count, draws))
     drawn = np.take_along_axis(gaps, chosen, axis=0).mean(axis=0)  # (B,)
-    low, high = np.percentile(drawn[np.isfinite(drawn)], [2.5, 97.5])
+    low, high = interval(drawn) or (np.nan, np.nan)
     by_seed = rows[better] - rows[worse]
     return {
         "row": better,
         "against": worse,
         "difference": round(float(by_seed.mean()), 2),
-        "low": round(float(low), 2),
-        "high": round(float(high), 2),
+        "low": round(low, 2),
+        "high": round(high, 2),
         "by_seed": " ".join(f"{gap:+.1f}" for gap in by_seed),
     }
 
@@ -98,16 +99,13 @@ def _write(
         "# Evidence on the small world",
         f"Means over {len(next(iter(rows.values())))} seeds; each trains every network anew on the same videos.",
         "## mAP of the test set, %",
-        grid(["row", "mean", "sd", "by seed"], [list(line.values()) for line in means]),
+        grid(means, ["row", "mean", "sd", "by seed"]),
         "## Differences",
         "In points of mAP. The 95% interval draws test images (paired) and seeds; a few seeds say little about their "
         "own spread, so the differences by seed stand beside it.",
-        grid(list(compared[0]), [list(line.values()) for line in compared]),
+        grid(compared),
         "## Retrieval without fine-tuning: precision among the nearest windows, %",
-        grid(
-            ["network", "mean", "sd", "by network", f"ratio to {next(iter(nearest))}"],
-            [list(line.values()) for line in precisions],
-        ),
+        grid(precisions, ["network", "mean", "sd", "by network", f"ratio to {next(iter(nearest))}"]),
     ]
     with atomic(markdown) as temporary:
         temporary.write_text("\n\n".join(sections) + "\n")

@@ -17,6 +17,8 @@ def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]], columns: Sequ
         )
 
 
-def grid(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table."""
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in [header, ["---"] * len(header), *rows])
+def grid(rows: Sequence[Mapping[str, Any]], header: Sequence[str] = ()) -> str:
+    """A Markdown table of at least one row; the header is the names of the columns unless another one is given."""
+    header = header or list(rows[0])
+    lines = [header, ["---"] * len(header), *(row.values() for row in rows)]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -10,9 +10,9 @@ import numpy as np
 from tracklearn.files import atomic
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Row
+from tracklearn.tables.bootstrap import interval
 from tracklearn.tables.cells import MEAN, Cell, read_cell
 from tracklearn.tables.formats import grid, write_csv
-from tracklearn.tables.versions import COLUMNS as VERSION_COLUMNS
 from tracklearn.tables.versions import NOTE, mixed_versions
 
 Cells = Mapping[tuple[str, str], Cell]  # by row and class
@@ -58,10 +58,14 @@ def table1(
     compared = compare(comparisons, by_key, {Path(path).stem: np.load(path)[MEAN] for path in bootstraps})
     write_csv(table, [_csv_row(row, classes, by_key) for row in settings])
     write_csv(differences, compared, DIFFERENCES)
-    text = _markdown(settings, classes, by_key, paper_rows(paper), protocol)
-    text += _differences(compared) + _versions(mixed_versions(versions))
+    sections = _sections(settings, classes, by_key, paper_rows(paper), protocol)
+    if compared:
+        words = "Paired bootstrap over the test images, in points of mAP."
+        sections += ["## Differences between rows", words, grid(compared)]
+    if mixed := mixed_versions(versions):
+        sections += ["## Library versions", NOTE, grid(mixed)]
     with atomic(markdown) as temporary:
-        temporary.write_text("\n\n".join(text) + "\n")
+        temporary.write_text("\n\n".join(sections) + "\n")
     values = {row.id: by_key[row.id, MEAN]["value"] for row in settings}
     return {f"mAP.{row}": value for row, value in values.items() if value is not None}
 
@@ -87,12 +91,10 @@ def compare(
     for better, worse in comparisons:
         means = [cells[row, MEAN]["value"] for row in (better, worse)]
         gaps = np.empty(0) if None in means else replicates[better] - replicates[worse]  # (B,)
-        gaps = gaps[np.isfinite(gaps)]
         values: list[Any] = [""] * 4
-        if gaps.size:
-            low, high = np.percentile(gaps, [2.5, 97.5])
-            values = [round(means[0] - means[1], 2), round(float(low), 2), round(float(high), 2)]
-            values.append(round(float(np.mean(gaps > 0)), 3))
+        if bounds := interval(gaps):
+            above = float(np.mean(gaps[np.isfinite(gaps)] > 0))
+            values = [round(value, 2) for value in (means[0] - means[1], *bounds)] + [round(above, 3)]
         compared.append(dict(zip(DIFFERENCES, (better, worse, *values), strict=True)))
     return compared
 
@@ -106,7 +108,7 @@ def _csv_row(row: Row, classes: Sequence[str], cells: Cells) -> dict[str, Any]:
     return {"id": row.id, "row": row.label, "external": row.external, **rounded, "classes_in_mean": mean["classes"]}
 
 
-def _markdown(
+def _sections(
     rows: Sequence[Row],
     classes: Sequence[str],
     cells: Cells,
@@ -116,37 +118,30 @@ def _markdown(
     """Means beside the paper's, every cell with its interval, and why cells are empty."""
     means, entries = [], []
     for row in rows:
-        key = (row.label, row.external)
-        mean, of_paper = cells[row.id, MEAN], printed.get(key, {})
-        ours = [_text(mean["value"]), _interval(mean), _text(mean.get("value_11point"))]
-        counted = f"{mean['classes']} of {len(classes)}"
-        gap = _difference(mean["value"], of_paper.get("mAP"))
-        means.append([*key, *ours, counted, _text(of_paper.get("mAP")), gap])
-        entries.append([*key, *(_entry(cells[row.id, name], of_paper.get(name)) for name in classes)])
+        label = {"row": row.label, "external": row.external}
+        mean, of_paper = cells[row.id, MEAN], printed.get((row.label, row.external), {})
+        ours = {
+            "mAP": _text(mean["value"]),
+            "95%": _interval(mean),
+            "11 points": _text(mean.get("value_11point")),
+            "classes": f"{mean['classes']} of {len(classes)}",
+        }
+        gap = {"paper's mAP": _text(of_paper.get("mAP")), "difference": _difference(mean["value"], of_paper.get("mAP"))}
+        means.append(label | ours | gap)
+        entries.append(label | {name: _entry(cells[row.id, name], of_paper.get(name)) for name in classes})
     sections = [
         f"# Table 1 ({protocol})",
         "Average precision over all points in percent (over 11 points beside it, as VOC 2007 was scored); in brackets "
         "the 95% interval of a bootstrap over the test images. "
         f"The paper's numbers are for {PAPER_PROTOCOL}: other images, so a difference to them is not an error.",
-        grid(["row", "external", "mAP", "95%", "11 points", "classes", "paper's mAP", "difference"], means),
+        grid(means),
         "## Every cell",
         "Ours with its interval; below it the paper's number and the difference, where the paper has the class.",
-        grid(["row", "external", *classes], entries),
+        grid(entries),
     ]
     if reasons := sorted({(cell["class"], cell["reason"]) for cell in cells.values() if cell["reason"]}):
         sections += ["## Empty cells", "\n".join(f"- {name}: {reason}" for name, reason in reasons)]
     return sections
-
-
-def _differences(compared: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = [list(line.values()) for line in compared]
-    words = "Paired bootstrap over the test images, in points of mAP."
-    return ["## Differences between rows", words, grid(DIFFERENCES, lines)] if lines else []
-
-
-def _versions(mixed: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = [list(line.values()) for line in mixed]
-    return ["## Library versions", NOTE, grid(VERSION_COLUMNS, lines)] if lines else []
 
 
 def _difference(ours: float | None, of_paper: float | None) -> str:

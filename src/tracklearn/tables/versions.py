@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-COLUMNS = ("library", "version", "runs")
 NOTE = (
     "The runs behind this table used more than one version of these libraries. "
     "A change of a library's version re-runs nothing by itself."
@@ -17,7 +16,7 @@ def mixed_versions(versions: Mapping[str, Mapping[str, int]] | None) -> list[dic
         versions: number of runs by library and version.
     """
     return [
-        dict(zip(COLUMNS, (library, version, runs), strict=True))
+        {"library": library, "version": version, "runs": runs}
         for library, runs_of in (versions or {}).items()
         if len(runs_of) > 1
         for version, runs in runs_of.items()

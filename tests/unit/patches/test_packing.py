@@ -11,7 +11,7 @@ from tracklearn.mining.tracking.kcf import track_shard
 from tracklearn.patches.packing import pack_shard
 from tracklearn.patches.store import PatchStore
 from tracklearn.report import silent
-from tracklearn.videos.manifest import Row, write_manifest
+from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 FRAME = {"height": HEIGHT, "width": WIDTH}
 
@@ -122,10 +122,11 @@ def test_a_box_outside_the_frame_is_an_error(pack):
 @pytest.mark.real
 def test_a_real_clip_from_end_to_end(real_data, tmp_path):
     clip = real_data / "videos" / "arm_wrestling.mp4"
-    write_manifest(tmp_path / "m.tsv", [Row("arms", "", str(clip), "ok")])
+    write_manifest(tmp_path / "m.tsv", [ManifestRow("arms", "", str(clip), "ok")])
     names = {name: tmp_path / name for name in ("frames.csv", "tracks.csv", "s.h5", "s.json")}
     filter_shard(manifest=tmp_path / "m.tsv", frames_table=names["frames.csv"])
-    track_shard(manifest=tmp_path / "m.tsv", frames_table=names["frames.csv"], tracks_table=names["tracks.csv"])
+    tables = {"frames_table": names["frames.csv"], "tracks_table": names["tracks.csv"]}
+    track_shard(manifest=tmp_path / "m.tsv", **tables, box=227)
     metrics = pack_shard(
         manifest=tmp_path / "m.tsv",
         tracks_table=names["tracks.csv"],

@@ -2,7 +2,8 @@ from tracklearn.tables.formats import grid, write_csv
 
 
 def test_grid_is_markdown():
-    assert grid(["a", "b"], [[1, 2]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    assert grid([{"a": 1, "b": 2}]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    assert grid([{"a": 1, "b": 2}], ["c", "d"]) == "| c | d |\n| --- | --- |\n| 1 | 2 |"
 
 
 def test_a_csv_keeps_every_digit_and_leaves_missing_values_empty(tmp_path):
