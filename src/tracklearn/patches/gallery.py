@@ -118,7 +118,7 @@ def mining_gallery(
         "pairs": [_pair_picture(shard, index) for index in spread(range(len(shard)), PICTURES["pairs"])],
         "lost": [_query_picture(row, found[_key(row)]) for row in lost if _key(row) in found],
     }
-    render("mining", page, shard=Path(manifest).stem, legend=LEGEND, reasons=reasons, **pictures)
+    render("mining.html.jinja", page, shard=Path(manifest).stem, legend=LEGEND, reasons=reasons, **pictures)
     counted = {f"{name}/{reason}": count for name, counts in reasons.items() for reason, count in counts.items()}
     return {**counted, "pictures": sum(map(len, pictures.values()))}
 

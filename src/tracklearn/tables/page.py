@@ -51,7 +51,7 @@ def table1_page(
         "curves": _plotted(ranking_curves(logs), "loss, violated triplets and distances by iteration"),
     }
     render(
-        "table1",
+        "table1.html.jinja",
         page,
         protocol=protocol,
         # The means stand beside the rows' names, before the classes.

@@ -30,7 +30,9 @@ PAGE = """\
 
 def test_a_page_is_one_file_with_its_pictures_inside(template, tmp_path):
     template(PAGE)
-    render("try", tmp_path / "page.html", text="<script>", picture=Picture(b"abc", 'a "quoted" caption', "jpeg"))
+    render(
+        "try.html.jinja", tmp_path / "page.html", text="<script>", picture=Picture(b"abc", 'a "quoted" caption', "jpeg")
+    )
     page = (tmp_path / "page.html").read_text()
     assert page.startswith('<!doctype html>\n<html lang="en">')
     assert "<title>Small</title>" in page
@@ -43,5 +45,5 @@ def test_a_page_is_one_file_with_its_pictures_inside(template, tmp_path):
 def test_missing_content_is_an_error_and_writes_no_page(template, tmp_path):
     template(PAGE)
     with pytest.raises(UndefinedError, match="'picture' is undefined"):
-        render("try", tmp_path / "page.html", text="")
+        render("try.html.jinja", tmp_path / "page.html", text="")
     assert not list(tmp_path.iterdir())
