@@ -1,4 +1,4 @@
-"""Videos like those of a crawl: the film of `films.py` in many unusual forms, and broken videos."""
+"""Rough videos as in a crawl: the film of `films.py` in every odd format, and broken files."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -15,7 +15,7 @@ GOP = {"g": "12", "crf": "16", "preset": "veryfast"}
 
 
 def resized(frames: Iterable[np.ndarray], width: int, height: int) -> Iterator[np.ndarray]:
-    """Resize the frames."""
+    """The frames at another size."""
     for frame in frames:
         yield cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
 
@@ -32,7 +32,7 @@ def encode(
     times: Sequence[int] | None = None,
     scale: int = 1,
 ) -> Path:
-    """Write a film; `times` are display times in milliseconds, `rotation` is the header's in degrees clockwise."""
+    """Write a film; `times` are display times in milliseconds, `rotation` is the header's, in clockwise degrees."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, options=options or GOP)
         stream.pix_fmt = pixels
@@ -54,7 +54,7 @@ def encode(
 
 
 def copied(source: Path, path: Path, keep: Callable[[int], bool]) -> Path:
-    """Copy the packets whose numbers `keep` accepts into another container, without decoding them."""
+    """A video of the packets for whose number `keep` is true; nothing is decoded."""
     with av.open(str(source)) as given, av.open(str(path), "w") as out:
         stream = out.add_stream_from_template(given.streams.video[0])
         for number, packet in enumerate(given.demux(given.streams.video[0])):
@@ -65,7 +65,7 @@ def copied(source: Path, path: Path, keep: Callable[[int], bool]) -> Path:
 
 
 def scrambled(source: Path, path: Path, numbers: range) -> Path:
-    """Copy a video and fill the packets with these numbers with noise."""
+    """A copy of a video in which some packets are noise."""
     content = bytearray(source.read_bytes())
     rng = np.random.default_rng(1)
     with open_video(source) as (container, stream):
@@ -77,7 +77,7 @@ def scrambled(source: Path, path: Path, numbers: range) -> Path:
 
 
 def audio_only(path: Path) -> Path:
-    """Write a file with audio and no video."""
+    """A file with audio and no video."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
@@ -88,26 +88,26 @@ def audio_only(path: Path) -> Path:
 
 
 def with_alpha(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Make the frames half transparent (RGBA)."""
+    """The frames, half transparent: RGBA."""
     for frame in frames:
         yield np.dstack([frame, np.full(frame.shape[:2], 128, np.uint8)])
 
 
 def joined(first: Path, second: Path, path: Path) -> Path:
-    """Join two transport streams, like a broadcast whose picture changes its shape."""
+    """Two transport streams one after the other, as in a broadcast whose format changes."""
     path.write_bytes(first.read_bytes() + second.read_bytes())
     return path
 
 
 def rough_films(folder: Path) -> dict[str, Path]:
-    """Write every kind of rough video into `folder`; returns the paths by name."""
+    """Paths of all kinds of rough videos by their name, written into `folder`."""
     frames = list(film(40))
     plain = encode(folder / "plain.mp4", film(64))
     long_gop = encode(folder / "long_gop.ts", film(64), options=GOP | {"g": "40", "sc_threshold": "0"})
     tall = list(resized(frames, 224, 300))
-    turned = [np.rot90(frame) for frame in frames]  # a quarter turn clockwise makes them upright
+    turned = [np.rot90(frame) for frame in frames]  # upright after a quarter turn clockwise
     gaps = np.cumsum(np.random.default_rng(3).integers(5, 90, 40)).tolist()
-    broadcasts = [encode(folder / f"{n}.ts", shots) for n, shots in enumerate([film(31), tall])]
+    ts = [encode(folder / f"{n}.ts", frames) for n, frames in enumerate([film(31), tall])]
     return {
         "plain": plain,
         "portrait": encode(folder / "portrait.mp4", tall),
@@ -141,14 +141,14 @@ def rough_films(folder: Path) -> dict[str, Path]:
         "alpha": encode(folder / "alpha.mov", with_alpha(frames), codec="qtrle", pixels="argb", options={}),
         "full_range": encode(folder / "full_range.avi", frames, codec="mjpeg", pixels="yuvj422p", options={}),
         "gray16": encode(folder / "gray16.mkv", frames, codec="ffv1", pixels="gray16le", options={}),
-        "sound": audio_only(folder / "sound.m4a"),
+        "audio_only": audio_only(folder / "audio_only.m4a"),
         "one_frame": encode(folder / "one_frame.mp4", film(1)),
         "two_frames": encode(folder / "two_frames.mp4", film(2)),
         "cut_mid_gop": copied(long_gop, folder / "cut_mid_gop.ts", lambda number: number >= 7),
         "no_key_frame": copied(long_gop, folder / "no_key_frame.ts", lambda number: 1 <= number < 40),
         "corrupt": scrambled(plain, folder / "corrupt.mp4", range(20, 26)),
         "noise": scrambled(plain, folder / "noise.mp4", range(0, 99)),
-        "turns_on_the_way": joined(*broadcasts, folder / "turns_on_the_way.ts"),
+        "turns_on_the_way": joined(*ts, folder / "turns_on_the_way.ts"),
         "eight_k": encode(
             folder / "eight_k.avi", resized(film(4), 480, 270), codec="mjpeg", pixels="yuvj420p", options={}, scale=16
         ),
