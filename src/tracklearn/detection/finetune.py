@@ -14,11 +14,11 @@ from tracklearn.networks.caffenet import CONV_LAYERS
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer as copy_layers
 from tracklearn.report import Report, silent
+from tracklearn.settings.training import Saving, SoftmaxSchedule
 from tracklearn.training.cache import ImageCache
 from tracklearn.training.distributed import expect_one_process
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import batch_rng, coins, mirrored
-from tracklearn.training.schedule import Saving, SoftmaxSchedule
 from tracklearn.training.softmax import SoftmaxObjective
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.boxes import iou
@@ -148,7 +148,7 @@ def finetune_voc(
     expect_one_process("fine-tuning")
     if transfer not in TRANSFERRED:
         raise UserError(f"transfer is {transfer!r}; expected one of {', '.join(TRANSFERRED)}")
-    plan = SoftmaxSchedule.from_config(schedule)
+    plan = SoftmaxSchedule.read(schedule)
     net = new_network(network, head="detection", outputs=len(classes) + 1, seed=seed)
     if parent:
         copy_layers(net, parent, TRANSFERRED[transfer])
@@ -167,7 +167,7 @@ def finetune_voc(
         batches,
         SoftmaxObjective(dropout=plan.dropout, seed=seed, background=True),
         schedule=plan,
-        saving=Saving.from_config(saving or {}),
+        saving=Saving.read(saving),
         weights=weights,
         log=log,
         checkpoints=checkpoints,

@@ -16,13 +16,14 @@ from tracklearn.machine.memory import keep_memory
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.report import Report, silent
+from tracklearn.settings.training import Saving, Schedule
 from tracklearn.training.checkpoint import load_checkpoint, save_checkpoint
 from tracklearn.training.distributed import World, joined
 from tracklearn.training.feed import Batch, Feed, MakeBatch, feed
 from tracklearn.training.gpu import compiled, computing
 from tracklearn.training.log import Log
 from tracklearn.training.progress import Progress
-from tracklearn.training.schedule import Saving, Schedule, learning_rate
+from tracklearn.training.schedule import learning_rate
 from tracklearn.training.solver import Solver
 from tracklearn.training.state import TrainingState
 
