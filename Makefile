@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/ready
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules progress host reason
 
-.PHONY: help setup demo real evidence learning test lint bench ui clean
+.PHONY: help setup demo real evidence learning test lint docs bench ui clean
 
 help:
 	@echo "make demo      the whole workflow on the embedded small world, to demo/results/table1.csv"
@@ -15,6 +15,7 @@ help:
 	@echo "make learning  what ranking learns, on held-out clips of demo and real, to docs/learning.md"
 	@echo "make test      unit, reference and workflow tests"
 	@echo "make lint      ruff, mypy, snakefmt and snakemake --lint"
+	@echo "make docs      config/README.md's tables and config/schema.json, from the classes of settings"
 	@echo "make bench     speed beside the peers, on real clips where they are"
 	@echo "make ui        the MLflow UI of this folder's runs (DIR=demo for those of the demo)"
 
@@ -58,6 +59,10 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/snakefmt --line-length 120 --check Snakefile workflow/rules
 	@$(BIN)/python tests/lint_workflow.py
+	@$(BIN)/python -m tracklearn.settings --check config/README.md config/schema.json
+
+docs: $(READY)
+	@$(BIN)/python -m tracklearn.settings config/README.md config/schema.json
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks

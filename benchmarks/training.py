@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from benchmarks.store import SIDE, _patches
 from tracklearn.machine.memory import keep_memory
-from tracklearn.networks.caffenet import MEAN_BGR, CaffeNet
+from tracklearn.networks.caffenet import DEFAULTS, CaffeNet
 from tracklearn.patches.store import Pair, PatchStore
 from tracklearn.ranking.train import RankingLoss, train_ranking
 from tracklearn.training.gpu import compiled, computing
@@ -248,7 +248,7 @@ def plain(device: torch.device) -> Step:
     net, (patches, videos) = PlainNet().to(device), batch(device)
     labels, rng = videos.tolist(), np.random.default_rng(0)
     optimiser = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
-    mean = torch.tensor(MEAN_BGR, device=device).view(3, 1, 1)
+    mean = torch.tensor(DEFAULTS.mean_bgr, device=device).view(3, 1, 1)
 
     def step(_: int) -> None:
         images = patches.flatten(0, 1).permute(0, 3, 1, 2).flip(1).float().contiguous() - mean

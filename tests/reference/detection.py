@@ -117,3 +117,11 @@ def loops_mining(images, positives, fit, *, hard, evict, retrain_every):
             cache = [negative for negative in cache if float(negative @ weights) + bias >= evict]
         first = False
     return weights, bias, given
+
+
+def svm_objective(weights, offset, positives, negatives, *, C, positive_weight, bias):
+    """rcnn_train.m's loss with the bias as the weight of a constant feature, in double precision."""
+    weights = weights.astype(np.float64)
+    missed = np.maximum(0, 1 - positives @ weights - offset).sum()
+    alarms = np.maximum(0, 1 + negatives @ weights + offset).sum()
+    return (weights @ weights + (offset / bias) ** 2) / 2 + C * (positive_weight * missed + alarms)

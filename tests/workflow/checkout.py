@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 
 @dataclass(frozen=True)
 class Checkout:
@@ -46,3 +48,37 @@ class Checkout:
         text = path.read_text()
         assert old in text, f"{file} does not hold {old!r}"
         path.write_text(text.replace(old, new, 1))
+
+    def configure(self, changes: dict, *, reverse: bool = False) -> None:
+        """Set keys of the demo's configuration; `reverse` also writes the keys of every block in reverse order."""
+        self._original.write_text(self._original.read_text() if self._original.exists() else self._config.read_text())
+        blocks = merged(yaml.safe_load(self._config.read_text()), changes)
+        self._config.write_text(yaml.safe_dump(reversed_keys(blocks) if reverse else blocks, sort_keys=False))
+
+    def restore(self) -> None:
+        """Bring back the configuration from before the first `configure`."""
+        self._config.write_text(self._original.read_text())
+
+    @property
+    def _config(self) -> Path:
+        return self.root / "demo/config/config.yaml"
+
+    @property
+    def _original(self) -> Path:
+        return self.root / "config.before.yaml"
+
+
+def merged(base: dict, over: dict) -> dict:
+    """`over` on top of `base`, blocks into blocks."""
+    result = dict(base)
+    for key, value in over.items():
+        inside = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = merged(base[key], value) if inside else value
+    return result
+
+
+def reversed_keys(block: dict) -> dict:
+    """A block with its keys, and those of the blocks in it, in reverse order."""
+    return {
+        key: reversed_keys(value) if isinstance(value, dict) else value for key, value in reversed(list(block.items()))
+    }

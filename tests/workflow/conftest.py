@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
-from checkout import Checkout
+from checkout import Checkout, merged
+from PIL import Image
 
 COPIED = ("Snakefile", "config", "demo", "profiles", "src", "workflow")
 
@@ -22,7 +24,8 @@ TINY = {
         "rcnn-70K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
     },
     "saving": {"log_every": 2},
-    "detection": {"proposals": {"max_boxes": 40}, "bootstrap": 50},
+    "voc": {"proposals": {"max_boxes": 40}},
+    "detection": {"bootstrap": 50},
     "table1": [
         {"id": "scratch", "label": "scratch", "external": "0", "models": ["scratch-1"]},
         {"id": "unsup-ft-8M", "label": "unsup + ft", "external": "8M", "models": ["unsup-8M-ft"]},
@@ -34,15 +37,6 @@ TINY = {
     "evidence": None,
     "retrieval": {"models": ["random-1", "unsup-8M"]},
 }
-
-
-def merged(base: dict, over: dict) -> dict:
-    """`over` on top of `base`, blocks into blocks."""
-    result = dict(base)
-    for key, value in over.items():
-        inside = isinstance(value, dict) and isinstance(base.get(key), dict)
-        result[key] = merged(base[key], value) if inside else value
-    return result
 
 
 def add_broken_videos(world: Path) -> None:
@@ -83,3 +77,17 @@ def checkout(finished, tmp_path) -> Checkout:
     # copy2 keeps modification times, by which Snakemake judges what is up to date.
     shutil.copytree(finished.root, root, copy_function=shutil.copy2, symlinks=True)
     return Checkout(root)
+
+
+@pytest.fixture
+def published(checkout) -> dict:
+    """A folder of four published pairs with its list, as the block `patches.import`: two shards."""
+    folder = checkout.root / "demo/patches"
+    folder.mkdir()
+    lines = []
+    for number in range(8):
+        cells = np.random.default_rng(number).integers(0, 255, (9, 9, 3), np.uint8)
+        Image.fromarray(cells).resize((99, 99)).save(folder / f"{number}.jpg")
+        lines.append(f"{number}.jpg video{number // 2}")
+    (folder / "list.txt").write_text("\n".join(lines) + "\n")
+    return {"folder": "patches", "list": "patches/list.txt", "pairs_per_shard": 2}

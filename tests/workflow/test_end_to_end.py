@@ -48,7 +48,7 @@ def test_table_is_the_join_of_its_cells(results):
         rows = {row["id"]: row for row in csv.DictReader(file)}
     assert list(rows) == ["scratch", "unsup-ft-8M", "unsup-ft-5M", "both", "rcnn-70K"]
     for row_id, row in rows.items():
-        for path in (results / "cells/table1" / row_id).glob("*.json"):
+        for path in (results / "cells/table1/labelled-test" / row_id).glob("*.json"):
             cell = json.loads(path.read_text())
             shown = row[cell["class"]]
             assert shown == "" if cell["value"] is None else float(shown) == pytest.approx(cell["value"], abs=0.006)

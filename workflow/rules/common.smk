@@ -2,15 +2,16 @@
 import os
 import re
 
-import yaml
-
 from tracklearn.errors import UserError
-from tracklearn.experiment.plan import FEATURES, Plan, count_gpus
 from tracklearn.experiment.code_digests import digest
+from tracklearn.experiment.plan import TABLES, Plan, count_gpus
 from tracklearn.runs import start_sender
 
 try:
-    plan = Plan(config, yaml.safe_load((HERE / "workflow/schemas/config.schema.yaml").read_text()))
+    plan = Plan(config)
+    # From here on the configuration is complete: every rule names the settings that its result depends on.
+    config.update(plan.config)
+    plan.check_targets(sys.argv[1:])
 except UserError as error:
     sys.exit(f"tracklearn: {error}")
 
@@ -22,6 +23,8 @@ code = lambda script: digest(HERE / "workflow/scripts" / script)
 
 # A constraint that admits these names only; one that admits none where there are none.
 names = lambda listed: "|".join(map(re.escape, listed)) or "(?!)"
+
+VOC = f"VOC{plan.protocol.year}"
 
 # Threads that wait must not spin: on busy cores that costs ten times more than the work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -35,7 +38,9 @@ if gpus and "gpu" not in workflow.global_resources:
 wildcard_constraints:
     shard=r"\d{5}",
     part=r"\d+",
+    protocol=re.escape(plan.protocol.name),
     set=names([plan.protocol.train, plan.protocol.test]),
+    path=names(plan.model_paths()),
     model=names(plan.config["models"]),
     row=names(plan.rows),
     layer="pool5|fc6|fc7",

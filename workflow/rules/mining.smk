@@ -16,11 +16,11 @@ rule mining_filter:
     threads: config["threads"]["mining"]
     params:
         frame=config["mining"]["frame"],
-        filter=config["mining"]["filter"],
+        filtering=config["mining"]["filter"],
         resample_fps=config["mining"]["resample_fps"],
         code=code("mining/mining_filter.py"),
     message:
-        "Shard {wildcards.shard}: one candidate every {params.filter[every]} frames, query boxes of {params.filter[box]} px"
+        "Shard {wildcards.shard}: one candidate every {params.filtering[every]} frames, query boxes of {params.filtering[box]} px"
     script:
         "../scripts/mining/mining_filter.py"
 
@@ -36,11 +36,11 @@ rule mining_track:
     threads: config["threads"]["mining"]
     params:
         frame=config["mining"]["frame"],
-        track=config["mining"]["track"],
+        tracking=config["mining"]["track"],
         resample_fps=config["mining"]["resample_fps"],
         box=config["mining"]["filter"]["box"],
         code=code("mining/mining_track.py"),
     message:
-        "Shard {wildcards.shard}: track the query boxes over {params.track[frames]} frames"
+        "Shard {wildcards.shard}: track the query boxes over {params.tracking[frames]} frames"
     script:
         "../scripts/mining/mining_track.py"

@@ -14,7 +14,7 @@ from tracklearn.machine.devices import own_device
 from tracklearn.networks.caffenet import CONV_LAYERS, CaffeNet, to_input
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
-from tracklearn.patches.store import Subset
+from tracklearn.patches.subset import Subset
 from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
 from tracklearn.ranking.negatives import candidates, fork_negatives, hardest_negatives, random_negatives
 from tracklearn.ranking.stall import StallWatch
