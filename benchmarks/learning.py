@@ -25,12 +25,14 @@ from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet, Layer, to_input
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build
-from tracklearn.patches.store import Pair, PatchStore, Subset
+from tracklearn.patches.store import PatchStore
+from tracklearn.patches.subset import Subset
+from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.loss import cosine_distances
 from tracklearn.ranking.negatives import candidates
 from tracklearn.ranking.recall import category_precision, other_pairs, tracked_ranks
 from tracklearn.ranking.train import measure, train_ranking
-from tracklearn.tables.table1 import grid
+from tracklearn.tables.formats import grid
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "demo"))
@@ -122,7 +124,7 @@ def write_split(shards: Sequence[Path], seed: int, train: Path, test: Path) -> N
     out = held_out([name for store in stores for name in store.video_ids], seed)
     for path, wanted in ((train, False), (test, True)):
         pairs = (pair for store in stores for pair in _pairs(store) if (pair.video in out) == wanted)
-        PatchStore.write(path, pairs, size=stores[0].size)
+        write_shard(path, pairs, size=stores[0].size, quality=95)
 
 
 def _pairs(store: PatchStore) -> Iterator[Pair]:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from benchmarks.store import SIDE, _patches
 from tracklearn.machine.memory import keep_memory
 from tracklearn.networks.caffenet import DEFAULTS, CaffeNet
-from tracklearn.patches.store import Pair, PatchStore
+from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.train import RankingLoss, train_ranking
 from tracklearn.training.gpu import compiled, computing
 from tracklearn.training.solver import Solver
@@ -296,7 +296,7 @@ def _store(path: Path, videos: Path) -> tuple[Path, str]:
     patches, source = _patches(videos)
     couples = enumerate(zip(patches[::2], patches[1::2], strict=True))
     pairs = (Pair(f"v{index // 50}", (0, 30), np.zeros((2, 4)), 1.0, *couple) for index, couple in couples)
-    PatchStore.write(path, pairs, size=SIDE)
+    write_shard(path, pairs, size=SIDE, quality=95)
     return path, source
 
 

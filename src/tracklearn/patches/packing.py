@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from tracklearn.errors import UserError
@@ -104,7 +103,11 @@ def _pack_video(
         hashes = difference_hash(query_thumbnail), difference_hash(tracked_thumbnail)
         # The patches of a rigid object that is tracked well look the same too, but its box moves.
         stays = np.abs(boxes[index][0] - boxes[index][1]).max() <= SAME_PLACE
-        if settings.min_change is not None and stays and change(query_thumbnail, tracked_thumbnail) < settings.min_change:
+        if (
+            settings.min_change is not None
+            and stays
+            and change(query_thumbnail, tracked_thumbnail) < settings.min_change
+        ):
             left_out[UNCHANGED] += 1
         elif settings.duplicate_bits is not None and repeats(hashes, kept, settings.duplicate_bits):
             left_out[NEAR_DUPLICATE] += 1

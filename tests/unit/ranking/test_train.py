@@ -7,7 +7,8 @@ import torch
 from tracklearn.errors import UserError
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build, load_weights, save_weights
-from tracklearn.patches.store import Pair, PatchStore, Subset
+from tracklearn.patches.subset import Subset
+from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.loss import cosine_distances
 from tracklearn.ranking.negatives import candidates, hardest_negatives
 from tracklearn.ranking.train import PairBatches, RankingObjective, measure, train_ranking
@@ -45,7 +46,7 @@ def write_store(path, videos=20, per_video=3, size=67):
             query = pattern(100 * video + each, size)
             tracked = (0.8 * query).astype(np.uint8)
             pairs.append(Pair(f"v{video}", (0, 30), np.zeros((2, 4)), 1.0, query, tracked))
-    PatchStore.write(path, pairs, size=size)
+    write_shard(path, pairs, size=size, quality=95)
     return path
 
 
