@@ -100,7 +100,7 @@ def train(
                 solver.step(rate)
                 state.count(loss, measurements, rate)
                 if state.iteration % saving.log_every == 0 or state.iteration == schedule.iterations:
-                    attempt(lambda: _tell_row(state, schedule.batch, batches, listeners))
+                    attempt(lambda: _report_row(state, schedule.batch, batches, listeners))
                 if saver.due():
                     attempt(saver.save)
             attempt(saver.save_rest)
@@ -126,7 +126,7 @@ def _resume(state: TrainingState, folder: Path, settings: Mapping[str, Any], wor
     world.copy_first(state.solver.velocities.values())
 
 
-def _tell_row(state: TrainingState, images: int, batches: Feed, listeners: Iterable[Report]) -> None:
+def _report_row(state: TrainingState, images: int, batches: Feed, listeners: Iterable[Report]) -> None:
     row = state.take_row(images, batches.waited)
     for listener in listeners:
         listener(state.iteration, row)
