@@ -34,7 +34,7 @@ from tracklearn.training.sampling import SpreadOrder, batch_rng, coins, mirrored
 class RankingObjective:
     """Maps a network and a batch, patches uint8 RGB (P, 2, S, S, 3) and videos (P,), to the loss and measurements.
 
-    Of several processes each has its part of the patches, and the videos of all.
+    With several processes, each has its part of the patches and the videos of all of them.
 
     Attributes:
         loss: form, sampling, margin M and number K of negatives.
@@ -107,12 +107,12 @@ class Pairs(Protocol):
 
 
 class PairBatches:
-    """Makes the batch of an iteration: `count` pairs, each patch mirrored or not on its own, and their videos.
+    """Makes the batch of an iteration: `count` pairs, with patches mirrored at random one by one, and their videos.
 
     The pairs of a batch are of different videos, except where a video has nearly one in `count` of all pairs or an
     epoch ends within the batch, see `SpreadOrder`; the loss takes no negative from the query's own video in any case.
-    Of several processes each decodes its part of the pairs. With `pinned`, batches lie in memory that a GPU can copy
-    from by itself; torch reuses this memory only after the copy.
+    With several processes, each decodes its part of the pairs. With `pinned`, batches lie in memory from which a GPU
+    can copy by itself; torch reuses this memory only after the copy.
     """
 
     def __init__(self, subset: Pairs, count: int, seed: int, world: World = ALONE, *, pinned: bool = False) -> None:

@@ -71,8 +71,7 @@ def load_checkpoint(folder: Path, settings: Mapping[str, Any]) -> Checkpoint | N
     """The newest readable checkpoint of a training under `settings`, or None if the folder holds none.
 
     A truncated file does not match the lengths in its own header, and a damaged file does not match its checksum. Such
-    a file is removed with a warning in the log; otherwise the next save would replace the good previous checkpoint by
-    it.
+    a file is removed with a warning in the log; otherwise the next save would keep it instead of the good previous one.
 
     Raises:
         UserError: the checkpoint was made under other settings, or by an older version that recorded none.
@@ -92,7 +91,7 @@ def load_checkpoint(folder: Path, settings: Mapping[str, Any]) -> Checkpoint | N
 
 
 def digest_of_weights(path: str | Path | None) -> str | None:
-    """What stands for a parent's weights in the settings: the SHA-256 of the file, None without a parent."""
+    """SHA-256 of a parent's weights file, by which the settings identify it; None without a parent."""
     if path is None:
         return None
     with open(path, "rb") as file:
