@@ -94,5 +94,6 @@ def _find(model: str | Path) -> Path:
         raise UserError(f"{model}: several protocols have a model of this name; give one of {', '.join(matches)}")
     raise UserError(
         f"{model}: not a model: {Path.cwd() / MODELS / model}/weights.safetensors does not exist; "
-        f"the models there are: {', '.join(places) or 'none'}; give one of them or the path of a {' or '.join(SUFFIXES)} file"
+        f"the models there are: {', '.join(places) or 'none'}; "
+        f"give one of them or the path of a {' or '.join(SUFFIXES)} file"
     )

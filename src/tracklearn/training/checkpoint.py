@@ -35,8 +35,8 @@ class Checkpoint:
     Attributes:
         tensors: by group and name, {"net": {"conv1.weight": ...}, ...}.
         numbers: plain numbers by name.
-        settings: everything that the training's result depends on, as JSON knows it; None in a checkpoint of an older
-            version.
+        settings: everything that the training's result depends on, in values that JSON can hold; None in a checkpoint
+            of an older version.
     """
 
     tensors: Mapping[str, Mapping[str, Tensor]]
@@ -45,7 +45,7 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write the newest checkpoint whole; the one before it stays until the next.
+    """Write a checkpoint whole; the newest one so far is kept as the previous one.
 
     If the process is killed between the two renames, the folder holds the previous checkpoint alone, and
     `load_checkpoint` reads that one.
@@ -62,7 +62,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     with atomic(folder / NEWEST) as temporary:
         save_file(flat, temporary, metadata | {"crc32": _checksum(flat, metadata)})
         with temporary.open("rb") as file:
-            os.fsync(file.fileno())  # before the older files move: a full disk may show only here
+            os.fsync(file.fileno())  # before the older files move: a full disk may be noticed only here
         if (folder / NEWEST).exists():
             (folder / NEWEST).replace(folder / PREVIOUS)
 
@@ -71,8 +71,7 @@ def load_checkpoint(folder: Path, settings: Mapping[str, Any]) -> Checkpoint | N
     """The newest readable checkpoint of a training under `settings`, or None if the folder holds none.
 
     A truncated file does not match the lengths in its own header, and a damaged file does not match its checksum. Such
-    a file is removed with a warning in the log; otherwise the next save would replace the good previous checkpoint by
-    it.
+    a file is removed with a warning in the log; otherwise the next save would keep it instead of the good previous one.
 
     Raises:
         UserError: the checkpoint was made under other settings, or by an older version that recorded none.
@@ -81,7 +80,7 @@ def load_checkpoint(folder: Path, settings: Mapping[str, Any]) -> Checkpoint | N
     for path in paths:
         try:
             checkpoint = _read(path)
-        except (SafetensorError, TypeError, KeyError, ValueError) as error:  # cut short, or not a checkpoint
+        except (SafetensorError, TypeError, KeyError, ValueError) as error:  # truncated, damaged or another file
             consequence = "the training starts afresh" if path == paths[-1] else "the previous checkpoint is used"
             log.warning("%s: the checkpoint cannot be read (%s); %s", path, error, consequence)
             path.unlink()
@@ -92,7 +91,7 @@ def load_checkpoint(folder: Path, settings: Mapping[str, Any]) -> Checkpoint | N
 
 
 def digest_of_weights(path: str | Path | None) -> str | None:
-    """What stands for a parent's weights in the settings: the SHA-256 of the file, None without a parent."""
+    """SHA-256 of a parent's weights file, by which the settings identify it; None without a parent."""
     if path is None:
         return None
     with open(path, "rb") as file:
@@ -114,8 +113,8 @@ def _check_settings(folder: Path, old: Mapping[str, Any] | None, new: Mapping[st
     for name in new_values | old_values:
         if (before := old_values.get(name, ABSENT)) != (now := new_values.get(name, ABSENT)):
             raise UserError(
-                f"{folder}: the checkpoint was made with {name} {_shown(before)}, and this training has "
-                f"{_shown(now)}; {remedy}, or the old value"
+                f"{folder}: the checkpoint was made with {name} {_in_json(before)}, and this training has "
+                f"{_in_json(now)}; {remedy}, or the old value"
             )
 
 
@@ -130,7 +129,7 @@ def _flat(values: Any, name: str = "") -> dict[str, Any]:
     return {inner: plain for part, value in parts.items() for inner, plain in _flat(value, part).items()}
 
 
-def _shown(value: Any) -> str:
+def _in_json(value: Any) -> str:
     return "absent" if value is ABSENT else json.dumps(value)
 
 

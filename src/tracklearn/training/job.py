@@ -10,10 +10,10 @@ from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.weights import save_weights
 from tracklearn.report import Report, silent
+from tracklearn.settings.training import Saving, Schedule
 from tracklearn.training.checkpoint import drop_checkpoints
 from tracklearn.training.distributed import this_world
 from tracklearn.training.loop import MakeBatch, Objective, train
-from tracklearn.training.schedule import Saving, Schedule
 
 
 def run_job(
@@ -33,7 +33,10 @@ def run_job(
     threads: int | None = None,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Train and write weights (with `metadata`), log (CSV) and a picture of conv1; then drop the checkpoints.
+    """Train, write weights (with `metadata`), log (CSV) and a picture of conv1, and remove the checkpoints.
+
+    Returns:
+        The last row of the log.
 
     Raises:
         UserError, SystemExit: as `train`.

@@ -16,13 +16,14 @@ from tracklearn.machine.memory import keep_memory
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.report import Report, silent
+from tracklearn.settings.training import Saving, Schedule
 from tracklearn.training.checkpoint import load_checkpoint, save_checkpoint
 from tracklearn.training.distributed import World, joined
 from tracklearn.training.feed import Batch, Feed, MakeBatch, feed
 from tracklearn.training.gpu import compiled, computing
 from tracklearn.training.log import Log
 from tracklearn.training.progress import Progress
-from tracklearn.training.schedule import Saving, Schedule, learning_rate
+from tracklearn.training.schedule import learning_rate
 from tracklearn.training.solver import Solver
 from tracklearn.training.state import TrainingState
 
@@ -99,7 +100,7 @@ def train(
                 solver.step(rate)
                 state.count(loss, measurements, rate)
                 if state.iteration % saving.log_every == 0 or state.iteration == schedule.iterations:
-                    attempt(lambda: _tell_row(state, schedule.batch, batches, listeners))
+                    attempt(lambda: _report_row(state, schedule.batch, batches, listeners))
                 if saver.due():
                     attempt(saver.save)
             attempt(saver.save_rest)
@@ -125,7 +126,7 @@ def _resume(state: TrainingState, folder: Path, settings: Mapping[str, Any], wor
     world.copy_first(state.solver.velocities.values())
 
 
-def _tell_row(state: TrainingState, images: int, batches: Feed, listeners: Iterable[Report]) -> None:
+def _report_row(state: TrainingState, images: int, batches: Feed, listeners: Iterable[Report]) -> None:
     row = state.take_row(images, batches.waited)
     for listener in listeners:
         listener(state.iteration, row)

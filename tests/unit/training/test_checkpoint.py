@@ -42,7 +42,7 @@ def test_what_is_loaded_is_what_was_saved(tmp_path):
     assert loaded.settings == SETTINGS | {"mean_bgr": [104.0, 117.0, 123.0]}
 
 
-def test_two_are_kept(tmp_path):
+def test_two_checkpoints_are_kept(tmp_path):
     for iteration in (1, 2, 3):
         save_checkpoint(tmp_path, checkpoint(iteration))
     assert sorted(path.name for path in tmp_path.iterdir()) == [NEWEST, PREVIOUS]
@@ -50,7 +50,7 @@ def test_two_are_kept(tmp_path):
     assert load_checkpoint(tmp_path, SETTINGS).numbers == {"iteration": 2}
 
 
-def test_a_truncated_one_gives_way_to_the_one_before(tmp_path):
+def test_instead_of_a_truncated_checkpoint_the_previous_one_is_used(tmp_path):
     for iteration in (1, 2):
         save_checkpoint(tmp_path, checkpoint(iteration))
     whole = (tmp_path / NEWEST).read_bytes()
@@ -59,7 +59,7 @@ def test_a_truncated_one_gives_way_to_the_one_before(tmp_path):
         assert load_checkpoint(tmp_path, SETTINGS).numbers == {"iteration": 1}, length
 
 
-def test_a_damaged_one_gives_way_to_the_one_before_with_a_warning(tmp_path, caplog):
+def test_instead_of_a_damaged_checkpoint_the_previous_one_is_used_with_a_warning(tmp_path, caplog):
     for iteration in (1, 2):
         save_checkpoint(tmp_path, checkpoint(iteration))
     whole = (tmp_path / NEWEST).read_bytes()
@@ -76,8 +76,8 @@ def test_a_damaged_one_gives_way_to_the_one_before_with_a_warning(tmp_path, capl
     assert re.search(r"\(checksum [0-9a-f]{8}, expected [0-9a-f]{8}\)", lines[-1])
 
 
-def test_a_truncated_one_never_takes_the_place_of_the_one_before(tmp_path, monkeypatch):
-    """Killed between the two renames of the next save."""
+def test_a_truncated_checkpoint_never_replaces_the_previous_one(tmp_path, monkeypatch):
+    """Even if the process is killed between the two renames of the next save."""
     for iteration in (1, 2):
         save_checkpoint(tmp_path, checkpoint(iteration))
     (tmp_path / NEWEST).write_bytes((tmp_path / NEWEST).read_bytes()[:50])
@@ -92,7 +92,7 @@ def test_a_truncated_one_never_takes_the_place_of_the_one_before(tmp_path, monke
     assert load_checkpoint(tmp_path, SETTINGS).numbers == {"iteration": 1}
 
 
-def test_an_empty_folder_holds_none(tmp_path):
+def test_an_empty_folder_holds_no_checkpoint(tmp_path):
     assert load_checkpoint(tmp_path, SETTINGS) is None
 
 

@@ -41,14 +41,14 @@ def test_a_log_continues_where_a_checkpoint_left_it(tmp_path):
 
 
 def test_rows_keep_the_order_of_the_header(tmp_path):
-    """A checkpoint gives sums back in the order of their names."""
+    """After a resume the sums are in the order of their names."""
     log = Log(tmp_path / "log.csv")
     log.write(20, {"violated": 1.0, "spread": 0.5})
     log.write(40, {"spread": 0.25, "violated": 0.75})
     assert (tmp_path / "log.csv").read_text() == "iteration,violated,spread\n20,1,0.5\n40,0.75,0.25\n"
 
 
-def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
+def test_a_full_disk_gives_one_line(tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
