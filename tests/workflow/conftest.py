@@ -1,4 +1,4 @@
-"""A copy of the project and a world of a few seconds' work, so that tests may edit code and run the whole workflow."""
+"""A copy of the project with a tiny world, so that tests can edit code and run the whole workflow in seconds."""
 
 import shutil
 import subprocess
@@ -40,7 +40,7 @@ TINY = {
 
 
 def add_broken_videos(world: Path) -> None:
-    """Put what a crawl brings home beside the clips: nothing, a page, and half a file."""
+    """Add broken files like those of a crawl to the clips: an empty file, a web page, and half of a video."""
     clip = (world / "videos/clip0000.mp4").read_bytes()
     broken = {"empty": b"", "page": b"<html>gone</html>", "half": clip[: len(clip) // 2]}
     with open(world / "videos.tsv", "a") as listed:
@@ -74,14 +74,14 @@ def finished(tmp_path_factory, repository) -> Checkout:
 def checkout(finished, tmp_path) -> Checkout:
     """A copy of the finished experiment for one test to edit."""
     root = tmp_path / "checkout"
-    # copy2 keeps modification times, by which Snakemake judges what is up to date.
+    # copy2 keeps the modification times, by which Snakemake decides which files are up to date.
     shutil.copytree(finished.root, root, copy_function=shutil.copy2, symlinks=True)
     return Checkout(root)
 
 
 @pytest.fixture
 def published(checkout) -> dict:
-    """A folder of four published pairs with its list, as the block `patches.import`: two shards."""
+    """The block `patches.import` for a new folder of four published pairs and their list, which make two shards."""
     folder = checkout.root / "demo/patches"
     folder.mkdir()
     lines = []

@@ -1,4 +1,4 @@
-"""What an edit re-runs: exactly the jobs whose result it can change."""
+"""An edit re-runs exactly the jobs whose result it can change."""
 
 import json
 import re
@@ -7,12 +7,12 @@ import pytest
 
 NOTHING = {}
 PACKAGE = "src/tracklearn"
-# Jobs that only join or draw; they follow from nearly every edit.
+# These rules only join or draw. Nearly every edit re-runs them.
 JOINS = {"all", "tables_table1", "tables_page", "tables_configured"}
 SCORING = JOINS | {"detection_svms", "detection_detect", "detection_evaluate"}
 
 
-def test_a_finished_experiment_has_nothing_to_do(checkout):
+def test_a_finished_experiment_re_runs_nothing(checkout):
     assert checkout.planned() == NOTHING
 
 
@@ -31,32 +31,32 @@ def test_a_finished_experiment_has_nothing_to_do(checkout):
     ],
     ids=["progress line", "warning", "zoom of conv1", "memory limit", "launcher", "record of runs"],
 )
-def test_an_edit_that_changes_no_result_runs_nothing(checkout, module, old, new):
+def test_an_edit_of_a_module_that_changes_no_result_re_runs_nothing(checkout, module, old, new):
     checkout.edit(f"{PACKAGE}/{module}", old, new)
     assert checkout.planned() == NOTHING
 
 
-def test_a_warnings_text_inside_a_module_that_counts_runs_nothing(checkout):
+def test_the_text_of_a_warning_re_runs_nothing_in_a_module_that_changes_results(checkout):
     text = (checkout.root / PACKAGE / "training/checkpoint.py").read_text()
     warning = re.search(r'log\.warning\(\s*"([^"]+)"', text)[1]
     checkout.edit(f"{PACKAGE}/training/checkpoint.py", warning, f"{warning}!")
     assert checkout.planned() == NOTHING
 
 
-def test_comments_and_docstrings_run_nothing(checkout):
+def test_comments_and_docstrings_re_run_nothing(checkout):
     for module in ("mining/tracking/kcf.py", "detection/svm.py", "ranking/train.py"):
         path = checkout.root / PACKAGE / module
         path.write_text(path.read_text().replace('"""', '"""Edited: ', 1) + "\n# A comment.\n")
     assert checkout.planned() == NOTHING
 
 
-def test_a_new_protocol_runs_nothing(checkout):
+def test_a_new_protocol_re_runs_nothing(checkout):
     line = '        Protocol("tuning", 2012, train="trainval", test="tune"),\n'
     checkout.edit(f"{PACKAGE}/voc/protocols.py", line, line + line.replace("tuning", "another"))
     assert checkout.planned() == NOTHING
 
 
-def test_a_constant_in_kcf_runs_tracking_and_what_follows(checkout):
+def test_an_edit_of_kcf_re_runs_tracking_and_what_follows(checkout):
     edit_code(checkout, "mining/tracking/kcf.py")
     planned = checkout.planned()
     assert planned["mining_track"] == planned["patches_pack"] > 1
@@ -64,21 +64,21 @@ def test_a_constant_in_kcf_runs_tracking_and_what_follows(checkout):
     assert {"videos_download", "mining_filter", "voc_proposals", "models_supervised"}.isdisjoint(planned)
 
 
-def test_reading_a_shard_packs_nothing_again(checkout):
+def test_an_edit_of_reading_shards_re_packs_nothing(checkout):
     edit_code(checkout, "patches/store.py")
     planned = checkout.planned()
-    assert planned["models_ranking"] == 2  # which read shards
+    assert planned["models_ranking"] == 2  # ranking trainings read shards
     assert {"patches_pack", "mining_track", "mining_filter"}.isdisjoint(planned)
 
 
-def test_an_edit_of_svm_runs_svms_and_tables_only(checkout):
+def test_an_edit_of_svm_re_runs_only_svms_and_tables(checkout):
     edit_code(checkout, "detection/svm.py")
     planned = checkout.planned()
     assert set(planned) <= SCORING
     assert planned["detection_svms"] == 5
 
 
-def test_non_maximum_suppression_trains_nothing_again(checkout):
+def test_an_edit_of_non_maximum_suppression_re_trains_nothing(checkout):
     edit_code(checkout, "detection/suppression.py")
     planned = checkout.planned()
     assert set(planned) <= SCORING - {"detection_svms"}
@@ -86,7 +86,7 @@ def test_non_maximum_suppression_trains_nothing_again(checkout):
 
 
 def edit_code(checkout, module):
-    """Add a statement to a module."""
+    """Append a statement to a module."""
     path = checkout.root / PACKAGE / module
     path.write_text(path.read_text() + "\nEDITED = 1\n")
 
@@ -94,7 +94,7 @@ def edit_code(checkout, module):
 # Edits of the configuration
 
 
-def test_a_config_value_runs_its_own_stage_and_what_follows(checkout):
+def test_a_changed_setting_re_runs_its_stage_and_what_follows(checkout):
     checkout.configure({"mining": {"track": {"frames": 20}}})
     planned = checkout.planned()
     assert "mining_track" in planned
@@ -114,12 +114,12 @@ def test_a_config_value_runs_its_own_stage_and_what_follows(checkout):
     ],
     ids=["saving", "timeout", "threads", "other digits and defaults", "1 for 1.0"],
 )
-def test_settings_that_change_no_result_run_nothing(checkout, changes):
+def test_settings_that_change_no_result_re_run_nothing(checkout, changes):
     checkout.configure(changes)
     assert checkout.planned() == NOTHING
 
 
-def test_the_order_of_keys_runs_nothing(checkout):
+def test_another_order_of_keys_re_runs_nothing(checkout):
     checkout.configure({}, reverse=True)
     assert checkout.planned() == NOTHING
 
@@ -132,16 +132,16 @@ def test_the_order_of_keys_runs_nothing(checkout):
         ("ranking_fc7", 48, {"models_ranking"}, {"models_supervised", "models_random"}),
     ],
 )
-def test_a_size_of_one_head_trains_no_net_with_the_other(checkout, key, value, trained, untouched):
+def test_a_setting_of_one_head_re_trains_no_net_with_another_head(checkout, key, value, trained, untouched):
     checkout.configure({"network": {key: value}})
     planned = checkout.planned()
     assert trained <= set(planned)
     assert untouched.isdisjoint(planned)
 
 
-def test_a_subset_that_changes_the_order_in_which_a_net_reads_its_shards_trains_the_net(checkout):
-    # Shards 0 to 3 lie at 0, 1/2, 1/4 and 3/4. No net of a row trains on 1.5M, but the 8M net reads the shards of the
-    # subsets inside its own first. Once shard 0 is in none of them, the 8M net reads it last, not first.
+def test_another_order_of_a_nets_shards_re_trains_the_net(checkout):
+    # Shards 0 to 3 have the places 0, 1/2, 1/4 and 3/4. No net of a row trains on 1.5M. But the 8M net first reads the
+    # shards of the subsets that lie inside 8M. Shard 0 leaves these subsets, so the 8M net reads it last, not first.
     checkout.configure({"subsets": {"1.5M": {"share": [0.1, 0.3]}}})
     planned = checkout.planned()
     assert planned["models_ranking"] == 1
@@ -152,14 +152,14 @@ def test_a_subset_that_changes_the_order_in_which_a_net_reads_its_shards_trains_
 # Data that no rule makes
 
 
-def test_appended_videos_are_one_new_shard_and_models_that_take_it(checkout):
+def test_appended_videos_make_one_new_shard_and_re_train_only_the_models_that_read_it(checkout):
     listed = checkout.root / "demo/world/videos.tsv"
     lines = listed.read_text().splitlines()
     copies = [f"again{number}\t{line.partition(chr(9))[2]}" for number, line in enumerate(lines[1:4])]
     listed.write_text("\n".join([*lines, *copies]) + "\n")
     planned = checkout.planned()
     assert [planned[rule] for rule in ("videos_download", "mining_filter", "mining_track", "patches_pack")] == [1] * 4
-    # The fifth shard's place is 1/8: 8M takes it, 5M (3/16 to 13/16) does not.
+    # The fifth shard has the place 1/8. The subset 8M contains this place; the subset 5M (3/16 to 13/16) does not.
     assert planned["models_ranking"] == 1
     assert planned["models_finetuning"] == 1
     assert "models_supervised" not in planned
@@ -172,22 +172,22 @@ def test_a_replaced_video_is_mined_again(checkout):
     assert [planned[rule] for rule in ("videos_download", "mining_filter", "mining_track", "patches_pack")] == [1] * 4
 
 
-def test_a_photo_replaced_in_place_runs_what_reads_it(checkout):
+def test_a_photo_replaced_in_place_re_runs_the_jobs_that_read_it(checkout):
     replace_in_place(checkout, first_of(checkout, "test"), "JPEGImages", ".jpg")
     planned = checkout.planned()
     assert planned["voc_proposals"] == 1
-    assert planned["features_extract"] == 6  # of the test set: four nets' fc7 and two nets' pool5
+    assert planned["features_extract"] == 6  # on the test set: fc7 of four nets and pool5 of two nets
     assert {"models_finetuning", "models_supervised", "models_ranking"}.isdisjoint(planned)
 
 
-def test_an_annotation_edited_in_place_runs_what_reads_it(checkout):
+def test_an_annotation_edited_in_place_re_runs_the_jobs_that_read_it(checkout):
     replace_in_place(checkout, first_of(checkout, "trainval"), "Annotations", ".xml")
     planned = checkout.planned()
     assert planned["models_finetuning"] == 4
     assert {"voc_proposals", "models_supervised", "models_ranking"}.isdisjoint(planned)
 
 
-def test_an_imagefolders_file_replaced_in_place_trains_the_net_again(checkout):
+def test_a_file_of_the_imagefolder_replaced_in_place_re_trains_the_net(checkout):
     photo = next((checkout.root / "demo/world/imagenet").glob("*/*.jpg"))
     photo.write_bytes(photo.read_bytes() + b" ")
     planned = checkout.planned()
@@ -196,7 +196,7 @@ def test_an_imagefolders_file_replaced_in_place_trains_the_net_again(checkout):
     assert "models_ranking" not in planned
 
 
-def test_the_papers_numbers_make_the_table_again(checkout):
+def test_an_edit_of_the_papers_numbers_re_runs_only_the_joins(checkout):
     checkout.edit(f"{PACKAGE}/tables/paper/table1.csv", "\n", "\r\n")
     assert set(checkout.planned()) <= JOINS
     assert "tables_table1" in checkout.planned()
@@ -244,7 +244,7 @@ def row(name, *models):
     return {"id": name, "label": name, "external": "0", "models": list(models)}
 
 
-def test_a_target_of_an_old_path_names_the_new_one(checkout):
+def test_the_old_path_of_a_target_is_refused_with_its_new_path(checkout):
     for old, new in (
         ("results/cells/table1/scratch/mAP.json", "results/cells/table1/labelled-test/scratch/mAP.json"),
         ("results/models/scratch-1/conv1.png", "results/models/labelled-test/scratch-1/conv1.png"),
@@ -255,7 +255,7 @@ def test_a_target_of_an_old_path_names_the_new_one(checkout):
         assert "Traceback" not in output
 
 
-def test_a_deleted_cell_runs_its_rows_evaluation_only(checkout):
+def test_a_deleted_cell_re_runs_only_the_evaluation_of_its_row(checkout):
     cells = sorted((checkout.root / "demo/results/cells/table1/labelled-test/both").glob("*.json"))
     before = json.loads(cells[0].read_text())
     cells[0].unlink()

@@ -1,4 +1,4 @@
-# What every rule file uses: the plan that follows from the configuration, and digests of code.
+# All rule files use these names: the plan that follows from the configuration, and the digests of code.
 import os
 import re
 
@@ -9,7 +9,7 @@ from tracklearn.runs import start_sender
 
 try:
     plan = Plan(config)
-    # From here on the configuration is complete: every rule names the settings that its result depends on.
+    # From here on, the configuration is complete. Every rule names the settings that its result depends on.
     config.update(plan.config)
     plan.check_targets(sys.argv[1:])
 except UserError as error:
@@ -18,18 +18,18 @@ except UserError as error:
 for line in plan.warnings():
     print(f"tracklearn: {line}", file=sys.stderr)
 
-# The digest of the package's code that a script runs, so that an edit of it re-runs the rule.
+# The digest of the package's code that a script runs. An edit of this code re-runs the rule.
 code = lambda script: digest(HERE / "workflow/scripts" / script)
 
-# A constraint that admits these names only; one that admits none where there are none.
+# A wildcard constraint that matches exactly these names; for an empty list, it matches nothing.
 names = lambda listed: "|".join(map(re.escape, listed)) or "(?!)"
 
 VOC = f"VOC{plan.protocol.year}"
 
-# Threads that wait must not spin: on busy cores that costs ten times more than the work.
+# Waiting threads must not spin: on busy cores, spinning costs ten times more than the work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# One training a GPU; on a machine without any it takes cores like every other job.
+# A GPU runs one training at a time. On a machine without a GPU, only the cores limit the number of trainings.
 gpus = count_gpus() or workflow.resource_settings.cores
 if gpus and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", gpus)

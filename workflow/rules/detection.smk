@@ -1,8 +1,8 @@
-# Detection: one linear SVM a class on a row's features, the scored boxes of the test images, average precision (R-CNN).
+# Detection as in R-CNN: one linear SVM a class on a row's features, scored boxes of the test images, average precision.
 #
 # inputs   results/features/{protocol}/{model}/{layer}/{set}-{part}.h5 and VOC's annotations, or the server's scores
 # outputs  results/detection/{protocol}/svms/{row}.npz, detections/{row}.npz, bootstraps/{row}.npz;
-#          results/cells/table1/{protocol}/{row}/{class}.json and mAP.json; for the server submissions/{row}.tar.gz
+#          results/cells/table1/{protocol}/{row}/{class}.json and mAP.json; for the server, submissions/{row}.tar.gz
 # steps    train a row's SVMs with hard negatives, score and suppress the test windows, evaluate or submit
 
 
@@ -21,7 +21,7 @@ rule detection_svms:
         svm=config["detection"]["svm"],
         code=code("detection/detection_svms.py"),
     message:
-        "Row {wildcards.row}: one SVM a class on features of {params.models} model(s)"
+        "Row {wildcards.row}: train one SVM a class on features of {params.models} model(s)"
     script:
         "../scripts/detection/detection_svms.py"
 
@@ -40,7 +40,7 @@ rule detection_detect:
         settings=config["detection"]["detect"],
         code=code("detection/detection_detect.py"),
     message:
-        "Row {wildcards.row}: the {params.settings[top]} best boxes of each test image and class"
+        "Row {wildcards.row}: keep the {params.settings[top]} best boxes of each test image and class"
     script:
         "../scripts/detection/detection_detect.py"
 
@@ -63,7 +63,7 @@ if plan.protocol.annotated:
             bootstrap=config["detection"]["bootstrap"],
             code=code("detection/detection_evaluate.py"),
         message:
-            "Row {wildcards.row}: average precision, {params.bootstrap} draws of the test images"
+            "Row {wildcards.row}: compute average precision with {params.bootstrap} draws of the test images"
         script:
             "../scripts/detection/detection_evaluate.py"
 
@@ -82,7 +82,7 @@ else:
             external=lambda wildcards: plan.external(wildcards.row),
             code=code("detection/detection_submission.py"),
         message:
-            "Row {wildcards.row}: archive for the evaluation server"
+            "Row {wildcards.row}: write the archive for the test server"
         script:
             "../scripts/detection/detection_submission.py"
 
@@ -99,6 +99,6 @@ else:
             classes=plan.classes,
             code=code("detection/detection_server_cells.py"),
         message:
-            "Row {wildcards.row}: average precision as the evaluation server gave it"
+            "Row {wildcards.row}: read the average precision that the test server computed"
         script:
             "../scripts/detection/detection_server_cells.py"

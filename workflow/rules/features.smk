@@ -1,9 +1,9 @@
-# Features: what a network sees in every window of the photos.
+# Features: the activations of a network in every window of the photos.
 #
 # inputs   the model's weights, results/voc/proposals/VOC{year}/{set}-{part}.npz, VOC's photos and annotations
 # outputs  results/features/{protocol}/{model}/{layer}/{set}-{part}.h5
-# steps    warp every proposal and annotated box to the network's input, one forward pass
-# With features.keep they stay, and an edit of svm.py costs SVMs only; otherwise they are removed after use.
+# steps    warp every proposal and every annotated box to the network's input, run one forward pass
+# With features.keep the files stay, and an edit of svm.py re-runs no network. Otherwise they are removed after use.
 kept = (lambda path: path) if config["features"]["keep"] else temp
 
 
@@ -25,6 +25,6 @@ rule features_extract:
         annotated=lambda wildcards: plan.annotated(wildcards.set),
         code=code("features/features_extract.py"),
     message:
-        "{wildcards.model}: {wildcards.layer} of the windows of {wildcards.set}, part {wildcards.part}"
+        "{wildcards.model}: compute {wildcards.layer} of the windows of {wildcards.set}, part {wildcards.part}"
     script:
         "../scripts/features/features_extract.py"

@@ -1,8 +1,8 @@
-# Models: every network of the config's model graph, each trained from its parent.
+# Models: the networks of the configuration's model graph. Each network is trained from its parent.
 #
-# inputs   the parent's weights and what the way of training needs: patch shards, an ImageFolder, or VOC and proposals
+# inputs   the parent's weights, and the data of the way of training: patch shards, an ImageFolder, or VOC and proposals
 # outputs  results/models/{path}/weights.safetensors, log.csv (loss and rate by iteration), conv1.png (its filters);
-#          {path} is the model's name, below the protocol's for models that learned from the protocol's images
+#          {path} is the model's name; a model that learned from the protocol's images lies in the protocol's folder
 # steps    one rule a way of training: random weights (none), given, ranking, supervised (imagenet), finetuning (voc)
 
 
@@ -38,7 +38,7 @@ rule models_given:
         network=lambda wildcards: plan.network(wildcards.path),
         code=code("models/models_given.py"),
     message:
-        "{wildcards.path}: check and take the given weights {input.given}"
+        "{wildcards.path}: check the given weights {input.given}"
     script:
         "../scripts/models/models_given.py"
 
@@ -79,7 +79,7 @@ OBJECT_CROPS = f"results/voc/object_crops/{VOC}/{plan.protocol.train}"
 
 rule models_supervised:
     input:
-        # A folder that is missing is named by the job: the rows that do not need it can still be planned and computed.
+        # The folder is no input. If it is missing, this job fails and names it; the other rows are still computed.
         crops=[] if IMAGENET else OBJECT_CROPS,
         parent=lambda wildcards: plan.parent(wildcards.path),
     output:

@@ -1,9 +1,9 @@
-# Patches: pairs of query and tracked patch, packed into one HDF5 file a shard, and pages to look at them.
+# Patches: pairs of a query and its tracked patch, packed into one HDF5 file a shard, and pages that show the pairs.
 #
 # inputs   results/mining/{shard}/tracks.csv and the shard's videos, or a folder of published patches with its list
-# outputs  results/patches/{shard}.h5: JPEG pairs; {shard}.json: how many and why not more; {shard}.png: a contact sheet;
-#          {shard}.html: some frames, pairs and lost tracks, and how many ended for which reason
-# steps    crop and pack the pairs of a shard, or import them; draw the sheet and the page
+# outputs  results/patches/{shard}.h5: JPEG pairs; {shard}.json: counts of pairs and of each reason for dropping frames;
+#          {shard}.png: a contact sheet; {shard}.html: some frames, pairs and lost tracks, and the counts of the reasons
+# steps    crop and pack the pairs of a shard, or import published pairs; draw the contact sheet and the page
 
 if config["patches"]["import"]:
 
@@ -57,7 +57,7 @@ rule patches_sheet:
     params:
         code=code("patches/patches_sheet.py"),
     message:
-        "Shard {wildcards.shard}: a contact sheet of its pairs"
+        "Shard {wildcards.shard}: draw a contact sheet of the pairs"
     script:
         "../scripts/patches/patches_sheet.py"
 
@@ -83,12 +83,12 @@ rule patches_gallery:
         resample_fps=config["mining"]["resample_fps"],
         code=code("patches/patches_gallery.py"),
     message:
-        "Shard {wildcards.shard}: a page of frames, pairs and reasons"
+        "Shard {wildcards.shard}: write a page of frames, pairs and reasons"
     script:
         "../scripts/patches/patches_gallery.py"
 
 
-# A page of every shard; `rule all` asks for that of the first one only.
+# The pages of all shards; `rule all` asks only for the page of the first shard.
 rule patches_galleries:
     input:
         plan.galleries(),

@@ -3,7 +3,7 @@
 # inputs   features of the test objects and of the training windows, VOC's annotations
 # outputs  results/cells/retrieval/{protocol}/{model}/precision.json: precision and hit rate at k, by category and on
 #          average
-# steps    one comparison a model
+# steps    compare the test objects with the training windows, once for each model
 
 
 rule retrieval_precision:
@@ -21,6 +21,6 @@ rule retrieval_precision:
         k=config["retrieval"]["k"],
         code=code("retrieval/retrieval_precision.py"),
     message:
-        "{wildcards.model}: precision at {params.k} of test objects among training windows"
+        "{wildcards.model}: compute precision at {params.k} of test objects among training windows"
     script:
         "../scripts/retrieval/retrieval_precision.py"

@@ -1,9 +1,9 @@
-# Tables: cells joined into Table 1 beside the paper's numbers, a page, and the evidence over seeds.
+# Tables: Table 1 beside the paper's numbers, a page, and the evidence over seeds, all joined from cells.
 #
 # inputs   results/cells/{table}/{protocol}/{row}/{column}.json, results/detection/{protocol}/bootstraps/{row}.npz
 # outputs  results/tables/{protocol}/table1.csv, .md, .html and differences.csv; evidence.md and .csv;
-#          results/table1.csv and the others: copies of the tables of the configured protocol
-# steps    joins
+#          results/table1.csv and so on: copies of the tables of the configured protocol
+# steps    join cells, copy the configured protocol's tables
 
 
 rule tables_table1:
@@ -23,7 +23,7 @@ rule tables_table1:
         protocol=plan.protocol.name,
         code=code("tables/tables_table1.py"),
     message:
-        "Table 1 of protocol {params.protocol}"
+        "Join the cells of protocol {params.protocol} into Table 1"
     script:
         "../scripts/tables/tables_table1.py"
 
@@ -45,7 +45,7 @@ rule tables_page:
         protocol=plan.protocol.name,
         code=code("tables/tables_page.py"),
     message:
-        "A page with Table 1, mined pairs, filters and curves"
+        "Write a page with Table 1, mined pairs, filters and curves"
     script:
         "../scripts/tables/tables_page.py"
 
@@ -68,12 +68,12 @@ if evidence := config["evidence"]:
             evidence=evidence,
             code=code("tables/tables_evidence.py"),
         message:
-            "Rows, differences and retrieval over {params.evidence[seeds]} seeds"
+            "Join rows, differences and retrieval over {params.evidence[seeds]} seeds"
         script:
             "../scripts/tables/tables_evidence.py"
 
 
-# The tables of every protocol stand side by side; the short paths hold those of the configured one.
+# The tables of all protocols stand side by side. The short paths hold copies of the configured protocol's tables.
 rule tables_configured:
     input:
         f"results/tables/{plan.protocol.name}/{{table}}",
@@ -85,6 +85,6 @@ rule tables_configured:
         table=names(TABLES),
     localrule: True
     message:
-        "{wildcards.table} of the configured protocol"
+        "Copy {wildcards.table} of the configured protocol"
     shell:
         "cp {input} {output} 2> {log}"

@@ -1,14 +1,14 @@
-# VOC: the photos of the detection experiment, as the evaluation protocol divides them, and boxes in them.
+# VOC: the photos of the detection experiment, divided by the evaluation protocol, and boxes in these photos.
 #
-# inputs   config voc.root: a VOCdevkit, or nothing yet where the official archives may be downloaded
-# outputs  results/voc/VOC{year}.json once the archives lie unpacked under voc.root;
+# inputs   config voc.root: a VOCdevkit; with voc.download, the folder need not exist yet
+# outputs  results/voc/VOC{year}.json, written when the archives lie unpacked under voc.root;
 #          results/voc/proposals/VOC{year}/{set}-{part}.npz; results/voc/object_crops/VOC{year}/{set}: an ImageFolder
-# steps    download and check what is missing, selective search in every image, crop the annotated objects
+# steps    download and check missing archives, run selective search in every image, crop the annotated objects
 
 
 rule voc_download:
     output:
-        # Not the lists of images themselves: Snakemake deletes outputs before a job, and the devkit may be the user's.
+        # The lists of images are no outputs: Snakemake deletes outputs before a job, and the user may own the devkit.
         stamp=plan.stamp,
     log:
         "results/logs/voc_download.log",
@@ -18,7 +18,7 @@ rule voc_download:
         image_sets=[plan.protocol.train, plan.protocol.test],
         code=code("voc/voc_download.py"),
     message:
-        "Download what is missing of VOC {params.year} to {params.root}"
+        "Download the missing archives of VOC {params.year} to {params.root}"
     script:
         "../scripts/voc/voc_download.py"
 
@@ -38,7 +38,7 @@ rule voc_proposals:
         proposals=config["voc"]["proposals"],
         code=code("voc/voc_proposals.py"),
     message:
-        "VOC {wildcards.set}, part {wildcards.part}: selective search, k = {params.proposals[k]}, at most {params.proposals[max_boxes]} boxes an image"
+        "VOC {wildcards.set}, part {wildcards.part}: run selective search, k = {params.proposals[k]}, at most {params.proposals[max_boxes]} boxes an image"
     script:
         "../scripts/voc/voc_proposals.py"
 

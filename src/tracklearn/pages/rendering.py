@@ -40,10 +40,10 @@ def render(template: str, page: str | Path, **content: Any) -> None:
     """Write a page.
 
     Args:
-        template: name of a template without its ending .html.jinja.
+        template: file name of a template, in full: by it, the template is part of the digest of the caller's code.
         page: the HTML file to write.
         content: the variables of the template, all of which must be given.
     """
-    text = TEMPLATES.get_template(f"{template}.html.jinja").render(content)
+    text = TEMPLATES.get_template(template).render(content)
     with atomic(page) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.mining.tables import TRACKS, Progress, by_video, each_video, read_table, short_reason
+from tracklearn.mining.tables import TRACKS, by_video, read_table, short_reason
 from tracklearn.patches.duplicates import change, difference_hash, repeats, thumbnail
 from tracklearn.patches.writing import Pair, encode, resized, write_shard, write_summary
 from tracklearn.report import Report, silent
@@ -18,7 +17,9 @@ from tracklearn.settings.mining import Frame
 from tracklearn.settings.patches import Packing
 from tracklearn.videos.deadline import TimeLimitError
 from tracklearn.videos.frames import read_frames
-from tracklearn.videos.manifest import Row, read_manifest
+from tracklearn.videos.manifest import ManifestRow, read_manifest
+from tracklearn.videos.progress import ShardProgress
+from tracklearn.videos.shard_loop import each_video
 
 UNCHANGED, NEAR_DUPLICATE = "nothing moved", "near duplicate"
 SAME_PLACE = 4  # pixels: the tracker cannot tell whether a box moved by less
@@ -72,7 +73,7 @@ def pack_shard(
     tracks = by_video(rows, videos, tracks_table)
     reasons = Counter(short_reason(row["reason"]) for row in rows if row["status"] != "tracked")
     work = partial(_pack_video, tracks=tracks, frame=(size.height, size.width), settings=settings)
-    progress = Progress("pairs", videos, report)
+    progress = ShardProgress("pairs", videos, report)
 
     def pairs() -> Iterator[Pair]:
         for video, (found, left_out) in each_video(work, videos, threads=threads, timeout=timeout):
@@ -87,7 +88,7 @@ def pack_shard(
 
 
 def _pack_video(
-    video: Row, *, tracks: Mapping[str, Sequence[Mapping[str, str]]], frame: tuple[int, int], settings: Packing
+    video: ManifestRow, *, tracks: Mapping[str, Sequence[Mapping[str, str]]], frame: tuple[int, int], settings: Packing
 ) -> tuple[list[Pair], Counter[str]]:
     """Pairs of one video as JPEG files, in the order of its tracks, and why other tracks gave no pair."""
     rows = [row for row in tracks[video.video_id] if row["status"] == "tracked"]
@@ -104,7 +105,11 @@ def _pack_video(
         hashes = difference_hash(query_thumbnail), difference_hash(tracked_thumbnail)
         # The patches of a rigid object that is tracked well look the same too, but its box moves.
         stays = np.abs(boxes[index][0] - boxes[index][1]).max() <= SAME_PLACE
-        if settings.min_change is not None and stays and change(query_thumbnail, tracked_thumbnail) < settings.min_change:
+        if (
+            settings.min_change is not None
+            and stays
+            and change(query_thumbnail, tracked_thumbnail) < settings.min_change
+        ):
             left_out[UNCHANGED] += 1
         elif settings.duplicate_bits is not None and repeats(hashes, kept, settings.duplicate_bits):
             left_out[NEAR_DUPLICATE] += 1
@@ -116,7 +121,7 @@ def _pack_video(
 
 
 def _patches(
-    video: Row,
+    video: ManifestRow,
     rows: Sequence[Mapping[str, str]],
     boxes: Sequence[np.ndarray],
     frame: tuple[int, int],
@@ -138,7 +143,9 @@ def _patches(
     return patches, "frames could not be decoded again"
 
 
-def _colour_frames(video: Row, frame_numbers: list[int], size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
+def _colour_frames(
+    video: ManifestRow, frame_numbers: list[int], size: tuple[int, int]
+) -> Iterator[tuple[int, np.ndarray]]:
     """Frames with their numbers, up to the first that cannot be read: the file may have changed since the tracking."""
     try:
         if frame_numbers:

@@ -78,7 +78,7 @@ def resized(patch: np.ndarray, size: int) -> np.ndarray:
 
 
 def write_summary(path: str | Path, counts: Mapping[str, int], reasons: Mapping[str, int]) -> None:
-    """Write a shard's summary (JSON): the counts of `write_shard`, and how many accepted frames ended for which reason."""
+    """Write a shard's summary (JSON): the counts of `write_shard`, and how many accepted frames ended for a reason."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps({**counts, "reasons": dict(sorted(reasons.items()))}, indent=1) + "\n")
 

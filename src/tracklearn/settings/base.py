@@ -42,7 +42,7 @@ class Settings(BaseModel):
     """Place of the block in the configuration, for example "mining.filter"; empty for the whole."""
 
     @classmethod
-    def read(cls, values: "Self | Mapping[str, Any] | None" = None, *, where: str | None = None) -> Self:
+    def read(cls, values: "Block" = None, *, where: str | None = None) -> Self:
         """Check a block; what it does not say has its default.
 
         Args:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 from pydantic import model_validator
 
 from tracklearn.errors import UserError
-from tracklearn.settings.base import Count, Settings, setting
+from tracklearn.settings.base import Block, Count, Settings, setting
 from tracklearn.settings.detection import Detection
 from tracklearn.settings.features import Features
 from tracklearn.settings.mining import Mining
@@ -70,7 +70,7 @@ class Configuration(Settings):
     evidence: Evidence | None = setting(None, "Rows that are trained again from other seeds (`make evidence`)")
 
     @classmethod
-    def read(cls, values: "Self | Mapping[str, Any] | None" = None, *, where: str | None = None) -> Self:
+    def read(cls, values: Block = None, *, where: str | None = None) -> Self:
         """Check a whole configuration; see `Settings.read`. Its errors begin with "config: "."""
         try:
             return super().read(values, where=where)

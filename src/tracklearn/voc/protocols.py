@@ -54,7 +54,7 @@ def protocol_named(name: str) -> Protocol:
         UserError: no such protocol.
     """
     if name not in PROTOCOLS:
-        raise UserError(f"detection.protocol is {name!r}: expected one of {', '.join(PROTOCOLS)}")
+        raise UserError(f"voc.protocol is {name!r}; expected one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
 
 

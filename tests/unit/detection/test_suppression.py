@@ -34,7 +34,7 @@ def test_kept_boxes_do_not_overlap_and_cover_the_others():
     assert (iou(boxes, boxes[kept]).max(axis=1) > 0.3).all()
 
 
-def test_only_detection_and_its_scores_reach_the_suppression(repository):
+def test_neither_training_nor_features_depend_on_the_suppression(repository):
     scripts = repository / "workflow/scripts"
     reaching = {
         script.name

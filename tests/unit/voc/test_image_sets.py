@@ -7,11 +7,11 @@ from tracklearn.errors import UserError
 from tracklearn.voc.image_sets import CLASSES, read_image_set
 
 
-def test_vocs_classes_are_twenty():
+def test_voc_has_twenty_classes():
     assert len(set(CLASSES)) == 20
 
 
-def test_image_set_in_the_files_order(devkit):
+def test_image_set_has_the_order_of_the_file(devkit):
     assert read_image_set(devkit, year=2012, image_set="val") == ["val_0", "val_1", "val_2"]
 
 

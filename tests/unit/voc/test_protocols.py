@@ -18,7 +18,7 @@ def test_the_tuning_split_stays_inside_the_training_images_of_the_reported_one()
 
 
 def test_unknown_protocol_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"detection.protocol is 'coco': expected one of voc2012-val, voc2007-test"):
+    with pytest.raises(UserError, match=r"voc.protocol is 'coco'; expected one of voc2012-val, voc2007-test"):
         protocol_named("coco")
 
 
