@@ -68,8 +68,7 @@ def recorded(job: Any) -> Iterator["Run"]:
                 log.critical("%s is an unexpected error", kind, exc_info=error)
                 run._end("FAILED", f"failed after {run.elapsed}: {kind} (see the traceback)", error=f"{kind}: {error}")
                 raise
-            figures = in_words(run.figures)
-            run._end("FINISHED", f"done in {run.elapsed}" + (f": {figures}" if figures else ""))
+            run._end("FINISHED", ": ".join(filter(None, [f"done in {run.elapsed}", in_words(run.figures)])))
     finally:
         signal.signal(signal.SIGTERM, sigterm_before)
 
@@ -148,7 +147,7 @@ class Run:
         new = {name: float(value) for name, value in values.items() if step > self._last_steps.get(name, -1)}
         if new:
             self._last_steps |= dict.fromkeys(new, step)
-            self._record({"event": "metrics", "time": time.time(), "step": step, "values": new})
+            self._record("metrics", step=step, values=new)
         self._keep_pictures()
 
     def metrics(self, values: Mapping[str, Any]) -> None:
@@ -159,38 +158,33 @@ class Run:
         for name, number in numbers.items():
             by_step.setdefault(self._last_steps.get(name, 0), {})[name] = number
         for step, figures in by_step.items():
-            self._record({"event": "metrics", "time": time.time(), "step": step, "values": figures})
+            self._record("metrics", step=step, values=figures)
         if words := {name: str(value) for name, value in values.items() if name not in numbers}:
-            self._record({"event": "tags", "tags": words})
+            self._record("tags", tags=words)
 
     def _start(self) -> None:
         """Record that an attempt begins."""
-        params, host, commit = dict(self._params), socket.gethostname(), git_commit()
+        params, commit = dict(self._params), git_commit()
         tags = {
             "rule": self._job.rule,
             **{f"wildcard.{name}": value for name, value in self._job.wildcards.items()},
             "code": params.pop("code", "unknown"),
             "mlflow.source.git.commit": commit,
-            "host": host,
+            "host": socket.gethostname(),
             "threads": str(self._job.threads),
             "attempts": str(self._attempt),
             **version_tags(),
         }
+        attempt = f"attempt {self._attempt} of run {self.key} on {tags['host']}"
+        log.info("%s: %s, threads: %d, commit %s", self.name, attempt, self._job.threads, commit)
         makers = {name: self.lineage(paths) for name, paths in by_name(self._job.input).items()}
-        log.info(
-            "%s: attempt %d of run %s on %s, threads: %d, commit %s",
-            *(self.name, self._attempt, self.key, host, self._job.threads, commit),
-        )
         self._record(
-            {
-                "event": "start",
-                "time": time.time(),
-                "name": self.name,
-                "params": dict(flatten(params)),
-                "tags": tags,
-                "inputs": {name: keys for name, keys in makers.items() if keys},
-                "host": host,
-            }
+            "start",
+            name=self.name,
+            params=dict(flatten(params)),
+            tags=tags,
+            inputs={name: keys for name, keys in makers.items() if keys},
+            host=tags["host"],
         )
 
     def _end(self, status: str, line: str, *, error: str | None = None) -> None:
@@ -204,8 +198,7 @@ class Run:
                 small = path.suffix in KEPT_IF_SMALL and path.is_file() and path.stat().st_size < SMALL
                 if small or (path.suffix in KEPT and path.is_file()):
                     self._keep(path, path.name if path.is_absolute() or ".." in path.parts else path)
-        end = {"event": "end", "time": time.time(), "status": status, "host": socket.gethostname()}
-        self._record(end | ({"tags": {"error": error}} if error else {}))
+        self._record("end", status=status, tags={"error": error} if error else {})
 
     def _origin(self, path: str) -> Any:
         """What stands for an input in the key."""
@@ -222,15 +215,15 @@ class Run:
                 name = f"checkpoints/{path.name}"
                 if not (self._artifacts / name).exists():
                     self._keep(path, name)
-                    self._record({"event": "artifact", "time": time.time(), "path": name})
+                    self._record("artifact", path=name)
 
     def _keep(self, path: Path, name: str | Path) -> None:
         with atomic(self._artifacts / name) as temporary:
             shutil.copyfile(path, temporary)
 
-    def _record(self, event: Event) -> None:
+    def _record(self, event: str, **content: Any) -> None:
         with self._tolerance():
-            self.spool.append(self.key, event)
+            self.spool.append(self.key, {"event": event, "time": time.time(), **content})
 
     @contextmanager
     def _tolerance(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,16 +73,24 @@ class Sender:
         pending = self.pending()
         if not pending:
             return 0
-        failed = in_a_row = 0
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        delivered = failures = 0
         with lock(self.spool.root / "sender.lock"):
-            if self._client is None and not self._succeeds(self._connect):
-                return len(pending)
-            for done, key in enumerate(pending, start=1):
-                in_a_row = 0 if self._succeeds(self._deliver, key) else in_a_row + 1
-                failed += in_a_row > 0
-                if in_a_row == FAILURES:
-                    return failed + len(pending) - done
-        return failed
+            for key in pending:
+                try:
+                    self._connect()
+                    self._deliver(key)
+                    delivered, failures = delivered + 1, 0
+                except (MlflowException, OSError) as error:
+                    failures += 1
+                    reason = str(error).partition("\n")[0][:400]
+                    if reason not in self._problems:
+                        print(f"sender: {self.uri}: run {key} stays on disk: {reason}", file=sys.stderr, flush=True)
+                    self._problems.add(reason)
+                if self._client is None or failures == FAILURES:
+                    break
+        return len(pending) - delivered
 
     def pending(self) -> list[str]:
         """Keys of the runs with events to deliver, or whose job was killed."""
@@ -96,21 +104,9 @@ class Sender:
                 pending.append(key)
         return pending
 
-    def _succeeds(self, step: Callable[..., None], *arguments: str) -> bool:
-        """Do a step; if the store fails, print the reason, each reason once, and return False."""
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
-        try:
-            step(*arguments)
-        except (MlflowException, OSError) as error:
-            reason = " ".join([*arguments, str(error).partition("\n")[0]])[:400]
-            if reason not in self._problems:
-                print(f"sender: {self.uri}: {reason}; the runs stay on disk", file=sys.stderr, flush=True)
-            self._problems.add(reason)
-            return False
-        return True
-
     def _connect(self) -> None:
+        if self._client is not None:
+            return
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient  # noqa: PLC0415
@@ -161,6 +157,8 @@ class Sender:
     def _deliver_events(self, key: str, sent: Sent) -> None:
         """Deliver the new events of one run and note it."""
         events, offset = self.spool.read(key, sent.offset)
+        if offset == sent.offset:
+            return
         params: dict[str, str] = {}
         tags: dict[str, str] = {}
         turn: Event = {"event": "none"}  # the last start or end
@@ -170,12 +168,11 @@ class Sender:
                 turn = event
                 sent.open = event["host"] if event["event"] == "start" else None
             if event["event"] == "start":
-                tags |= {
-                    f"input.{name}".removesuffix(".input"): " ".join(keys) for name, keys in event["inputs"].items()
-                }
+                for name, keys in event["inputs"].items():
+                    tags["input" if name == "input" else f"input.{name}"] = " ".join(keys)
                 # All attempts have the same params, since the params are part of the key.
                 params = params or (event["params"] if sent.offset == 0 else {})
-        run_id = sent.run_id = sent.run_id or self._find(key) or self._create(key, events)
+        run_id = sent.run_id = sent.run_id or self._find_or_create(key, events)
         self._log(run_id, events, params, tags)
         artifacts = self.spool.folder(key) / "artifacts"
         for event in events:
@@ -208,12 +205,11 @@ class Sender:
             for first in range(0, len(listed), BATCH[kind]):
                 self._client.log_batch(run_id, **{kind: listed[first : first + BATCH[kind]]})
 
-    def _find(self, key: str) -> str | None:
-        """Id of a run that an earlier sender created, but could not note because it was killed."""
+    def _find_or_create(self, key: str, events: Sequence[Event]) -> str:
+        # An earlier sender may have been killed after it created the run and before it noted the id.
         found = self._client.search_runs([self._experiment], f"tags.key = '{key}'", max_results=1)
-        return found[0].info.run_id if found else None
-
-    def _create(self, key: str, events: Sequence[Event]) -> str:
+        if found:
+            return str(found[0].info.run_id)
         unknown: Event = {"name": key, "time": time.time()}
         start = next((event for event in events if event["event"] == "start"), unknown)
         begin = _milliseconds(start["time"])
