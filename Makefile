@@ -1,4 +1,4 @@
-# What a newcomer types. Each target sets up its own environment first.
+# The commands of the project. Each target first sets up the environment.
 PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)))")
 DATA ?= ../shared/data
@@ -6,17 +6,18 @@ BIN := .venv/bin
 READY := .venv/ready
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules progress host reason
 
-.PHONY: help setup demo real evidence learning test lint bench ui clean
+.PHONY: help setup demo real evidence learning test lint docs bench ui clean
 
 help:
-	@echo "make demo      the whole workflow on the embedded small world, to demo/results/table1.csv"
-	@echo "make real      the same on real clips and photos (DATA=$(DATA))"
-	@echo "make evidence  the small world over three seeds, with intervals"
-	@echo "make learning  what ranking learns, on held-out clips of demo and real, to docs/learning.md"
-	@echo "make test      unit, reference and workflow tests"
-	@echo "make lint      ruff, mypy, snakefmt and snakemake --lint"
-	@echo "make bench     speed beside the peers, on real clips where they are"
-	@echo "make ui        the MLflow UI of this folder's runs (DIR=demo for those of the demo)"
+	@echo "make demo      run the whole workflow on the embedded small world; it writes demo/results/table1.csv"
+	@echo "make real      run the same workflow on real clips and photos (DATA=$(DATA))"
+	@echo "make evidence  train the networks of the small world for three seeds; it prints means and intervals"
+	@echo "make learning  measure what ranking learns on held-out clips of demo and real; it writes docs/learning.md"
+	@echo "make test      run the unit, reference and workflow tests"
+	@echo "make lint      run ruff, mypy, snakefmt, snakemake --lint and the check of the documented settings"
+	@echo "make docs      write the tables of config/README.md and config/schema.json from the classes of settings"
+	@echo "make bench     compare speeds with other libraries, on real clips if DATA has them"
+	@echo "make ui        show the runs of this folder in MLflow (DIR=demo shows the runs of the demo)"
 
 setup: $(READY)
 
@@ -58,6 +59,10 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/snakefmt --line-length 120 --check Snakefile workflow/rules
 	@$(BIN)/python tests/lint_workflow.py
+	@$(BIN)/python -m tracklearn.settings --check config/README.md config/schema.json
+
+docs: $(READY)
+	@$(BIN)/python -m tracklearn.settings config/README.md config/schema.json
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks

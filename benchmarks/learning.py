@@ -1,8 +1,8 @@
-"""Does ranking learn, and what of it does the learning? `make learning`, about twenty minutes on two cores.
+"""Does ranking learn, and which of its settings matter? `make learning`, about twenty minutes on two cores.
 
-Trains on the patches that `make demo` and `make real` mined, with their networks and schedules, and looks at clips that
-the training has not seen: seed s holds out every third clip, beginning with clip s. The random net is the one that the
-trainings of the same seed start from. All distances are cosine distances.
+Trains on the patches that `make demo` and `make real` mined, with their networks and schedules, and measures on clips
+that the training has not seen: seed s holds out every third clip, beginning with clip s. The random net of a seed is
+the network from which the trainings of this seed start. All distances are cosine distances.
 """
 
 import argparse
@@ -25,12 +25,14 @@ from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet, Layer, to_input
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build
-from tracklearn.patches.store import Pair, PatchStore, Subset
+from tracklearn.patches.store import PatchStore
+from tracklearn.patches.subset import Subset
+from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.loss import cosine_distances
 from tracklearn.ranking.negatives import candidates
 from tracklearn.ranking.recall import category_precision, other_pairs, tracked_ranks
 from tracklearn.ranking.train import measure, train_ranking
-from tracklearn.tables.table1 import grid
+from tracklearn.tables.formats import grid
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "demo"))
@@ -42,7 +44,7 @@ FOLDS = 3
 SEEDS = (1, 2, 3)
 SCHEDULE = "ranking-1.5M"
 K = 20  # PAPER §6.1
-MARGIN = 0.5  # of the figure `violated`, whatever margin a net was trained with
+MARGIN = 0.5  # of the figure `violated`, for all networks whatever margin they were trained with
 LAYERS = ("fc7", "pool5")
 
 Figures = dict[str, float]
@@ -50,9 +52,13 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Variant:
-    """A way of training: what differs from the config's `ranking` block, where hard negatives begin, how it computes.
+    """A way of training.
 
-    `hard_from` is a share of the iterations; None is what the schedule says.
+    Attributes:
+        name: for the tables.
+        loss: what differs from the block `ranking` of the configuration.
+        hard_from: share of the iterations before the first hard negatives; None takes the schedule's iteration.
+        precision: how the training computes.
     """
 
     name: str
@@ -74,9 +80,15 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class World:
-    """Mined patches: a title, the folder of the experiment, how to make them, and what a video shows if that is known.
+    """Mined patches of one experiment.
 
-    `category` maps a video id to a number, -1 where it shows nothing; `note` is for the reader of the tables.
+    Attributes:
+        title: for the page.
+        folder: of the experiment.
+        made_by: the command that mines the patches.
+        note: for the reader of the tables.
+        category: maps a video id to the number of the category that the video shows, -1 if it shows none; None if
+            categories are unknown.
     """
 
     title: str
@@ -87,42 +99,42 @@ class World:
 
     @property
     def shards(self) -> list[Path]:
-        """What was mined, if anything was."""
+        """The shards that were mined."""
         return sorted((self.folder / "results/patches").glob("*.h5"))
 
     def config(self) -> dict[str, Any]:
-        """The experiment's, as Snakemake merges it."""
+        """The experiment's configuration, as Snakemake merges it; settings with their default may be missing."""
         texts = (path.read_text() for path in (ROOT / "config/config.yaml", self.folder / "config/config.yaml"))
         return merged(*map(yaml.safe_load, texts))
 
 
 def shown_category(video_id: str) -> int:
-    """Category of the thing that a clip of the small world shows; -1 for those where the camera moves alone."""
+    """Category of the thing that a clip of the small world shows; -1 for clips in which only the camera moves."""
     index = int(video_id.removeprefix("clip"))
     return -1 if KINDS[index * 7 % len(KINDS)] == "camera" else index % len(NAMES)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Two configs as one, block by block; `above` wins."""
-    both = {
+    """Merge two configurations block by block; values of `above` replace those of `below`."""
+    changed = {
         name: merged(below[name], value) if isinstance(value, dict) and isinstance(below.get(name), dict) else value
         for name, value in above.items()
     }
-    return {**below, **both}
+    return {**below, **changed}
 
 
 def held_out(video_ids: Sequence[str], seed: int) -> set[str]:
-    """Every third video in the order of their names, another third for each of three seeds in succession."""
+    """Every third video in the order of names; three successive seeds hold out three different thirds."""
     return set(sorted(video_ids)[seed % FOLDS :: FOLDS])
 
 
 def write_split(shards: Sequence[Path], seed: int, train: Path, test: Path) -> None:
-    """Copy the pairs of the videos to learn from, and of those that are held out, into a shard each."""
+    """Copy the pairs of the videos to train on into one shard, and those of the held-out videos into another one."""
     stores = [PatchStore(path) for path in shards]
-    out = held_out([name for store in stores for name in store.video_ids], seed)
-    for path, wanted in ((train, False), (test, True)):
-        pairs = (pair for store in stores for pair in _pairs(store) if (pair.video in out) == wanted)
-        PatchStore.write(path, pairs, size=stores[0].size)
+    test_videos = held_out([name for store in stores for name in store.video_ids], seed)
+    for path, is_test in ((train, False), (test, True)):
+        pairs = (pair for store in stores for pair in _pairs(store) if (pair.video in test_videos) == is_test)
+        write_shard(path, pairs, size=stores[0].size, quality=95)
 
 
 def _pairs(store: PatchStore) -> Iterator[Pair]:
@@ -133,7 +145,7 @@ def _pairs(store: PatchStore) -> Iterator[Pair]:
 
 
 def trained(world: World, variant: Variant, seed: int) -> Figures:
-    """Train on two thirds of the videos; figures of the others, and the loss at the end."""
+    """Train on two thirds of the videos; return the figures of the other videos and the last loss."""
     config = world.config()
     schedule = config["schedules"][SCHEDULE] | {"precision": variant.precision}
     if variant.hard_from is not None:
@@ -143,8 +155,8 @@ def trained(world: World, variant: Variant, seed: int) -> Figures:
         write_split(world.shards, seed, train, test)
         row = train_ranking(
             stores=[train],
-            network=config["network"],
-            loss=config["ranking"] | dict(variant.loss),
+            network=config.get("network"),
+            loss=config.get("ranking", {}) | dict(variant.loss),
             schedule=schedule,
             seed=seed,
             weights=weights,
@@ -157,31 +169,31 @@ def trained(world: World, variant: Variant, seed: int) -> Figures:
 
 
 def untrained(world: World, seed: int) -> Figures:
-    """Figures of the net that trainings of this seed start from."""
+    """Figures of the network from which the trainings of this seed start."""
     with tempfile.TemporaryDirectory() as folder:
         train, test = Path(folder, "train.h5"), Path(folder, "test.h5")
         write_split(world.shards, seed, train, test)
-        net = new_network(world.config()["network"], head="ranking", seed=seed).eval()
+        net = new_network(world.config().get("network"), head="ranking", seed=seed).eval()
         return evaluate(net, Subset([test]), world.category)
 
 
 def evaluate(net: CaffeNet, subset: Subset, category: Callable[[str], int] | None) -> Figures:
-    """In percent, by layer: what `recall` and `measure` tell of these pairs."""
+    """Figures of these pairs by layer, in percent, by `recall` and `measure`."""
     videos = torch.from_numpy(subset.videos)
     others = candidates(videos)
-    found: dict[str, torch.Tensor] = {}
+    figures: dict[str, torch.Tensor] = {}
     for layer in LAYERS:
         distances = cosine_distances(features(net, subset, cast(Layer, layer)))
         among_all, among_others = (tracked_ranks(distances, rivals) for rivals in (other_pairs(len(videos)), others))
-        found[f"{layer} violated"] = measure(distances, others, others, margin=MARGIN)["violated"]
-        found[f"{layer} right"] = 1 - among_others / others.sum(1)
-        found[f"{layer} recall"] = among_all < 1
-        found[f"{layer} recall@{K}"] = among_all < K
-        found[f"{layer} other clips"] = among_others < 1
+        figures[f"{layer} violated"] = measure(distances, others, others, margin=MARGIN)["violated"]
+        figures[f"{layer} right"] = 1 - among_others / others.sum(1)
+        figures[f"{layer} recall"] = among_all < 1
+        figures[f"{layer} recall@{K}"] = among_all < K
+        figures[f"{layer} other clips"] = among_others < 1
         if category:
-            shown = torch.tensor([category(subset.video_ids[video]) for video in subset.videos])
-            found[f"{layer} precision"] = category_precision(distances, videos, shown, k=K)
-    return {name: 100 * float(values.float().mean()) for name, values in found.items()}
+            categories = torch.tensor([category(subset.video_ids[video]) for video in subset.videos])
+            figures[f"{layer} precision"] = category_precision(distances, videos, categories, k=K)
+    return {name: 100 * float(values.float().mean()) for name, values in figures.items()}
 
 
 @torch.inference_mode()
@@ -204,35 +216,37 @@ FIGURES = {
 }
 
 EXPLAINED = f"""\
-Means over the seeds ± their standard deviation. Each seed trains on two thirds of the clips and is looked at on the
-others; the random net of a seed is the one its trainings start from. Distances are cosine distances. All figures but
-the loss are of the held-out clips:
+The tables show means over the seeds ± their standard deviation. Each seed trains on two thirds of the clips; the
+other clips are held out. The random net of a seed is the net that the trainings of this seed start from. Distances are
+cosine distances. All figures except the loss are measured on the held-out clips:
 
-- loss at the end: of training, over its last iterations, with random or hard negatives as the rule has it then; it
-  compares only nets of the same rule and margin.
-- ranked right: of all triplets (query, its tracked patch, a patch of another clip), those whose tracked patch is the
-  nearer one, which is what ranking asks for; chance is 50.
-- violated: of the same triplets, those that miss a margin of {MARGIN:g}. Where it stays at 100 after training, all
-  features lie together: the net has collapsed, or never left the margin.
-- recall@k: queries whose tracked patch is among the k nearest of all held-out patches; another patch of the same clip,
-  which shows the same thing, counts as wrong. For "other clips" only patches of other clips stand against it.
-- precision@{K}: of the {K} patches of other clips that are nearest to a query, those that show the same category."""
+- loss at the end: the loss of the last iterations of the training, with the negatives (random or hard) that the net's
+  rule takes at this point. The figure compares only nets of the same rule and margin.
+- ranked right: the share of all triplets (query, its tracked patch, a patch of another clip) whose tracked patch is
+  nearer to the query than the other patch, as ranking demands. Chance is 50.
+- violated: the share of the same triplets that miss a margin of {MARGIN:g}. If the share is still 100 after training,
+  all features lie together: the net has collapsed or has never left the margin.
+- recall@k: the share of queries whose tracked patch is among the k nearest of all held-out patches. Another patch of
+  the same clip counts as wrong, although it shows the same thing. "Other clips" compares the tracked patch only with
+  patches of other clips.
+- precision@{K}: the share of the {K} nearest patches of other clips that show the same category as the query."""
 
 
 SMALL_WORLD = """\
-All its things share their hues and tones, and turn, swell and change their light within a track: the category's texture
-is what a track is sure to keep. A net that knows categories ranks most triplets right, but finds the one tracked patch
-among those of its category hardly better than by chance: recall@1 rises and stays low. In so short a training hard
-negatives for three eighths of it collapse the features; with margin 1 most seeds never leave the margin."""
+All things share their hues and tones, and they turn, swell and change their light within a track. Only the texture of
+the category surely stays the same. A net that knows categories ranks most triplets right, but among the patches of one
+category it finds the tracked patch hardly more often than chance: recall@1 rises and stays low. In such a short
+training, hard negatives in the last three eighths collapse the features. With margin 1, most seeds never leave the
+margin."""
 
 REAL_CLIPS = """\
-Few clips, each with colours of its own, and tracks that change little: a random net tells them apart already, and six
-or seven clips to learn from are too few to do better on others. What ranking adds is the margin; that it draws the
-patches of one clip together costs recall@1 among all."""
+There are few clips, each clip has its own colours, and the tracks change little. A random net already distinguishes the
+clips, and training on six or seven clips is too little to improve on the random net. Ranking adds the margin, but it
+also draws the patches of one clip together, which lowers recall@1 among all patches."""
 
 
 def tables(results: Mapping[str, Sequence[Figures]]) -> str:
-    """Markdown of each net's figures by seed: a table of means a layer, and the seeds one by one."""
+    """Markdown of each network's figures: a table of means for each layer, and a table of single seeds."""
     return "\n\n".join(
         [
             "fc7, the layer that is trained to rank:",
@@ -246,7 +260,7 @@ def tables(results: Mapping[str, Sequence[Figures]]) -> str:
 
 
 def _columns(results: Mapping[str, Sequence[Figures]], layer: str) -> dict[str, str]:
-    """Titles of a layer's figures, those that the world has."""
+    """Titles of a layer's figures, without those that this world does not have."""
     first = next(iter(results.values()))[0]
     return {f"{layer} {name}": title for name, title in FIGURES.items() if f"{layer} {name}" in first}
 
@@ -254,11 +268,11 @@ def _columns(results: Mapping[str, Sequence[Figures]], layer: str) -> dict[str, 
 def _table(
     results: Mapping[str, Sequence[Figures]], columns: Mapping[str, str], cell: Callable[[list[float], int], str]
 ) -> str:
-    rows = [
-        [net, *(cell([run[name] for run in runs if name in run], 2 if name == "loss" else 1) for name in columns)]
-        for net, runs in results.items()
-    ]
-    return grid(["net", *columns.values()], rows)
+    rows = []
+    for net, runs in results.items():
+        found = {name: [run[name] for run in runs if name in run] for name in columns}
+        rows.append({"net": net} | {name: cell(values, 2 if name == "loss" else 1) for name, values in found.items()})
+    return grid(rows, ["net", *columns.values()])
 
 
 def _spread(values: list[float], digits: int) -> str:
@@ -291,21 +305,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def report(worlds: Sequence[World], variants: Sequence[Variant], seeds: Sequence[int]) -> str:
-    """The page about the worlds whose patches are there.
+    """The page about the worlds that have patches.
 
     Raises:
-        UserError: there is none.
+        UserError: no world has patches.
     """
     for world in worlds:
         if not world.shards:
             print(f"{world.folder}/results/patches: no shards; `{world.made_by}` makes them", file=sys.stderr)
-    there = [world for world in worlds if world.shards]
-    if not there:
+    mined = [world for world in worlds if world.shards]
+    if not mined:
         raise UserError("learning: there are no patches to learn from; run `make demo` or `make real` first")
-    sections = ["# What ranking training learns", "Written by `make learning`.", EXPLAINED]
+    sections = ["# What ranking training learns", "`make learning` writes this page.", EXPLAINED]
     # Two trainings of one thread each are faster than one after the other on two.
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        jobs = [(world, submit(pool, world, variants, seeds)) for world in there]
+        jobs = [(world, submit(pool, world, variants, seeds)) for world in mined]
         try:
             for world, futures in jobs:
                 results = {net: [run.result() for run in runs] for net, runs in futures.items()}
@@ -313,23 +327,23 @@ def report(worlds: Sequence[World], variants: Sequence[Variant], seeds: Sequence
                 size = f"{len(pairs)} pairs of {len(pairs.video_ids)} clips"
                 sections += [f"## {world.title}: {size}", world.note, tables(results)]
         finally:
-            pool.shutdown(cancel_futures=True)  # after an error, of what has not begun
+            pool.shutdown(cancel_futures=True)  # after an error, drop the runs that have not begun
     return "\n\n".join(filter(None, sections))
 
 
 def submit(
     pool: ProcessPoolExecutor, world: World, variants: Sequence[Variant], seeds: Sequence[int]
 ) -> dict[str, list[Future[Figures]]]:
-    """Start every net's runs, by the net's name; each tells when it is done."""
+    """Start the runs of every network, by its name; each run prints a line when it is done."""
     jobs = {"random net": [pool.submit(untrained, world, seed) for seed in seeds]}
     jobs |= {each.name: [pool.submit(trained, world, each, seed) for seed in seeds] for each in variants}
     for net, runs in jobs.items():
         for seed, run in zip(seeds, runs, strict=True):
-            run.add_done_callback(partial(_tell, f"{world.title}, seed {seed}, {net}"))
+            run.add_done_callback(partial(_print_state, f"{world.title}, seed {seed}, {net}"))
     return jobs
 
 
-def _tell(name: str, run: Future[Figures]) -> None:
+def _print_state(name: str, run: Future[Figures]) -> None:
     if not run.cancelled():
         print(f"{name}: {'failed' if run.exception() else 'done'}", file=sys.stderr, flush=True)
 

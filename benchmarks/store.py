@@ -23,7 +23,8 @@ import simplejpeg
 import torch
 from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
-from tracklearn.patches.store import Pair, PatchStore, Subset, encode
+from tracklearn.patches.subset import Subset
+from tracklearn.patches.writing import Pair, encode, write_shard
 from tracklearn.ranking.train import check_pairs
 from tracklearn.training.sampling import SpreadOrder
 from tracklearn.videos.frames import read_frames
@@ -135,7 +136,7 @@ def _write_shards(folder: Path, patches: list[bytes]) -> list[Path]:
     couples = zip(patches[::2], patches[1::2], strict=True)
     pairs = [Pair("video", (0, 30), np.zeros((2, 4)), 0.0, *couple) for couple in couples]
     for index, path in enumerate(paths):
-        PatchStore.write(path, pairs[index::SHARDS], size=SIDE, quality=QUALITY)
+        write_shard(path, pairs[index::SHARDS], size=SIDE, quality=QUALITY)
     return paths
 
 

@@ -1,14 +1,15 @@
-"""How near does a ranking step come to the device's matrix rate? Beside plain PyTorch, at the paper's size.
+"""How fast is a ranking step at the paper's size, compared with the device's matrix rate and with plain PyTorch?
 
 A step is everything but decoding (`benchmarks/store.py`): uint8 patches to input, forward, loss, backward, update. Its
-work is that of three forward passes of the layers, less the gradient of conv1's input, which nobody needs. The peak is
-the largest rate of a matrix product in the same rounds, by torch.mm and as a convolution of 1 x 1, which may be other
-code: on a CPU of single precision, all cores each; on a GPU of the row's own precision.
+work is that of three forward passes of the layers, without the gradient of conv1's input, which is never computed. The
+peak is the highest rate of a matrix product in the same rounds, by torch.mm and as a convolution of 1 x 1, for which
+torch may use other code. On a CPU the product is in single precision and uses all cores; on a GPU it is in the
+precision of the row.
 
-Ours against plain PyTorch: torch's LocalResponseNorm after ReLU and pooling, NCHW, torch.optim.SGD, a loop over
-triplets (on a GPU in TF32). On a GPU there follow whole trainings from a patch store, cut from the clips of DATA
-(environment; default ../shared/data) or synthetic where there are none: images a second, the share of time in which the
-GPU had no batch, and what the paper's three pretrainings would take.
+Plain PyTorch means torch's LocalResponseNorm after ReLU and pooling, NCHW, torch.optim.SGD and a loop over triplets, on
+a GPU in TF32. On a GPU, trainings from a patch store are measured too: images per second, the share of time in which
+the GPU had no batch, and the hours of the paper's three pretrainings. The patches are cut from the clips of DATA
+(environment; default ../shared/data), or synthetic if there are no clips.
 """
 
 import os
@@ -26,18 +27,19 @@ from torch import Tensor, nn
 
 from benchmarks.store import SIDE, _patches
 from tracklearn.machine.memory import keep_memory
-from tracklearn.networks.caffenet import MEAN_BGR, CaffeNet
-from tracklearn.patches.store import Pair, PatchStore
-from tracklearn.ranking.train import RankingLoss, train_ranking
+from tracklearn.networks.caffenet import DEFAULTS, CaffeNet
+from tracklearn.patches.writing import Pair, write_shard
+from tracklearn.ranking.train import RankingObjective, train_ranking
+from tracklearn.settings.ranking import Loss
 from tracklearn.training.gpu import compiled, computing
 from tracklearn.training.solver import Solver
 
 BATCH = 100  # PAPER §5.6
 ITERATIONS = 240_000 + 350_000 + 350_000  # PAPER §5.6: of the three pretrainings
 ROUNDS = 5
-SECONDS = 4.0  # of one measurement in a round
+SECONDS = 4.0  # of one measurement within a round
 SIDES = {"cpu": (1024, 2048), "cuda": (2048, 4096, 8192)}  # of the square matrices; the fastest is the peak
-STORED = 1000  # iterations of a training from a store; the second half is told
+STORED = 1000  # iterations of a training from a store; the second half is measured
 
 Step = Callable[[int], object]
 
@@ -57,7 +59,7 @@ KINDS = (Kind("fp32"), Kind("tf32"), Kind("bf16"), Kind("bf16", compiled=True)) 
 
 
 def main() -> None:
-    """Print a table: images a second, share of the peak, ratio to plain PyTorch; and what a GPU does from a store."""
+    """Print a table of steps and, on a GPU, a table of trainings from a store."""
     threads = torch.get_num_threads()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     try:
@@ -81,12 +83,20 @@ def _cores() -> int:
 
 
 def _compare(device: torch.device, kinds: Iterable[Kind], peaks: dict[Kind, str], usual: Kind, where: str) -> None:
-    """Print a table of steps; `peaks`: the product whose rate a kind is held against; `usual`: how plain PyTorch is."""
+    """Print a table of steps: images per second, shares of the peak, ratio to plain PyTorch.
+
+    Args:
+        device: device to measure.
+        kinds: how our steps compute.
+        peaks: the precision of the matrix product that each kind is compared with.
+        usual: how plain PyTorch computes.
+        where: name of the device.
+    """
     work = image_flops()
     steps = {f"ours, {kind}": (kind.precision, ours(device, kind)) for kind in kinds}
     steps[f"plain PyTorch, {usual}"] = usual.precision, plain(device)
     products = {precision: matrix_products(device, precision) for precision in dict.fromkeys(peaks.values())}
-    keep_memory()  # as the training loop does; plain PyTorch gains by it too
+    keep_memory()  # as the training loop does; plain PyTorch becomes faster by it too
     images: dict[str, list[float]] = {name: [] for name in steps}
     rates: dict[str, dict[str, list[float]]] = {
         precision: {way: [] for way in ways} for precision, ways in products.items()
@@ -94,34 +104,34 @@ def _compare(device: torch.device, kinds: Iterable[Kind], peaks: dict[Kind, str]
     for _ in range(ROUNDS):
         for precision, ways in products.items():
             with computing(device, precision):
-                for way, each in ways.items():
-                    fastest = max(2 * side**3 * rate(step, device, SECONDS / 4) for side, step in each)
-                    rates[precision][way].append(fastest)
+                for way, steps_by_side in ways.items():
+                    flops = (2 * side**3 * rate(step, device, SECONDS / 4) for side, step in steps_by_side)
+                    rates[precision][way].append(max(flops))
         for name, (precision, step) in steps.items():
             with computing(device, precision):
                 images[name].append(BATCH * rate(step, device, SECONDS))
-    shown = ", ".join(
-        f"{precision} {' and '.join(f'{statistics.median(found) / 1e9:.0f}' for found in ways.values())}"
+    medians = ", ".join(
+        f"{precision} {' and '.join(f'{statistics.median(flops) / 1e9:.0f}' for flops in ways.values())}"
         for precision, ways in rates.items()
     )
-    print(f"{where}; matrix product by torch.mm and as a convolution of 1 x 1: {shown} GFLOP/s")
+    print(f"{where}; matrix product by torch.mm and as a convolution of 1 x 1: {medians} GFLOP/s")
     print(f"{work / 1e9:.2f} GFLOP a training image\n")
     print("| step | images/s | of torch.mm | of the convolution | x plain PyTorch | x ours, fp32 |")
     print("|---|---|---|---|---|---|")
-    reference, own = images[f"plain PyTorch, {usual}"], images["ours, fp32"]
-    held = {f"ours, {kind}": rates[peak] for kind, peak in peaks.items()}
-    held[f"plain PyTorch, {usual}"] = rates[usual.precision]
-    for name, found in images.items():
+    plain_rates, fp32_rates = images[f"plain PyTorch, {usual}"], images["ours, fp32"]
+    peak_rates = {f"ours, {kind}": rates[peak] for kind, peak in peaks.items()}
+    peak_rates[f"plain PyTorch, {usual}"] = rates[usual.precision]
+    for name, step_rates in images.items():
         print(
-            f"| {name} | {statistics.median(found):.1f} "
-            f"| {work * _ratio(found, held[name]['product']):.2f} "
-            f"| {work * _ratio(found, held[name]['convolution']):.2f} "
-            f"| {_ratio(found, reference):.2f} | {_ratio(found, own):.2f} |"
+            f"| {name} | {statistics.median(step_rates):.1f} "
+            f"| {work * _ratio(step_rates, peak_rates[name]['product']):.2f} "
+            f"| {work * _ratio(step_rates, peak_rates[name]['convolution']):.2f} "
+            f"| {_ratio(step_rates, plain_rates):.2f} | {_ratio(step_rates, fp32_rates):.2f} |"
         )
 
 
 def _whole_trainings(kinds: Iterable[Kind]) -> None:
-    """Print a table of trainings from a store, data and all."""
+    """Print a table of trainings from a store, decoding included."""
     data = Path(os.environ.get("DATA", "../shared/data"))
     with tempfile.TemporaryDirectory(prefix="tracklearn-training-") as folder:
         store, source = _store(Path(folder, "00000.h5"), data / "videos")
@@ -133,14 +143,14 @@ def _whole_trainings(kinds: Iterable[Kind]) -> None:
             print(f"| {kind} | {images:.0f} | {waiting:.1%} | {ITERATIONS * BATCH / images / 3600:.1f} |", flush=True)
 
 
-def _ratio(found: list[float], reference: list[float]) -> float:
-    """Median over the rounds."""
-    return statistics.median(a / b for a, b in zip(found, reference, strict=True))
+def _ratio(rates: list[float], reference: list[float]) -> float:
+    """Median ratio over the rounds."""
+    return statistics.median(a / b for a, b in zip(rates, reference, strict=True))
 
 
 def rate(step: Step, device: torch.device, seconds: float) -> float:
-    """Calls a second, after some that are not counted."""
-    for warmup in range(1 if device.type == "cpu" else 3):  # a compiled one is compiled twice
+    """Calls per second, after a few that are not counted."""
+    for warmup in range(1 if device.type == "cpu" else 3):  # a compiled step is compiled twice
         step(warmup)
     _finish(device)
     began, calls = time.perf_counter(), 0
@@ -160,27 +170,27 @@ def _finish(device: torch.device) -> None:
 
 def image_flops() -> int:
     """Multiplications and additions of one training image in the layers of the paper's network."""
-    net, counted = CaffeNet(fc7=1024), {}
+    net, flops = CaffeNet(fc7=1024), {}
 
     def count(name: str) -> Callable[[nn.Module, object, Tensor], None]:
         # Each output value is a product of one row of weights with as many inputs.
-        return lambda layer, _, output: counted.update({name: 2 * output.numel() * layer.weight[0].numel()})
+        return lambda layer, _, output: flops.update({name: 2 * output.numel() * layer.weight[0].numel()})
 
     for name, layer in net.named_children():
         layer.register_forward_hook(count(name))
     with torch.no_grad():
         net(torch.zeros(1, 3, 227, 227))
-    return 3 * sum(counted.values()) - counted["conv1"]
+    return 3 * sum(flops.values()) - flops["conv1"]
 
 
 def has_bf16() -> bool:
-    """Whether the processor multiplies bfloat16 by itself."""
+    """Whether the processor has instructions that multiply bfloat16."""
     flags = Path("/proc/cpuinfo")
     return flags.exists() and any(name in flags.read_text() for name in ("avx512_bf16", "amx_bf16"))
 
 
 def matrix_products(device: torch.device, precision: str) -> dict[str, list[tuple[int, Step]]]:
-    """Sides, and steps that multiply two square matrices of that side, by torch.mm and as a convolution."""
+    """Steps that multiply two square matrices, with their sides: by torch.mm and as a convolution."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
 
     def product(side: int) -> Step:
@@ -189,7 +199,7 @@ def matrix_products(device: torch.device, precision: str) -> dict[str, list[tupl
         return lambda _: torch.mm(a, b, out=out)
 
     def convolution(side: int) -> Step:
-        """The same product as a convolution of 1 x 1 over as many pixels, which on some processors is faster code."""
+        """The same product as a convolution of 1 x 1 over `side` pixels, whose code is faster on some processors."""
         pixels = torch.randn(1, side, 32, side // 32, device=device, dtype=kind).to(memory_format=torch.channels_last)
         weights = torch.randn(side, side, 1, 1, device=device, dtype=kind).to(memory_format=torch.channels_last)
 
@@ -203,22 +213,23 @@ def matrix_products(device: torch.device, precision: str) -> dict[str, list[tupl
 
 
 def batch(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Patches uint8 (P, 2, S, S, 3) and videos (P,); two pairs a video."""
+    """Patches uint8 (P, 2, S, S, 3) and videos (P,), two pairs of each video."""
     rng = torch.Generator().manual_seed(0)
     patches = torch.randint(0, 256, (BATCH // 2, 2, 227, 227, 3), dtype=torch.uint8, generator=rng)
     return patches.to(device), (torch.arange(BATCH // 2) // 2).to(device)
 
 
 def ours(device: torch.device, kind: Kind) -> Step:
-    """One iteration as the training loop does it."""
-    net, objective, given = CaffeNet(fc7=1024, seed=1).to(device), RankingLoss(seed=1), batch(device)
+    """One iteration as in the training loop, with random negatives."""
+    net, examples = CaffeNet(fc7=1024, seed=1).to(device), batch(device)
+    objective = RankingObjective(loss=Loss(), hard_from=ITERATIONS, seed=1)
     if kind.compiled:
         objective = compiled(objective, device)
     solver = Solver(net, momentum=0.9, weight_decay=5e-4)
 
     def step(iteration: int) -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=kind.precision == "bf16"):
-            loss, _ = objective(net, given, iteration)
+            loss, _ = objective(net, examples, iteration)
         loss.backward()
         solver.step(1e-3)
 
@@ -248,7 +259,7 @@ def plain(device: torch.device) -> Step:
     net, (patches, videos) = PlainNet().to(device), batch(device)
     labels, rng = videos.tolist(), np.random.default_rng(0)
     optimiser = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
-    mean = torch.tensor(MEAN_BGR, device=device).view(3, 1, 1)
+    mean = torch.tensor(DEFAULTS.mean_bgr, device=device).view(3, 1, 1)
 
     def step(_: int) -> None:
         images = patches.flatten(0, 1).permute(0, 3, 1, 2).flip(1).float().contiguous() - mean
@@ -267,12 +278,10 @@ def plain(device: torch.device) -> Step:
 
 
 def from_store(store: Path, kind: Kind) -> tuple[float, float]:
-    """Images a second and share of time waiting for batches, of a training from JPEGs on disk."""
+    """Images per second, and share of time waiting for batches, of a training from JPEGs on disk."""
     with tempfile.TemporaryDirectory(prefix="tracklearn-training-") as folder:
         metrics = train_ranking(
             stores=[store],
-            network={},
-            loss={},
             schedule={
                 "lr": 1e-3,
                 "iterations": STORED,
@@ -292,11 +301,11 @@ def from_store(store: Path, kind: Kind) -> tuple[float, float]:
 
 
 def _store(path: Path, videos: Path) -> tuple[Path, str]:
-    """A shard of a thousand pairs, as if fifty came from each video; and where its patches are from."""
+    """Write a shard in which every fifty pairs are of one video; return it and the source of its patches."""
     patches, source = _patches(videos)
     couples = enumerate(zip(patches[::2], patches[1::2], strict=True))
     pairs = (Pair(f"v{index // 50}", (0, 30), np.zeros((2, 4)), 1.0, *couple) for index, couple in couples)
-    PatchStore.write(path, pairs, size=SIDE)
+    write_shard(path, pairs, size=SIDE, quality=95)
     return path, source
 
 

@@ -1,8 +1,8 @@
-"""Makes the demo's small world: videos with their list, a detection set in VOC's format, and an ImageFolder.
+"""Make the small world of the demo: videos and their list, a detection set in VOC's format, and an ImageFolder.
 
     python demo/make_world.py --out demo/world [--seed 2] [--videos 480] ...
 
-The same arguments and the same code make the same world; a second run finds it made and does nothing.
+The same arguments and the same code make the same world. A second run finds this world and does nothing.
 """
 
 from __future__ import annotations
@@ -24,21 +24,23 @@ from world_generator.pictures import write_class_folders, write_detection_set
 
 STAMP = "made.json"
 IMAGE_SETS = ("train", "val", "tune", "test")
-PARTS = ("videos.tsv", "videos", "VOCdevkit", "imagenet")
+CONTENTS = ("videos.tsv", "videos", "VOCdevkit", "imagenet")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+    """Make the world that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the world; snakemake runs above it")
-    # Settings were chosen on worlds 0 and 1; figures are reported on world 2, which none of them has seen.
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the world; snakemake runs in the folder above"
+    )
+    # The settings were chosen on worlds 0 and 1; the figures are reported on world 2, on which no setting was chosen.
     parser.add_argument("--seed", type=int, default=2)
-    parser.add_argument("--videos", type=int, default=480, help="number of clips, odd and broken ones included")
+    parser.add_argument("--videos", type=int, default=480, help="number of clips, including unusual and broken clips")
     parser.add_argument("--frames", type=int, default=76, help="frames of a clip")
-    parser.add_argument("--train", type=int, default=20, help="pictures of train; with val, the few labels of trainval")
+    parser.add_argument("--train", type=int, default=20, help="pictures of train; train and val make trainval")
     parser.add_argument("--val", type=int, default=12, help="pictures of val")
     parser.add_argument("--tune", type=int, default=160, help="pictures of tune, on which settings are chosen")
-    parser.add_argument("--test", type=int, default=300, help="pictures of test, for reported figures alone")
+    parser.add_argument("--test", type=int, default=300, help="pictures of test, only for reported figures")
     parser.add_argument("--per-class", type=int, default=100, help="pictures of each class in the ImageFolder")
     parser.add_argument("--processes", type=int, default=min(os.cpu_count() or 1, 8))
     options = vars(parser.parse_args(arguments))
@@ -50,60 +52,65 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def make_world(out: Path, *, processes: int = 1, **options: int) -> None:
-    """Makes the world in `out` unless it is there already.
+    """Make the world in `out` unless `out` holds this world already.
 
-    Raises FileExistsError when `out` holds something that this generator did not make.
+    Raises:
+        FileExistsError: `out` holds something that this generator did not make.
     """
-    made = {"options": options, "code": code_digest()}
+    recipe = {"options": options, "code": code_digest()}
     stamp = out / STAMP
-    if stamp.is_file() and json.loads(stamp.read_text()) == made:
+    if stamp.is_file() and json.loads(stamp.read_text()) == recipe:
         print(f"{out}: already made")
         return
     _clear(out)
     start = time.perf_counter()
     make_videos(out, options, processes=processes)
-    sets = {name: options[name] for name in IMAGE_SETS}
-    write_detection_set(out, sets=sets, seed=options["seed"])
+    set_sizes = {name: options[name] for name in IMAGE_SETS}
+    write_detection_set(out, set_sizes=set_sizes, seed=options["seed"])
     write_class_folders(out, per_class=options["per_class"], seed=options["seed"])
-    stamp.write_text(json.dumps(made))
+    stamp.write_text(json.dumps(recipe))
     print(f"{out}: made in {time.perf_counter() - start:.0f} s")
 
 
 def code_digest() -> str:
-    """Digest of the generator's own source."""
-    here = Path(__file__).resolve().parent
-    sources = [here / "make_world.py", *sorted((here / "world_generator").glob("*.py"))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    """Digest of the generator's source code."""
+    folder = Path(__file__).resolve().parent
+    source_files = [folder / "make_world.py", *sorted((folder / "world_generator").glob("*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in source_files)).hexdigest()
 
 
 def make_videos(out: Path, options: dict[str, int], *, processes: int) -> None:
-    """Writes the clips and `videos.tsv`, whose sources are relative to the folder above `out`."""
+    """Write the clips and `videos.tsv`, whose paths are relative to the folder above `out`."""
     (out / "videos").mkdir()
-    write = functools.partial(_write_numbered, out / "videos", seed=options["seed"], frames=options["frames"])
+    write = functools.partial(_write_clip, out / "videos", seed=options["seed"], frames=options["frames"])
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         pool.map(write, range(options["videos"]), chunksize=8)
     rows = [f"{clip_name(i)}\t{out.name}/videos/{clip_name(i)}.mp4\n" for i in range(options["videos"])]
     (out / "videos.tsv").write_text("video_id\tsource\n" + "".join(rows))
 
 
-def _write_numbered(folder: Path, index: int, *, seed: int, frames: int) -> None:
+def _write_clip(folder: Path, index: int, *, seed: int, frames: int) -> None:
     settings = ClipSettings(frames=frames)
-    write_clip(folder / f"{clip_name(index)}.mp4", index, seed=seed, canvases=_canvases(seed), settings=settings)
+    write_clip(folder / f"{clip_name(index)}.mp4", index, seed=seed, canvases=_shared_canvases(seed), settings=settings)
 
 
 @functools.cache
-def _canvases(seed: int) -> Any:
+def _shared_canvases(seed: int) -> Any:
     return draw_canvases(seed, ClipSettings())
 
 
 def _clear(out: Path) -> None:
-    """Empties `out` of an earlier or unfinished world; refuses when there is anything else."""
+    """Remove an earlier or unfinished world from `out`.
+
+    Raises:
+        FileExistsError: `out` holds anything else.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    foreign = sorted(path.name for path in out.iterdir() if path.name not in (STAMP, *PARTS))
+    foreign = sorted(path.name for path in out.iterdir() if path.name not in (STAMP, *CONTENTS))
     if foreign:
         raise FileExistsError(f"{out} holds {foreign[0]}, which is no part of a made world; choose an empty folder")
     (out / STAMP).unlink(missing_ok=True)
-    for name in PARTS:
+    for name in CONTENTS:
         path = out / name
         if path.is_dir():
             shutil.rmtree(path)

@@ -1,1 +1,1 @@
-"""The demo's small world: textured things on clutter, as videos, as labelled pictures and as a folder of classes."""
+"""The small world of the demo: textured things before clutter, in videos, labelled pictures and a folder of classes."""

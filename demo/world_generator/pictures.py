@@ -1,4 +1,4 @@
-"""Labelled pictures: a detection set in VOC's format with few labels, and an ImageFolder of single things."""
+"""Labelled pictures: a small detection set in VOC's format, and an ImageFolder with one thing in each picture."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from world_generator.backgrounds import cut, draw_canvas
+from world_generator.backgrounds import cut_background, draw_canvas
 from world_generator.things import NAMES, RADIUS, Image, Pose, band_hue, draw_thing, paint
 
-SIZE = (224, 300)  # px, height and width of a picture of the detection set
-CROP = 112  # px, side of a picture of the ImageFolder; training crops 99 of it
-LEAST_VISIBLE = 0.7  # a thing counts when so much of its box is inside the picture
+SCENE_SIZE = (224, 300)  # px, height and width of a picture of the detection set
+CROP_SIDE = 112  # px, side of a picture of the ImageFolder; training takes crops of 99 px from it
+LEAST_BORDER_DISTANCE = 0.7  # of a thing's centre from the border of the picture, in radii of the thing
 Label = tuple[str, tuple[int, int, int, int]]  # category, box x1 y1 x2 y2 (0-based, inclusive)
 
 
@@ -27,55 +27,58 @@ class Scene:
     labels: list[Label]
 
 
-def draw_scene(rng: np.random.Generator, canvases: list[Image], *, first: int) -> Scene:
-    """One to three things apart on clutter; the first is of category `first`, so that all are about as frequent."""
-    height, width = SIZE
-    image = cut(rng, canvases[rng.integers(len(canvases))], height=height, width=width)
+def draw_scene(rng: np.random.Generator, canvases: list[Image], *, first_category: int) -> Scene:
+    """Draw one to three separate things on clutter.
+
+    The first thing is of the category `first_category`, so that all categories are about equally frequent.
+    """
+    height, width = SCENE_SIZE
+    image = cut_background(rng, canvases[rng.integers(len(canvases))], height=height, width=width)
     labels: list[Label] = []
     for number in range(int(rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2]))):
-        category = first if number == 0 else int(rng.integers(len(NAMES)))
-        pose = _free_place(rng, [box for _, box in labels])
+        category = first_category if number == 0 else int(rng.integers(len(NAMES)))
+        pose = _free_pose(rng, [box for _, box in labels])
         if pose is not None:
             labels.append((NAMES[category], paint(image, draw_thing(rng, category), pose)))
     return Scene(finish(rng, image), labels)
 
 
 def draw_crop(rng: np.random.Generator, canvases: list[Image], category: int) -> Image:
-    """A picture (CROP, CROP, 3) of one thing near its middle."""
-    image = cut(rng, canvases[rng.integers(len(canvases))], height=CROP, width=CROP)
-    x, y = CROP / 2 + rng.uniform(-10, 10, 2)
-    paint(image, draw_thing(rng, category), _pose(rng, x, y))
+    """Draw a picture (CROP_SIDE, CROP_SIDE, 3) with one thing near its middle."""
+    image = cut_background(rng, canvases[rng.integers(len(canvases))], height=CROP_SIDE, width=CROP_SIDE)
+    x, y = CROP_SIDE / 2 + rng.uniform(-10, 10, 2)
+    paint(image, draw_thing(rng, category), _random_pose(rng, x, y))
     return finish(rng, image)
 
 
 def finish(rng: np.random.Generator, image: Image) -> Image:
-    """Light and sensor noise, as the clips have them."""
-    gain = 1 + rng.uniform(-0.2, 0.2) + rng.uniform(-0.07, 0.07, 3)
-    lit = cv2.transform(image, np.diag(gain))
+    """Add light and sensor noise like those of the clips."""
+    gains = 1 + rng.uniform(-0.2, 0.2) + rng.uniform(-0.07, 0.07, 3)
+    lit = cv2.transform(image, np.diag(gains))
     return cv2.add(lit, rng.normal(0, 2, image.shape).round().astype(np.int16), dtype=cv2.CV_8U)
 
 
-def write_detection_set(root: Path, *, sets: Mapping[str, int], seed: int) -> None:
-    """Writes VOCdevkit/VOC2012 below root with one image set of each name and size; `trainval` joins train and val."""
-    base = root / "VOCdevkit" / "VOC2012"
+def write_detection_set(root: Path, *, set_sizes: Mapping[str, int], seed: int) -> None:
+    """Write VOCdevkit/VOC2012 below root, with one image set for each name and size; `trainval` joins train and val."""
+    voc2012 = root / "VOCdevkit" / "VOC2012"
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
-        (base / folder).mkdir(parents=True, exist_ok=True)
-    lists: dict[str, list[str]] = {}
-    for number, (name, size) in enumerate(sets.items()):
+        (voc2012 / folder).mkdir(parents=True, exist_ok=True)
+    image_ids: dict[str, list[str]] = {}
+    for number, (name, size) in enumerate(set_sizes.items()):
         rng = np.random.default_rng([seed, 3, number])
-        canvases = [draw_canvas(rng) for _ in range(6)]  # no two sets share a canvas
-        lists[name] = [f"{name}_{i:05d}" for i in range(size)]
-        for i, image_id in enumerate(lists[name]):
-            scene = draw_scene(rng, canvases, first=i % len(NAMES))
-            _write_jpeg(base / "JPEGImages" / f"{image_id}.jpg", scene.image)
-            (base / "Annotations" / f"{image_id}.xml").write_text(_annotation(image_id, scene))
-    lists["trainval"] = lists["train"] + lists["val"]
-    for name, ids in lists.items():
-        (base / "ImageSets" / "Main" / f"{name}.txt").write_text("".join(f"{image_id}\n" for image_id in ids))
+        canvases = [draw_canvas(rng) for _ in range(6)]  # each set has canvases of its own
+        image_ids[name] = [f"{name}_{i:05d}" for i in range(size)]
+        for i, image_id in enumerate(image_ids[name]):
+            scene = draw_scene(rng, canvases, first_category=i % len(NAMES))
+            _write_jpeg(voc2012 / "JPEGImages" / f"{image_id}.jpg", scene.image)
+            (voc2012 / "Annotations" / f"{image_id}.xml").write_text(_annotation(image_id, scene))
+    image_ids["trainval"] = image_ids["train"] + image_ids["val"]
+    for name, ids in image_ids.items():
+        (voc2012 / "ImageSets" / "Main" / f"{name}.txt").write_text("".join(f"{image_id}\n" for image_id in ids))
 
 
 def write_class_folders(root: Path, *, per_class: int, seed: int) -> None:
-    """Writes imagenet/<category>/*.jpg below root."""
+    """Write imagenet/<category>/*.jpg below root."""
     rng = np.random.default_rng([seed, 4])
     canvases = [draw_canvas(rng) for _ in range(6)]
     for category, name in enumerate(NAMES):
@@ -85,27 +88,29 @@ def write_class_folders(root: Path, *, per_class: int, seed: int) -> None:
             _write_jpeg(folder / f"{i:04d}.jpg", draw_crop(rng, canvases, category))
 
 
-def _pose(rng: np.random.Generator, x: float, y: float) -> Pose:
-    """A pose of the range that clips pass through."""
+def _random_pose(rng: np.random.Generator, x: float, y: float) -> Pose:
+    """A random pose centred on (x, y), within the range of the poses in clips."""
     angle, ripple = rng.uniform(0, 2 * np.pi, 2)
     scale = float(np.exp(rng.uniform(np.log(0.75), np.log(1.25))))
     return Pose(x, y, angle, scale, rng.uniform(-0.2, 0.2), ripple, float(band_hue(rng.uniform(0, 2 * np.pi))))
 
 
-def _free_place(rng: np.random.Generator, taken: list[tuple[int, int, int, int]]) -> Pose | None:
-    """A pose inside the picture, clear of the boxes already taken; None after 20 misses."""
-    height, width = SIZE
+def _free_pose(rng: np.random.Generator, taken_boxes: list[tuple[int, int, int, int]]) -> Pose | None:
+    """A pose inside the picture that overlaps none of the taken boxes; None after 20 attempts."""
+    height, width = SCENE_SIZE
     for _ in range(20):
-        pose = _pose(rng, 0, 0)
-        reach = RADIUS * pose.scale
-        x, y = rng.uniform(LEAST_VISIBLE * reach, np.array([width, height]) - LEAST_VISIBLE * reach)
-        if all(x + reach < x1 or x - reach > x2 or y + reach < y1 or y - reach > y2 for x1, y1, x2, y2 in taken):
+        pose = _random_pose(rng, 0, 0)
+        radius = RADIUS * pose.scale
+        x, y = rng.uniform(LEAST_BORDER_DISTANCE * radius, np.array([width, height]) - LEAST_BORDER_DISTANCE * radius)
+        if all(
+            x + radius < x1 or x - radius > x2 or y + radius < y1 or y - radius > y2 for x1, y1, x2, y2 in taken_boxes
+        ):
             return replace(pose, x=x, y=y)
     return None
 
 
 def _annotation(image_id: str, scene: Scene) -> str:
-    """VOC's XML; its boxes count from 1."""
+    """A scene's annotation as VOC's XML, whose boxes count from 1."""
     height, width, depth = scene.image.shape
     objects = "".join(
         f"<object><name>{name}</name><pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult>"

@@ -1,4 +1,4 @@
-"""Things: a category is an outline with a texture; every instance has its own colour, aspect, grain and direction."""
+"""Things: a category is an outline with a texture; every instance has its own tones, aspect, period and direction."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 Image = np.ndarray  # uint8 RGB (H, W, 3)
 
-# What a track keeps is the texture, while its box cuts the outline: so each category has a texture of its own, and
-# each outline serves two.
+# The box of a track shows the texture but cuts off the outline. Each category therefore has its own texture, and two
+# categories share each outline.
 CATEGORIES: dict[str, tuple[str, str]] = {
     "striped_disc": ("disc", "stripes"),
     "dotted_disc": ("disc", "dots"),
@@ -23,19 +23,20 @@ CATEGORIES: dict[str, tuple[str, str]] = {
 }
 NAMES = tuple(CATEGORIES)
 RADIUS = 40  # px at scale 1: a thing nearly fills a query box of 99 px
-TILE = 256  # px, side of a texture; covers the largest outline at any rotation
-HUES = 180  # OpenCV's circle of hues
-# All things wander through the same band of hues and share their tones: a colour of its own would tell a clip, and
-# ranking would learn nothing else.
-BAND = (92.0, 120.0)
+TEXTURE_SIDE = 256  # px; the texture covers the largest outline at any rotation
+HUES = 180  # number of hues on OpenCV's circle
+# The hue of every thing swings through the same band, and all things share their tones. If a thing had its own colour,
+# the colour would identify the clip, and ranking would learn nothing else.
+HUE_BAND = (92.0, 120.0)  # lowest and highest hue on OpenCV's circle
 ANGLES = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How a thing is seen.
+    """Place and look of a thing in one image.
 
-    Centre in px, rotation and phase of its ripples in radians, scale and lean without unit, hue on OpenCV's circle.
+    The centre (x, y) is in px, the rotation `angle` and the phase `ripple` of the ripples are in radians, `scale` and
+    `lean` have no unit, and `hue` is on OpenCV's circle.
     """
 
     x: float
@@ -49,59 +50,61 @@ class Pose:
 
 @dataclass(frozen=True)
 class Thing:
-    """One instance.
+    """One instance of a category.
 
-    `radii` (72,) is the outline about its centre in px, `tile` uint8 (TILE, TILE) the share of its light tone,
-    `dark` and `light` are saturation and value of the two tones.
+    `radii` (72,) is the outline: the distances from the centre in px, by angle. `softness` is the height of the ripples
+    as a share of the radius. `texture` uint8 (TEXTURE_SIDE, TEXTURE_SIDE) is the share of the light tone in 255ths.
+    `dark_tone` and `light_tone` are saturation and value.
     """
 
     category: int
     radii: np.ndarray
     aspect: float
     softness: float
-    tile: np.ndarray
-    dark: tuple[float, float]
-    light: tuple[float, float]
+    texture: np.ndarray
+    dark_tone: tuple[float, float]
+    light_tone: tuple[float, float]
 
 
 def draw_thing(rng: np.random.Generator, category: int) -> Thing:
-    """A new instance of the category."""
-    shape, texture = CATEGORIES[NAMES[category]]
+    """Draw a new instance of the category."""
+    outline_name, texture_name = CATEGORIES[NAMES[category]]
     return Thing(
         category,
-        radii=RADIUS * rng.uniform(0.92, 1.08) * _outline(rng, shape),
+        radii=RADIUS * rng.uniform(0.92, 1.08) * _outline(rng, outline_name),
         aspect=float(rng.uniform(0.8, 1.25)),
         softness=float(rng.uniform(0.02, 0.08)),
-        tile=(255 * _pattern(rng, texture)).astype(np.uint8),
-        dark=(rng.uniform(160, 180), rng.uniform(60, 75)),
-        light=(rng.uniform(130, 150), rng.uniform(220, 235)),
+        texture=(255 * _light_share(rng, texture_name)).astype(np.uint8),
+        dark_tone=(rng.uniform(160, 180), rng.uniform(60, 75)),
+        light_tone=(rng.uniform(130, 150), rng.uniform(220, 235)),
     )
 
 
 def band_hue(phase: float | np.ndarray) -> np.ndarray:
     """Hue at a phase (radians) of the swing through the band."""
-    low, high = BAND
+    low, high = HUE_BAND
     return np.asarray((low + high) / 2 + (high - low) / 2 * np.sin(phase))
 
 
 def paint(image: Image, thing: Thing, pose: Pose) -> tuple[int, int, int, int]:
-    """Paints the thing into the image, in place.
+    """Paint the thing into the image, in place.
 
-    Returns its box x1 y1 x2 y2, inclusive and clipped to the image; x2 < x1 or y2 < y1 when nothing of it is inside.
+    Returns the thing's box x1 y1 x2 y2, inclusive and clipped to the image; x2 < x1 or y2 < y1 if no part of the thing
+    is inside the image.
     """
-    turn = _affine(thing, pose)
+    affine = _affine(thing, pose)
     ripple = 1 + thing.softness * np.sin(3 * ANGLES + pose.ripple)
-    polar = thing.radii * ripple * np.stack([np.cos(ANGLES), np.sin(ANGLES)])  # (2, 72)
-    points = (turn @ polar).T + np.array([pose.x, pose.y])  # (72, 2) in the image
+    outline = thing.radii * ripple * np.stack([np.cos(ANGLES), np.sin(ANGLES)])  # (2, 72) about the centre
+    points = (affine @ outline).T + np.array([pose.x, pose.y])  # (72, 2) in the image
     height, width = image.shape[:2]
     x1, y1 = np.maximum(np.floor(points.min(0)).astype(int), 0)
     x2, y2 = np.minimum(np.ceil(points.max(0)).astype(int), (width - 1, height - 1))
     if x2 >= x1 and y2 >= y1:
         corner = np.array([x1, y1])
         size = (int(x2 - x1 + 1), int(y2 - y1 + 1))
-        shift = np.array([[pose.x], [pose.y]]) - corner[:, None] - turn @ np.full((2, 1), TILE / 2)
-        pattern = cv2.warpAffine(thing.tile, np.hstack([turn, shift]), size, borderMode=cv2.BORDER_REFLECT_101)
-        surface = _tones(thing, pose.hue)[pattern]  # (h, w, 3)
+        shift = np.array([[pose.x], [pose.y]]) - corner[:, None] - affine @ np.full((2, 1), TEXTURE_SIDE / 2)
+        texture = cv2.warpAffine(thing.texture, np.hstack([affine, shift]), size, borderMode=cv2.BORDER_REFLECT_101)
+        surface = _tones(thing, pose.hue)[texture]  # (h, w, 3)
         mask = np.zeros(size[::-1], np.uint8)
         cv2.fillPoly(mask, [np.round((points - corner) * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
         _blend(image[y1 : y2 + 1, x1 : x2 + 1], surface, mask)
@@ -120,9 +123,9 @@ def _blend(below: Image, above: Image, mask: np.ndarray) -> None:
 
 
 def _tones(thing: Thing, hue: float) -> np.ndarray:
-    """Colour by share of the light tone, uint8 (256, 3)."""
+    """Colours uint8 (256, 3), indexed by the share of the light tone in 255ths."""
     share = np.linspace(0, 1, 256)[:, None]
-    return ((1 - share) * _rgb(hue, *thing.dark) + share * _rgb(hue, *thing.light)).astype(np.uint8)
+    return ((1 - share) * _rgb(hue, *thing.dark_tone) + share * _rgb(hue, *thing.light_tone)).astype(np.uint8)
 
 
 def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
@@ -130,36 +133,37 @@ def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
     return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32)
 
 
-def _outline(rng: np.random.Generator, shape: str) -> np.ndarray:
-    """Radius by angle (72,), about 1."""
-    if shape == "disc":
+def _outline(rng: np.random.Generator, outline_name: str) -> np.ndarray:
+    """Radii by angle (72,), near 1."""
+    if outline_name == "disc":
         return np.ones_like(ANGLES)
-    if shape == "star":
+    if outline_name == "star":
         wave = np.arccos(np.cos(5 * ANGLES)) / np.pi  # a zigzag 0..1 with five teeth
         return 1.25 - rng.uniform(0.55, 0.7) * wave
-    if shape == "box":
+    if outline_name == "box":
         folded = np.mod(ANGLES + np.pi / 4, np.pi / 2) - np.pi / 4
         return 0.9 / np.cos(folded)
     notch = np.abs(np.mod(ANGLES + np.pi, 2 * np.pi) - np.pi) < rng.uniform(0.5, 0.75)
-    return np.where(notch, 0.15, 1.08)  # the wedge: a disc with a slice out
+    return np.where(notch, 0.15, 1.08)  # the wedge is a disc without one slice
 
 
-def _pattern(rng: np.random.Generator, texture: str) -> np.ndarray:
-    """The texture as a share of the light colour, 0..1 (TILE, TILE)."""
+def _light_share(rng: np.random.Generator, texture_name: str) -> np.ndarray:
+    """The texture as the share of the light tone, 0..1 (TEXTURE_SIDE, TEXTURE_SIDE)."""
     direction, period = rng.uniform(0, np.pi), rng.uniform(13, 22)
-    y, x = np.mgrid[:TILE, :TILE].astype(np.float32)
+    y, x = np.mgrid[:TEXTURE_SIDE, :TEXTURE_SIDE].astype(np.float32)
     along = (x * np.cos(direction) + y * np.sin(direction)) * 2 * np.pi / period + rng.uniform(0, 2 * np.pi)
     across = (y * np.cos(direction) - x * np.sin(direction)) * 2 * np.pi / period + rng.uniform(0, 2 * np.pi)
-    if texture in ("mottles", "speckles"):
-        grain = rng.normal(size=(TILE, TILE)).astype(np.float32)
-        smooth = cv2.GaussianBlur(grain, (0, 0), period / (4 if texture == "mottles" else 10))
+    if texture_name in ("mottles", "speckles"):
+        noise = rng.normal(size=(TEXTURE_SIDE, TEXTURE_SIDE)).astype(np.float32)
+        smooth = cv2.GaussianBlur(noise, (0, 0), period / (4 if texture_name == "mottles" else 10))
         return np.clip(0.5 + 1.5 * smooth / smooth.std(), 0, 1)
+    middle = TEXTURE_SIDE / 2
     waves = {
         "stripes": 3 * np.sin(along),
         "dots": 4 * (np.sin(along) + np.sin(across) - 0.9),
         "checks": 6 * np.sin(along) * np.sin(across),
-        "rings": 3 * np.sin(np.hypot(x - TILE / 2, y - TILE / 2) * 2 * np.pi / period + rng.uniform(0, 2 * np.pi)),
+        "rings": 3 * np.sin(np.hypot(x - middle, y - middle) * 2 * np.pi / period + rng.uniform(0, 2 * np.pi)),
         "lattice": 4 * (0.75 - np.maximum(np.cos(along), np.cos(across))),
         "zigzags": 3 * np.sin(along + 1.6 * np.arcsin(np.sin(across / 2))),
     }
-    return np.clip(0.5 + 0.5 * waves[texture], 0, 1)
+    return np.clip(0.5 + 0.5 * waves[texture_name], 0, 1)

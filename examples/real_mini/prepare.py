@@ -1,4 +1,4 @@
-"""Make a folder with `videos/` and `voc_mini/VOCdevkit/` ready for this experiment: list its clips, link its photos."""
+"""Prepare this experiment from a folder with `videos/` and `voc_mini/VOCdevkit/`: list the clips, link the photos."""
 
 import sys
 from pathlib import Path
@@ -8,9 +8,9 @@ SUFFIXES = {".mp4", ".mkv", ".webm", ".avi", ".mov"}
 
 
 def main() -> None:
-    """Write data/videos.tsv and the link data/VOCdevkit beside this file."""
+    """Write the list data/videos.tsv and the link data/VOCdevkit beside this file."""
     if len(sys.argv) != 2:
-        sys.exit("usage: prepare.py FOLDER, which holds videos/ and voc_mini/VOCdevkit/")
+        sys.exit("usage: prepare.py FOLDER; the folder holds videos/ and voc_mini/VOCdevkit/")
     folder = Path(sys.argv[1]).resolve()
     clips = sorted(path for path in (folder / "videos").glob("*") if path.suffix in SUFFIXES)
     photos = folder / "voc_mini" / "VOCdevkit"
@@ -19,10 +19,10 @@ def main() -> None:
     data = HERE / "data"
     data.mkdir(exist_ok=True)
     lines = ["video_id\tsource", *(f"{path.stem}\t{path}" for path in clips)]
-    listed = data / "videos.tsv"
+    videos_list = data / "videos.tsv"
     text = "\n".join(lines) + "\n"
-    if not listed.exists() or listed.read_text() != text:
-        listed.write_text(text)
+    if not videos_list.exists() or videos_list.read_text() != text:
+        videos_list.write_text(text)
     link = data / "VOCdevkit"
     if link.exists() and not link.is_symlink():
         sys.exit(f"{link}: expected no file or folder there, but a link to {photos}; move it away")

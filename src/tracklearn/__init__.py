@@ -15,17 +15,17 @@ __all__ = ["load"]
 
 
 def load(model: str | Path) -> tuple[CaffeNet, Preprocessing]:
-    """A trained network in evaluation mode, and what turns RGB images into its input.
+    """A trained network in evaluation mode, and the function that turns RGB images into its input.
 
         net, prepare = tracklearn.load("unsup-8M")
         features = net(prepare(Image.open("photo.jpg")), "pool5")  # (1, 9216)
 
     Args:
-        model: path of a .safetensors or .caffemodel file, or the name of a model below results/models.
+        model: path of a .safetensors or .caffemodel file, or the name of a model in results/models.
 
     Raises:
-        UserError: no such file or model, or a file that holds no CaffeNet.
+        UserError: the file or model does not exist, or the file does not hold a CaffeNet.
     """
-    from tracklearn.networks import loading  # noqa: PLC0415 (torch takes seconds: not for a mere `import tracklearn`)
+    from tracklearn.networks import loading  # noqa: PLC0415 (importing torch takes seconds, `import tracklearn` should not)
 
     return loading.load(model)

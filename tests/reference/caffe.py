@@ -1,4 +1,4 @@
-"""Caffe's layers and solver as loops (numpy, float64)."""
+"""Caffe's layers and solver, written as loops (numpy, float64)."""
 
 import math
 
@@ -17,7 +17,7 @@ def loops_lrn(values, size=5, alpha=1e-4, beta=0.75):
 
 
 def loops_max_pool(image, kernel=3, stride=2):
-    """Max-pooling of (H, W) whose last window may hang over the edge."""
+    """Max-pooling of (H, W); the last window may reach beyond the edge."""
     side = math.ceil((image.shape[0] - kernel) / stride) + 1
     out = np.empty((side, side))
     for y, x in np.ndindex(out.shape):
@@ -25,7 +25,7 @@ def loops_max_pool(image, kernel=3, stride=2):
     return out
 
 
-# The released deploy file's layers in their order (rank_scripts/rank_alexnet/unsup_net_deploy.prototxt).
+# The layers of the released deploy file, in its order (rank_scripts/rank_alexnet/unsup_net_deploy.prototxt).
 POOL, LRN = {"pool": "MAX", "kernel_size": 3, "stride": 2}, {"local_size": 5, "alpha": 1e-4, "beta": 0.75}
 CAFFENET = [
     ("conv1", "Convolution", {"num_output": 96, "kernel_size": 11, "stride": 4, "pad": 0, "group": 1}),
@@ -51,12 +51,12 @@ CAFFENET = [
 
 
 def loops_forward(images, blobs):
-    """All activations by layer, of images (N, 3, S, S); `blobs` holds {layer: (weight, bias)} of any width.
+    """Activations of all layers, by name, for images (N, 3, S, S); `blobs` holds {layer: (weight, bias)} of any width.
 
-    As in Caffe a ReLU works in place: conv1 holds what is left after relu1.
+    As in Caffe, a ReLU works in place: conv1 holds the output of relu1.
     """
     layers = [*CAFFENET, ("fc8", "InnerProduct", {})] if "fc8" in blobs else CAFFENET
-    values, made = images, {}
+    values, activations = images, {}
     for name, kind, parameters in layers:
         if kind == "Convolution":
             stride, pad, group = (parameters[key] for key in ("stride", "pad", "group"))
@@ -70,18 +70,18 @@ def loops_forward(images, blobs):
             values = loops_lrn(values)
         else:
             values = loops_inner_product(values, *blobs[name])
-        made[name] = values
-    return made
+        activations[name] = values
+    return activations
 
 
 def loops_conv(images, weight, bias, stride, pad, group):
-    """Convolution of (N, C, H, W) whose output channels see a `group`-th of the input's each."""
+    """Convolution of (N, C, H, W); each output channel reads one of `group` equal parts of the input channels."""
     outputs, inputs, side, _ = weight.shape
     padded = np.pad(images, [(0, 0), (0, 0), (pad, pad), (pad, pad)])
     size = (padded.shape[2] - side) // stride + 1
     out = np.empty((len(images), outputs, size, size))
     for n, o, y, x in np.ndindex(out.shape):
-        first = o // (outputs // group) * inputs  # channel where the group begins
+        first = o // (outputs // group) * inputs  # first channel of the group
         top, left = y * stride, x * stride
         window = padded[n, first : first + inputs, top : top + side, left : left + side]
         out[n, o, y, x] = bias[o] + sum(np.vdot(w, v) for w, v in zip(weight[o], window, strict=True))
@@ -89,7 +89,7 @@ def loops_conv(images, weight, bias, stride, pad, group):
 
 
 def loops_inner_product(values, weight, bias):
-    """Each unit reads all values of an image, by channel, row and column."""
+    """Fully connected layer: each unit reads all values of an image by channel, row and column."""
     out = np.empty((len(values), len(weight)))
     for n, unit in np.ndindex(out.shape):
         flat = [values[n][index] for index in np.ndindex(values[n].shape)]
@@ -98,7 +98,7 @@ def loops_inner_product(values, weight, bias):
 
 
 def loops_sgd(weight, gradients, rates, momentum, decay):
-    """Scalar updates of Caffe's SGDSolver."""
+    """Updates of Caffe's SGDSolver for one scalar weight."""
     velocity = 0.0
     for gradient, rate in zip(gradients, rates, strict=True):
         velocity = momentum * velocity + rate * (gradient + decay * weight)
@@ -107,7 +107,7 @@ def loops_sgd(weight, gradients, rates, momentum, decay):
 
 
 def loops_solver(weights, gradient, *, base_lr, gamma, stepsize, momentum, weight_decay, iterations):
-    """Caffe's SGD with the step policy over named blobs; `weights` maps a name to (values, lr_mult, decay_mult).
+    """Caffe's SGD with the step policy, on named blobs; `weights` maps a name to (values, lr_mult, decay_mult).
 
     The history holds the last update: history = local_rate * (gradient + local_decay * weight) + momentum * history.
     """

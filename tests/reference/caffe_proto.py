@@ -1,4 +1,7 @@
-"""The part of caffe.proto that weights and a deploy.prototxt use, for Google's own library."""
+"""The messages of caffe.proto with which the tests write and read weights and deploy.prototxt files.
+
+This list of fields was made from the official one, independently of `networks.caffe.schema`, which it checks.
+"""
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 

@@ -1,4 +1,4 @@
-"""R-CNN's and VOC's procedures as loops, written from their definitions."""
+"""The procedures of R-CNN and VOC, written as loops from their definitions."""
 
 import math
 
@@ -6,37 +6,37 @@ import numpy as np
 
 
 def loops_iou(a, b):
-    """Intersection over union of two boxes, pixels counted on both ends."""
+    """Intersection over union of two boxes; the pixels at both ends belong to a box."""
     width = min(a[2], b[2]) - max(a[0], b[0]) + 1
     height = min(a[3], b[3]) - max(a[1], b[1]) + 1
     if width <= 0 or height <= 0:
         return 0.0
     shared = width * height
-    both = (a[2] - a[0] + 1) * (a[3] - a[1] + 1) + (b[2] - b[0] + 1) * (b[3] - b[1] + 1)
-    return shared / (both - shared)
+    areas = (a[2] - a[0] + 1) * (a[3] - a[1] + 1) + (b[2] - b[0] + 1) * (b[3] - b[1] + 1)
+    return shared / (areas - shared)
 
 
 def loops_nms(boxes, scores, overlap):
-    """Take the best box, drop what it covers, repeat."""
-    left = list(range(len(boxes)))
+    """Keep the best box, drop the boxes that overlap it by more than `overlap`, and repeat with the remaining boxes."""
+    remaining = list(range(len(boxes)))
     kept = []
-    while left:
-        best = left[0]
-        for one in left:
-            if scores[one] > scores[best]:
-                best = one
+    while remaining:
+        best = remaining[0]
+        for index in remaining:
+            if scores[index] > scores[best]:
+                best = index
         kept.append(best)
-        left = [one for one in left if one != best and loops_iou(boxes[best], boxes[one]) <= overlap]
+        remaining = [index for index in remaining if index != best and loops_iou(boxes[best], boxes[index]) <= overlap]
     return kept
 
 
 def round_away(value):
-    """C's round()."""
+    """Round as C's round() does: halves away from zero."""
     return int(math.copysign(math.floor(abs(value) + 0.5), value))
 
 
 def loops_warp(image, box, mean, size, context):
-    """rcnn_im_crop.m: one window, pixel by pixel, bilinear with pixel centres aligned and edges repeated."""
+    """rcnn_im_crop.m: one window, pixel by pixel; bilinear, with aligned pixel centres and repeated edges."""
     scale = size / (size - 2 * context)
     half_width, half_height = (box[2] - box[0] + 1) / 2, (box[3] - box[1] + 1) / 2
     centre_x, centre_y = box[0] + half_width, box[1] + half_height
@@ -66,12 +66,12 @@ def loops_warp(image, box, mean, size, context):
 def loops_average_precision(detections, objects):
     """VOCevaldet.m and VOCap.m: (all-point, 11-point) average precision of one class.
 
-    detections: (score, image, box); objects: {image: [(box, difficult)]}.
+    `detections` are (score, image, box); `objects` are {image: [(box, difficult)]}.
     """
-    total = sum(not difficult for found in objects.values() for _, difficult in found)
+    total = sum(not difficult for labelled in objects.values() for _, difficult in labelled)
     taken = set()
     right, wrong, recall, precision = 0, 0, [], []
-    for _, image, box in sorted(detections, key=lambda one: -one[0]):
+    for _, image, box in sorted(detections, key=lambda detection: -detection[0]):
         overlap, best = -1.0, None
         for index, (other, _) in enumerate(objects.get(image, [])):
             if loops_iou(box, other) > overlap:
@@ -91,20 +91,21 @@ def loops_average_precision(detections, objects):
     ends, heights = [0.0, *recall, 1.0], [0.0, *precision, 0.0]
     for index in range(len(heights) - 2, -1, -1):
         heights[index] = max(heights[index], heights[index + 1])
-    whole = sum((ends[i] - ends[i - 1]) * heights[i] for i in range(1, len(ends)))
-    eleven = 0.0
+    all_point = sum((ends[i] - ends[i - 1]) * heights[i] for i in range(1, len(ends)))
+    eleven_point = 0.0
     for tenth in range(11):
-        eleven += max((p for r, p in zip(recall, precision, strict=True) if r >= tenth / 10 - 1e-12), default=0) / 11
-    return whole, eleven
+        reached = [p for r, p in zip(recall, precision, strict=True) if r >= tenth / 10 - 1e-12]
+        eleven_point += max(reached, default=0) / 11
+    return all_point, eleven_point
 
 
 def loops_mining(images, positives, fit, *, hard, evict, retrain_every):
-    """rcnn_train.m for one class: images are lists of negatives (D,), `fit` gives weights and bias.
+    """rcnn_train.m for one class: each image is a list of negatives (D,), and `fit` returns weights and bias.
 
-    Returns the detector and, for each training, the negatives it was given.
+    Returns weights and bias of the detector, and the number of negatives in each training.
     """
     weights, bias = np.zeros(positives.shape[1]), 0.0
-    cache, given, added, first = [], [], 0, True
+    cache, cache_sizes, added, first = [], [], 0, True
     for number, negatives in enumerate(images):
         for negative in negatives:
             if first or float(negative @ weights) + bias > hard:
@@ -112,8 +113,16 @@ def loops_mining(images, positives, fit, *, hard, evict, retrain_every):
                 added += 1
         if cache and (first or added > retrain_every or number == len(images) - 1):
             weights, bias = fit(positives, np.array(cache))
-            given.append(len(cache))
+            cache_sizes.append(len(cache))
             added = 0
             cache = [negative for negative in cache if float(negative @ weights) + bias >= evict]
         first = False
-    return weights, bias, given
+    return weights, bias, cache_sizes
+
+
+def svm_objective(weights, offset, positives, negatives, *, C, positive_weight, bias):
+    """The loss of rcnn_train.m in double precision; the bias is the weight of a constant feature."""
+    weights = weights.astype(np.float64)
+    positive_hinges = np.maximum(0, 1 - positives @ weights - offset).sum()
+    negative_hinges = np.maximum(0, 1 + negatives @ weights + offset).sum()
+    return (weights @ weights + (offset / bias) ** 2) / 2 + C * (positive_weight * positive_hinges + negative_hinges)

@@ -1,4 +1,4 @@
-"""Mining in loops: the query box, SURF's filters, HOG and the correlation filter of paper §4."""
+"""Mining, written as loops: the query box, SURF's filters, HOG and the correlation filter (paper, §4)."""
 
 import math
 
@@ -6,7 +6,10 @@ import numpy as np
 
 
 def loops_best_box(points, size, box):
-    """Left, top and count of the window with most points; then least squared distance to its centre, top, left."""
+    """Left, top and count of the window with the most points.
+
+    Of several such windows, the least sum of squared distances to the centre decides, then the top, then the left.
+    """
     height, width = size
     pixels = [(min(max(int(x // 1), 0), width - 1), min(max(int(y // 1), 0), height - 1)) for x, y in points]
     best = None
@@ -22,7 +25,7 @@ def loops_best_box(points, size, box):
 
 
 def hessian_determinant(grey, x, y, lobe):
-    """SURF's determinant at a pixel, its box filters as means over their area (Bay et al., ECCV 2006, section 3.2)."""
+    """SURF's determinant at a pixel; box filters are means over their areas (Bay et al., ECCV 2006, section 3.2)."""
     half, reach = lobe // 2, 3 * lobe // 2
     xx = yy = xy = 0
     for v in range(-reach, reach + 1):
@@ -39,7 +42,7 @@ def hessian_determinant(grey, x, y, lobe):
 
 
 def loops_hog(patch):
-    """31 channels of HOG, cells of 4 pixels: a list of rows of cells of values."""
+    """HOG with 31 channels and cells of 4 pixels; returns a list of rows of cells, each a list of values."""
     height, width = len(patch), len(patch[0])
     rows, columns = height // 4, width // 4
     votes = [[[0.0] * 18 for _ in range(columns)] for _ in range(rows)]
@@ -66,8 +69,8 @@ def loops_hog(patch):
                 block = sum(energy(top + i, left + j) for i in range(2) for j in range(2))
                 norms.append(math.sqrt(block + 1e-4 * 255**2))
         signed = [sum(min(value / norm, 0.2) for norm in norms) / 2 for value in cell]
-        both = [cell[o] + cell[o + 9] for o in range(9)]
-        unsigned = [sum(min(value / norm, 0.2) for norm in norms) / 2 for value in both]
+        unsigned_votes = [cell[o] + cell[o + 9] for o in range(9)]
+        unsigned = [sum(min(value / norm, 0.2) for norm in norms) / 2 for value in unsigned_votes]
         texture = [0.2357 * sum(min(value / norm, 0.2) for value in cell) for norm in norms]
         return signed + unsigned + texture
 
@@ -75,16 +78,17 @@ def loops_hog(patch):
 
 
 def loops_filter(x, y, z, ridge):
-    """Response of the linear correlation filter learnt from x and y to all cyclic shifts of z (Henriques et al., §4).
+    """Responses of the linear correlation filter that is learnt from x and y, to all cyclic shifts of z.
 
-    Ridge regression over all cyclic shifts of x in its dual form: (K + ridge I) alpha = y, solved as a plain system.
-    x, z: (channels, n, n); y: (n, n). Row i of K are the inner products with x shifted by i, a value's mean.
+    The filter is the ridge regression over all cyclic shifts of x in its dual form, (K + ridge I) alpha = y, solved as
+    a plain linear system (Henriques et al., §4). x and z are (channels, n, n), y is (n, n). Row i of K holds the inner
+    products with x shifted by i, divided by the number of values of x.
     """
     channels, n, _ = x.shape
     shifts = [(i, j) for i in range(n) for j in range(n)]
 
     def inner(a, b, by):
-        """Of a and b moved back by `by`."""
+        """Mean product of a and b, after b is moved back by `by`."""
         return sum(
             a[c, i, j] * b[c, (i + by[0]) % n, (j + by[1]) % n]
             for c in range(channels)
@@ -92,12 +96,12 @@ def loops_filter(x, y, z, ridge):
             for j in range(n)
         ) / (channels * n * n)
 
-    own = {shift: inner(x, x, shift) for shift in shifts}
-    cross = {shift: inner(x, z, shift) for shift in shifts}
-    gram = np.array([[own[(i - k) % n, (j - m) % n] for k, m in shifts] for i, j in shifts])
+    with_x = {shift: inner(x, x, shift) for shift in shifts}
+    with_z = {shift: inner(x, z, shift) for shift in shifts}
+    gram = np.array([[with_x[(i - k) % n, (j - m) % n] for k, m in shifts] for i, j in shifts])
     alpha = np.linalg.solve(gram + ridge * np.eye(n * n), y.ravel())
-    answers = [
-        sum(weight * cross[(i - k) % n, (j - m) % n] for weight, (k, m) in zip(alpha, shifts, strict=True))
+    responses = [
+        sum(weight * with_z[(i - k) % n, (j - m) % n] for weight, (k, m) in zip(alpha, shifts, strict=True))
         for i, j in shifts
     ]
-    return np.array(answers).reshape(n, n)
+    return np.array(responses).reshape(n, n)

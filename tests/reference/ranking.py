@@ -1,4 +1,4 @@
-"""The ranking loss and its negatives, as loops over pairs and patches (numpy, float64)."""
+"""The ranking loss and its negatives, written as loops over pairs and patches (numpy, float64)."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ def cosine_distance(a, b):
 
 
 def loops_paper_loss(features, negatives, margin):
-    """Equation 2 over the chosen triplets; `negatives` is a list of (pair, row)."""
+    """Mean of equation 2 over the chosen triplets; `negatives` is a list of (pair, row)."""
     losses = []
     for pair, row in negatives:
         query, tracked, negative = features[2 * pair], features[2 * pair + 1], features[row]
@@ -17,16 +17,16 @@ def loops_paper_loss(features, negatives, margin):
 
 
 def distance_gradient(a, b):
-    """dD(a, b) / da, by hand."""
+    """dD(a, b) / da, derived by hand."""
     length_a, length_b = np.linalg.norm(a), np.linalg.norm(b)
     cosine = np.dot(a, b) / (length_a * length_b)
     return (cosine * a / length_a - b / length_b) / length_a
 
 
 def loops_gradient(features, negatives, margin, *, symmetric, normaliser):
-    """Gradient by the features of the hinges over the triplets (pair, row), divided by `normaliser`.
+    """Gradient by the features of the sum of hinges over the triplets (pair, row), divided by `normaliser`.
 
-    A hinge max(0, D(q, t) - D(x, n) + M) has x = q, and in the symmetric form one more with x = t.
+    A triplet has the hinge max(0, D(q, t) - D(x, n) + M) with x = q; the symmetric form adds the hinge with x = t.
     """
     gradient = np.zeros_like(features)
     for pair, n in negatives:
@@ -42,7 +42,7 @@ def loops_gradient(features, negatives, margin, *, symmetric, normaliser):
 
 
 def loops_hardest(features, videos, count):
-    """For each pair, the rows of other videos nearest to its query: a list of (pair, row)."""
+    """The `count` rows of other videos that are nearest to the query of each pair: a list of (pair, row)."""
     chosen = []
     for pair, video in enumerate(videos):
         rows = [row for row in range(len(features)) if videos[row // 2] != video]
@@ -52,11 +52,12 @@ def loops_hardest(features, videos, count):
 
 
 def fork_layer(features, labels, margin, count, shuffle):
-    """The fork's layer told in words by the protocol: labels are given for each row.
+    """The loss layer of the fork and its negatives; `labels` has a label for each row.
 
-    Candidates are the rows of another label that violate the margin from the query's side. Up to `count` of them are
-    all taken; of more, half of `count` are the nearest and half are random others. Both sides of the pair are then
-    ranked against each, and the sum is divided by count x pairs x 2. `shuffle(pair, rest)` reorders (distance, row).
+    The candidates of a pair are the rows of another label that violate the margin for the query. If there are at most
+    `count` candidates, all are taken. If there are more, half of `count` are the nearest candidates and half are random
+    others. Query and tracked patch are then ranked against each taken row, and the sum is divided by count x pairs x 2.
+    `shuffle(pair, rest)` reorders the list `rest` of (distance, row) in place.
     """
     total, chosen = 0.0, []
     for query in range(0, len(features), 2):

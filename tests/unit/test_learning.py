@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from tracklearn.errors import UserError
-from tracklearn.patches.store import Pair, PatchStore
+from tracklearn.patches.store import PatchStore
+from tracklearn.patches.writing import Pair, write_shard
 
 CONFIG = {
     "network": {"width": 0.125, "input_size": 67, "ranking_fc7": 64, "conv_std": 0.03, "fc_std": 0.03, "bias": 0.0},
@@ -44,7 +45,7 @@ def folder(tmp_path_factory):
             tracked = (0.6 * query).astype(np.uint8)
             boxes = np.full((2, 4), number, np.float32)
             pairs.append(Pair(f"clip{number // 2:04d}", (number, number + 30), boxes, 0.5, query, tracked))
-        PatchStore.write(folder / f"results/patches/{shard:05d}.h5", pairs, size=67)
+        write_shard(folder / f"results/patches/{shard:05d}.h5", pairs, size=67, quality=95)
     return folder
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tracklearn.networks.caffe import caffemodel
+from tracklearn.networks.caffe.__main__ import main
+from tracklearn.networks.caffe.caffemodel import write_caffemodel
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import build, save_weights
 
@@ -45,10 +46,10 @@ def test_the_example_finds_the_nearest_photos(section, model, tmp_path, capsys):
 
 
 def test_the_commands_convert_there_and_back(section, model):
-    commands = re.findall(r"^    python -m tracklearn.networks.caffe.caffemodel (.*)$", section, re.MULTILINE)
+    commands = re.findall(r"^    python -m tracklearn.networks.caffe (.*)$", section, re.MULTILINE)
     there, back = (shlex.split(command) for command in commands)
-    assert caffemodel._main(there) == 0
-    if back[0] != there[1]:  # the released file, for which ours stands in
-        caffemodel.write_caffemodel(back[0], model)
-    assert caffemodel._main(back) == 0
+    assert main(there) == 0
+    if back[0] != there[1]:  # stands in for the released file
+        write_caffemodel(back[0], model)
+    assert main(back) == 0
     assert (build(back[1]).fc7.weight == model.fc7.weight).all()

@@ -7,15 +7,17 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 
 @dataclass(frozen=True)
 class Checkout:
-    """A copy of the project that a test may edit, with its small world in demo/."""
+    """A copy of the project, with a small world in demo/, that a test may edit."""
 
     root: Path
 
     def snakemake(self, *arguments: str, folder: str = "demo", ok: bool = True) -> str:
-        """Run snakemake in a folder of the copy; its whole output. Fails the test if it ends not as expected."""
+        """Run snakemake in a folder of the copy and return its output; `ok` says whether it must succeed."""
         command = [
             sys.executable,
             "-m",
@@ -35,14 +37,48 @@ class Checkout:
         return output
 
     def planned(self, *targets: str) -> dict[str, int]:
-        """Jobs that a dry run says it would execute, by rule."""
+        """Number of jobs of each rule that a dry run would execute."""
         output = self.snakemake("--dry-run", "--quiet", "rules", "--", *targets)
         table = output.partition("Job stats:")[2].partition("total")[0]
         return {rule: int(count) for rule, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
 
     def edit(self, file: str, old: str, new: str) -> None:
-        """Replace a piece of text that occurs in the file."""
+        """Replace the first occurrence of `old` in a file, which must contain `old`."""
         path = self.root / file
         text = path.read_text()
         assert old in text, f"{file} does not hold {old!r}"
         path.write_text(text.replace(old, new, 1))
+
+    def configure(self, changes: dict, *, reverse: bool = False) -> None:
+        """Change the demo's configuration; `reverse` also writes the keys of every block in reverse order."""
+        self._original.write_text(self._original.read_text() if self._original.exists() else self._config.read_text())
+        blocks = merged(yaml.safe_load(self._config.read_text()), changes)
+        self._config.write_text(yaml.safe_dump(reversed_keys(blocks) if reverse else blocks, sort_keys=False))
+
+    def restore(self) -> None:
+        """Restore the configuration from before the first `configure`."""
+        self._config.write_text(self._original.read_text())
+
+    @property
+    def _config(self) -> Path:
+        return self.root / "demo/config/config.yaml"
+
+    @property
+    def _original(self) -> Path:
+        return self.root / "config.before.yaml"
+
+
+def merged(base: dict, over: dict) -> dict:
+    """Merge `over` into `base`, block by block; values of `over` win."""
+    result = dict(base)
+    for key, value in over.items():
+        both_blocks = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = merged(base[key], value) if both_blocks else value
+    return result
+
+
+def reversed_keys(block: dict) -> dict:
+    """Reverse the order of the keys of a block and of all blocks inside it."""
+    return {
+        key: reversed_keys(value) if isinstance(value, dict) else value for key, value in reversed(list(block.items()))
+    }

@@ -1,13 +1,15 @@
-"""A copy of the project and a world of a few seconds' work, so that tests may edit code and run the whole workflow."""
+"""A copy of the project with a tiny world, so that tests can edit code and run the whole workflow in seconds."""
 
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
-from checkout import Checkout
+from checkout import Checkout, merged
+from PIL import Image
 
 COPIED = ("Snakefile", "config", "demo", "profiles", "src", "workflow")
 
@@ -22,7 +24,8 @@ TINY = {
         "rcnn-70K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
     },
     "saving": {"log_every": 2},
-    "detection": {"proposals": {"max_boxes": 40}, "bootstrap": 50},
+    "voc": {"proposals": {"max_boxes": 40}},
+    "detection": {"bootstrap": 50},
     "table1": [
         {"id": "scratch", "label": "scratch", "external": "0", "models": ["scratch-1"]},
         {"id": "unsup-ft-8M", "label": "unsup + ft", "external": "8M", "models": ["unsup-8M-ft"]},
@@ -36,17 +39,8 @@ TINY = {
 }
 
 
-def merged(base: dict, over: dict) -> dict:
-    """`over` on top of `base`, blocks into blocks."""
-    result = dict(base)
-    for key, value in over.items():
-        inside = isinstance(value, dict) and isinstance(base.get(key), dict)
-        result[key] = merged(base[key], value) if inside else value
-    return result
-
-
 def add_broken_videos(world: Path) -> None:
-    """Put what a crawl brings home beside the clips: nothing, a page, and half a file."""
+    """Add broken files like those of a crawl to the clips: an empty file, a web page, and half of a video."""
     clip = (world / "videos/clip0000.mp4").read_bytes()
     broken = {"empty": b"", "page": b"<html>gone</html>", "half": clip[: len(clip) // 2]}
     with open(world / "videos.tsv", "a") as listed:
@@ -80,6 +74,20 @@ def finished(tmp_path_factory, repository) -> Checkout:
 def checkout(finished, tmp_path) -> Checkout:
     """A copy of the finished experiment for one test to edit."""
     root = tmp_path / "checkout"
-    # copy2 keeps modification times, by which Snakemake judges what is up to date.
+    # copy2 keeps the modification times, by which Snakemake decides which files are up to date.
     shutil.copytree(finished.root, root, copy_function=shutil.copy2, symlinks=True)
     return Checkout(root)
+
+
+@pytest.fixture
+def published(checkout) -> dict:
+    """The block `patches.import` for a new folder of four published pairs and their list, which make two shards."""
+    folder = checkout.root / "demo/patches"
+    folder.mkdir()
+    lines = []
+    for number in range(8):
+        cells = np.random.default_rng(number).integers(0, 255, (9, 9, 3), np.uint8)
+        Image.fromarray(cells).resize((99, 99)).save(folder / f"{number}.jpg")
+        lines.append(f"{number}.jpg video{number // 2}")
+    (folder / "list.txt").write_text("\n".join(lines) + "\n")
+    return {"folder": "patches", "list": "patches/list.txt", "pairs_per_shard": 2}

@@ -1,4 +1,4 @@
-"""The experiments can be planned, and what is wrong with one is said in a line."""
+"""The experiments can be planned, and a mistake in the configuration is reported in one line."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from checkout import Checkout
 
 @pytest.fixture
 def paper(repository, tmp_path):
-    """Plans the paper's experiment over a list of as many videos as asked for, in a folder of its own."""
+    """A function that plans the paper's experiment over a list of `videos` videos, in a temporary folder."""
     (tmp_path / "data").mkdir()
 
     def plan(*, settings="", videos=1000, ok=True):
@@ -38,7 +38,7 @@ def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
     assert "data/imagenet/train: no ImageNet there" in output
 
 
-def test_the_servers_protocol_ends_in_submissions(paper):
+def test_the_protocol_of_the_test_server_plans_a_submission_for_every_row(paper):
     output = paper(settings="detection: {protocol: voc2012-test}")
     assert any(words.split() == ["detection_submission", "12"] for words in output.splitlines())
 
@@ -52,7 +52,7 @@ def test_the_servers_protocol_ends_in_submissions(paper):
             "tracklearn: no.tsv: no list of videos; make one: python -m tracklearn.videos.build_list",
         ),
         (
-            # a list of 1,001 lines, its header among them
+            # The list has 1,001 lines, one of which is the header.
             "patches: {import: {folder: data, list: data/videos.tsv, pairs_per_shard: 100}}",
             "tracklearn: data/videos.tsv, line 1001: a query without a tracked patch",
         ),
@@ -60,7 +60,7 @@ def test_the_servers_protocol_ends_in_submissions(paper):
         ("detection: {protocol: voc2013}", "'voc2013': expected one of voc2012-val"),
     ],
 )
-def test_a_mistake_is_one_line(paper, settings, message):
+def test_a_mistake_in_the_configuration_is_reported_in_one_line(paper, settings, message):
     output = paper(settings=settings, ok=False)
     assert message in output
     assert "Traceback" not in output

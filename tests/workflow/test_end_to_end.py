@@ -1,4 +1,4 @@
-"""From raw video to Table 1 on a world of a few seconds' work."""
+"""The whole workflow, from raw video to Table 1, on a tiny world."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ def results(finished):
     return finished.root / "demo/results"
 
 
-def test_every_video_has_a_row_that_says_what_became_of_it(finished, results):
+def test_every_video_has_a_row_with_its_status_and_reason(finished, results):
     with open(finished.root / "demo/world/videos.tsv", newline="") as file:
         listed = [row["video_id"] for row in csv.DictReader(file, delimiter="\t")]
     rows = []
@@ -43,25 +43,25 @@ def test_tracked_patches_lie_inside_the_frame(results):
     assert pairs > 10
 
 
-def test_table_is_the_join_of_its_cells(results):
+def test_the_table_is_the_join_of_its_cells(results):
     with open(results / "table1.csv", newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
     assert list(rows) == ["scratch", "unsup-ft-8M", "unsup-ft-5M", "both", "rcnn-70K"]
     for row_id, row in rows.items():
-        for path in (results / "cells/table1" / row_id).glob("*.json"):
+        for path in (results / "cells/table1/labelled-test" / row_id).glob("*.json"):
             cell = json.loads(path.read_text())
-            shown = row[cell["class"]]
-            assert shown == "" if cell["value"] is None else float(shown) == pytest.approx(cell["value"], abs=0.006)
-            assert cell["runs"], "a cell names the runs that made it"
+            printed = row[cell["class"]]
+            assert printed == "" if cell["value"] is None else float(printed) == pytest.approx(cell["value"], abs=0.006)
+            assert cell["runs"], "a cell must name the runs that computed it"
 
 
-def test_page_holds_its_pictures(results):
+def test_the_page_contains_its_images(results):
     page = (results / "table1.html").read_text()
     assert page.count("data:image/png;base64,") >= 6
     assert "<h2>Mined pairs</h2>" in page
 
 
-def test_every_stage_became_an_mlflow_run(finished, results):
+def test_every_job_is_sent_to_mlflow_as_a_run(finished, results):
     keys = {path.name for path in (results / "mlflow/runs").iterdir()}
     sent = [sys.executable, "-m", "tracklearn.runs.sender", "send"]
     subprocess.run(sent, cwd=finished.root / "demo", check=True, timeout=120)

@@ -1,63 +1,165 @@
-"""What an edit runs again: exactly what it can change (architecture: What re-runs, and why)."""
+"""An edit re-runs exactly the jobs whose result it can change."""
 
 import json
+import re
+
+import pytest
 
 NOTHING = {}
+PACKAGE = "src/tracklearn"
+# These rules only join or draw. Nearly every edit re-runs them.
+JOINS = {"all", "tables_table1", "tables_page", "tables_configured"}
+SCORING = JOINS | {"detection_svms", "detection_detect", "detection_evaluate"}
 
 
-def test_a_finished_experiment_has_nothing_to_do(checkout):
+def test_a_finished_experiment_re_runs_nothing(checkout):
     assert checkout.planned() == NOTHING
 
 
-def test_a_constant_in_kcf_runs_tracking_and_what_follows(checkout):
-    checkout.edit("src/tracklearn/mining/kcf.py", '"""', 'EDITED = 1\n"""')
+# Edits of code
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("training/progress.py", "iteration %d of %d", "step %d of %d"),
+        ("ranking/stall.py", "try another seed", "take another seed"),
+        ("networks/filters.py", "ZOOM = 4", "ZOOM = 5"),
+        ("machine/limits.py", "DECODED_IMAGES_BYTES = 8e9", "DECODED_IMAGES_BYTES = 4e9"),
+        ("training/launch.py", "2.0, 30.0", "2.0, 31.0"),
+        ("runs/run.py", "PICTURES = {", 'PICTURES = {".gif", '),
+    ],
+    ids=["progress line", "warning", "zoom of conv1", "memory limit", "launcher", "record of runs"],
+)
+def test_an_edit_of_a_module_that_changes_no_result_re_runs_nothing(checkout, module, old, new):
+    checkout.edit(f"{PACKAGE}/{module}", old, new)
+    assert checkout.planned() == NOTHING
+
+
+def test_the_text_of_a_warning_re_runs_nothing_in_a_module_that_changes_results(checkout):
+    text = (checkout.root / PACKAGE / "training/checkpoint.py").read_text()
+    warning = re.search(r'log\.warning\(\s*"([^"]+)"', text)[1]
+    checkout.edit(f"{PACKAGE}/training/checkpoint.py", warning, f"{warning}!")
+    assert checkout.planned() == NOTHING
+
+
+def test_comments_and_docstrings_re_run_nothing(checkout):
+    for module in ("mining/tracking/kcf.py", "detection/svm.py", "ranking/train.py"):
+        path = checkout.root / PACKAGE / module
+        path.write_text(path.read_text().replace('"""', '"""Edited: ', 1) + "\n# A comment.\n")
+    assert checkout.planned() == NOTHING
+
+
+def test_a_new_protocol_re_runs_nothing(checkout):
+    line = '        Protocol("tuning", 2012, train="trainval", test="tune"),\n'
+    checkout.edit(f"{PACKAGE}/voc/protocols.py", line, line + line.replace("tuning", "another"))
+    assert checkout.planned() == NOTHING
+
+
+def test_an_edit_of_kcf_re_runs_tracking_and_what_follows(checkout):
+    edit_code(checkout, "mining/tracking/kcf.py")
     planned = checkout.planned()
     assert planned["mining_track"] == planned["patches_pack"] > 1
     assert planned["models_ranking"] == 2
     assert {"videos_download", "mining_filter", "voc_proposals", "models_supervised"}.isdisjoint(planned)
 
 
-def test_an_edit_of_svm_runs_svms_and_tables_only(checkout):
-    checkout.edit("src/tracklearn/detection/svm.py", "def train_svms(", "EDITED = 1\n\n\ndef train_svms(")
+def test_an_edit_of_reading_shards_re_packs_nothing(checkout):
+    edit_code(checkout, "patches/store.py")
     planned = checkout.planned()
-    assert set(planned) <= {"detection_svms", "detection_detect", "detection_evaluate", "table1", "table1_page", "all"}
+    assert planned["models_ranking"] == 2  # ranking trainings read shards
+    assert {"patches_pack", "mining_track", "mining_filter"}.isdisjoint(planned)
+
+
+def test_an_edit_of_svm_re_runs_only_svms_and_tables(checkout):
+    edit_code(checkout, "detection/svm.py")
+    planned = checkout.planned()
+    assert set(planned) <= SCORING
     assert planned["detection_svms"] == 5
 
 
-def test_comments_and_docstrings_run_nothing(checkout):
-    for module in ("mining/kcf.py", "detection/svm.py", "ranking/train.py"):
-        path = checkout.root / "src/tracklearn" / module
-        path.write_text(path.read_text().replace('"""', '"""Edited: ', 1) + "\n# A comment.\n")
-    assert checkout.planned() == NOTHING
+def test_an_edit_of_non_maximum_suppression_re_trains_nothing(checkout):
+    edit_code(checkout, "detection/suppression.py")
+    planned = checkout.planned()
+    assert set(planned) <= SCORING - {"detection_svms"}
+    assert planned["detection_detect"] == 5
 
 
-def test_a_config_value_runs_its_own_stage_and_what_follows(checkout):
-    checkout.edit("demo/config/config.yaml", "frames: 30", "frames: 20")
+def edit_code(checkout, module):
+    """Append a statement to a module."""
+    path = checkout.root / PACKAGE / module
+    path.write_text(path.read_text() + "\nEDITED = 1\n")
+
+
+# Edits of the configuration
+
+
+def test_a_changed_setting_re_runs_its_stage_and_what_follows(checkout):
+    checkout.configure({"mining": {"track": {"frames": 20}}})
     planned = checkout.planned()
     assert "mining_track" in planned
     assert "mining_filter" not in planned
-    checkout.edit("demo/config/config.yaml", "frames: 20", "frames: 30")
+    checkout.configure({"mining": {"track": {"frames": 30}}})
     assert checkout.planned() == NOTHING
 
 
-def test_how_often_to_save_runs_nothing(checkout):
-    checkout.edit("demo/config/config.yaml", "log_every: 2", "log_every: 3\n  checkpoint_minutes: 1")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"saving": {"log_every": 3, "checkpoint_minutes": 1}},
+        {"mining": {"timeout": 7200}},
+        {"threads": {"mining": 2}},
+        {"network": {"width": 0.250, "bias": 0.50}, "patches": {"quality": 95.0}, "ranking": {"margin": 0.5}},
+        {"detection": {"svm": {"positive_weight": 2.0, "bias": 10}}},
+    ],
+    ids=["saving", "timeout", "threads", "other digits and defaults", "1 for 1.0"],
+)
+def test_settings_that_change_no_result_re_run_nothing(checkout, changes):
+    checkout.configure(changes)
     assert checkout.planned() == NOTHING
 
 
-def test_how_long_a_video_may_take_runs_nothing(checkout):
-    checkout.edit("demo/config/config.yaml", "mining:\n", "mining:\n  timeout: 7200\n")
+def test_another_order_of_keys_re_runs_nothing(checkout):
+    checkout.configure({}, reverse=True)
     assert checkout.planned() == NOTHING
 
 
-def test_appended_videos_are_one_new_shard_and_models_that_take_it(checkout):
+@pytest.mark.parametrize(
+    ("key", "value", "trained", "untouched"),
+    [
+        ("detection_fc7", 48, {"models_random", "models_supervised", "models_finetuning"}, {"models_ranking"}),
+        ("fc8_std", 0.02, {"models_supervised", "models_finetuning"}, {"models_ranking", "models_random"}),
+        ("ranking_fc7", 48, {"models_ranking"}, {"models_supervised", "models_random"}),
+    ],
+)
+def test_a_setting_of_one_head_re_trains_no_net_with_another_head(checkout, key, value, trained, untouched):
+    checkout.configure({"network": {key: value}})
+    planned = checkout.planned()
+    assert trained <= set(planned)
+    assert untouched.isdisjoint(planned)
+
+
+def test_another_order_of_a_nets_shards_re_trains_the_net(checkout):
+    # Shards 0 to 3 have the places 0, 1/2, 1/4 and 3/4. No net of a row trains on 1.5M. But the 8M net first reads the
+    # shards of the subsets that lie inside 8M. Shard 0 leaves these subsets, so the 8M net reads it last, not first.
+    checkout.configure({"subsets": {"1.5M": {"share": [0.1, 0.3]}}})
+    planned = checkout.planned()
+    assert planned["models_ranking"] == 1
+    assert planned["models_finetuning"] == 1
+    assert "patches_pack" not in planned
+
+
+# Data that no rule makes
+
+
+def test_appended_videos_make_one_new_shard_and_re_train_only_the_models_that_read_it(checkout):
     listed = checkout.root / "demo/world/videos.tsv"
     lines = listed.read_text().splitlines()
     copies = [f"again{number}\t{line.partition(chr(9))[2]}" for number, line in enumerate(lines[1:4])]
     listed.write_text("\n".join([*lines, *copies]) + "\n")
     planned = checkout.planned()
     assert [planned[rule] for rule in ("videos_download", "mining_filter", "mining_track", "patches_pack")] == [1] * 4
-    # The fifth shard's place is 1/8: 8M takes it, 5M (3/16 to 13/16) does not.
+    # The fifth shard has the place 1/8. The subset 8M contains this place; the subset 5M (3/16 to 13/16) does not.
     assert planned["models_ranking"] == 1
     assert planned["models_finetuning"] == 1
     assert "models_supervised" not in planned
@@ -70,8 +172,91 @@ def test_a_replaced_video_is_mined_again(checkout):
     assert [planned[rule] for rule in ("videos_download", "mining_filter", "mining_track", "patches_pack")] == [1] * 4
 
 
-def test_a_deleted_cell_runs_its_rows_evaluation_only(checkout):
-    cells = sorted((checkout.root / "demo/results/cells/table1/both").glob("*.json"))
+def test_a_photo_replaced_in_place_re_runs_the_jobs_that_read_it(checkout):
+    replace_in_place(checkout, first_of(checkout, "test"), "JPEGImages", ".jpg")
+    planned = checkout.planned()
+    assert planned["voc_proposals"] == 1
+    assert planned["features_extract"] == 6  # on the test set: fc7 of four nets and pool5 of two nets
+    assert {"models_finetuning", "models_supervised", "models_ranking"}.isdisjoint(planned)
+
+
+def test_an_annotation_edited_in_place_re_runs_the_jobs_that_read_it(checkout):
+    replace_in_place(checkout, first_of(checkout, "trainval"), "Annotations", ".xml")
+    planned = checkout.planned()
+    assert planned["models_finetuning"] == 4
+    assert {"voc_proposals", "models_supervised", "models_ranking"}.isdisjoint(planned)
+
+
+def test_a_file_of_the_imagefolder_replaced_in_place_re_trains_the_net(checkout):
+    photo = next((checkout.root / "demo/world/imagenet").glob("*/*.jpg"))
+    photo.write_bytes(photo.read_bytes() + b" ")
+    planned = checkout.planned()
+    assert planned["models_supervised"] == 1
+    assert planned["models_finetuning"] == 1
+    assert "models_ranking" not in planned
+
+
+def test_an_edit_of_the_papers_numbers_re_runs_only_the_joins(checkout):
+    checkout.edit(f"{PACKAGE}/tables/paper/table1.csv", "\n", "\r\n")
+    assert set(checkout.planned()) <= JOINS
+    assert "tables_table1" in checkout.planned()
+
+
+def test_an_imported_patch_replaced_in_place_is_imported_again(checkout, published):
+    checkout.configure({"patches": {"import": published}})
+    checkout.snakemake("results/patches/00000.json", "results/patches/00001.json")
+    assert checkout.planned("results/patches/00000.json", "results/patches/00001.json") == NOTHING
+    patch = checkout.root / "demo/patches/3.jpg"
+    patch.write_bytes(patch.read_bytes() + b" ")
+    assert checkout.planned("results/patches/00000.json", "results/patches/00001.json") == {"patches_import": 1}
+
+
+def replace_in_place(checkout, image_id, folder, suffix):
+    path = checkout.root / f"demo/world/VOCdevkit/VOC2012/{folder}/{image_id}{suffix}"
+    path.write_bytes(path.read_bytes() + b" ")
+
+
+def first_of(checkout, image_set):
+    listed = checkout.root / f"demo/world/VOCdevkit/VOC2012/ImageSets/Main/{image_set}.txt"
+    return listed.read_text().split()[0]
+
+
+# Protocols and cells
+
+
+def test_two_protocols_stand_side_by_side(checkout):
+    labelled = {"voc": {"protocol": "labelled-test"}}
+    checkout.configure({"voc": {"protocol": "tuning"}, "table1": [row("scratch", "scratch-1")], "comparisons": []})
+    target = "results/cells/table1/tuning/scratch/mAP.json"
+    planned = checkout.planned(target)
+    assert planned["models_finetuning"] == 1
+    assert {"models_ranking", "mining_track", "models_supervised"}.isdisjoint(planned)
+    checkout.snakemake(target)
+    results = checkout.root / "demo/results"
+    assert (results / "cells/table1/labelled-test/scratch/mAP.json").exists()
+    assert (results / "cells/table1/tuning/scratch/mAP.json").exists()
+    checkout.restore()
+    checkout.configure(labelled)
+    assert checkout.planned() == NOTHING
+
+
+def row(name, *models):
+    return {"id": name, "label": name, "external": "0", "models": list(models)}
+
+
+def test_the_old_path_of_a_target_is_refused_with_its_new_path(checkout):
+    for old, new in (
+        ("results/cells/table1/scratch/mAP.json", "results/cells/table1/labelled-test/scratch/mAP.json"),
+        ("results/models/scratch-1/conv1.png", "results/models/labelled-test/scratch-1/conv1.png"),
+        ("results/mining/00000/gallery.html", "results/patches/00000.html"),
+    ):
+        output = checkout.snakemake("--dry-run", old, ok=False)
+        assert f"tracklearn: {old}: this target is now {new}" in output
+        assert "Traceback" not in output
+
+
+def test_a_deleted_cell_re_runs_only_the_evaluation_of_its_row(checkout):
+    cells = sorted((checkout.root / "demo/results/cells/table1/labelled-test/both").glob("*.json"))
     before = json.loads(cells[0].read_text())
     cells[0].unlink()
     target = str(cells[0].relative_to(checkout.root / "demo"))
@@ -79,3 +264,13 @@ def test_a_deleted_cell_runs_its_rows_evaluation_only(checkout):
     checkout.snakemake(target)
     after = json.loads(cells[0].read_text())
     assert after["value"] == before["value"]
+
+
+def test_each_run_records_the_versions_of_the_libraries_that_compute(checkout):
+    starts = []
+    for events in (checkout.root / "demo/results/mlflow/runs").glob("*/events.jsonl"):
+        with open(events) as lines:
+            starts.append(json.loads(next(lines)))
+    assert starts
+    for start in starts:
+        assert {"version.torch", "version.numpy", "version.opencv", "version.av"} <= set(start["tags"])

@@ -10,8 +10,14 @@ HEIGHT, WIDTH = 90, 120
 SETS = {"train": 4, "val": 3, "test": 5}
 
 
+def random_boxes(rng, count, side=60):
+    """Boxes (count, 4) inside a square of `side` pixels."""
+    corners = np.sort(rng.integers(0, side, (count, 2, 2)), axis=1)
+    return corners.reshape(count, 4).astype(np.float32)
+
+
 def annotation(objects, *, width=WIDTH, height=HEIGHT):
-    """VOC's XML of (name, x1, y1, x2, y2, difficult), corners 0-based."""
+    """VOC's XML of objects (name, x1, y1, x2, y2, difficult) with 0-based corners."""
     text = "".join(
         f"<object><name>{name}</name><difficult>{int(difficult)}</difficult><bndbox><xmin>{x1 + 1}</xmin>"
         f"<ymin>{y1 + 1}</ymin><xmax>{x2 + 1}</xmax><ymax>{y2 + 1}</ymax></bndbox></object>"
@@ -22,7 +28,7 @@ def annotation(objects, *, width=WIDTH, height=HEIGHT):
 
 
 def write_image(folder: Path, image_id: str, objects, *, seed: int = 0) -> None:
-    """A noisy photo with one rectangle an object, red for cats and blue for dogs, and its annotation."""
+    """Write a noisy photo with a rectangle for each object, red for cats and blue for dogs, and its annotation."""
     rng = np.random.default_rng(seed)
     image = rng.integers(90, 120, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     for name, x1, y1, x2, y2, _ in objects:
@@ -33,7 +39,7 @@ def write_image(folder: Path, image_id: str, objects, *, seed: int = 0) -> None:
 
 @pytest.fixture
 def devkit(tmp_path) -> Path:
-    """VOC2012 with 4 train, 3 val and 5 test images, a cat and a dog in each; the second dog is difficult."""
+    """VOC2012 with 4 train, 3 val and 5 test images, each with a cat and a dog; a set's second dog is difficult."""
     folder = tmp_path / "VOCdevkit" / "VOC2012"
     for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (folder / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A small film of a textured square that wanders over a still, textured background."""
+"""Small films of a textured square that moves over a textured background."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tracklearn.videos.manifest import Row, write_manifest
+from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 HEIGHT, WIDTH, BOX = 224, 300, 99
 
@@ -19,7 +19,15 @@ def texture(height, width, seed):
 
 
 def film(count, *, step=(1.4, 0.7), pan=0.0, start=(30, 40), square=110):
-    """Frames of a square of `square` px that moves over the ground by `step` (x, y), under a camera that pans."""
+    """Frames of a square that moves over the background, under a camera that pans.
+
+    Args:
+        count: number of frames.
+        step: motion of the square over the background, (x, y) in pixels a frame.
+        pan: motion of the camera to the right, in pixels a frame.
+        start: left and top of the square in the first frame.
+        square: side of the square in pixels.
+    """
     background, patch = texture(HEIGHT, WIDTH + 400, 1), texture(square, square, 2)
     for index in range(count):
         shift = np.float32([[1, 0, -pan * index], [0, 1, 0]])
@@ -32,6 +40,7 @@ def film(count, *, step=(1.4, 0.7), pan=0.0, start=(30, 40), square=110):
 
 
 def write_film(path, frames, *, fps=30):
+    """Write frames, uint8 RGB (HEIGHT, WIDTH, 3), as a video with a key frame every 15 frames."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": "12", "g": "15"})
         stream.pix_fmt, stream.height, stream.width = "yuv420p", HEIGHT, WIDTH
@@ -42,13 +51,18 @@ def write_film(path, frames, *, fps=30):
 
 @pytest.fixture(scope="session")
 def films(tmp_path_factory) -> Path:
-    """A folder with moving.mp4 (75 frames), still.mp4, panning.mp4 and a manifest of them and of a failed video."""
+    """A folder with moving.mp4 (75 frames), still.mp4, panning.mp4, broken.mp4 and manifest.tsv.
+
+    The manifest also has a video that could not be downloaded.
+    """
     folder = tmp_path_factory.mktemp("films")
     write_film(folder / "moving.mp4", film(75))
     write_film(folder / "still.mp4", film(35, step=(0, 0)))
     write_film(folder / "panning.mp4", film(35, step=(0, 0), pan=2))
     (folder / "broken.mp4").write_bytes(b"<html>not found</html>" * 10)
-    rows = [Row(name, name, str(folder / f"{name}.mp4"), "ok") for name in ("moving", "still", "panning", "broken")]
-    rows.append(Row("gone", "gone", status="failed", reason="HTTP error 404"))
+    rows = [
+        ManifestRow(name, name, str(folder / f"{name}.mp4"), "ok") for name in ("moving", "still", "panning", "broken")
+    ]
+    rows.append(ManifestRow("gone", "gone", status="failed", reason="HTTP error 404"))
     write_manifest(folder / "manifest.tsv", rows)
     return folder

@@ -1,4 +1,4 @@
-"""Videos as a crawl brings them home: the film of `films.py` in every odd form, and what is left of broken ones."""
+"""Rough videos as in a crawl: the film of `films.py` in every odd format, and broken files."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -32,7 +32,7 @@ def encode(
     times: Sequence[int] | None = None,
     scale: int = 1,
 ) -> Path:
-    """Write a film; `times` are display times in milliseconds, `rotation` is the header's, clockwise."""
+    """Write a film; `times` are display times in milliseconds, `rotation` is the header's, in clockwise degrees."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, options=options or GOP)
         stream.pix_fmt = pixels
@@ -54,7 +54,7 @@ def encode(
 
 
 def copied(source: Path, path: Path, keep: Callable[[int], bool]) -> Path:
-    """The packets of a video that `keep` wants, by their number, in another container, none decoded."""
+    """A video of the packets for whose number `keep` is true; nothing is decoded."""
     with av.open(str(source)) as given, av.open(str(path), "w") as out:
         stream = out.add_stream_from_template(given.streams.video[0])
         for number, packet in enumerate(given.demux(given.streams.video[0])):
@@ -65,7 +65,7 @@ def copied(source: Path, path: Path, keep: Callable[[int], bool]) -> Path:
 
 
 def scrambled(source: Path, path: Path, numbers: range) -> Path:
-    """A copy of which some packets hold noise."""
+    """A copy of a video in which some packets are noise."""
     content = bytearray(source.read_bytes())
     rng = np.random.default_rng(1)
     with open_video(source) as (container, stream):
@@ -76,8 +76,8 @@ def scrambled(source: Path, path: Path, numbers: range) -> Path:
     return path
 
 
-def sound(path: Path) -> Path:
-    """A file without pictures."""
+def audio_only(path: Path) -> Path:
+    """A file with audio and no video."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
@@ -88,24 +88,24 @@ def sound(path: Path) -> Path:
 
 
 def with_alpha(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The frames half transparent: RGBA."""
+    """The frames, half transparent: RGBA."""
     for frame in frames:
         yield np.dstack([frame, np.full(frame.shape[:2], 128, np.uint8)])
 
 
 def joined(first: Path, second: Path, path: Path) -> Path:
-    """Two transport streams one after the other, as a broadcast that changes the shape of its picture."""
+    """Two transport streams one after the other, as in a broadcast whose format changes."""
     path.write_bytes(first.read_bytes() + second.read_bytes())
     return path
 
 
 def rough_films(folder: Path) -> dict[str, Path]:
-    """Every kind of rough video by name, written into `folder`."""
+    """Paths of all kinds of rough videos by their name, written into `folder`."""
     frames = list(film(40))
     plain = encode(folder / "plain.mp4", film(64))
     long_gop = encode(folder / "long_gop.ts", film(64), options=GOP | {"g": "40", "sc_threshold": "0"})
     tall = list(resized(frames, 224, 300))
-    turned = [np.rot90(frame) for frame in frames]  # shown upright again after a quarter clockwise
+    turned = [np.rot90(frame) for frame in frames]  # upright after a quarter turn clockwise
     gaps = np.cumsum(np.random.default_rng(3).integers(5, 90, 40)).tolist()
     ts = [encode(folder / f"{n}.ts", frames) for n, frames in enumerate([film(31), tall])]
     return {
@@ -141,7 +141,7 @@ def rough_films(folder: Path) -> dict[str, Path]:
         "alpha": encode(folder / "alpha.mov", with_alpha(frames), codec="qtrle", pixels="argb", options={}),
         "full_range": encode(folder / "full_range.avi", frames, codec="mjpeg", pixels="yuvj422p", options={}),
         "gray16": encode(folder / "gray16.mkv", frames, codec="ffv1", pixels="gray16le", options={}),
-        "sound": sound(folder / "sound.m4a"),
+        "audio_only": audio_only(folder / "audio_only.m4a"),
         "one_frame": encode(folder / "one_frame.mp4", film(1)),
         "two_frames": encode(folder / "two_frames.mp4", film(2)),
         "cut_mid_gop": copied(long_gop, folder / "cut_mid_gop.ts", lambda number: number >= 7),

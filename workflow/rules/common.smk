@@ -1,32 +1,35 @@
-# What every rule file uses: the plan that follows from the configuration, and digests of code.
+# All rule files use these names: the plan that follows from the configuration, and the digests of code.
 import os
 import re
 
-import yaml
-
 from tracklearn.errors import UserError
-from tracklearn.experiment.plan import FEATURES, Plan, count_gpus
 from tracklearn.experiment.code_digests import digest
+from tracklearn.experiment.plan import TABLES, Plan, count_gpus
 from tracklearn.runs import start_sender
 
 try:
-    plan = Plan(config, yaml.safe_load((HERE / "workflow/schemas/config.schema.yaml").read_text()))
+    plan = Plan(config)
+    # From here on, the configuration is complete. Every rule names the settings that its result depends on.
+    config.update(plan.config)
+    plan.check_targets(sys.argv[1:])
 except UserError as error:
     sys.exit(f"tracklearn: {error}")
 
 for line in plan.warnings():
     print(f"tracklearn: {line}", file=sys.stderr)
 
-# The digest of the package's code that a script runs, so that an edit of it re-runs the rule.
+# The digest of the package's code that a script runs. An edit of this code re-runs the rule.
 code = lambda script: digest(HERE / "workflow/scripts" / script)
 
-# A constraint that admits these names only; one that admits none where there are none.
+# A wildcard constraint that matches exactly these names; for an empty list, it matches nothing.
 names = lambda listed: "|".join(map(re.escape, listed)) or "(?!)"
 
-# Threads that wait must not spin: on busy cores that costs ten times more than the work.
+VOC = f"VOC{plan.protocol.year}"
+
+# Waiting threads must not spin: on busy cores, spinning costs ten times more than the work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# One training a GPU; on a machine without any it takes cores like every other job.
+# A GPU runs one training at a time. On a machine without a GPU, only the cores limit the number of trainings.
 gpus = count_gpus() or workflow.resource_settings.cores
 if gpus and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", gpus)
@@ -35,7 +38,9 @@ if gpus and "gpu" not in workflow.global_resources:
 wildcard_constraints:
     shard=r"\d{5}",
     part=r"\d+",
+    protocol=re.escape(plan.protocol.name),
     set=names([plan.protocol.train, plan.protocol.test]),
+    path=names(plan.model_paths()),
     model=names(plan.config["models"]),
     row=names(plan.rows),
     layer="pool5|fc6|fc7",

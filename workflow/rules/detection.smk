@@ -1,26 +1,27 @@
-# Detection: features of every window, one linear SVM a class, and the scored boxes of the test images (R-CNN).
+# Detection as in R-CNN: one linear SVM a class on a row's features, scored boxes of the test images, average precision.
 #
-# inputs   results/models/{model}/weights.safetensors, results/voc/proposals/{set}-{part}.npz, VOC's annotations
-# outputs  results/features/{model}/{layer}/{set}-{part}.h5 (temporary unless detection.keep_features)
-#          results/detection/svms/{row}.npz, results/detection/detections/{row}.npz
-# steps    extract features, train a row's SVMs with hard negatives, score and suppress the test windows
+# inputs   results/features/{protocol}/{model}/{layer}/{set}-{part}.h5 and VOC's annotations, or the server's scores
+# outputs  results/detection/{protocol}/svms/{row}.npz, detections/{row}.npz, bootstraps/{row}.npz;
+#          results/cells/table1/{protocol}/{row}/{class}.json and mAP.json; for the server, submissions/{row}.tar.gz
+# steps    train a row's SVMs with hard negatives, score and suppress the test windows, evaluate or submit
 
 
 rule detection_svms:
     input:
         features=lambda wildcards: plan.row_features(wildcards.row, plan.protocol.train),
     output:
-        svms="results/detection/svms/{row}.npz",
+        svms="results/detection/{protocol}/svms/{row}.npz",
     log:
-        "results/logs/detection_svms/{row}.log",
+        "results/logs/detection_svms/{protocol}/{row}.log",
     threads: config["threads"]["detection"]
     params:
-        voc=plan.voc,
+        photos=plan.photos,
+        annotation_files=lambda wildcards: plan.annotation_files(plan.protocol.train),
         models=lambda wildcards: len(plan.rows[wildcards.row]["models"]),
         svm=config["detection"]["svm"],
         code=code("detection/detection_svms.py"),
     message:
-        "Row {wildcards.row}: one SVM a class on features of {params.models} model(s)"
+        "Row {wildcards.row}: train one SVM a class on features of {params.models} model(s)"
     script:
         "../scripts/detection/detection_svms.py"
 
@@ -28,18 +29,18 @@ rule detection_svms:
 rule detection_detect:
     input:
         features=lambda wildcards: plan.row_features(wildcards.row, plan.protocol.test),
-        svms="results/detection/svms/{row}.npz",
+        svms="results/detection/{protocol}/svms/{row}.npz",
     output:
-        detections="results/detection/detections/{row}.npz",
+        detections="results/detection/{protocol}/detections/{row}.npz",
     log:
-        "results/logs/detection_detect/{row}.log",
+        "results/logs/detection_detect/{protocol}/{row}.log",
     threads: config["threads"]["detection"]
     params:
         models=lambda wildcards: len(plan.rows[wildcards.row]["models"]),
-        detect=config["detection"]["detect"],
+        settings=config["detection"]["detect"],
         code=code("detection/detection_detect.py"),
     message:
-        "Row {wildcards.row}: the {params.detect[top]} best boxes of each test image and class"
+        "Row {wildcards.row}: keep the {params.settings[top]} best boxes of each test image and class"
     script:
         "../scripts/detection/detection_detect.py"
 
@@ -48,20 +49,21 @@ if plan.protocol.annotated:
 
     rule detection_evaluate:
         input:
-            detections="results/detection/detections/{row}.npz",
-            svms="results/detection/svms/{row}.npz",
+            detections="results/detection/{protocol}/detections/{row}.npz",
+            svms="results/detection/{protocol}/svms/{row}.npz",
         output:
-            cells=plan.cells(["{row}"]),
-            bootstrap="results/detection/bootstraps/{row}.npz",
+            cells=[f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column in plan.columns],
+            bootstrap="results/detection/{protocol}/bootstraps/{row}.npz",
         log:
-            "results/logs/detection_evaluate/{row}.log",
+            "results/logs/detection_evaluate/{protocol}/{row}.log",
         params:
-            voc=plan.voc,
+            photos=plan.photos,
+            annotation_files=lambda wildcards: plan.annotation_files(plan.protocol.test),
             image_set=plan.protocol.test,
             bootstrap=config["detection"]["bootstrap"],
             code=code("detection/detection_evaluate.py"),
         message:
-            "Row {wildcards.row}: average precision, {params.bootstrap} draws of the test images"
+            "Row {wildcards.row}: compute average precision with {params.bootstrap} draws of the test images"
         script:
             "../scripts/detection/detection_evaluate.py"
 
@@ -69,34 +71,34 @@ else:
 
     rule detection_submission:
         input:
-            detections="results/detection/detections/{row}.npz",
+            detections="results/detection/{protocol}/detections/{row}.npz",
         output:
-            archive="results/submissions/{row}.tar.gz",
+            archive="results/detection/{protocol}/submissions/{row}.tar.gz",
         log:
-            "results/logs/detection_submission/{row}.log",
+            "results/logs/detection_submission/{protocol}/{row}.log",
         params:
-            voc=plan.voc,
+            photos=plan.photos,
             image_set=plan.protocol.test,
             external=lambda wildcards: plan.external(wildcards.row),
             code=code("detection/detection_submission.py"),
         message:
-            "Row {wildcards.row}: archive for the evaluation server"
+            "Row {wildcards.row}: write the archive for the test server"
         script:
             "../scripts/detection/detection_submission.py"
 
     rule detection_server_cells:
         input:
-            archive="results/submissions/{row}.tar.gz",
+            archive="results/detection/{protocol}/submissions/{row}.tar.gz",
             scores=config["detection"]["server_scores"] or [],
         output:
-            cells=plan.cells(["{row}"]),
-            bootstrap="results/detection/bootstraps/{row}.npz",
+            cells=[f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column in plan.columns],
+            bootstrap="results/detection/{protocol}/bootstraps/{row}.npz",
         log:
-            "results/logs/detection_server_cells/{row}.log",
+            "results/logs/detection_server_cells/{protocol}/{row}.log",
         params:
             classes=plan.classes,
             code=code("detection/detection_server_cells.py"),
         message:
-            "Row {wildcards.row}: average precision as the evaluation server gave it"
+            "Row {wildcards.row}: read the average precision that the test server computed"
         script:
             "../scripts/detection/detection_server_cells.py"

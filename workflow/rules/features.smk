@@ -1,28 +1,30 @@
-# Features: what a network sees in every window of the photos.
+# Features: the activations of a network in every window of the photos.
 #
-# inputs   results/models/{model}/weights.safetensors, results/voc/proposals/{set}-{part}.npz, VOC's annotations
-# outputs  results/features/{model}/{layer}/{set}-{part}.h5 (temporary unless detection.keep_features)
-# steps    warp every proposal and annotated box, one forward pass
-# Kept, an edit of svm.py costs SVMs only; temporary, the features are extracted again.
-kept = (lambda path: path) if config["detection"]["keep_features"] else temp
+# inputs   the model's weights, results/voc/proposals/VOC{year}/{set}-{part}.npz, VOC's photos and annotations
+# outputs  results/features/{protocol}/{model}/{layer}/{set}-{part}.h5
+# steps    warp every proposal and every annotated box to the network's input, run one forward pass
+# With features.keep the files stay, and an edit of svm.py re-runs no network. Otherwise they are removed after use.
+kept = (lambda path: path) if config["features"]["keep"] else temp
 
 
 rule features_extract:
     input:
-        weights="results/models/{model}/weights.safetensors",
-        proposals="results/voc/proposals/{set}-{part}.npz",
+        weights=lambda wildcards: plan.model_files("weights.safetensors", [wildcards.model]),
+        proposals=f"results/voc/proposals/{VOC}/{{set}}-{{part}}.npz",
     output:
-        features=kept(FEATURES),
+        features=kept("results/features/{protocol}/{model}/{layer}/{set}-{part}.h5"),
     log:
-        "results/logs/features_extract/{model}/{layer}/{set}-{part}.log",
+        "results/logs/features_extract/{protocol}/{model}/{layer}/{set}-{part}.log",
     threads: config["threads"]["train"]
     resources:
         gpu=1,
     params:
-        voc=plan.voc,
-        annotated=lambda wildcards: plan.protocol.annotated or wildcards.set == plan.protocol.train,
+        photos=plan.photos,
+        photo_files=lambda wildcards: plan.photo_files(wildcards.set, int(wildcards.part)),
+        annotation_files=lambda wildcards: plan.annotation_files(wildcards.set, int(wildcards.part)),
+        annotated=lambda wildcards: plan.annotated(wildcards.set),
         code=code("features/features_extract.py"),
     message:
-        "{wildcards.model}: {wildcards.layer} of the windows of {wildcards.set}, part {wildcards.part}"
+        "{wildcards.model}: compute {wildcards.layer} of the windows of {wildcards.set}, part {wildcards.part}"
     script:
         "../scripts/features/features_extract.py"

@@ -1,9 +1,10 @@
-# Mining: which frames hold one moving object, and where it is 30 frames later (PAPER §4).
+# Mining: find frames that show one moving object, and the place of the object 30 frames later (PAPER §4).
 #
 # inputs   results/videos/{shard}.tsv
 # outputs  results/mining/{shard}/frames.csv: every candidate frame, accepted or rejected, with the reason
-#          results/mining/{shard}/tracks.csv: every accepted frame's query box and tracked box, or why it was lost
-# steps    filter candidate frames by their moving points, track the query box
+#          results/mining/{shard}/tracks.csv: every accepted frame's query box, and its tracked box or the reason
+#          why the track was lost
+# steps    filter the candidate frames by their moving points, track the query boxes
 
 
 rule mining_filter:
@@ -16,11 +17,11 @@ rule mining_filter:
     threads: config["threads"]["mining"]
     params:
         frame=config["mining"]["frame"],
-        filter=config["mining"]["filter"],
+        filtering=config["mining"]["filter"],
         resample_fps=config["mining"]["resample_fps"],
         code=code("mining/mining_filter.py"),
     message:
-        "Shard {wildcards.shard}: one candidate every {params.filter[every]} frames, query boxes of {params.filter[box]} px"
+        "Shard {wildcards.shard}: filter one candidate every {params.filtering[every]} frames, with query boxes of {params.filtering[box]} px"
     script:
         "../scripts/mining/mining_filter.py"
 
@@ -36,11 +37,11 @@ rule mining_track:
     threads: config["threads"]["mining"]
     params:
         frame=config["mining"]["frame"],
-        track=config["mining"]["track"],
+        tracking=config["mining"]["track"],
         resample_fps=config["mining"]["resample_fps"],
         box=config["mining"]["filter"]["box"],
         code=code("mining/mining_track.py"),
     message:
-        "Shard {wildcards.shard}: track the query boxes over {params.track[frames]} frames"
+        "Shard {wildcards.shard}: track the query boxes over {params.tracking[frames]} frames"
     script:
         "../scripts/mining/mining_track.py"

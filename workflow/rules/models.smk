@@ -1,105 +1,108 @@
-# Models: every network of the config's model graph, each trained from its parent.
+# Models: the networks of the configuration's model graph. Each network is trained from its parent.
 #
-# inputs   the parent's weights and what the way of training needs: patch shards, an ImageFolder, or VOC and proposals
-# outputs  results/models/{model}/weights.safetensors, log.csv (loss and rate by iteration), conv1.png (its filters)
-# steps    one rule a way of training: none (random weights), given, ranking, imagenet, voc
+# inputs   the parent's weights, and the data of the way of training: patch shards, an ImageFolder, or VOC and proposals
+# outputs  results/models/{path}/weights.safetensors, log.csv (loss and rate by iteration), conv1.png (its filters);
+#          {path} is the model's name; a model that learned from the protocol's images lies in the protocol's folder
+# steps    one rule a way of training: random weights (none), given, ranking, supervised (imagenet), finetuning (voc)
 
 
 rule models_random:
     output:
-        weights="results/models/{model}/weights.safetensors",
-        conv1="results/models/{model}/conv1.png",
+        weights="results/models/{path}/weights.safetensors",
+        conv1="results/models/{path}/conv1.png",
     log:
-        "results/logs/models_random/{model}.log",
+        "results/logs/models_random/{path}.log",
     wildcard_constraints:
-        model=names(plan.trained_by("none")),
+        path=names(plan.model_paths("none")),
     params:
-        network=config["network"],
-        seed=lambda wildcards: plan.seed(wildcards.model),
+        network=lambda wildcards: plan.network(wildcards.path),
+        seed=lambda wildcards: plan.seed(wildcards.path),
         code=code("models/models_random.py"),
     message:
-        "{wildcards.model}: draw random weights (seed {params.seed})"
+        "{wildcards.path}: draw random weights (seed {params.seed})"
     script:
         "../scripts/models/models_random.py"
 
 
 rule models_given:
     input:
-        given=lambda wildcards: plan.model(wildcards.model)["weights"],
+        given=lambda wildcards: plan.model(wildcards.path)["weights"],
     output:
-        weights="results/models/{model}/weights.safetensors",
-        conv1="results/models/{model}/conv1.png",
+        weights="results/models/{path}/weights.safetensors",
+        conv1="results/models/{path}/conv1.png",
     log:
-        "results/logs/models_given/{model}.log",
+        "results/logs/models_given/{path}.log",
     wildcard_constraints:
-        model=names(plan.trained_by("given")),
+        path=names(plan.model_paths("given")),
     params:
-        network=config["network"],
+        network=lambda wildcards: plan.network(wildcards.path),
         code=code("models/models_given.py"),
     message:
-        "{wildcards.model}: check and take the given weights {input.given}"
+        "{wildcards.path}: check the given weights {input.given}"
     script:
         "../scripts/models/models_given.py"
 
 
 rule models_ranking:
     input:
-        stores=lambda wildcards: plan.stores(wildcards.model),
-        parent=lambda wildcards: plan.parent(wildcards.model),
+        stores=lambda wildcards: plan.stores(wildcards.path),
+        parent=lambda wildcards: plan.parent(wildcards.path),
     output:
-        weights="results/models/{model}/weights.safetensors",
-        log="results/models/{model}/log.csv",
-        conv1="results/models/{model}/conv1.png",
+        weights="results/models/{path}/weights.safetensors",
+        log="results/models/{path}/log.csv",
+        conv1="results/models/{path}/conv1.png",
     log:
-        "results/logs/models_ranking/{model}.log",
+        "results/logs/models_ranking/{path}.log",
     wildcard_constraints:
-        model=names(plan.trained_by("ranking")),
+        path=names(plan.model_paths("ranking")),
     priority: 10
     threads: config["threads"]["train"]
     resources:
         gpu=config["gpus_per_training"],
     params:
-        patches=lambda wildcards: plan.patches_wanted(wildcards.model),
-        network=config["network"],
+        patches=lambda wildcards: plan.patches_wanted(wildcards.path),
+        reading_order=lambda wildcards: plan.reading_order(wildcards.path),
+        network=lambda wildcards: plan.network(wildcards.path),
         loss=config["ranking"],
-        schedule=lambda wildcards: plan.schedule(wildcards.model),
-        seed=lambda wildcards: plan.seed(wildcards.model),
+        schedule=lambda wildcards: plan.schedule(wildcards.path),
+        seed=lambda wildcards: plan.seed(wildcards.path),
         code=code("models/models_ranking.py"),
     message:
-        "{wildcards.model}: ranking training, {params.schedule[iterations]} iterations of {params.schedule[batch]} patches"
+        "{wildcards.path}: ranking training, {params.schedule[iterations]} iterations of {params.schedule[batch]} patches"
     script:
         "../scripts/models/models_ranking.py"
 
 
 IMAGENET = config["imagenet"]["folder"]
+OBJECT_CROPS = f"results/voc/object_crops/{VOC}/{plan.protocol.train}"
 
 
 rule models_supervised:
     input:
-        # A folder that is missing is named by the job: the rows that do not need it can still be planned and computed.
-        crops=[] if IMAGENET else "results/voc/object_crops",
-        parent=lambda wildcards: plan.parent(wildcards.model),
+        # The folder is no input. If it is missing, this job fails and names it; the other rows are still computed.
+        crops=[] if IMAGENET else OBJECT_CROPS,
+        parent=lambda wildcards: plan.parent(wildcards.path),
     output:
-        weights="results/models/{model}/weights.safetensors",
-        log="results/models/{model}/log.csv",
-        conv1="results/models/{model}/conv1.png",
+        weights="results/models/{path}/weights.safetensors",
+        log="results/models/{path}/log.csv",
+        conv1="results/models/{path}/conv1.png",
     log:
-        "results/logs/models_supervised/{model}.log",
+        "results/logs/models_supervised/{path}.log",
     wildcard_constraints:
-        model=names(plan.trained_by("imagenet")),
+        path=names(plan.model_paths("imagenet")),
     priority: 5
     threads: config["threads"]["train"]
     resources:
         gpu=1,
     params:
-        folder=IMAGENET or "results/voc/object_crops",
-        images=plan.image_folder,
-        network=config["network"],
-        schedule=lambda wildcards: plan.schedule(wildcards.model),
-        seed=lambda wildcards: plan.seed(wildcards.model),
+        folder=IMAGENET or OBJECT_CROPS,
+        image_files=lambda wildcards: plan.image_folder(),
+        network=lambda wildcards: plan.network(wildcards.path),
+        schedule=lambda wildcards: plan.schedule(wildcards.path),
+        seed=lambda wildcards: plan.seed(wildcards.path),
         code=code("models/models_supervised.py"),
     message:
-        "{wildcards.model}: supervised training, {params.schedule[iterations]} iterations of {params.schedule[batch]} images"
+        "{wildcards.path}: supervised training, {params.schedule[iterations]} iterations of {params.schedule[batch]} images"
     script:
         "../scripts/models/models_supervised.py"
 
@@ -107,29 +110,30 @@ rule models_supervised:
 rule models_finetuning:
     input:
         images=plan.voc_files(plan.protocol.train),
-        proposals=plan.parts("results/voc/proposals/{set}-{part}.npz", plan.protocol.train),
-        parent=lambda wildcards: plan.parent(wildcards.model),
+        proposals=plan.proposals(plan.protocol.train),
+        parent=lambda wildcards: plan.parent(wildcards.path),
     output:
-        weights="results/models/{model}/weights.safetensors",
-        log="results/models/{model}/log.csv",
-        conv1="results/models/{model}/conv1.png",
+        weights="results/models/{path}/weights.safetensors",
+        log="results/models/{path}/log.csv",
+        conv1="results/models/{path}/conv1.png",
     log:
-        "results/logs/models_finetuning/{model}.log",
+        "results/logs/models_finetuning/{path}.log",
     wildcard_constraints:
-        model=names(plan.trained_by("voc")),
+        path=names(plan.model_paths("voc")),
     threads: config["threads"]["train"]
     resources:
         gpu=1,
     params:
-        voc=plan.voc,
         photos=plan.photos,
+        photo_files=lambda wildcards: plan.photo_files(plan.protocol.train),
+        annotation_files=lambda wildcards: plan.annotation_files(plan.protocol.train),
         image_set=plan.protocol.train,
-        transfer=lambda wildcards: plan.model(wildcards.model).get("transfer", "conv"),
-        network=config["network"],
-        schedule=lambda wildcards: plan.schedule(wildcards.model),
-        seed=lambda wildcards: plan.seed(wildcards.model),
+        transfer=lambda wildcards: plan.model(wildcards.path).get("transfer", "conv"),
+        network=lambda wildcards: plan.network(wildcards.path),
+        schedule=lambda wildcards: plan.schedule(wildcards.path),
+        seed=lambda wildcards: plan.seed(wildcards.path),
         code=code("models/models_finetuning.py"),
     message:
-        "{wildcards.model}: fine-tuning on VOC {params.image_set}, {params.schedule[iterations]} iterations of {params.schedule[batch]} windows"
+        "{wildcards.path}: fine-tuning on VOC {params.image_set}, {params.schedule[iterations]} iterations of {params.schedule[batch]} windows"
     script:
         "../scripts/models/models_finetuning.py"

@@ -1,24 +1,24 @@
-# Patches: pairs of query and tracked patch, packed into one HDF5 file a shard.
+# Patches: pairs of a query and its tracked patch, packed into one HDF5 file a shard, and pages that show the pairs.
 #
 # inputs   results/mining/{shard}/tracks.csv and the shard's videos, or a folder of published patches with its list
-# outputs  results/patches/{shard}.h5: JPEG pairs; {shard}.json: how many and why not more; {shard}.png: pairs to look at
-# steps    crop and pack the pairs of a shard, or import them
+# outputs  results/patches/{shard}.h5: JPEG pairs; {shard}.json: counts of pairs and of each reason for dropping frames;
+#          {shard}.png: a contact sheet; {shard}.html: some frames, pairs and lost tracks, and the counts of the reasons
+# steps    crop and pack the pairs of a shard, or import published pairs; draw the contact sheet and the page
 
 if config["patches"]["import"]:
 
     rule patches_import:
-        input:
-            list=config["patches"]["import"]["list"],
         output:
             store="results/patches/{shard}.h5",
             summary="results/patches/{shard}.json",
-            sheet="results/patches/{shard}.png",
         log:
             "results/logs/patches_import/{shard}.log",
         params:
+            list=config["patches"]["import"]["list"],
             folder=config["patches"]["import"]["folder"],
             pairs_per_shard=config["patches"]["import"]["pairs_per_shard"],
-            patches={key: config["patches"][key] for key in ("size", "quality")},
+            files=lambda wildcards: plan.imported_pairs(wildcards.shard),
+            packing={key: config["patches"][key] for key in ("size", "quality")},
             code=code("patches/patches_import.py"),
         message:
             "Shard {wildcards.shard}: import {params.pairs_per_shard} pairs from {params.folder}"
@@ -34,18 +34,32 @@ else:
         output:
             store="results/patches/{shard}.h5",
             summary="results/patches/{shard}.json",
-            sheet="results/patches/{shard}.png",
         log:
             "results/logs/patches_pack/{shard}.log",
         threads: config["threads"]["mining"]
         params:
             frame=config["mining"]["frame"],
-            patches={key: config["patches"][key] for key in ("size", "quality", "duplicate_bits", "min_change")},
+            packing={key: config["patches"][key] for key in ("size", "quality", "duplicate_bits", "min_change")},
             code=code("patches/patches_pack.py"),
         message:
-            "Shard {wildcards.shard}: pack pairs of {params.patches[size]} px at JPEG quality {params.patches[quality]}"
+            "Shard {wildcards.shard}: pack pairs of {params.packing[size]} px at JPEG quality {params.packing[quality]}"
         script:
             "../scripts/patches/patches_pack.py"
+
+
+rule patches_sheet:
+    input:
+        store="results/patches/{shard}.h5",
+    output:
+        sheet="results/patches/{shard}.png",
+    log:
+        "results/logs/patches_sheet/{shard}.log",
+    params:
+        code=code("patches/patches_sheet.py"),
+    message:
+        "Shard {wildcards.shard}: draw a contact sheet of the pairs"
+    script:
+        "../scripts/patches/patches_sheet.py"
 
 
 rule patches_gallery:
@@ -61,7 +75,7 @@ rule patches_gallery:
         "results/logs/patches_gallery/{shard}.log",
     params:
         frame=config["mining"]["frame"],
-        filter={
+        filtering={
             key: value
             for key, value in config["mining"]["filter"].items()
             if key not in ("every", "max_pairs_per_video")
@@ -69,12 +83,12 @@ rule patches_gallery:
         resample_fps=config["mining"]["resample_fps"],
         code=code("patches/patches_gallery.py"),
     message:
-        "Shard {wildcards.shard}: a page of frames, pairs and reasons"
+        "Shard {wildcards.shard}: write a page of frames, pairs and reasons"
     script:
         "../scripts/patches/patches_gallery.py"
 
 
-# A page of every shard; `rule all` asks for that of the first one only.
+# The pages of all shards; `rule all` asks only for the page of the first shard.
 rule patches_galleries:
     input:
         plan.galleries(),

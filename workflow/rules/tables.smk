@@ -1,20 +1,21 @@
-# Tables: one file a cell, joined into Table 1 beside the paper's numbers.
+# Tables: Table 1 beside the paper's numbers, a page, and the evidence over seeds, all joined from cells.
 #
-# inputs   results/detection/detections/{row}.npz and VOC's annotations, or the server's scores
-# outputs  results/cells/table1/{row}/{class}.json and mAP.json; results/table1.csv, .md, .html; results/differences.csv
-# steps    average precision of a row's classes in one job, then joins
+# inputs   results/cells/{table}/{protocol}/{row}/{column}.json, results/detection/{protocol}/bootstraps/{row}.npz
+# outputs  results/tables/{protocol}/table1.csv, .md, .html and differences.csv; evidence.md and .csv;
+#          results/table1.csv and so on: copies of the tables of the configured protocol
+# steps    join cells, copy the configured protocol's tables
 
 
 rule tables_table1:
     input:
         cells=plan.cells(plan.table1),
-        bootstraps=expand("results/detection/bootstraps/{row}.npz", row=plan.table1),
+        bootstraps=plan.bootstraps(plan.table1),
     output:
-        table=report("results/table1.csv", caption="../report/table1.rst", category="Table 1"),
-        markdown="results/table1.md",
-        differences="results/differences.csv",
+        table=report("results/tables/{protocol}/table1.csv", caption="../report/table1.rst", category="Table 1"),
+        markdown="results/tables/{protocol}/table1.md",
+        differences="results/tables/{protocol}/differences.csv",
     log:
-        "results/logs/tables_table1.log",
+        "results/logs/tables_table1/{protocol}.log",
     params:
         rows=config["table1"],
         classes=plan.classes,
@@ -22,52 +23,68 @@ rule tables_table1:
         protocol=plan.protocol.name,
         code=code("tables/tables_table1.py"),
     message:
-        "Table 1 of protocol {params.protocol}"
+        "Join the cells of protocol {params.protocol} into Table 1"
     script:
         "../scripts/tables/tables_table1.py"
 
 
 rule tables_page:
     input:
-        table="results/table1.csv",
-        differences="results/differences.csv",
-        markdown="results/table1.md",
+        table="results/tables/{protocol}/table1.csv",
+        differences="results/tables/{protocol}/differences.csv",
         sheets=[f"results/patches/{shard}.png" for shard in plan.patch_shards[:2]],
         summaries=[f"results/patches/{shard}.json" for shard in plan.patch_shards[:2]],
-        conv1=expand("results/models/{model}/conv1.png", model=plan.shown_models()),
-        logs=expand("results/models/{model}/log.csv", model=plan.ranked_models()),
-        retrieval=expand("results/cells/retrieval/{model}.json", model=plan.retrieval_models()),
+        conv1=plan.model_files("conv1.png", plan.pictured_models()),
+        logs=plan.model_files("log.csv", plan.ranked_models()),
+        retrieval=plan.retrieval_cells(plan.retrieval_models()),
     output:
-        page=report("results/table1.html", caption="../report/page.rst", category="Table 1"),
+        page=report("results/tables/{protocol}/table1.html", caption="../report/page.rst", category="Table 1"),
     log:
-        "results/logs/tables_page.log",
+        "results/logs/tables_page/{protocol}.log",
     params:
         protocol=plan.protocol.name,
         code=code("tables/tables_page.py"),
     message:
-        "A page with Table 1, mined pairs, filters and curves"
+        "Write a page with Table 1, mined pairs, filters and curves"
     script:
         "../scripts/tables/tables_page.py"
 
 
-if evidence := config.get("evidence"):
+if evidence := config["evidence"]:
 
     rule tables_evidence:
         input:
-            means=expand("results/cells/table1/{row}/mAP.json", row=plan.seeded(evidence["rows"])),
-            bootstraps=expand("results/detection/bootstraps/{row}.npz", row=plan.seeded(evidence["rows"])),
-            retrieval=expand(
-                "results/cells/retrieval/{model}.json", model=plan.seeded(sum(evidence["retrieval"].values(), []))
+            means=expand(
+                f"results/cells/table1/{plan.protocol.name}/{{row}}/mAP.json", row=plan.seeded(evidence["rows"])
             ),
+            bootstraps=plan.bootstraps(plan.seeded(evidence["rows"])),
+            retrieval=plan.retrieval_cells(plan.seeded(sum(evidence["retrieval"].values(), []))),
         output:
-            markdown="results/evidence.md",
-            table="results/evidence.csv",
+            markdown="results/tables/{protocol}/evidence.md",
+            table="results/tables/{protocol}/evidence.csv",
         log:
-            "results/logs/tables_evidence.log",
+            "results/logs/tables_evidence/{protocol}.log",
         params:
             evidence=evidence,
             code=code("tables/tables_evidence.py"),
         message:
-            "Rows, differences and retrieval over {params.evidence[seeds]} seeds"
+            "Join rows, differences and retrieval over {params.evidence[seeds]} seeds"
         script:
             "../scripts/tables/tables_evidence.py"
+
+
+# The tables of all protocols stand side by side. The short paths hold copies of the configured protocol's tables.
+rule tables_configured:
+    input:
+        f"results/tables/{plan.protocol.name}/{{table}}",
+    output:
+        "results/{table}",
+    log:
+        "results/logs/tables_configured/{table}.log",
+    wildcard_constraints:
+        table=names(TABLES),
+    localrule: True
+    message:
+        "Copy {wildcards.table} of the configured protocol"
+    shell:
+        "cp {input} {output} 2> {log}"

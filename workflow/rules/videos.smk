@@ -1,7 +1,7 @@
-# Videos: the list, cut into shards, and the download of each shard.
+# Videos: the list is cut into shards, and the videos of each shard are downloaded.
 #
 # inputs   config videos.list: a TSV of video_id and source (YouTube id, URL or local path)
-# outputs  results/videos/{shard}.tsv: one row a video with its status, reason, size and checksum
+# outputs  results/videos/{shard}.tsv: one row for every video with its status, reason, size and checksum
 # steps    download and probe every video of a shard
 
 
@@ -13,11 +13,11 @@ rule videos_download:
     threads: config["threads"]["download"]
     params:
         videos=lambda wildcards: plan.sources(wildcards.shard),
-        files=lambda wildcards: plan.local_files(wildcards.shard),
+        files=lambda wildcards: plan.local_videos(wildcards.shard),
         directory=f"{config['videos']['directory']}/{{shard}}",
         limits={key: config["videos"][key] for key in ("max_height", "max_duration", "timeout", "retries")},
         code=code("videos/videos_download.py"),
     message:
-        "Shard {wildcards.shard}: download or probe its videos"
+        "Shard {wildcards.shard}: download or probe the videos"
     script:
         "../scripts/videos/videos_download.py"

@@ -1,15 +1,15 @@
-# VOC: the photos of the detection experiment, as the evaluation protocol divides them.
+# VOC: the photos of the detection experiment, divided by the evaluation protocol, and boxes in these photos.
 #
-# inputs   config voc.root: a VOCdevkit, or nothing yet where the official archives may be downloaded
-# outputs  results/voc/VOC{year}.json once the archives lie unpacked under voc.root;
-#          results/voc/proposals/{set}-{part}.npz
-# steps    download and check what is missing, selective search in every image
+# inputs   config voc.root: a VOCdevkit; with voc.download, the folder need not exist yet
+# outputs  results/voc/VOC{year}.json, written when the archives lie unpacked under voc.root;
+#          results/voc/proposals/VOC{year}/{set}-{part}.npz; results/voc/object_crops/VOC{year}/{set}: an ImageFolder
+# steps    download and check missing archives, run selective search in every image, crop the annotated objects
 
 
 rule voc_download:
     output:
-        # Not the lists of images themselves: Snakemake deletes outputs before a job, and the devkit may be the user's.
-        stamp=f"results/voc/VOC{plan.protocol.year}.json",
+        # The lists of images are no outputs: Snakemake deletes outputs before a job, and the user may own the devkit.
+        stamp=plan.stamp,
     log:
         "results/logs/voc_download.log",
     params:
@@ -18,7 +18,7 @@ rule voc_download:
         image_sets=[plan.protocol.train, plan.protocol.test],
         code=code("voc/voc_download.py"),
     message:
-        "Download what is missing of VOC {params.year} to {params.root}"
+        "Download the missing archives of VOC {params.year} to {params.root}"
     script:
         "../scripts/voc/voc_download.py"
 
@@ -27,35 +27,35 @@ rule voc_proposals:
     input:
         images=lambda wildcards: plan.voc_files(wildcards.set),
     output:
-        proposals="results/voc/proposals/{set}-{part}.npz",
+        proposals=f"results/voc/proposals/{VOC}/{{set}}-{{part}}.npz",
     log:
-        "results/logs/voc_proposals/{set}-{part}.log",
+        f"results/logs/voc_proposals/{VOC}/{{set}}-{{part}}.log",
     threads: config["threads"]["detection"]
     params:
-        voc=plan.voc,
-        photos=plan.photos,
-        images_per_part=config["detection"]["images_per_shard"],
-        proposals=config["detection"]["proposals"],
+        devkit=plan.devkit,
+        photo_files=lambda wildcards: plan.photo_files(wildcards.set, int(wildcards.part)),
+        images_per_part=config["voc"]["images_per_part"],
+        proposals=config["voc"]["proposals"],
         code=code("voc/voc_proposals.py"),
     message:
-        "VOC {wildcards.set}, part {wildcards.part}: selective search, k = {params.proposals[k]}, at most {params.proposals[max_boxes]} boxes an image"
+        "VOC {wildcards.set}, part {wildcards.part}: run selective search, k = {params.proposals[k]}, at most {params.proposals[max_boxes]} boxes an image"
     script:
         "../scripts/voc/voc_proposals.py"
 
 
 rule voc_object_crops:
     input:
-        images=plan.voc_files(plan.protocol.train),
+        images=lambda wildcards: plan.voc_files(wildcards.set),
     output:
-        folder=directory("results/voc/object_crops"),
+        folder=directory(f"results/voc/object_crops/{VOC}/{{set}}"),
     log:
-        "results/logs/voc_object_crops.log",
+        f"results/logs/voc_object_crops/{VOC}/{{set}}.log",
     params:
-        voc=plan.voc,
         photos=plan.photos,
-        image_set=plan.protocol.train,
+        photo_files=lambda wildcards: plan.photo_files(wildcards.set),
+        annotation_files=lambda wildcards: plan.annotation_files(wildcards.set),
         code=code("voc/voc_object_crops.py"),
     message:
-        "Crop the objects of VOC {params.image_set} into an ImageFolder"
+        "Crop the objects of VOC {wildcards.set} into an ImageFolder"
     script:
         "../scripts/voc/voc_object_crops.py"

@@ -1,6 +1,7 @@
 """Average precision as PASCAL VOC scores it, with intervals from a bootstrap over the evaluation images."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 from tracklearn.detection.detect import Detections, read_detections
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.machine.limits import BOOTSTRAP_VALUES
+from tracklearn.tables.bootstrap import image_draws, interval, mean_over_classes
 from tracklearn.tables.cells import MEAN, Cell, row_metrics, write_cells
 from tracklearn.voc.annotations import Objects, Voc
 from tracklearn.voc.boxes import iou
-from tracklearn.voc.protocols import CLASSES
+from tracklearn.voc.image_sets import CLASSES
 
-OVERLAP = 0.5  # VOC: a detection is right from this intersection over union on
-CHUNK = 4_000_000  # values of one working array of the bootstrap
+OVERLAP = 0.5  # VOC: least intersection over union of a correct detection with its object
 
 
 def evaluate_row(
@@ -29,25 +31,25 @@ def evaluate_row(
     cells: Sequence[str | Path],
     replicates: str | Path,
     classes: Sequence[str] = CLASSES,
-    draws: int = 1000,
+    draws: int,
     seed: int = 0,
     runs: Any = (),
 ) -> dict[str, float]:
     """Fill the cells of a row: average precision of each class and their mean, in percent.
 
     Args:
-        detections, svms: files of `detect` and `train_svms`; a class without an SVM has an empty cell that says why.
+        detections, svms: files of `detect` and `train_svms`. The cell of a class without an SVM is empty and states the
+            reason.
         cells: one JSON file a class, named after it, and mAP.json.
-        replicates: npz of replicates (draws, C) and mAP (draws,), in percent. The draws depend on `seed` and the
-            image set alone, so those of two rows are paired.
-        draws: bootstrap samples of the images.
-        runs: ids of the runs that made the inputs, kept in the cells.
+        replicates: npz of replicates (draws, C) and mAP (draws,), in percent; see `image_draws`.
+        draws: number of bootstrap samples of the images.
+        runs: ids of the runs that made the inputs, written to the cells.
 
     Raises:
         UserError: detections of other images than the set's.
     """
     photos = Voc(voc, year, classes=classes)
-    ids, found = read_detections(detections)
+    ids, detections_by_class = read_detections(detections)
     if ids != photos.images(image_set):
         raise UserError(f"{detections}: its images are not those of {image_set!r}; run the detection again")
     with np.load(svms) as stored:
@@ -55,31 +57,35 @@ def evaluate_row(
     objects = [photos.objects(image_id) for image_id in ids]
     counts = image_draws(len(ids), draws, seed=seed)
     filled: dict[str, Cell] = {}
-    drawn = np.full((draws, len(classes)), np.nan)
+    by_class = np.full((draws, len(classes)), np.nan)
     for label, name in enumerate(classes):
-        filled[name], drawn[:, label] = _evaluate(found[name], objects, label, counts, reasons[name])
-    means = mean_over_classes(drawn)
+        filled[name], by_class[:, label] = _evaluate(detections_by_class[name], objects, label, counts, reasons[name])
+    means = mean_over_classes(by_class)
     filled[MEAN] = mean_cell(filled, means)
     write_cells(cells, filled, row=row, images=len(ids), runs=runs)
     with atomic(replicates) as path:
-        np.savez(path, replicates=drawn, mAP=means, classes=list(classes))
+        np.savez(path, replicates=by_class, mAP=means, classes=list(classes))
     return row_metrics(filled)
 
 
-def match(found: Detections, objects: Sequence[Objects], label: int) -> tuple[np.ndarray, np.ndarray]:
-    """Decide which detections are right.
+def match(detections: Detections, objects: Sequence[Objects], label: int) -> tuple[np.ndarray, np.ndarray]:
+    """Decide which detections of a class are correct (VOCevaldet.m of the development kit).
 
-    Each detection, best score first, is held against the object of its class and image that it overlaps most. From
-    0.5 on it is right the first time and false after that; with a difficult object it does not count at all
-    (VOCevaldet.m of the development kit).
+    Each detection, best score first, is compared with the object of its class and image that it overlaps most. With an
+    overlap of at least 0.5, the first detection of an object is a hit and every later one is false. A detection whose
+    object is difficult does not count.
+
+    Args:
+        objects: of every image, (I,).
+        label: index of the class.
 
     Returns:
         image (M,) and hit (M,) bool of the detections that count, by falling score (equal scores: the earlier first).
     """
-    order = np.argsort(-found.scores, kind="stable")
-    image, boxes = found.image[order], found.boxes[order]
+    order = np.argsort(-detections.scores, kind="stable")
+    image, boxes = detections.image[order], detections.boxes[order]
     hit, counted = np.zeros(len(order), bool), np.ones(len(order), bool)
-    by_image = np.argsort(image, kind="stable")  # an image's detections together, still by falling score
+    by_image = np.argsort(image, kind="stable")  # groups the images; within an image the score still falls
     starts = np.flatnonzero(np.diff(image[by_image], prepend=-1))
     for places in np.split(by_image, starts[1:]) if len(order) else []:
         of_class = objects[image[places[0]]].labels == label
@@ -90,13 +96,13 @@ def match(found: Detections, objects: Sequence[Objects], label: int) -> tuple[np
 
 
 def _match_image(boxes: np.ndarray, objects: Objects) -> tuple[np.ndarray, np.ndarray]:
-    """Which boxes (N, 4), best first, are right and which count, (N,) bool each."""
+    """Which boxes (N, 4), best first, are hits and which count, (N,) bool each."""
     overlaps = iou(boxes, objects.boxes)
     best = overlaps.argmax(axis=1)
     near = overlaps.max(axis=1) >= OVERLAP
     counted = ~(near & objects.difficult[best])
     hit = np.zeros(len(boxes), bool)
-    # The first near box of each object; `unique` returns the first index of each value.
+    # The hits are the first near box of each object; `unique` returns the first index of each value.
     candidates = np.flatnonzero(near & counted)
     hit[candidates[np.unique(best[candidates], return_index=True)[1]]] = True
     return hit, counted
@@ -105,10 +111,11 @@ def _match_image(boxes: np.ndarray, objects: Objects) -> tuple[np.ndarray, np.nd
 def average_precisions(
     image: np.ndarray, hit: np.ndarray, positives: np.ndarray, counts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Average precision of ranked detections, once for each draw of the images.
+    """Average precision of ranked detections for each draw of the images.
 
-    All points: sum over hits of (recall gained) x (highest precision at this recall or beyond), VOC 2010 and later.
-    11 points: mean over recall 0, 0.1, ..., 1 of the highest precision at this recall or beyond, VOC 2007.
+    Over all points, as in VOC 2010 and later: sum over hits of (recall gained) x (highest precision at this recall or
+    above). Over 11 points, as in VOC 2007: mean over recall 0, 0.1, ..., 1 of the highest precision at this recall or
+    above.
 
     Args:
         image: (M,) image of each detection, by falling score.
@@ -117,27 +124,27 @@ def average_precisions(
         counts: (B, I) how often each draw holds an image.
 
     Returns:
-        Both figures, (B,) each, in 0..1; NaN where a draw holds no object.
+        Both figures, (B,) each, from 0 to 1; NaN where a draw holds no object.
     """
-    whole, eleven = np.full(len(counts), np.nan), np.full(len(counts), np.nan)
     last = int(np.flatnonzero(hit)[-1]) + 1 if hit.any() else 0
-    image, hit = image[:last], hit[:last]  # what follows the last hit changes neither figure
-    step = max(1, CHUNK // max(1, last))
-    for start in range(0, len(counts), step):
-        part = slice(start, start + step)
-        whole[part], eleven[part] = _average_precisions(image, hit, counts[part] @ positives, counts[part])
+    image, hit = image[:last], hit[:last]  # detections after the last hit change neither figure
+    # No part has a single draw, since NumPy adds the values of a single row in another order.
+    parts = max(1, min(len(counts) // 2, ceil(len(counts) * last / BOOTSTRAP_VALUES)))
+    figures = [_average_precisions(image, hit, part @ positives, part) for part in np.array_split(counts, parts)]
+    whole, eleven = (np.concatenate(figure) for figure in zip(*figures, strict=True))
     return whole, eleven
 
 
 def _average_precisions(
     image: np.ndarray, hit: np.ndarray, total: np.ndarray, counts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Both figures of draws `counts` (B, I) that hold `total` (B,) objects."""
     weights = counts[:, image]  # (B, M)
     gained = weights[:, hit]  # (B, hits)
     hits = np.cumsum(gained, axis=1)
     seen = np.cumsum(weights, axis=1)[:, hit]
     precision = hits / np.maximum(seen, 1)
-    # The highest precision from here on; an undrawn hit has the precision of another place and gains nothing.
+    # The highest precision at this recall or above. A hit that is not drawn has weight 0 in the sum.
     highest = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     with np.errstate(invalid="ignore"):
         whole = (gained * highest).sum(axis=1) / total
@@ -148,21 +155,8 @@ def _average_precisions(
     return whole, np.where(total > 0, eleven / 11, np.nan)
 
 
-def image_draws(images: int, draws: int, *, seed: int = 0) -> np.ndarray:
-    """Bootstrap samples of the images: how often each draw holds each image, (draws, images)."""
-    rng = np.random.default_rng([seed, images])
-    return rng.multinomial(images, np.full(images, 1 / images), size=draws).astype(np.int32)
-
-
-def mean_over_classes(drawn: np.ndarray) -> np.ndarray:
-    """Mean of (B, C) over the classes that have a figure in the draw: (B,), NaN where none has."""
-    known = np.isfinite(drawn)
-    with np.errstate(invalid="ignore"):
-        return np.where(known, drawn, 0).sum(axis=1) / known.sum(axis=1)
-
-
 def mean_cell(cells: Mapping[str, Cell], means: np.ndarray) -> Cell:
-    """Mean over the classes that have a value, and over how many."""
+    """Mean of the classes' values, the number of these classes, and the interval of the means (B,)."""
     known = [cell for cell in cells.values() if cell["value"] is not None]
     return {
         "value": float(np.mean([cell["value"] for cell in known])) if known else None,
@@ -173,14 +167,8 @@ def mean_cell(cells: Mapping[str, Cell], means: np.ndarray) -> Cell:
     }
 
 
-def interval(replicates: np.ndarray) -> list[float] | None:
-    """Bounds of the central 95% of the finite replicates."""
-    finite = replicates[np.isfinite(replicates)]
-    return np.percentile(finite, [2.5, 97.5]).tolist() if len(finite) else None
-
-
 def _evaluate(
-    found: Detections, objects: Sequence[Objects], label: int, counts: np.ndarray, reason: str
+    detections: Detections, objects: Sequence[Objects], label: int, counts: np.ndarray, reason: str
 ) -> tuple[Cell, np.ndarray]:
     """Cell of one class and its replicates (B,), in percent."""
     positives = np.array([((each.labels == label) & ~each.difficult).sum() for each in objects])
@@ -189,9 +177,9 @@ def _evaluate(
         reason = reason or "no object of this class, difficult ones aside, in the evaluation images"
     if reason:
         return cell | {"reason": reason}, np.full(len(counts), np.nan)
-    image, hit = match(found, objects, label)
+    image, hit = match(detections, objects, label)
     once = np.ones((1, len(objects)), np.int32)
     values = [float(100 * figure[0]) for figure in average_precisions(image, hit, positives, once)]
     replicates = 100 * average_precisions(image, hit, positives, counts)[0]
     cell |= {"value": values[0], "value_11point": values[1], "interval": interval(replicates), "reason": ""}
-    return cell | {"detections": len(found.scores), "hits": int(hit.sum())}, replicates
+    return cell | {"detections": len(detections.scores), "hits": int(hit.sum())}, replicates

@@ -3,27 +3,30 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tracklearn.errors import UserError
+from tracklearn.machine.limits import DECODED_IMAGES_BYTES
 from tracklearn.networks.caffenet import CONV_LAYERS
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer as copy_layers
 from tracklearn.report import Report, silent
+from tracklearn.settings.base import Block
+from tracklearn.settings.network import Network
+from tracklearn.settings.training import Saving, SoftmaxSchedule
 from tracklearn.training.cache import ImageCache
+from tracklearn.training.checkpoint import digest_of_weights
 from tracklearn.training.distributed import expect_one_process
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import batch_rng, coins, mirrored
-from tracklearn.training.schedule import Saving, SoftmaxSchedule
 from tracklearn.training.softmax import SoftmaxObjective
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.boxes import iou
+from tracklearn.voc.image_sets import CLASSES
 from tracklearn.voc.proposals_file import read_proposals
-from tracklearn.voc.protocols import CLASSES
 from tracklearn.voc.warp import warp
 
 FOREGROUND_IOU = 0.5  # PAPER R-CNN §2.3
@@ -32,19 +35,22 @@ TRANSFERRED = {"conv": CONV_LAYERS, "fc7": (*CONV_LAYERS, "fc6", "fc7")}
 
 
 @dataclass(frozen=True)
-class Windows:
-    """Windows of several images: `images` (M,) index into `ids`, `boxes` (M, 4), `labels` (M,), 0 for background."""
+class TrainingWindows:
+    """Labelled windows of several images, M in all."""
 
-    ids: Sequence[str]
-    images: np.ndarray
-    boxes: np.ndarray
-    labels: np.ndarray
+    ids: Sequence[str]  # of the images, (I,)
+    images: np.ndarray  # (M,) index into `ids`
+    boxes: np.ndarray  # (M, 4)
+    labels: np.ndarray  # (M,) 0 for background, otherwise 1 + the class
 
 
 def window_labels(boxes: np.ndarray, object_boxes: np.ndarray, object_labels: np.ndarray) -> np.ndarray:
-    """1 + the class of the object that a box overlaps most, or 0 where no IoU reaches 0.5: (N, 4) -> (N,) int64.
+    """Labels (N,) int64 of boxes (N, 4): 1 + the class of the object with the largest IoU, 0 where no IoU reaches 0.5.
 
     Difficult objects count (R-CNN's rcnn_make_window_file).
+
+    Args:
+        object_boxes, object_labels: (K, 4) and (K,) of the image's objects.
     """
     if not len(object_boxes):
         return np.zeros(len(boxes), np.int64)
@@ -52,8 +58,8 @@ def window_labels(boxes: np.ndarray, object_boxes: np.ndarray, object_labels: np
     return np.where(overlaps.max(1) >= FOREGROUND_IOU, object_labels[overlaps.argmax(1)] + 1, 0)
 
 
-def collect_windows(photos: Voc, ids: Sequence[str], proposals: Mapping[str, np.ndarray]) -> Windows:
-    """Annotated boxes and proposals of every image, labelled.
+def collect_windows(photos: Voc, ids: Sequence[str], proposals: Mapping[str, np.ndarray]) -> TrainingWindows:
+    """Annotated boxes and proposals of every image, with their labels.
 
     Raises:
         UserError: an image without proposals, or a set without foreground or background windows.
@@ -61,13 +67,13 @@ def collect_windows(photos: Voc, ids: Sequence[str], proposals: Mapping[str, np.
     images, boxes, labels = [], [], []
     for index, image_id in enumerate(ids):
         if image_id not in proposals:
-            raise UserError(f"fine-tuning: image {image_id} is in no proposals file; make its proposals first")
+            raise UserError(f"fine-tuning: image {image_id} is in no file of proposals; make its proposals first")
         objects = photos.objects(image_id)
         windows = np.concatenate([objects.boxes, proposals[image_id]])
         boxes.append(windows)
         labels.append(window_labels(windows, objects.boxes, objects.labels))
         images.append(np.full(len(windows), index, np.int32))
-    found = Windows(ids, np.concatenate(images), np.concatenate(boxes), np.concatenate(labels))
+    found = TrainingWindows(ids, np.concatenate(images), np.concatenate(boxes), np.concatenate(labels))
     foreground = int((found.labels > 0).sum())
     if foreground in (0, len(found.labels)):
         raise UserError(
@@ -78,11 +84,14 @@ def collect_windows(photos: Voc, ids: Sequence[str], proposals: Mapping[str, np.
 
 
 class WindowBatches:
-    """Batch of an iteration: a quarter foreground, the rest background, with replacement; each mirrored or not."""
+    """Batches of an iteration: a quarter is foreground and the rest background, drawn with replacement.
+
+    Each window is mirrored with probability 1/2. `load` gives the photo (H, W, 3) of an image id.
+    """
 
     def __init__(
         self,
-        windows: Windows,
+        windows: TrainingWindows,
         load: Callable[[str], np.ndarray],
         *,
         batch: int,
@@ -124,31 +133,33 @@ def finetune_voc(
     parent: str | Path | None = None,
     transfer: str = "conv",
     classes: Sequence[str] = CLASSES,
-    network: Mapping[str, Any],
-    schedule: Mapping[str, Any],
-    saving: Mapping[str, Any] | None = None,
+    network: Block,
+    schedule: Block,
+    saving: Block = None,
     seed: int,
     weights: str | Path,
     log: str | Path,
     checkpoints: str | Path,
     conv1: str | Path,
-    cache_gb: float = 8.0,
     threads: int | None = None,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Train conv1..fc8 to tell windows of the classes and background apart; fc8 has background first.
+    """Train conv1 to fc8 to classify windows; output 0 of fc8 is background, the classes follow.
 
-    `transfer` says what is taken from `parent`, the rest being Gaussian: "conv" (W&G: conv1..conv5) or "fc7" (R-CNN:
-    fc6 and fc7 too). Without a parent everything is Gaussian (scratch). Decoded photos take at most `cache_gb` of
-    memory; those beyond it are decoded each time.
+    Args:
+        parent: weights file; without it all weights are random (the rows "scratch").
+        transfer: which layers are copied from `parent`; the others are random. "conv" (W&G) copies conv1 to conv5, and
+            "fc7" (R-CNN) fc6 and fc7 too.
+        network, schedule, saving: blocks `network` and `saving`, and an entry of `schedules`.
 
     Raises:
-        UserError: bad config or data, a parent of another shape, a loss that is not finite, or several processes.
+        UserError: an invalid setting, invalid data, a parent of another shape, a loss that is not finite, or a training
+            by several processes.
     """
     expect_one_process("fine-tuning")
     if transfer not in TRANSFERRED:
         raise UserError(f"transfer is {transfer!r}; expected one of {', '.join(TRANSFERRED)}")
-    plan = SoftmaxSchedule.from_config(schedule)
+    plan = SoftmaxSchedule.read(schedule)
     net = new_network(network, head="detection", outputs=len(classes) + 1, seed=seed)
     if parent:
         copy_layers(net, parent, TRANSFERRED[transfer])
@@ -156,7 +167,7 @@ def finetune_voc(
     windows = collect_windows(photos, photos.images(image_set), read_proposals(proposals))
     batches = WindowBatches(
         windows,
-        ImageCache(photos.image, limit=cache_gb * 1e9),
+        ImageCache(photos.image, limit=DECODED_IMAGES_BYTES),
         batch=plan.batch,
         size=net.input_size,
         mean_rgb=net.mean_bgr[::-1],
@@ -167,11 +178,22 @@ def finetune_voc(
         batches,
         SoftmaxObjective(dropout=plan.dropout, seed=seed, background=True),
         schedule=plan,
-        saving=Saving.from_config(saving or {}),
+        saving=Saving.read(saving),
         weights=weights,
         log=log,
         checkpoints=checkpoints,
         conv1=conv1,
+        settings={
+            "training": "voc",
+            "network": Network.read(network).complete(),
+            "schedule": plan.model_dump(),
+            "seed": seed,
+            "transfer": transfer,
+            "parent": digest_of_weights(parent),
+            "image_set": image_set,
+            "classes": list(classes),
+            "windows": len(windows.labels),
+        },
         metadata={"training": "voc", "seed": seed, "classes": ["background", *classes]},
         layer_rates={"fc8": plan.fc8_lr},
         threads=threads,

@@ -1,4 +1,4 @@
-"""VOC's evaluation server: the archive of detections that it takes, and the scores that it gives back.
+"""VOC's evaluation server: the archive of detections that is submitted, and the scores that come back.
 
 comp3 is detection with the challenge's own training data, comp4 with any other data
 (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html, section 8).
@@ -17,7 +17,7 @@ from tracklearn.detection.detect import Detections, read_detections
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.tables.cells import MEAN, Cell, row_metrics, write_cells
-from tracklearn.voc.protocols import CLASSES, read_image_set
+from tracklearn.voc.image_sets import CLASSES, read_image_set
 
 
 def write_submission(
@@ -30,17 +30,19 @@ def write_submission(
     archive: str | Path,
     classes: Sequence[str] = CLASSES,
 ) -> dict[str, float]:
-    """Write `results/VOC{year}/Main/comp{3,4}_det_{image_set}_{class}.txt` of every class into a tar.gz.
+    """Write a tar.gz of `results/VOC{year}/Main/comp{3,4}_det_{image_set}_{class}.txt` for every class.
 
-    A line is `image confidence left top right bottom`, pixels counted from 1. The same detections give the same bytes.
+    A line is `image confidence left top right bottom`; pixels are counted from 1. The archive's bytes depend on the
+    detections alone.
 
     Args:
-        external: training used other data than the challenge's own (comp4 instead of comp3).
+        detections: file of `detect`.
+        external: whether the training used other data than the challenge's own (comp4 instead of comp3).
 
     Raises:
         UserError: detections of other images than the set's.
     """
-    ids, found = read_detections(detections)
+    ids, detections_by_class = read_detections(detections)
     if ids != read_image_set(voc, year=year, image_set=image_set):
         raise UserError(f"{detections}: its images are not those of {image_set!r}; run the detection again")
     competition = "comp4" if external else "comp3"
@@ -50,15 +52,15 @@ def write_submission(
         tarfile.open(fileobj=packed, mode="w") as tar,
     ):
         for name in classes:
-            text = "".join(_lines(ids, found[name])).encode()
+            text = "".join(_lines(ids, detections_by_class[name])).encode()
             member = tarfile.TarInfo(f"results/VOC{year}/Main/{competition}_det_{image_set}_{name}.txt")
             member.size = len(text)
             tar.addfile(member, io.BytesIO(text))
-    return {"classes": len(classes), "detections": sum(len(each.scores) for each in found.values())}
+    return {"classes": len(classes), "detections": sum(len(each.scores) for each in detections_by_class.values())}
 
 
-def _lines(ids: Sequence[str], found: Detections) -> Iterable[str]:
-    for image, box, score in zip(found.image, found.boxes, found.scores, strict=True):
+def _lines(ids: Sequence[str], detections: Detections) -> Iterable[str]:
+    for image, box, score in zip(detections.image, detections.boxes, detections.scores, strict=True):
         corners = " ".join(f"{corner + 1:.0f}" for corner in box)
         yield f"{ids[image]} {score:f} {corners}\n"
 
@@ -73,14 +75,19 @@ def server_cells(
     replicates: str | Path,
     runs: Any = (),
 ) -> dict[str, float]:
-    """Fill the cells of a row with the server's scores; without them, each cell says what to submit.
+    """Fill the cells of a row with the server's scores; a cell without a score says what to submit.
 
-    The server gives no scores by image, so there are no intervals and `replicates` is empty.
+    The server gives no scores of single images, so there are no intervals and `replicates` is empty.
 
     Args:
-        scores: file of `read_scores`, or nothing yet.
+        scores: file of `read_scores`; None before the server has answered.
         archive: the row's submission.
         cells: one JSON file a class, named after it, and mAP.json.
+        replicates: npz as `evaluate_row` writes it, of no draws.
+        runs: ids of the runs that made the inputs, written to the cells.
+
+    Raises:
+        UserError: a line of `scores` that cannot be read.
     """
     known = read_scores(scores, classes=classes) if scores else {}
     filled: dict[str, Cell] = {name: _cell(known.get((row, name)), row, name, scores, archive) for name in classes}
@@ -99,10 +106,10 @@ def server_cells(
 
 
 def read_scores(path: str | Path, *, classes: Sequence[str]) -> dict[tuple[str, str], float]:
-    """Scores that the server gave, in percent, by row id and class.
+    """Scores of the server in percent, by row id and class.
 
-    A text file with one score a line, `row class value`, separated by commas or blanks; what follows a # and empty
-    lines are skipped, and so is a header `row class value`.
+    The file has one score a line, `row class value`, separated by commas or blanks. Comments after a #, empty lines and
+    a header `row class value` are skipped.
 
     Raises:
         UserError: names the line that cannot be read.

@@ -1,25 +1,26 @@
 """One linear SVM a class with hard-negative mining, as R-CNN trains them (Girshick et al. 2014, rcnn_train.m)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tracklearn.detection.svm_solver.hinge import Fit, fit
+from tracklearn.detection.svm_solver.solver import fit
 from tracklearn.errors import UserError
-from tracklearn.features.store import Windows, all_windows, image_ids, opened, parts, widths
+from tracklearn.features.store import ImageWindows, all_windows, feature_width, image_ids, open_parts, part_paths
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
+from tracklearn.settings.base import Block
+from tracklearn.settings.detection import Svm
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.boxes import iou
-from tracklearn.voc.protocols import CLASSES
+from tracklearn.voc.image_sets import CLASSES
 
-LEAST_OBJECTS = 2  # ASSUME: one object is an instance, not a class; its cell stays empty and says so
+LEAST_OBJECTS = 2  # ASSUME: one object does not define a class; the class has no SVM and its cell states the reason
 NORM_IMAGES = NORM_BOXES = 200  # PAPER R-CNN, rcnn_feature_stats.m
 
 
@@ -31,51 +32,47 @@ def train_svms(
     models: int,
     out: str | Path,
     classes: Sequence[str] = CLASSES,
-    C: float = 1e-3,
-    positive_weight: float = 2,
-    bias: float = 10,
-    target_norm: float = 20,
-    hard_threshold: float = -1.0001,
-    evict: float = -1.2,
-    retrain_every: int = 2000,
-    negative_iou: float = 0.3,
+    svm: Block = None,
     tolerance: float = 1e-4,
     seed: int = 0,
     threads: int = 1,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Train a row's SVMs for all classes in one pass over its features, which are never all in memory.
+    """Train the SVMs of all classes in one pass over the features, which are never all in memory.
 
-    Positives are the ground-truth boxes of the class, negatives the proposals that overlap none of them by
+    Positives of a class are its ground-truth boxes. Its negatives are proposals that overlap each of them by less than
     `negative_iou`: those of the first image, then those that score above `hard_threshold`. A class is trained after
-    the first image, whenever more than `retrain_every` new negatives have come, and at the end; negatives below
-    `evict` are then dropped.
-
-    Returns the largest relative duality gap of all trainings among its metrics: `tolerance` unless the rounding of
-    the weights to float32 prevents it.
+    the first image, whenever there are more than `retrain_every` new negatives, and at the end; each time, negatives
+    that score below `evict` are dropped.
 
     Args:
-        features: files of `extract_features`, model after model, each in the order of its parts. The features of an
-            ensemble stand side by side, each model's scaled to its own mean norm.
-        out: npz of weights (C, D), biases (C,), scales (models,), classes (C,), reasons (C,): why a class has no SVM
-            (its weights are NaN then), else empty.
+        features: files of `extract_features`, model after model, each model's in the order of the parts. The features
+            of each model are scaled to the mean norm `target_norm`, and those of several models are concatenated.
+        models: number of models.
+        out: npz of weights (C, D), biases (C,), scales (models,), classes (C,), positives (C,), train_ids (I,) and
+            reasons (C,): why a class has no SVM and NaN for weights, else empty.
+        svm: block `detection.svm`.
         tolerance: relative duality gap of each training.
+        seed: draws the windows whose mean norm is taken.
+
+    Returns:
+        Numbers of trained classes, trainings and positives, and the largest relative duality gap of all trainings; it
+        exceeds `tolerance` only where the rounding of the weights to float32 does.
 
     Raises:
-        UserError: features and annotations do not belong together.
+        UserError: an invalid setting, or features that do not belong to the annotations.
     """
+    settings = Svm.read(svm)
     photos = Voc(voc, year, classes=classes)
-    scales: np.ndarray = target_norm / mean_norms(features, models, seed=seed)
-    positives = _positives(photos, features, models, scales)
-    solver = partial(fit, C=C, positive_weight=positive_weight, bias=bias, tolerance=tolerance)
-    miners = [Miner(each, hard_threshold, evict, retrain_every, solver) for each in positives]
-    trained = [label for label, miner in enumerate(miners) if len(miner.positives) >= LEAST_OBJECTS]
+    scales: np.ndarray = settings.target_norm / mean_norms(features, models, seed=seed)
+    miners = [Miner(each, settings, tolerance) for each in _positives(photos, features, models, scales)]
+    trained = {label: miner for label, miner in enumerate(miners) if len(miner.positives) >= LEAST_OBJECTS}
     ids = image_ids(features, models)
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:  # a class a thread beats shared products
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:  # one class a thread is faster than shared products
         for done, windows in enumerate(all_windows(features, models, scales), 1):
-            _mine(windows, photos, [(label, miners[label]) for label in trained], negative_iou)
-            list(pool.map(lambda label, last: miners[label].train(last=last), trained, repeat(done == len(ids))))
-            report(done, {"negatives": sum(len(miners[label].negatives) for label in trained)})
+            _mine(windows, photos, trained, settings.negative_iou)
+            list(pool.map(lambda miner, last: miner.train(last=last), trained.values(), repeat(done == len(ids))))
+            report(done, {"negatives": sum(len(miner.negatives) for miner in trained.values())})
     reasons = [_reason(name, miner) for name, miner in zip(classes, miners, strict=True)]
     weights, biases = _detectors(miners, reasons)
     counts = [len(miner.positives) for miner in miners]
@@ -103,16 +100,14 @@ class Miner:
     """Detector of one class with its cache of hard negatives."""
 
     positives: np.ndarray  # (P, D)
-    hard_threshold: float
-    evict: float
-    retrain_every: int
-    fit: Callable[..., Fit]
+    settings: Svm
+    tolerance: float = 1e-4  # relative duality gap of each training
     weights: np.ndarray = field(init=False)  # (D,)
     bias: float = 0.0
     negatives: np.ndarray = field(init=False)  # (N, D)
     fits: int = 0
-    gap: float = 0.0  # the largest of its fits
-    _new: list[np.ndarray] = field(default_factory=list)
+    gap: float = 0.0  # the largest of all trainings
+    _new: list[np.ndarray] = field(default_factory=list)  # negatives (n, D) since the last training
 
     def __post_init__(self) -> None:
         # An untrained detector scores 0, above the threshold: every negative of the first image is hard.
@@ -120,48 +115,55 @@ class Miner:
         self.negatives = np.zeros((0, self.positives.shape[1]), np.float32)
 
     def add(self, features: np.ndarray, scores: np.ndarray) -> None:
-        """Keep the hard ones among an image's negatives (n, D)."""
-        hard = scores > self.hard_threshold
+        """Keep the hard ones among an image's negatives (n, D) with scores (n,)."""
+        hard = scores > self.settings.hard_threshold
         if hard.any():
             self._new.append(features[hard])
 
     def train(self, *, last: bool) -> None:
-        """Fit when it is due, then drop easy negatives."""
+        """Train if it is due, and then drop easy negatives."""
         added = sum(map(len, self._new))
-        due = last or self.fits == 0 or added > self.retrain_every
+        due = last or self.fits == 0 or added > self.settings.retrain_every
         if not due or added + len(self.negatives) == 0:
             return
         self.negatives = np.concatenate([self.negatives, *self._new])
         self._new = []
-        found = self.fit(self.positives, self.negatives, start=(self.weights, self.bias))
-        self.weights, self.bias = found.weights, found.bias
-        self.gap = max(self.gap, found.gap)
+        self.weights, self.bias, gap = fit(
+            self.positives,
+            self.negatives,
+            C=self.settings.C,
+            positive_weight=self.settings.positive_weight,
+            bias=self.settings.bias,
+            tolerance=self.tolerance,
+            start=(self.weights, self.bias),
+        )
+        self.gap = max(self.gap, gap)
         self.fits += 1
-        self.negatives = self.negatives[self.negatives @ self.weights + self.bias >= self.evict]
+        self.negatives = self.negatives[self.negatives @ self.weights + self.bias >= self.settings.evict]
 
 
-def mean_norms(features: Sequence[str | Path], models: int, *, seed: int = 0) -> np.ndarray:
-    """Mean Euclidean norm of each model's features (models,), over at most 200 images x 200 windows, drawn at random.
+def mean_norms(feature_paths: Sequence[str | Path], models: int, *, seed: int = 0) -> np.ndarray:
+    """Mean Euclidean norm of each model's features (models,) over at most 200 images x 200 windows, drawn at random.
 
     Raises:
         UserError: no windows, or a model whose features are all zero.
     """
     rng = np.random.default_rng([seed, 1])
-    total = len(image_ids(features, models))
+    total = len(image_ids(feature_paths, models))
     chosen = set(rng.permutation(total)[:NORM_IMAGES].tolist())
     norms: list[np.ndarray] = []
     first = 0
-    for part in opened(features, models):
+    for part in open_parts(feature_paths, models):
         for image in range(len(part.ids)):
             if first + image in chosen:
                 norms.append(_norms(part.windows(image, np.ones(models)).features, part.widths, rng))
         first += len(part.ids)
     stacked = np.concatenate([np.zeros((0, models)), *norms])
     if len(stacked) == 0:
-        raise UserError(f"{features[0]}: no windows in {total} images; check detection.proposals")
+        raise UserError(f"{feature_paths[0]}: no windows in {total} images; check voc.proposals")
     means = stacked.mean(axis=0)
     if not (means > 0).all():
-        dead = parts(features, models)[0][int(np.argmin(means))]
+        dead = part_paths(feature_paths, models)[0][int(np.argmin(means))]
         raise UserError(
             f"{dead}: all features are zero; the network is dead: train it again with a lower learning rate"
         )
@@ -169,51 +171,53 @@ def mean_norms(features: Sequence[str | Path], models: int, *, seed: int = 0) ->
 
 
 def _norms(features: np.ndarray, widths: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+    """Norms (n, models) of windows that are drawn from `features` (N, D)."""
     sample = features[rng.permutation(len(features))[:NORM_BOXES]]
-    models = np.split(sample, np.cumsum(widths)[:-1], axis=1)
-    return np.stack([np.linalg.norm(each, axis=1) for each in models], axis=1)
+    by_model = np.split(sample, np.cumsum(widths)[:-1], axis=1)
+    return np.stack([np.linalg.norm(each, axis=1) for each in by_model], axis=1)
 
 
-def _positives(photos: Voc, features: Sequence[str | Path], models: int, scales: np.ndarray) -> list[np.ndarray]:
-    """Scaled features of each class's ground-truth boxes, difficult ones included: (P, D) a class."""
-    found: list[list[np.ndarray]] = [[] for _ in photos.classes]
-    for part in opened(features, models):
+def _positives(photos: Voc, feature_paths: Sequence[str | Path], models: int, scales: np.ndarray) -> list[np.ndarray]:
+    """Scaled features (P, D) of each class's ground-truth boxes, difficult ones included."""
+    by_class: list[list[np.ndarray]] = [[] for _ in photos.classes]
+    for part in open_parts(feature_paths, models):
         for image, image_id in enumerate(part.ids):
             labels = photos.objects(image_id).labels
             rows = part.rows(image)
             if part.is_gt[rows].sum() != len(labels):
                 raise UserError(
-                    f"{features[0]}: image {image_id} has {int(part.is_gt[rows].sum())} ground-truth windows, but "
+                    f"{feature_paths[0]}: image {image_id} has {int(part.is_gt[rows].sum())} ground-truth windows, but "
                     f"{len(labels)} annotated objects; extract the features again"
                 )
             windows = part.windows(image, scales, slice(rows.start, rows.start + len(labels)))
             for label, positive in zip(labels, windows.features, strict=True):
-                found[label].append(positive)
-    size = widths(parts(features, models)[0])
-    return [np.array(each, np.float32).reshape(-1, size) for each in found]
+                by_class[label].append(positive)
+    width = feature_width(part_paths(feature_paths, models)[0])
+    return [np.array(each, np.float32).reshape(-1, width) for each in by_class]
 
 
-def _mine(windows: Windows, photos: Voc, miners: Sequence[tuple[int, Miner]], negative_iou: float) -> None:
-    """Offer one image's proposals to every class."""
+def _mine(windows: ImageWindows, photos: Voc, miners: Mapping[int, Miner], negative_iou: float) -> None:
+    """Give an image's negatives of every class to the class's miner; `miners` is by label."""
     if not miners:
         return
     objects = photos.objects(windows.image_id)
     features, boxes = windows.features[~windows.is_gt], windows.boxes[~windows.is_gt]
-    scores = features @ np.stack([miner.weights for _, miner in miners], axis=1)  # (N, classes)
+    scores = features @ np.stack([miner.weights for miner in miners.values()], axis=1)  # (N, classes)
     overlaps = iou(boxes, objects.boxes)  # (N, objects)
-    for column, (label, miner) in enumerate(miners):
+    for column, (label, miner) in enumerate(miners.items()):
         negative = (overlaps[:, objects.labels == label] < negative_iou).all(axis=1)
         miner.add(features[negative], scores[negative, column] + miner.bias)
 
 
 def _reason(name: str, miner: Miner) -> str:
+    """Why a class has no SVM; empty where it has one."""
     if len(miner.positives) < LEAST_OBJECTS:
         return f"{len(miner.positives) or 'no'} training object of class {name}; expected at least {LEAST_OBJECTS}"
     return "" if miner.fits else f"no negative window for class {name} in the training images"
 
 
 def _detectors(miners: Sequence[Miner], reasons: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (C, D) and biases (C,); NaN where there is a reason for none."""
+    """Weights (C, D) and biases (C,); NaN for a class with a reason."""
     weights = np.stack([miner.weights for miner in miners])
     biases = np.array([miner.bias for miner in miners])
     untrained = np.array([reason != "" for reason in reasons])

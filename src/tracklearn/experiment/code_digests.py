@@ -1,9 +1,12 @@
-"""Digests of the code that a stage runs, so that an edit re-runs exactly the stages it can change.
+"""Digests of the code behind a rule, so that an edit re-runs exactly the jobs whose result it can change.
 
-Snakemake re-runs a job when the script of its rule changes, not when a module that the script imports does. Every rule
-therefore carries `params: code=digest("workflow/scripts/...")`. The digest covers the modules of this package that the
-script imports, directly or not, as syntax trees without comments and docstrings. Modules that change no result
-(logging, error types) are left out.
+Snakemake re-runs a job when the script of its rule changes, but not when a module changes that the script imports.
+Every rule therefore has the parameter `code`, the digest of all modules of this package that its script imports,
+directly or through each other, and of the data files that these modules name. Some edits cannot change a result and
+are left out of the digest:
+
+- comments, docstrings, calls that log or warn, and the texts of `UserError`s;
+- the modules listed in `SILENT`, which report, limit or arrange what a job does.
 """
 
 import ast
@@ -13,75 +16,119 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 
-# These talk about results but never make them: an edit of a log line must not train eight networks again.
-SILENT = frozenset({"runs", "report", "errors", "files", "experiment"})
-
+SILENT = frozenset(
+    {
+        "errors",
+        "experiment",  # decides which jobs there are; what it tells a job is in the job's parameters
+        "files",
+        "machine",  # devices, threads, memory
+        "networks.filters",  # the picture of conv1
+        "ranking.stall",  # a warning
+        "report",
+        "runs",
+        "settings",  # a job's parameters hold every setting, defaults included
+        "training.launch",  # as many processes as there are compute what one does
+        "training.progress",
+    }
+)
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+SPEAKERS = {"log", "progress", "warnings", "logging"}  # objects whose methods only tell people something
 
 
 def digest(script: str | Path) -> str:
-    """Digest the package code reachable from `script` (first 16 hex digits of a SHA-256)."""
+    """Digest of the package's code and data behind a script: the first 16 hex digits of a SHA-256."""
     whole = hashlib.sha256()
-    for module in sorted(reachable(script)):
-        whole.update(f"{module.relative_to(PACKAGE)}={_tree_digest(module)};".encode())
+    for file in sorted(reachable(script)):
+        whole.update(f"{file.relative_to(PACKAGE)}={_file_digest(file)};".encode())
     return whole.hexdigest()[:16]
 
 
 def reachable(script: str | Path) -> set[Path]:
-    """Files of this package that `script` imports, directly or through each other, `SILENT` ones left out."""
+    """Modules of this package that `script` imports, directly or through each other, and the data files they name."""
     found: set[Path] = set()
     waiting = [Path(script)]
     while waiting:
-        for module in _imports(waiting.pop()) - found:
-            found.add(module)
-            waiting.append(module)
+        new = _used_by(waiting.pop()) - found
+        found |= new
+        waiting += new
     return found
 
 
 @cache
-def _imports(path: Path) -> set[Path]:
-    """Files of this package that the file at `path` imports itself, inside functions too."""
-    names: set[str] = set()
-    for node in ast.walk(_parse(path)):
+def _used_by(file: Path) -> set[Path]:
+    """Modules and data files of this package that a module, or a template, names itself."""
+    data = _data_files()
+    if file.suffix != ".py":  # a template names those that it extends
+        return {path for name, path in data.items() if name in file.read_text(encoding="utf-8")} - {file}
+    modules: set[str] = set()
+    used: set[Path] = set()
+    for node in ast.walk(_parsed(file)):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, path)
-            # `from tracklearn.mining import kcf` may name a module or something inside one: both are tried.
-            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return {file for name in names for file in _files(name)}
+            base = _absolute(node, file)
+            # `from tracklearn.mining import surf` may name a module or something inside one: both are tried.
+            modules |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in data:
+            used.add(data[node.value])
+    return used | {path for name in modules for path in _module_files(name)}
 
 
-def _absolute(node: ast.ImportFrom, path: Path) -> str:
+def _absolute(node: ast.ImportFrom, file: Path) -> str:
     """Dotted name of the module that a `from ... import` refers to."""
     if node.level == 0:
         return node.module or ""
-    package = path.parents[node.level - 1].relative_to(PACKAGE.parent)
+    package = file.parents[node.level - 1].relative_to(PACKAGE.parent)
     return ".".join([*package.parts, *([node.module] if node.module else [])])
 
 
-def _files(name: str) -> list[Path]:
-    """The module's file and the `__init__` of the packages between it and `tracklearn`; none outside this package."""
+def _module_files(name: str) -> list[Path]:
+    """The module's file and the `__init__` of the packages around it; nothing outside this package or silent."""
     parts = name.split(".")
-    if parts[0] != PACKAGE.name or (len(parts) > 1 and parts[1] in SILENT):
+    if parts[0] != PACKAGE.name or {".".join(parts[1:2]), ".".join(parts[1:3])} & SILENT:
         return []
-    files = []
-    for depth in range(2, len(parts) + 1):
-        base = PACKAGE.parent.joinpath(*parts[:depth])
-        files += [file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()]
-    return files
+    bases = [PACKAGE.parent.joinpath(*parts[:depth]) for depth in range(2, len(parts) + 1)]
+    return [file for base in bases for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()]
 
 
 @cache
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+def _data_files() -> dict[str, Path]:
+    """Files of the package that are no code, by name: page templates and the paper's numbers."""
+    code = {".py", ".pyc", ".nbi", ".nbc", ".typed"}  # .nbi and .nbc are numba's
+    return {path.name: path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in code}
 
 
 @cache
-def _tree_digest(path: Path) -> str:
-    """Digest of a file's syntax tree; comments are not in it, docstrings are taken out."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+
+
+@cache
+def _file_digest(file: Path) -> str:
+    """Digest of a data file's bytes, or of a module's syntax tree without what changes no result."""
+    if file.suffix != ".py":
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    tree = _Silenced().visit(ast.parse(file.read_text(encoding="utf-8")))
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+class _Silenced(ast.NodeTransformer):
+    """Takes docstrings, calls that log or warn, and the texts of `UserError`s out of a syntax tree."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+        return super().generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        call = node.value
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            speaker = call.func.value
+            if isinstance(speaker, ast.Name) and speaker.id in SPEAKERS:
+                return None
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        if isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name) and node.exc.func.id == "UserError":
+            node.exc = node.exc.func
+        return self.generic_visit(node)

@@ -1,48 +1,62 @@
 """The files that a configuration asks for: what the rules of the workflow look up.
 
-Nothing here computes a result. It reads small lists (videos, image sets, packed shards) and answers which file follows
-from which, so that the rules stay lists of inputs and outputs.
+Nothing here computes a result. The plan reads small lists (videos, image sets, packed shards) and answers which file
+follows from which, so that the rules stay lists of inputs, outputs and settings.
 """
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
+from itertools import islice
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 from tracklearn.errors import UserError
-from tracklearn.experiment import configuration
+from tracklearn.experiment import model_graph
+from tracklearn.experiment.configuration import complete
+from tracklearn.experiment.file_digests import digest_of_files, folder_files, text_digest
+from tracklearn.experiment.subsets import inner_subsets, read_packed_patches, subset_shards
 from tracklearn.files import atomic
-from tracklearn.patches.published import read_pairs
+from tracklearn.patches.pairs_list import read_pairs
 from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
-from tracklearn.voc.protocols import CLASSES, official_size, protocol_named, read_image_set
+from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
+from tracklearn.voc.protocols import official_size, protocol_named
 
 LEDGER = Path("results/videos/shards.json")
-FEATURES = "results/features/{model}/{layer}/{set}-{part}.h5"
+TABLES = ("table1.csv", "table1.md", "table1.html", "differences.csv", "evidence.csv", "evidence.md")
 
 
 class Plan:
     """A checked configuration and what follows from it; paths are relative to the working folder.
 
+    Attributes:
+        config: the complete configuration, with the models that `evidence:` adds.
+        rows: rows of Table 1 and their copies for further seeds, by id.
+        protocol: the evaluation protocol.
+
     Raises:
         UserError: the configuration, the list of videos or the image sets are wrong; one line that names what.
     """
 
-    def __init__(self, config: configuration.Config, schema: Mapping[str, Any]) -> None:
-        configuration.check(config, schema)
-        self.config = configuration.with_seeds(config)
-        self.rows = configuration.all_rows(config)
-        self.table1 = [row["id"] for row in config["table1"]]
-        self.protocol = protocol_named(config["detection"]["protocol"])
-        self.classes = list(config["voc"]["classes"] or CLASSES)
-        self.voc = {"voc": config["voc"]["root"], "year": self.protocol.year, "classes": self.classes}
-        self.parts_of = {name: range(ceil(self._size(name) / self._images_per_part)) for name in self._image_sets}
-        self.shards = {} if config["patches"]["import"] else self._video_shards()
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        whole = complete(config)
+        self.config = model_graph.with_seeds(whole)
+        self.rows = model_graph.rows_by_id(whole)
+        self.table1 = [row["id"] for row in whole["table1"]]
+        self.protocol = protocol_named(whole["voc"]["protocol"])
+        self.classes = list(whole["voc"]["classes"] or CLASSES)
+        self.columns = [*self.classes, "mAP"]
+        self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}
+        self.photos = self.devkit | {"classes": self.classes}
+        self.parts_of = {name: range(ceil(self._size(name) / self._images_per_part)) for name in self.image_sets}
+        self.shards = {} if whole["patches"]["import"] else self._video_shards()
         self.patch_shards = list(self.shards) or self._imported_shards()
-        self._packed = configuration.packed_patches("results/patches")
+        self._packed_patches = read_packed_patches("results/patches")
         for model in self.trained_by("ranking"):
-            self.stores(model)  # a share without a shard is said before anything runs
+            self.stores(model)  # an empty share is an error before anything runs
 
     # Videos and patches
 
@@ -61,83 +75,111 @@ class Plan:
         """[video_id, source] of a shard's videos."""
         return [[video.video_id, video.source] for video in self.shards[shard]]
 
-    def local_files(self, shard: str) -> list[int]:
-        """Sizes and times of a shard's local videos: one that is replaced is probed and mined again."""
-        return [value for video in self.shards[shard] for value in _size_and_time(Path(video.source))]
+    def local_videos(self, shard: str) -> str:
+        """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""
+        return digest_of_files(video.source for video in self.shards[shard] if "://" not in video.source)
 
     def galleries(self) -> list[str]:
         """Pages of what was mined, one a shard; none of patches that were imported."""
         return [f"results/patches/{shard}.html" for shard in self.shards]
 
     def _imported_shards(self) -> list[str]:
-        imported = self.config["patches"]["import"]
+        published = self.config["patches"]["import"]
         try:
-            pairs = sum(1 for _ in read_pairs(imported["list"]))
+            pairs = sum(1 for _ in read_pairs(published["list"]))
         except FileNotFoundError as error:
             raise UserError(
-                f"patches.import.list: no file {imported['list']}; expected lines of `path label`"
+                f"patches.import.list: no file {published['list']}; expected lines of `path label`"
             ) from error
-        return [f"{number:05d}" for number in range(ceil(pairs / imported["pairs_per_shard"]))]
+        return [f"{number:05d}" for number in range(ceil(pairs / published["pairs_per_shard"]))]
+
+    def imported_pairs(self, shard: str) -> str:
+        """Digest of a shard's lines in the published list, and of the patch files that these lines name."""
+        published = self.config["patches"]["import"]
+        first = int(shard) * published["pairs_per_shard"]
+        pairs = islice(read_pairs(published["list"]), first, first + published["pairs_per_shard"])
+        lines = [text for pair in pairs for _, text in pair]
+        files = [Path(published["folder"], line.rsplit(maxsplit=1)[0].lstrip("/")) for line in lines]
+        return text_digest("\n".join([*lines, digest_of_files(files)]))
 
     def stores(self, model: str) -> list[str]:
-        """Patch shards that a ranking model trains on."""
+        """Patch shards that a ranking model trains on, in the order in which it reads them."""
         name = self.model(model)["subset"]
-        shards = self._taken(name)
+        shards = self._subset(name)
         if not shards:
             raise UserError(
                 f"config: subsets.{name}: none of the {len(self.patch_shards)} shards lies in its share; "
                 "lower videos.shard_size or widen the share"
             )
-        # What a smaller subset reads comes first, so that it lies inside a larger one whatever was mined.
-        inner = {shard for other in self._inside(name) for shard in self._taken(other)}
+        # The shards of smaller subsets come first, so that these lie inside a larger one whatever was mined.
+        inner = {shard for other in inner_subsets(self.config["subsets"], name) for shard in self._subset(other)}
         return [f"results/patches/{shard}.h5" for shard in sorted(shards, key=lambda shard: shard not in inner)]
 
-    def _taken(self, subset: str) -> list[str]:
-        imported = self.config["patches"]["import"]
-        per_video = self.config["patches"]["per_video"]
-        expected = {
-            shard: 2.0 * imported["pairs_per_shard"] if imported else per_video * len(self.shards[shard])
-            for shard in self.patch_shards
-        }
-        return configuration.subset_shards(self.config["subsets"][subset], expected=expected, packed=self._packed)
+    def reading_order(self, model: str) -> str:
+        """Digest of the order of a model's shards: Snakemake compares the inputs of a job as a set."""
+        return text_digest(" ".join(self.stores(model)))
 
-    def _inside(self, name: str) -> list[str]:
-        """Subsets whose share lies inside that of `name`."""
-        low, high = self.config["subsets"][name]["share"]
-        shares = {other: subset["share"] for other, subset in self.config["subsets"].items() if other != name}
-        return [other for other, share in shares.items() if low <= share[0] and share[1] <= high]
+    def _subset(self, name: str) -> list[str]:
+        return subset_shards(
+            self.config["subsets"][name],
+            expected_patches=self._expected_patches,
+            packed_patches=self._packed_patches,
+        )
+
+    @cached_property
+    def _expected_patches(self) -> dict[str, float]:
+        patches = self.config["patches"]
+        if published := patches["import"]:
+            return dict.fromkeys(self.patch_shards, 2.0 * published["pairs_per_shard"])
+        return {shard: patches["per_video"] * len(self.shards[shard]) for shard in self.patch_shards}
 
     def patches_wanted(self, model: str) -> int | None:
         """Patches that a ranking model's subset must hold; None takes what there is."""
-        wanted: int | None = self.config["subsets"][self.model(model)["subset"]].get("patches")
+        wanted: int | None = self.config["subsets"][self.model(model)["subset"]]["patches"]
         return wanted
 
-    # Models
+    # Models: `path` is a model's place below results/models, `name` its entry in `models:`.
 
-    def model(self, name: str) -> dict[str, Any]:
+    def model(self, path: str) -> dict[str, Any]:
         """A model's entry."""
-        entry: dict[str, Any] = self.config["models"][name]
+        entry: dict[str, Any] = self.config["models"][_name(path)]
         return entry
 
-    def schedule(self, name: str) -> dict[str, Any]:
+    def model_path(self, name: str) -> str:
+        """Where a model lies below results/models: a folder of the protocol's holds what learned from its images."""
+        return f"{self.protocol.name}/{name}" if model_graph.depends_on_protocol(self.config, name) else name
+
+    def model_paths(self, way: str | None = None) -> list[str]:
+        """Where the models trained in one way, or all models, lie."""
+        return [self.model_path(name) for name in (self.trained_by(way) if way else self.config["models"])]
+
+    def network(self, path: str) -> dict[str, Any]:
+        """The settings of `network:` that a model depends on."""
+        return model_graph.network_settings(self.config, _name(path))
+
+    def schedule(self, path: str) -> dict[str, Any]:
         """A model's schedule."""
-        entry: dict[str, Any] = self.config["schedules"][self.model(name)["schedule"]]
+        entry: dict[str, Any] = self.config["schedules"][self.model(path)["schedule"]]
         return entry
 
-    def seed(self, name: str) -> int:
+    def seed(self, path: str) -> int:
         """A model's seed."""
-        return int(self.model(name).get("seed", 0))
+        return int(self.model(path).get("seed", 0))
 
-    def parent(self, name: str) -> str | list[str]:
+    def parent(self, path: str) -> str | list[str]:
         """The weights that a model starts from; none where they are random."""
-        parent = self.model(name).get("from", "random")
-        return [] if parent == "random" else f"results/models/{parent}/weights.safetensors"
+        parent = self.model(path).get("from", "random")
+        return [] if parent == "random" else self.model_files("weights.safetensors", [parent])[0]
+
+    def model_files(self, file: str, names: Sequence[str]) -> list[str]:
+        """One of the files of each model."""
+        return [f"results/models/{self.model_path(name)}/{file}" for name in names]
 
     def trained_by(self, way: str) -> list[str]:
         """Names of the models trained in one way."""
-        return configuration.trained_by(self.config, way)
+        return model_graph.trained_by(self.config, way)
 
-    def shown_models(self) -> list[str]:
+    def pictured_models(self) -> list[str]:
         """Models whose filters the page shows: those of retrieval, then the first one of each row."""
         first = [self.rows[row]["models"][0] for row in self.table1]
         return list(dict.fromkeys([*self.config["retrieval"]["models"], *first]))
@@ -150,49 +192,71 @@ class Plan:
     def ranked_models(self) -> list[str]:
         """Models trained by ranking that Table 1 rests on."""
         leaves = [model for row in self.table1 for model in self.rows[row]["models"]]
-        used = {name for leaf in leaves for name in configuration.ancestors(self.config, leaf)}
+        used = {name for leaf in leaves for name in [leaf, *model_graph.ancestors(self.config, leaf)]}
         return [name for name in self.trained_by("ranking") if name in used]
 
-    # VOC and detection
+    @cache  # noqa: B019 (one plan a process)
+    def image_folder(self) -> str:
+        """Digest of every file of the ImageFolder for `train: imagenet`."""
+        folder = self.config["imagenet"]["folder"]
+        return digest_of_files(folder_files(Path(folder))) if folder else ""
+
+    # VOC, features and detection
 
     @property
-    def _image_sets(self) -> tuple[str, str]:
+    def image_sets(self) -> tuple[str, str]:
+        """The set that trains and the one that is evaluated."""
         return self.protocol.train, self.protocol.test
 
     @property
     def _images_per_part(self) -> int:
-        return int(self.config["detection"]["images_per_shard"])
+        return int(self.config["voc"]["images_per_part"])
 
     def image_list(self, image_set: str) -> str:
         """The file that names the images of a set."""
-        return f"{self.config['voc']['root']}/VOC{self.protocol.year}/ImageSets/Main/{image_set}.txt"
+        return f"{voc_folder(**self._place)}/ImageSets/Main/{image_set}.txt"
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"root": self.config["voc"]["root"], "year": self.protocol.year}
+
+    @property
+    def stamp(self) -> str:
+        """The file that says that VOC lies downloaded and checked under voc.root."""
+        return f"results/voc/VOC{self.protocol.year}.json"
 
     def voc_files(self, image_set: str) -> str:
         """What a job waits for before it reads a set: its download, or the list of a devkit that the user keeps."""
-        downloaded = self.config["voc"]["download"]
-        return f"results/voc/VOC{self.protocol.year}.json" if downloaded else self.image_list(image_set)
+        return self.stamp if self.config["voc"]["download"] else self.image_list(image_set)
 
-    @property
-    def photos(self) -> list[int]:
-        """When files last came to or left a devkit that the user keeps: what was made of the others is out of date."""
-        if self.config["voc"]["download"]:
-            return []
-        folder = Path(self.config["voc"]["root"], f"VOC{self.protocol.year}")
-        return [value for name in ("JPEGImages", "Annotations") for value in _size_and_time(folder / name)]
+    def photo_files(self, image_set: str, part: int | None = None) -> str:
+        """Digest of the photos of a set or of one part of it: a replaced photo re-runs what reads it."""
+        return self._devkit_files("JPEGImages", ".jpg", image_set, part)
 
-    @property
-    def image_folder(self) -> list[int]:
-        """The same for the categories of the ImageFolder."""
-        folder = Path(self.config["imagenet"]["folder"] or "")
-        categories = sorted(folder.glob("*/")) if self.config["imagenet"]["folder"] else []
-        return [value for category in categories for value in _size_and_time(category)]
+    def annotation_files(self, image_set: str, part: int | None = None) -> str:
+        """Digest of the annotations of a set or of one part of it."""
+        return self._devkit_files("Annotations", ".xml", image_set, part)
+
+    @cache  # noqa: B019 (one plan a process)
+    def _devkit_files(self, folder: str, suffix: str, image_set: str, part: int | None) -> str:
+        if not Path(self.image_list(image_set)).exists():
+            return digest_of_files([])
+        ids = self._ids(image_set)
+        if part is not None:
+            ids = ids[part * self._images_per_part : (part + 1) * self._images_per_part]
+        files = (voc_folder(**self._place) / folder / f"{image_id}{suffix}" for image_id in ids)
+        return digest_of_files(files, newer_than=Path(self.stamp) if self.config["voc"]["download"] else None)
+
+    @cache  # noqa: B019 (one plan a process)
+    def _ids(self, image_set: str) -> list[str]:
+        return read_image_set(**self._place, image_set=image_set)
 
     def _size(self, image_set: str) -> int:
         """Images in a set: counted where VOC is at hand, known for the official sets before they are downloaded."""
         settings = self.config["voc"]
-        if all(Path(self.image_list(name)).exists() for name in self._image_sets):
+        if all(Path(self.image_list(name)).exists() for name in self.image_sets):
             self.protocol.check(settings["root"])
-            return len(read_image_set(settings["root"], year=self.protocol.year, image_set=image_set))
+            return len(self._ids(image_set))
         if not settings["download"]:
             raise UserError(
                 f"{self.image_list(image_set)}: no such file; point voc.root at a folder that holds "
@@ -200,37 +264,53 @@ class Plan:
             )
         return official_size(self.protocol.year, image_set)
 
-    def parts(self, pattern: str, image_set: str, **names: str) -> list[str]:
-        """Files of all parts of an image set, in the order of its images."""
-        return [pattern.format(set=image_set, part=part, **names) for part in self.parts_of[image_set]]
+    def annotated(self, image_set: str) -> bool:
+        """Whether the annotations of a set are public."""
+        return self.protocol.annotated or image_set == self.protocol.train
+
+    def proposals(self, image_set: str) -> list[str]:
+        """Proposal files of a set, in the order of its images."""
+        return [
+            f"results/voc/proposals/VOC{self.protocol.year}/{image_set}-{part}.npz" for part in self.parts_of[image_set]
+        ]
 
     def features(self, model: str, layer: str, image_set: str) -> list[str]:
-        """Feature files of one model."""
-        return self.parts(FEATURES, image_set, model=model, layer=layer)
+        """Feature files of one model, in the order of the images."""
+        folder = f"results/features/{self.protocol.name}/{model}/{layer}"
+        return [f"{folder}/{image_set}-{part}.h5" for part in self.parts_of[image_set]]
 
     def row_features(self, row: str, image_set: str) -> list[str]:
         """Feature files of a row: model after model."""
         entry = self.rows[row]
-        layer = entry.get("layer", "fc7")
-        return [file for model in entry["models"] for file in self.features(model, layer, image_set)]
+        return [file for model in entry["models"] for file in self.features(model, entry["layer"], image_set)]
 
     def external(self, row: str) -> bool:
         """Whether a row learned from more than the challenge's own images (comp4 instead of comp3)."""
         models = self.rows[row]["models"]
-        models = [*models, *(parent for model in models for parent in configuration.ancestors(self.config, model))]
+        models = [*models, *(parent for model in models for parent in model_graph.ancestors(self.config, model))]
         return any(self.model(model)["train"] not in ("voc", "none") for model in models)
+
+    # Tables
 
     def cells(self, rows: Sequence[str]) -> list[str]:
         """Cells of some rows: one a class, and the mean."""
-        columns = [*self.classes, "mAP"]
-        return [f"results/cells/table1/{row}/{column}.json" for row in rows for column in columns]
+        folder = f"results/cells/table1/{self.protocol.name}"
+        return [f"{folder}/{row}/{column}.json" for row in rows for column in self.columns]
 
-    # Evidence
+    def bootstraps(self, rows: Sequence[str]) -> list[str]:
+        """Bootstrap replicates of some rows."""
+        return [f"results/detection/{self.protocol.name}/bootstraps/{row}.npz" for row in rows]
+
+    def retrieval_cells(self, models: Sequence[str]) -> list[str]:
+        """Cells of the retrieval experiment."""
+        return [f"results/cells/retrieval/{self.protocol.name}/{model}/precision.json" for model in models]
 
     def seeded(self, names: Sequence[str]) -> list[str]:
         """Rows or models with their copies for each seed of `evidence:`."""
         seeds = range(1, self.config["evidence"]["seeds"] + 1)
-        return [configuration.seed_name(name, seed) for name in names for seed in seeds]
+        return [model_graph.seed_name(name, seed) for name in names for seed in seeds]
+
+    # What the user reads
 
     def warnings(self) -> list[str]:
         """What is missing but stops only some of the jobs."""
@@ -242,13 +322,39 @@ class Plan:
             "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
         ]
 
+    def check_targets(self, targets: Sequence[str]) -> None:
+        """Name the present path of a target that had another path in an earlier version.
 
-def _size_and_time(path: Path) -> tuple[int, ...]:
-    """Bytes and modification time (ns) of what is there; nothing for what is not."""
-    if not path.exists():
-        return ()
-    found = path.stat()
-    return found.st_size if path.is_file() else 0, found.st_mtime_ns
+        Raises:
+            UserError: one of the targets had.
+        """
+        for target in targets:
+            if present := self._moved(target):
+                raise UserError(f"{target}: this target is now {present}")
+
+    def _moved(self, target: str) -> str | None:
+        protocol, year = self.protocol.name, f"VOC{self.protocol.year}"
+        for pattern, present in (
+            (r"results/cells/table1/([^/]+)/([^/]+\.json)", rf"results/cells/table1/{protocol}/\1/\2"),
+            (r"results/cells/retrieval/([^/]+)\.json", rf"results/cells/retrieval/{protocol}/\1/precision.json"),
+            (r"results/detection/(svms|detections|bootstraps)/([^/]+\.npz)", rf"results/detection/{protocol}/\1/\2"),
+            (r"results/detection/features/(.+\.h5)", rf"results/features/{protocol}/\1"),
+            (r"results/detection/proposals/([^/]+\.npz)", rf"results/voc/proposals/{year}/\1"),
+            (r"results/submissions/([^/]+)", rf"results/detection/{protocol}/submissions/\1"),
+            (r"results/mining/(\d{5})/gallery\.html", r"results/patches/\1.html"),
+            (r"results/models/object_crops", rf"results/voc/object_crops/{year}/{self.protocol.train}"),
+        ):
+            if re.fullmatch(pattern, target):
+                return re.sub(pattern, present, target)
+        if (found := re.fullmatch(r"results/models/([^/]+)/([^/]+)", target)) and found[1] in self.config["models"]:
+            present = f"results/models/{self.model_path(found[1])}/{found[2]}"
+            return present if present != target else None
+        return None
+
+
+def _name(path: str) -> str:
+    """A model's name, from where it lies below results/models."""
+    return path.rpartition("/")[2]
 
 
 def count_gpus() -> int:

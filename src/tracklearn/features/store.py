@@ -1,4 +1,4 @@
-"""Features of windows on disk: one HDF5 file for each model and part of an image set, read image by image."""
+"""Files of features: one HDF5 file for each model and part of an image set, read image by image."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,13 +13,13 @@ from tracklearn.errors import UserError
 FORMAT = 1
 
 
-class Windows(NamedTuple):
+class ImageWindows(NamedTuple):
     """Windows of one image; the ground-truth boxes come first."""
 
     image_id: str
     boxes: np.ndarray  # (N, 4) float32
     is_gt: np.ndarray  # (N,) bool
-    features: np.ndarray  # (N, D) float32, the models' features side by side
+    features: np.ndarray  # (N, D) float32, the features of the models concatenated
 
 
 def create(
@@ -27,13 +27,20 @@ def create(
     *,
     ids: Sequence[str],
     boxes: Sequence[np.ndarray],
-    gt: Sequence[int],
-    size: int,
+    ground_truth: Sequence[int],
+    width: int,
     attrs: Mapping[str, Any],
 ) -> h5py.Dataset:
-    """Lay out a file for `boxes` of each image, the first `gt` of them ground truth; returns features (N, size).
+    """Write everything but the features to a new file, and return its empty dataset of features (N, width).
 
-    Layout: ids (I,), offsets (I + 1,), boxes (N, 4) float32, is_gt (N,) bool, features (N, D) float16 contiguous.
+    Layout: ids (I,), offsets (I + 1,), boxes (N, 4) float32, is_gt (N,) bool, features (N, width) float16, contiguous.
+
+    Args:
+        ids: image ids (I,).
+        boxes: boxes (n, 4) of each image, the ground-truth boxes first.
+        ground_truth: number of ground-truth boxes of each image.
+        width: features of a window.
+        attrs: attributes of the file.
     """
     counts = [len(each) for each in boxes]
     file.attrs.update({"format_version": FORMAT, **attrs})
@@ -41,13 +48,17 @@ def create(
     file["offsets"] = np.cumsum([0, *counts])
     file["boxes"] = np.concatenate([np.zeros((0, 4), np.float32), *boxes])
     file["is_gt"] = np.concatenate(
-        [np.zeros(0, bool), *(np.arange(count) < known for count, known in zip(counts, gt, strict=True))]
+        [np.zeros(0, bool), *(np.arange(count) < known for count, known in zip(counts, ground_truth, strict=True))]
     )
-    return file.create_dataset("features", (sum(counts), size), np.float16)
+    return file.create_dataset("features", (sum(counts), width), np.float16)
 
 
 class Part:
-    """Feature files of the same images from one or more models, open for reading."""
+    """Feature files of one part of an image set, one file a model, open for reading.
+
+    Raises:
+        UserError: a file is unreadable, or the files hold different windows.
+    """
 
     def __init__(self, paths: Sequence[str | Path], files: ExitStack) -> None:
         self.files = [files.enter_context(_open(path)) for path in paths]
@@ -63,54 +74,60 @@ class Part:
                 )
 
     def rows(self, image: int) -> slice:
-        """Rows of an image."""
+        """Rows of an image's windows; `image` is its index in the part."""
         return slice(int(self.offsets[image]), int(self.offsets[image + 1]))
 
-    def windows(self, image: int, scales: np.ndarray, rows: slice | None = None) -> Windows:
-        """Windows of an image (or `rows` of them), each model's features times its scale."""
+    def windows(self, image: int, scales: np.ndarray, rows: slice | None = None) -> ImageWindows:
+        """Windows of an image, or those of them in `rows`; the features of each model are multiplied by its scale."""
         rows = self.rows(image) if rows is None else rows
         features = [
-            file["features"][rows].astype(np.float32) * np.float32(s)
-            for file, s in zip(self.files, scales, strict=True)
+            file["features"][rows].astype(np.float32) * np.float32(scale)
+            for file, scale in zip(self.files, scales, strict=True)
         ]
-        return Windows(self.ids[image], self.boxes[rows], self.is_gt[rows], np.hstack(features))
+        return ImageWindows(self.ids[image], self.boxes[rows], self.is_gt[rows], np.hstack(features))
 
 
-def parts(features: Sequence[str | Path], models: int) -> list[list[str | Path]]:
-    """Group a flat list, model after model and each in the order of the parts: one list of `models` files a part.
+def part_paths(feature_paths: Sequence[str | Path], models: int) -> list[list[str | Path]]:
+    """The files of each part, one file a model.
+
+    Args:
+        feature_paths: all files, model after model, each model's in the order of the parts.
+        models: number of models.
 
     Raises:
-        UserError: the list cannot be divided among the models.
+        UserError: the number of files is not a multiple of the number of models.
     """
-    if not features or len(features) % models:
-        raise UserError(f"{len(features)} feature files for {models} models; expected as many files for each model")
-    count = len(features) // models
-    return [list(features[part::count]) for part in range(count)]
+    if not feature_paths or len(feature_paths) % models:
+        raise UserError(
+            f"{len(feature_paths)} feature files for {models} models; expected as many files for each model"
+        )
+    count = len(feature_paths) // models
+    return [list(feature_paths[part::count]) for part in range(count)]
 
 
-def opened(features: Sequence[str | Path], models: int) -> Iterator[Part]:
-    """Each part in turn; it is closed when the next one is asked for."""
-    for paths in parts(features, models):
+def open_parts(feature_paths: Sequence[str | Path], models: int) -> Iterator[Part]:
+    """Each part in turn; its files are closed before the next part is opened."""
+    for paths in part_paths(feature_paths, models):
         with ExitStack() as files:
             yield Part(paths, files)
 
 
-def all_windows(features: Sequence[str | Path], models: int, scales: np.ndarray) -> Iterator[Windows]:
-    """Stream the windows of every image."""
-    for part in opened(features, models):
+def all_windows(feature_paths: Sequence[str | Path], models: int, scales: np.ndarray) -> Iterator[ImageWindows]:
+    """The windows of every image in turn; see `Part.windows`."""
+    for part in open_parts(feature_paths, models):
         for image in range(len(part.ids)):
             yield part.windows(image, scales)
 
 
-def image_ids(features: Sequence[str | Path], models: int) -> list[str]:
+def image_ids(feature_paths: Sequence[str | Path], models: int) -> list[str]:
     """Ids of all images, in order."""
-    return [image_id for part in opened(features, models) for image_id in part.ids]
+    return [image_id for part in open_parts(feature_paths, models) for image_id in part.ids]
 
 
-def widths(features: Iterable[str | Path]) -> int:
-    """Features of a window, summed over files of one part."""
+def feature_width(paths: Iterable[str | Path]) -> int:
+    """Features of a window in all files of one part together."""
     total = 0
-    for path in features:
+    for path in paths:
         with _open(path) as file:
             total += file["features"].shape[1]
     return total

@@ -1,1 +1,1 @@
-"""What the machine gives: devices, threads, memory, signals."""
+"""Resources of the machine: devices, threads, memory, open files, signals."""

@@ -1,4 +1,4 @@
-"""SIGTERM, as batch systems send it before they kill, and SIGINT, which is Ctrl-C."""
+"""SIGTERM, which batch systems send before they kill a process, and SIGINT, which Ctrl-C sends."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """Whether this process was asked to stop, and by which signal; 0 is none."""
+    """Whether this process was asked to stop, and by which signal; 0 means none."""
 
     def __init__(self) -> None:
         self.signal = 0
@@ -19,31 +19,32 @@ class Stop:
         return self.signal != 0
 
     def note(self, number: int, _frame: FrameType | None = None) -> None:
-        """As a signal handler; the first signal counts."""
+        """Note a signal, as a signal handler; the first one counts."""
         self.signal = self.signal or number
 
 
 def exit_code(number: int) -> int:
-    """What a shell reports for a process that signal `number` ended."""
+    """The exit status that a shell reports for a process ended by signal `number`."""
     return 128 + number
 
 
 @contextmanager
 def stop_noted() -> Iterator[Stop]:
-    """Yield what the two signals set instead of ending the process; the handlers from before come back at the end.
+    """Within the block, the two signals are noted in the yielded `Stop` instead of ending the process.
 
-    A signal that the process ignores, as one in the background of a script ignores SIGINT, stays ignored. Outside the
-    main thread, where Python allows no handlers, nothing is noted.
+    The earlier handlers are restored at the end. A signal that the process ignores stays ignored, as SIGINT in a
+    script's background process. Outside the main thread Python allows no handlers, and nothing is noted.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {each: signal.getsignal(each) for each in SIGNALS if signal.getsignal(each) is not signal.SIG_IGN}
-    for each in before:
-        signal.signal(each, stop.note)
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    replaced = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    for number in replaced:
+        signal.signal(number, stop.note)
     try:
         yield stop
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in replaced.items():
+            signal.signal(number, handler)

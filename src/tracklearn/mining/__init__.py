@@ -1,1 +1,1 @@
-"""Turning videos into pairs of patches (paper §4): filter the frames, track the query box, pack the patches."""
+"""From videos to query boxes and tracked boxes (paper §4): filter the frames, track the query box of each."""

@@ -1,10 +1,10 @@
 """The Fast-Hessian detector of SURF, compiled (Bay et al., "SURF: Speeded Up Robust Features", ECCV 2006, section 3).
 
-The second derivatives of Gaussians are box filters; sums over boxes are differences of an integral image. A box filter
-of lobe l (an odd number of pixels, a third of the filter's side) stands for a scale of 0.4 l pixels.
+The second derivatives of Gaussians are approximated by box filters; sums over boxes are differences of an integral
+image. A box filter with lobe l (an odd number of pixels, a third of the filter's side) has a scale of 0.4 l pixels.
 
-The points are those of mahotas, the reference, every one of them: what is a matter of taste in SURF is done as mahotas
-does it, and so is what it does oddly, where that decides which maxima become points. See `_shift` and `_border`.
+The points are exactly those of mahotas, the reference. Where the SURF paper leaves a choice, mahotas' choice is taken.
+Its peculiarities are kept where they decide which maxima become points, see `_shift` and `_border`.
 """
 
 import math
@@ -13,18 +13,18 @@ import cv2
 import numpy as np
 from numba import njit
 
-OCTAVES, SCALES = 4, 6  # the pyramid that mahotas comes with
-CROSS = np.float32(0.36)  # weight of Dxy squared: 0.6, as mahotas; the SURF paper takes 0.9
-NEAR = 0.5  # steps from a whole place to the interpolated maximum, less than that
+OCTAVES, SCALES = 4, 6  # mahotas' default pyramid
+CROSS = np.float32(0.36)  # weight of Dxy squared, 0.6 squared as in mahotas; the SURF paper has 0.9
+NEAR = 0.5  # steps; an interpolated maximum is nearer to its grid point
 
 
 def fast_hessian(grey: np.ndarray, *, threshold: float, max_points: int) -> np.ndarray:
-    """Local maxima of the Hessian's determinant over place and scale, the highest first.
+    """Local maxima of the Hessian's determinant over position and scale, the highest first.
 
     Args:
         grey: uint8 (H, W).
-        threshold: the determinant is larger, in squared grey levels (mean over the filter's area).
-        max_points: keep at most that many.
+        threshold: least determinant, in squared grey levels (mean over the filter's area).
+        max_points: largest number of points that are returned.
 
     Returns:
         float32 (N, 4): x, y in pixels, scale (the Gaussian's sigma, pixels), determinant.
@@ -48,9 +48,9 @@ def fast_hessian(grey: np.ndarray, *, threshold: float, max_points: int) -> np.n
 
 
 def _border(step: int) -> int:
-    """Steps at each side of an octave without determinants, as mahotas has it.
+    """Steps along each border of an octave without determinants, as in mahotas.
 
-    It is half the filter that would be the next, in pixels, but taken for steps: the second octave begins 88 pixels
+    It is half the side of the next larger filter in pixels, but counts as steps: the second octave begins 88 pixels
     inside the frame.
     """
     lobe = 2 * step * (SCALES + 1) + 1
@@ -58,7 +58,7 @@ def _border(step: int) -> int:
 
 
 def _interleaved(integral: np.ndarray, step: int) -> np.ndarray:
-    """Columns in `step` groups, (H, step, W / step): what a step reads is then contiguous, which vectorises."""
+    """Columns in `step` groups, (H, step, W / step): columns `step` apart become contiguous, so loops vectorise."""
     height, width = integral.shape
     padded = cv2.copyMakeBorder(integral, 0, 0, 0, -width % step, cv2.BORDER_REPLICATE)
     return np.ascontiguousarray(padded.reshape(height, -1, step).transpose(0, 2, 1))
@@ -66,7 +66,7 @@ def _interleaved(integral: np.ndarray, step: int) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def determinants(integral: np.ndarray, step: int, lobes: np.ndarray, border: int, out: np.ndarray) -> None:
-    """Fill `out`, float32 (scales, rows, columns), with determinants, 0 where negative, but for its border."""
+    """Fill `out`, float32 (scales, rows, columns), except its border, with determinants, 0 where they are negative."""
     rows, columns = out.shape[1:]
     across = np.empty((3, *integral.shape[1:]), np.int32)
     for scale in range(len(lobes)):
@@ -77,18 +77,18 @@ def determinants(integral: np.ndarray, step: int, lobes: np.ndarray, border: int
 
 @njit(cache=True, nogil=True)
 def _across(integral: np.ndarray, y: int, lobe: int, out: np.ndarray) -> None:
-    """The boxes of Dxx, Dyy and Dxy in row y, summed from the left of the frame to each column and weighted: `out`."""
-    half, long, side = lobe // 2, 3 * lobe // 2, lobe - 1  # of the boxes, from the pixel to their ends
+    """Fill `out` with the weighted boxes of Dxx, Dyy and Dxy in row y, summed from the frame's left to each column."""
+    half, long, side = lobe // 2, 3 * lobe // 2, lobe - 1  # pixels from the centre to the ends of the boxes
     xx, yy, xy = out[0], out[1], out[2]
     for phase in range(integral.shape[1]):
-        above, below = integral[y - side, phase], integral[y + side + 1, phase]  # Dxx: three boxes abreast
-        top, upper, lower, bottom = (  # Dyy: one on top of the other
+        above, below = integral[y - side, phase], integral[y + side + 1, phase]  # Dxx: three boxes side by side
+        top, upper, lower, bottom = (  # Dyy: three boxes one below the other
             integral[y - long, phase],
             integral[y - half, phase],
             integral[y + half + 1, phase],
             integral[y + long + 1, phase],
         )
-        north, middle, after, south = (  # Dxy: one in each corner
+        north, middle, after, south = (  # Dxy: a box in each corner
             integral[y - lobe, phase],
             integral[y, phase],
             integral[y + 1, phase],
@@ -102,10 +102,10 @@ def _across(integral: np.ndarray, y: int, lobe: int, out: np.ndarray) -> None:
             xy[phase, x] = np.int32(middle[x] - north[x]) - np.int32(south[x] - after[x])
 
 
-# No fastmath: fused or not, the last bit would differ between the process that compiles and those that load the code.
+# No fastmath: with it the last bit would differ between the process that compiles and those that load the code.
 @njit(cache=True, nogil=True)
 def _row(across: np.ndarray, first: int, step: int, lobe: int, out: np.ndarray) -> None:
-    """Determinants of one row at x = first, first + 1, ... steps."""
+    """Fill `out` with the determinants of one row at x = first, first + 1, ... steps."""
     half, long, side = lobe // 2, 3 * lobe // 2, lobe - 1
     area = np.float32(1 / (9 * lobe * lobe))
     x = (first, step)
@@ -133,28 +133,28 @@ def _row(across: np.ndarray, first: int, step: int, lobe: int, out: np.ndarray) 
 
 @njit(cache=True, nogil=True)
 def _shifted(sums: np.ndarray, x: tuple[int, int], by: int) -> np.ndarray:
-    """The interleaved columns `by` pixels from x = first, first + 1, ... steps on."""
+    """The interleaved columns that lie `by` pixels to the right of x = first, first + 1, ... steps."""
     first, step = x
     return sums[by % step, first + by // step :]
 
 
 @njit(inline="always")
 def _float(value: np.int32) -> np.float32:
-    return np.float32(np.int32(value))  # 32 bits all the way keep the vectors full
+    return np.float32(np.int32(value))  # without 64-bit numbers, vectors hold twice as many
 
 
 @njit(cache=True, nogil=True)
 def maxima(response: np.ndarray, border: int, threshold: float) -> np.ndarray:
-    """Maxima over 3 x 3 x 3 neighbours of `response`, float32 (scales, rows, columns), shifted to between the steps.
+    """Maxima of `response`, float32 (scales, rows, columns), over 3 x 3 x 3 neighbours, interpolated between steps.
 
-    One is looked for in each block of 3 x 3 x 3: of two in a block only the higher is found.
+    Each block of 3 x 3 x 3 is searched for one maximum; of two in a block only the higher one is found.
 
     Returns:
-        float64 (n, 4): column, row, scale (fractions of a step) and the response at the whole place.
+        float64 (n, 4): column, row and scale in fractions of a step, and the response at the grid point.
     """
     scales, rows, columns = response.shape
     last_row, last_column = rows - border - 1, columns - border - 1
-    highest = np.zeros(columns + 2, np.float32)  # of each column of the blocks in a row
+    highest = np.zeros(columns + 2, np.float32)  # highest value of each column in a row of blocks
     found = []
     for scale in range(1, scales - 1, 3):
         last_scale = min(scale + 3, scales - 1)
@@ -188,13 +188,13 @@ def _raise(highest: np.ndarray, line: np.ndarray) -> None:
 def _place(
     response: np.ndarray, value: float, scales: tuple[int, int], rows: tuple[int, int], column: int
 ) -> tuple[int, int, int]:
-    """The first place of a block, from `column` on, that has its highest value."""
+    """The first grid point of the block at `column` with its highest value."""
     for s in range(scales[0], scales[1]):
         for y in range(rows[0], rows[1]):
             for x in range(column, column + 3):
                 if response[s, y, x] == value:
                     return s, y, x
-    return 0, 0, 0  # not reached
+    return 0, 0, 0  # never reached
 
 
 @njit(cache=True, nogil=True)
@@ -210,12 +210,12 @@ def _is_maximum(response: np.ndarray, scale: int, row: int, column: int) -> bool
 
 @njit(cache=True, nogil=True)
 def _shift(response: np.ndarray, s: int, y: int, x: int) -> tuple[float, float, float]:
-    """How far mahotas moves a maximum between the steps (scale, row, column).
+    """Shift (scale, row, column) in steps by which mahotas interpolates a maximum.
 
-    It means to go to the extremum of the quadric through the 27 values, -H^-1 g, but its sign, the order of the
-    gradient's axes and a sign of the determinant of H are others. Since it drops the points that would move by half
-    a step or more, the same must be done here to have the same points; where within a pixel they lie is nothing to
-    the flow, which is measured in windows around them.
+    mahotas intends the extremum of the quadric through the 27 values, -H^-1 g, but has another sign, another order of
+    the gradient's axes, and another sign in the determinant of H. It drops points that would move by half a step or
+    more, so the same shift must be computed here to obtain the same points. Their position within a pixel does not
+    matter for the flow, which is measured in windows around them.
     """
     f = response[s - 1 : s + 2, y - 1 : y + 2, x - 1 : x + 2].astype(np.float64)
     centre = f[1, 1, 1]
@@ -228,7 +228,7 @@ def _shift(response: np.ndarray, s: int, y: int, x: int) -> tuple[float, float, 
     sy = (f[2, 2, 1] + f[0, 0, 1] - f[0, 2, 1] - f[2, 0, 1]) / 4
     sx = (f[2, 1, 2] + f[0, 1, 0] - f[0, 1, 2] - f[2, 1, 0]) / 4
     yx = (f[1, 2, 2] + f[1, 0, 0] - f[1, 0, 2] - f[1, 2, 0]) / 4
-    # cofactors of H, whose axes are x, y, s
+    # Cofactors of H, whose axes are x, y, s.
     cxx, cyy, css = yy * ss - sy * sy, xx * ss - sx * sx, xx * yy - yx * yx
     cxy, cys, cxs = sx * sy - yx * ss, yx * sx - sy * xx, yx * sy - sx * yy
     determinant = xx * cxx - yx * cxy + sx * cxs

@@ -1,63 +1,55 @@
-"""Motion of points between two frames with the camera's removed, as improved dense trajectories do it (paper §4).
+"""Motion of points between two frames without the camera's motion, as in improved dense trajectories (paper §4).
 
 Wang & Schmid, "Action Recognition with Improved Trajectories", ICCV 2013, estimate a homography between the frames by
-RANSAC, take it for the camera, warp it away and look at what motion is left.
+RANSAC, take it for the camera's motion, undo it by warping, and measure the motion that is left.
 """
 
 import cv2
 import numpy as np
 
-from tracklearn.errors import UserError
-
-FLOWS = ("lucas-kanade", "farneback")
-REPROJECTION = 1.0  # px, as improved dense trajectories
-MIN_INLIERS = 25  # as improved dense trajectories, which go on uncompensated below it; here there is no homography
+REPROJECTION = 1.0  # pixels, as in improved dense trajectories
+MIN_INLIERS = 25  # as in improved dense trajectories, which do not compensate with fewer; here the frame is rejected
 
 
 def compensated_flow(
-    previous: np.ndarray, current: np.ndarray, points: np.ndarray, *, flow: str = "lucas-kanade"
+    frame: np.ndarray, following: np.ndarray, points: np.ndarray, *, flow: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    r"""How far each point moves beyond the camera's motion: |p + d(p) - H p|, in pixels.
-
-    "lucas-kanade" measures the flow d at the points alone. "farneback" is the reference: dense flow, the current
-    frame warped back by H, and dense flow again, whose length at p is the answer.
+    """Length of each point's motion without the camera's: |p + d(p) - H p|, in pixels.
 
     Args:
-        previous: uint8 (H, W).
-        current: the next frame.
-        points: float32 (N, 2), x and y in the previous frame.
-        flow: lucas-kanade or farneback.
+        frame: uint8 (H, W).
+        following: the next frame, uint8 (H, W).
+        points: float32 (N, 2), x and y in `frame`.
+        flow: "lucas-kanade" measures the flow d only at the points. "farneback" is the reference: dense flow, then
+            the following frame is warped back by H, then dense flow again, whose length at p is the result.
 
     Returns:
-        The lengths, float32 (N,), NaN where a point was not found again; and the homography from the previous to the
-        current frame (3, 3), or None (then all lengths are NaN) where too few points agree on one.
-
-    Raises:
-        UserError: an unknown flow.
+        The lengths, float32 (N,), NaN where a point was not found again; and the homography H (3, 3) from the frame to
+        the following one. H is None and all lengths are NaN where too few points agree on a homography.
     """
-    if flow not in FLOWS:
-        raise UserError(f"mining flow: {flow!r}, expected one of {', '.join(FLOWS)}")
-    measure = _sparse_flow if flow == "lucas-kanade" else _dense_flow
-    moved = points + measure(previous, current, points)
+    measure = {"lucas-kanade": _sparse_flow, "farneback": _dense_flow}[flow]
+    moved = points + measure(frame, following, points)
     homography = camera_homography(points, moved)
     if homography is None:
         return np.full(len(points), np.nan, np.float32), None
     if flow == "lucas-kanade":
         left = moved - cv2.perspectiveTransform(points[:, None], homography)[:, 0]
     else:
-        size = (current.shape[1], current.shape[0])
-        steady = cv2.warpPerspective(current, homography, size, flags=cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR)
-        left = _dense_flow(previous, steady, points)
+        size = (following.shape[1], following.shape[0])
+        steady = cv2.warpPerspective(following, homography, size, flags=cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR)
+        left = _dense_flow(frame, steady, points)
     return np.linalg.norm(left, axis=1).astype(np.float32), homography
 
 
 def camera_homography(points: np.ndarray, moved: np.ndarray) -> np.ndarray | None:
-    """The homography (3, 3) that most points follow, by RANSAC; None where fewer than 25 follow it.
+    """The homography (3, 3) that most points follow, by RANSAC (deterministic); None where fewer than 25 follow it.
 
-    Points are (N, 2), before and after; rows with NaN are left out. Deterministic.
+    ASSUME: improved dense trajectories estimate it from matches of SURF descriptors and from the flow of corners; here
+    it is estimated from the flow of the SURF points.
 
-    ASSUME: the paper's improved dense trajectories add matches of SURF descriptors to those of the flow; here both
-    are one, the SURF points carried along by the flow.
+    Args:
+        points: (N, 2), x and y before the motion.
+        moved: (N, 2), x and y after it; rows with NaN are left out.
     """
     known = np.isfinite(moved).all(axis=1)
     if known.sum() < MIN_INLIERS:
@@ -68,25 +60,25 @@ def camera_homography(points: np.ndarray, moved: np.ndarray) -> np.ndarray | Non
     return homography
 
 
-def _sparse_flow(previous: np.ndarray, current: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Displacement at the points (N, 2) by pyramidal Lucas-Kanade, NaN where a point is lost."""
+def _sparse_flow(frame: np.ndarray, following: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Displacement of the points, float32 (N, 2), by pyramidal Lucas-Kanade, NaN where a point is lost."""
     if not len(points):
         return np.empty((0, 2), np.float32)
     stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.03)
-    window = (19, 19)  # about what Farneback's flow averages over, so that both see the same motion
+    window = (19, 19)  # about the area that Farneback's flow averages over, so that both measure the same motion
     moved, found, _ = cv2.calcOpticalFlowPyrLK(
-        previous, current, points[:, None], np.empty_like(points[:, None]), winSize=window, maxLevel=3, criteria=stop
+        frame, following, points[:, None], np.empty_like(points[:, None]), winSize=window, maxLevel=3, criteria=stop
     )
     return np.where(found == 1, moved[:, 0] - points, np.float32(np.nan))
 
 
-def _dense_flow(previous: np.ndarray, current: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Displacement at the points (N, 2) by Farneback's dense flow, read at the nearest pixel."""
-    height, width = previous.shape
-    # the settings of the released improved dense trajectories
+def _dense_flow(frame: np.ndarray, following: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Displacement of the points, float32 (N, 2), by Farneback's dense flow at the nearest pixel."""
+    height, width = frame.shape
+    # The parameters are those of the released improved dense trajectories.
     flow = cv2.calcOpticalFlowFarneback(
-        previous,
-        current,
+        frame,
+        following,
         np.empty((height, width, 2), np.float32),
         pyr_scale=0.7071,
         levels=5,

@@ -1,1 +1,1 @@
-"""CaffeNet as the authors' fork has it, its weights on disk, and a picture of its first layer."""
+"""CaffeNet as in the authors' fork of Caffe, its weights on disk, and a picture of its first layer."""

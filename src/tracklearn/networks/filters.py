@@ -1,4 +1,4 @@
-"""A picture of the first layer."""
+"""A picture of conv1's filters. It changes no result, so an edit of this module re-runs nothing."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from tracklearn.networks.caffenet import CaffeNet
 
 COLUMNS = 12
 ZOOM = 4
-GAP = 1
+GAP = 1  # pixels between two filters, before the zoom
 
 
 def filter_grid(net: CaffeNet) -> np.ndarray:
-    """All conv1 filters as one uint8 RGB picture, each stretched to its own range of values."""
+    """All filters of conv1 as one uint8 RGB image (H, W, 3); each filter's own range of values becomes 0..255."""
     weights = net.conv1.weight.detach().cpu().numpy().transpose(0, 2, 3, 1)[..., ::-1]  # (N, 11, 11, RGB)
     low = weights.min((1, 2, 3), keepdims=True)
     span = weights.max((1, 2, 3), keepdims=True) - low
@@ -28,7 +28,7 @@ def filter_grid(net: CaffeNet) -> np.ndarray:
 
 
 def draw_filters(path: str | Path, net: CaffeNet) -> None:
-    """Write `filter_grid`, enlarged, as a PNG."""
-    picture = filter_grid(net).repeat(ZOOM, 0).repeat(ZOOM, 1)
+    """Write `filter_grid`, `ZOOM` times enlarged, as a PNG."""
+    grid = filter_grid(net).repeat(ZOOM, 0).repeat(ZOOM, 1)
     with atomic(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
+        Image.fromarray(grid).save(temporary, format="PNG")

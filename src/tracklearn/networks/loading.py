@@ -1,4 +1,4 @@
-"""A trained network and the preparation of its input, by the path or the name of a model."""
+"""Load a trained network, with the preparation of its input, by the path or the name of a model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ from tracklearn.networks.weights import build
 MODELS = Path("results/models")
 SUFFIXES = (".safetensors", ".caffemodel")
 
-Picture = Image.Image | np.ndarray | Tensor
+ImageLike = Image.Image | np.ndarray | Tensor
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """RGB images to a network's input: resized to S x S, BGR, 0..255 minus the mean.
+    """Turns RGB images into a network's input: resized to S x S, BGR, 0..255 minus the mean.
 
     Attributes:
         input_size: S in pixels.
-        mean_bgr: of the training images.
+        mean_bgr: mean colour of the training images.
     """
 
     input_size: int
     mean_bgr: tuple[float, ...]
 
-    def __call__(self, images: Picture | Sequence[Picture]) -> Tensor:
+    def __call__(self, images: ImageLike | Sequence[ImageLike]) -> Tensor:
         """Float tensor (N, 3, S, S) of one image or of several.
 
         Args:
@@ -47,11 +47,11 @@ class Preprocessing:
         else:
             resized = [self._resized(image) for image in images]
         if not resized:
-            raise UserError("images: there is none; expected at least one")
+            raise UserError("images: there are none; expected at least one")
         return to_input(torch.cat(resized), self.mean_bgr)
 
-    def _resized(self, image: Picture) -> Tensor:
-        """One image as uint8 (1, S, S, 3): bilinear, with antialiasing, whatever its proportions."""
+    def _resized(self, image: ImageLike) -> Tensor:
+        """One image as uint8 (1, S, S, 3), by bilinear interpolation with antialiasing; proportions are not kept."""
         rgb = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
             raise UserError(
@@ -65,13 +65,14 @@ class Preprocessing:
 
 
 def load(model: str | Path) -> tuple[CaffeNet, Preprocessing]:
-    """A network in evaluation mode, and what turns images into its input.
+    """A network in evaluation mode, and the function that turns images into its input.
 
     Args:
-        model: path of a .safetensors or .caffemodel file, or the name of a model below results/models.
+        model: path of a .safetensors or .caffemodel file, or the name of a model in results/models, with
+            the protocol in front (voc2012-val/scratch-1) where several protocols have a model of this name.
 
     Raises:
-        UserError: no such file or model, or a file that holds no CaffeNet.
+        UserError: the file or model does not exist, or the file does not hold a CaffeNet.
     """
     path = _find(model)
     net = read_caffemodel(path).network() if path.suffix == ".caffemodel" else build(path)
@@ -82,13 +83,17 @@ def _find(model: str | Path) -> Path:
     if Path(model).suffix in SUFFIXES:
         path = Path(model)
         if not path.is_file():
-            raise UserError(f"{path}: no such file in {Path.cwd()}; expected weights")
+            raise UserError(f"{path}: the file does not exist; the working directory is {Path.cwd()}")
         return path
-    path = MODELS / model / "weights.safetensors"
-    if not path.is_file():
-        there = sorted(each.parent.name for each in MODELS.glob("*/weights.safetensors"))
-        raise UserError(
-            f"{model}: no model of that name: there is no {Path.cwd() / path}; models there: "
-            f"{', '.join(there) or 'none'}; give one of them or the path of a {' or '.join(SUFFIXES)} file"
-        )
-    return path
+    places = {str(path.parent.relative_to(MODELS)): path for path in sorted(MODELS.glob("**/weights.safetensors"))}
+    # What learned from a protocol's images lies in a folder of the protocol's name.
+    matches = [place for place in places if f"/{place}".endswith(f"/{model}")]
+    if len(matches) == 1 or str(model) in matches:
+        return places[str(model) if str(model) in matches else matches[0]]
+    if matches:
+        raise UserError(f"{model}: several protocols have a model of this name; give one of {', '.join(matches)}")
+    raise UserError(
+        f"{model}: not a model: {Path.cwd() / MODELS / model}/weights.safetensors does not exist; "
+        f"the models there are: {', '.join(places) or 'none'}; "
+        f"give one of them or the path of a {' or '.join(SUFFIXES)} file"
+    )

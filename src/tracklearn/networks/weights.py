@@ -1,4 +1,4 @@
-"""Networks on disk: safetensors with what is needed to rebuild them and to prepare their input."""
+"""Networks on disk: safetensors files with the network's shape and the preparation of its input."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -18,16 +18,6 @@ FORMAT = "tracklearn-caffenet-1"
 SHAPE = ("width", "input_size", "fc7", "outputs")
 
 
-def preprocessing(net: CaffeNet) -> dict[str, object]:
-    """What a reader of the weights must do to its images."""
-    return {
-        "channels": "BGR",
-        "values": "0..255 minus mean_bgr",
-        "mean_bgr": list(net.mean_bgr),
-        "input_size": net.input_size,
-    }
-
-
 def save_weights(path: str | Path, net: CaffeNet, *, metadata: Mapping[str, object] | None = None) -> None:
     """Write all layers as `conv1.weight`, `conv1.bias`, ... with the network's shape, its preprocessing and `metadata`.
 
@@ -35,11 +25,17 @@ def save_weights(path: str | Path, net: CaffeNet, *, metadata: Mapping[str, obje
         UserError: the disk is full.
     """
     shape = {"width": net.width, "input_size": net.input_size, "fc7": net.fc7_units, "outputs": net.outputs}
-    described = {"network": shape, "preprocessing": preprocessing(net), **(metadata or {})}
+    preprocessing = {
+        "channels": "BGR",
+        "values": "0..255 minus mean_bgr",
+        "mean_bgr": list(net.mean_bgr),
+        "input_size": net.input_size,
+    }
+    described = {"network": shape, "preprocessing": preprocessing, **(metadata or {})}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     with atomic(path) as temporary:
-        # One key, since safetensors writes several in a random order: equal networks are equal files.
-        # As bytes, since safetensors' own files can be read by their owner alone.
+        # One key, since safetensors writes several keys in a random order: equal networks give equal files.
+        # Not by safetensors' save_file, whose files only their owner may read.
         temporary.write_bytes(save(tensors, {FORMAT: json.dumps(described)}))
 
 
@@ -47,7 +43,7 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_weights` wrote: tensors by name, and the metadata.
 
     Raises:
-        UserError: no such file, not safetensors, cut short, or without the metadata of `save_weights`.
+        UserError: the file does not exist, is not safetensors, is cut short, or lacks the metadata of `save_weights`.
     """
     try:
         with safe_open(path, framework="pt") as stored:
@@ -61,7 +57,7 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _metadata(path: str | Path, text: str) -> dict[str, Any]:
-    """The metadata, checked for what `build` needs: somebody may have written them by hand."""
+    """The metadata, checked for what `build` needs, since other programs can write them."""
     try:
         metadata = json.loads(text)
         network, mean = metadata["network"], metadata["preprocessing"]["mean_bgr"]
@@ -73,34 +69,34 @@ def _metadata(path: str | Path, text: str) -> dict[str, Any]:
         ) from error
     width, *counts = (value for key, value in shape.items() if (key, value) != ("outputs", None))
     if not (isinstance(width, int | float) and width > 0 and all(isinstance(n, int) and n > 0 for n in counts)):
-        raise UserError(f"{path}: its metadata tell of a network {shape}; expected numbers above 0")
+        raise UserError(f"{path}: its metadata describe a network {shape}; expected numbers above 0")
     if not (isinstance(mean, list) and len(mean) == 3 and all(isinstance(value, int | float) for value in mean)):
-        raise UserError(f"{path}: its metadata tell of mean_bgr {mean!r}; expected three numbers")
+        raise UserError(f"{path}: its metadata have mean_bgr {mean!r}; expected three numbers")
     return dict(metadata)
 
 
 def build(path: str | Path) -> CaffeNet:
-    """The network whose weights lie at `path`, in evaluation mode.
+    """The network whose weights are in the file `path`, in evaluation mode.
 
     Raises:
-        UserError: as `load_weights`, or the tensors are not those of the network that the metadata tell of.
+        UserError: as `load_weights`, or the tensors are not those of the network that the metadata describe.
     """
     state, metadata = load_weights(path)
     shape = {key: metadata["network"][key] for key in SHAPE}
-    with torch.device("meta"):  # no memory and no random numbers for weights that are here
+    with torch.device("meta"):  # takes no memory and draws no numbers: the weights are in the file
         net = CaffeNet(**shape, mean_bgr=metadata["preprocessing"]["mean_bgr"])
     own = net.state_dict()
     for name in {**own, **state}:
         if problem := _difference(name, state.get(name), own.get(name)):
-            raise UserError(f"{path}: {problem} by its metadata {shape}; train or convert the model again")
+            raise UserError(f"{path}: {problem}, by its metadata {shape}; train or convert the model again")
     net.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
     return net.to(memory_format=torch.channels_last).eval()
 
 
 def _difference(name: str, given: Tensor | None, wanted: Tensor | None) -> str | None:
-    """How the tensor `name` of a file differs from the network's, in words; None if it has the same shape."""
+    """How the tensor `name` of a file differs from the network's, in words; None if their shapes are equal."""
     if wanted is None:
-        return f"{name} is no tensor of the network"
+        return f"{name} is not a tensor of the network"
     if given is None:
         return f"{name} is missing, expected shape {tuple(wanted.shape)}"
     if given.shape != wanted.shape:
@@ -109,10 +105,10 @@ def _difference(name: str, given: Tensor | None, wanted: Tensor | None) -> str |
 
 
 def transfer(net: CaffeNet, parent: str | Path, layers: Iterable[str]) -> None:
-    """Copy the named layers of the network at `parent` into `net`; the others stay as they are.
+    """Copy the named layers from the weights file `parent` into `net`; the other layers do not change.
 
     Raises:
-        UserError: a layer is missing in the parent or has another shape.
+        UserError: a layer is missing in the file or has another shape.
     """
     state, _ = load_weights(parent)
     own = net.state_dict()

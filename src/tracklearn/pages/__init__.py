@@ -1,1 +1,1 @@
-"""The HTML pages of a run."""
+"""The HTML pages of a run: single files, with their style and their pictures inside."""

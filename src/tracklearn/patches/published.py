@@ -1,23 +1,97 @@
-"""The list of published patches: `path label` a line, two lines a pair. The plan counts it, the import reads it."""
+"""Shards from a folder of published patches, as the paper's authors gave them away."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
 
 from tracklearn.errors import UserError
+from tracklearn.patches.pairs_list import Line, read_pairs
+from tracklearn.patches.writing import Pair, resized, write_shard, write_summary
+from tracklearn.report import Report, silent
+from tracklearn.settings.base import Block
+from tracklearn.settings.patches import Packing
 
-Line = tuple[int, str]  # its number from 1, and its text
+
+class ListedPatch(NamedTuple):
+    """A patch of the list: its line, its file, its video's label."""
+
+    line: int
+    file: Path
+    label: str
 
 
-def read_pairs(path: str | Path) -> Iterator[tuple[Line, Line]]:
-    """The lines of each query and tracked patch; blank lines count for the numbers only.
+def import_pairs(
+    *,
+    folder: str | Path,
+    pairs_list: str | Path,
+    shard: int,
+    pairs_per_shard: int,
+    store: str | Path,
+    summary: str | Path,
+    packing: Block = None,
+    report: Report = silent,
+) -> dict[str, float]:
+    """Write one shard of a folder of patches, and its summary.
+
+    A line of the list is `path label`, the path relative to `folder`. Two consecutive lines are a pair, the query
+    first; the label names their video. Shard n starts at pair `n * pairs_per_shard`. A JPEG file of the right size is
+    stored unchanged; any other image is resized and encoded. Frames, boxes and scores are unknown: -1 and NaN.
+
+    Args:
+        packing: block `settings.patches.Packing`; only the size and the quality apply.
 
     Raises:
-        UserError: at the end, when the last line has no partner; names the line.
+        UserError: names the line: it has no label, its file is missing or is not an image, the labels of a pair
+            differ, or the last line has no partner.
     """
-    with open(path, encoding="utf-8") as file:
-        lines = ((number, line.strip()) for number, line in enumerate(file, 1) if not line.isspace())
-        for query in lines:
-            tracked = next(lines, None)
-            if tracked is None:
-                raise UserError(f"{path}, line {query[0]}: a query without a tracked patch; a pair is two lines")
-            yield query, tracked
+    settings = Packing.read(packing)
+    start = shard * pairs_per_shard
+    lines = islice(read_pairs(pairs_list), start, start + pairs_per_shard)
+    listed = [_listed_pair(pairs_list, pair, Path(folder)) for pair in lines]
+    pairs = _loaded(listed, pairs_list, settings.size)
+    counts = write_shard(store, pairs, size=settings.size, quality=settings.quality)
+    write_summary(summary, counts, {})
+    report(len(listed), {"pairs": float(counts["pairs"])})
+    return {name: float(count) for name, count in counts.items()}
+
+
+def _listed_pair(path: str | Path, lines: tuple[Line, Line], folder: Path) -> tuple[ListedPatch, ListedPatch]:
+    query, tracked = (_listed_patch(path, line, folder) for line in lines)
+    if query.label != tracked.label:
+        raise UserError(
+            f"{path}, line {tracked.line}: label {tracked.label}, expected {query.label} as in the line before"
+        )
+    return query, tracked
+
+
+def _listed_patch(path: str | Path, line: Line, folder: Path) -> ListedPatch:
+    number, text = line
+    words = text.rsplit(maxsplit=1)
+    if len(words) != 2:
+        raise UserError(f"{path}, line {number}: {text!r}, expected `path label`")
+    file = folder / words[0].lstrip("/")
+    if not file.is_file():
+        raise UserError(f"{path}, line {number}: no file {file}; check the folder")
+    return ListedPatch(number, file, words[1])
+
+
+def _loaded(pairs: Iterable[tuple[ListedPatch, ListedPatch]], pairs_list: str | Path, size: int) -> Iterator[Pair]:
+    unknown = np.full((2, 4), np.nan)
+    for pair in pairs:
+        query, tracked = (_patch(patch.file, f"{pairs_list}, line {patch.line}", size) for patch in pair)
+        yield Pair(pair[0].label, (-1, -1), unknown, float("nan"), query, tracked)
+
+
+def _patch(file: Path, line: str, size: int) -> np.ndarray | bytes:
+    """The bytes of a JPEG file of the right size; any other image in that size, uint8 RGB."""
+    data = file.read_bytes()
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if image is None:
+        raise UserError(f"{line}: {file} is not a readable image; remove both lines of the pair")
+    if image.shape[:2] == (size, size) and data.startswith(b"\xff\xd8"):
+        return data
+    return resized(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size)

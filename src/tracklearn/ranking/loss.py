@@ -1,7 +1,7 @@
 """The ranking loss (sections 5.1 to 5.3), for all triplets of a batch at once.
 
-A batch of P pairs is 2 P rows: row 2 i is the query of pair i, row 2 i + 1 its tracked patch. `negatives` (P, 2 P)
-marks the rows that are chosen as negatives of each query.
+A batch of P pairs has 2 P rows: row 2 i is the query of pair i, row 2 i + 1 its tracked patch. The mask `negatives`
+(P, 2 P) is true where a row is a chosen negative of a pair's query.
 """
 
 import torch
@@ -10,11 +10,11 @@ from torch import Tensor
 
 
 def cosine_distances(features: Tensor) -> Tensor:
-    """D(a, b) = 1 - a . b / (|a| |b|) of all rows: (2 P, F) -> (2 P, 2 P), in float32; 0 equal, 2 opposite.
+    """D(a, b) = 1 - a . b / (|a| |b|) of all rows: (2 P, F) -> (2 P, 2 P), in float32.
 
-    A row of zeros has distance 1 to everything.
+    Equal directions have distance 0 and opposite ones 2; a row of zeros has distance 1 to all rows.
     """
-    with torch.autocast(features.device.type, enabled=False):  # bf16 has two digits: too few for near patches
+    with torch.autocast(features.device.type, enabled=False):  # the two digits of bf16 are too few for near patches
         unit = F.normalize(features.float())
         return 1 - unit @ unit.T
 
@@ -25,19 +25,19 @@ def positive_distances(distances: Tensor) -> Tensor:
 
 
 def paper_loss(distances: Tensor, negatives: Tensor, *, margin: float) -> Tensor:
-    """Mean over the chosen triplets of max(0, D(q, t) - D(q, n) + M), equation 2."""
-    # ASSUME: the mean, since the paper gives no normaliser
+    """Mean of max(0, D(q, t) - D(q, n) + M) over the chosen triplets, equation 2."""
+    # ASSUME: the mean, since the paper states no normaliser
     return (query_hinges(distances, margin=margin) * negatives).sum() / negatives.sum().clamp(min=1)
 
 
 def fork_loss(distances: Tensor, negatives: Tensor, *, margin: float, count: int) -> Tensor:
-    """The fork's symmetric loss, which also ranks the tracked patch: max(0, D(q, t) - D(t, n) + M).
+    """The fork's symmetric loss, which also sums the tracked patch's hinges, max(0, D(q, t) - D(t, n) + M).
 
-    Its normaliser is `count` x pairs x 2 even when fewer negatives violate the margin (rank_hard_loss_layer.cpp).
+    The sum is divided by `count` x pairs x 2 even if fewer negatives violate the margin (rank_hard_loss_layer.cpp).
     """
     tracked = F.relu(positive_distances(distances)[:, None] - distances[1::2] + margin)
-    both = (query_hinges(distances, margin=margin) + tracked) * negatives
-    return both.sum() / (count * len(negatives) * 2)
+    hinges = (query_hinges(distances, margin=margin) + tracked) * negatives
+    return hinges.sum() / (count * len(negatives) * 2)
 
 
 def query_hinges(distances: Tensor, *, margin: float) -> Tensor:

@@ -1,7 +1,7 @@
 """Which patches of the batch are a query's negatives (section 5.3).
 
-All masks are bool (P, 2 P): query of pair i against row j of the batch. A query with fewer candidates than `count`
-takes them all.
+All masks are bool (P, 2 P): query of pair i against row j of the batch. A query with fewer candidates than `count` has
+all of them as negatives.
 """
 
 import torch
@@ -11,7 +11,7 @@ from tracklearn.ranking.loss import query_hinges
 
 
 def candidates(videos: Tensor) -> Tensor:
-    """Rows from other videos than the query's; `videos` (P,) holds each pair's video."""
+    """The rows of other videos than the query's; `videos` (P,) holds each pair's video."""
     return videos[:, None] != videos.repeat_interleave(2)[None, :]
 
 
@@ -29,11 +29,11 @@ def hardest_negatives(distances: Tensor, allowed: Tensor, *, count: int) -> Tens
 def fork_negatives(
     distances: Tensor, allowed: Tensor, *, count: int, margin: float, generator: torch.Generator
 ) -> Tensor:
-    """The fork's choice among the allowed rows that violate the margin: half nearest, half random of the others."""
+    """The fork's choice among the allowed rows that violate the margin: one half the nearest, one half at random."""
     violating = allowed & (query_hinges(distances, margin=margin) > 0)
     nearest = hardest_negatives(distances, violating, count=count // 2)
-    others = random_negatives(violating & ~nearest, count=count - count // 2, generator=generator)
-    return nearest | others
+    drawn = random_negatives(violating & ~nearest, count=count - count // 2, generator=generator)
+    return nearest | drawn
 
 
 def _highest(scores: Tensor, allowed: Tensor, count: int) -> Tensor:

@@ -1,9 +1,10 @@
-"""Tell when ranking stays at the margin, as users of the released code reported.
+"""A warning when the ranking loss stays at the margin, as users of the released code reported.
 
-Features that do not tell patches apart have D(q, t) = D(q, n), so that every hinge is the margin M and so is the loss:
-the mean of the paper's form, and the fork's sum of 2 K hinges a pair over 2 K. It happens in two ways: all features are
-equal (distances and `spread` are 0), or fc7's units are all off (features of zeros have distance 1 to everything).
-In both the gradient is next to nothing or nothing; some nets leave after hundreds of iterations, most do not.
+Features that do not distinguish patches have D(q, t) = D(q, n). Every hinge then equals the margin M, and so does the
+loss: the mean of the paper's form, and the fork's sum of 2 K hinges per pair divided by 2 K. There are two such states:
+all features are equal (distances and `spread` are 0), or all units of fc7 are off (features of zeros have distance 1 to
+all others). In both the gradient is nearly or exactly 0; some networks leave the state after hundreds of iterations,
+most do not.
 """
 
 import logging
@@ -11,28 +12,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tracklearn.report import Report
+from tracklearn.settings.ranking import Loss
 
-NEAR = 0.02  # ASSUME: of the margin; a net that ranks at all gains more than this within a few hundred iterations
-ROWS = 20  # ASSUME: rows of the log in succession, 400 iterations at the default `log_every`
-SHOWN = ("positive_distance", "negative_distance", "spread")
+NEAR = 0.02  # ASSUME: share of the margin; a network that learns to rank gains more within a few hundred iterations
+ROWS = 20  # ASSUME: successive rows of the log; 400 iterations at the default `log_every`
+MEASURED = ("positive_distance", "negative_distance", "spread")
 
 log = logging.getLogger(__name__)
 
 
 def at_margin(row: Mapping[str, float], margin: float) -> bool:
-    """Whether a row of the log is that of features which do not tell patches apart.
+    """Whether a row of the log is that of features which do not distinguish patches.
 
-    The loss alone does not say so: with hard negatives a net that ranks well may have a loss near the margin.
+    The loss alone does not decide: with hard negatives a network that ranks well may have a loss near the margin.
     """
-    told_apart = abs(row["negative_distance"] - row["positive_distance"])
-    return abs(row["loss"] - margin) < NEAR * margin and told_apart < NEAR * margin
+    difference = abs(row["negative_distance"] - row["positive_distance"])
+    return abs(row["loss"] - margin) < NEAR * margin and difference < NEAR * margin
 
 
 @dataclass
 class StallWatch:
-    """A report that passes rows on, adds the curve `rows_at_margin`, and warns once ROWS of them came in succession.
+    """A report that passes rows on with the curve `rows_at_margin`, and warns after ROWS successive rows at the margin.
 
-    A net that leaves the margin after that is told too. The training goes on either way.
+    If the network leaves the margin after a warning, the log says so. The training continues in any case.
     """
 
     report: Report
@@ -42,24 +44,25 @@ class StallWatch:
     warned: bool = False
 
     def __call__(self, step: int, row: Mapping[str, float]) -> None:
-        """As a `Report` of a ranking training."""
+        """Take a row of a ranking training, as a `Report`."""
         stalled = at_margin(row, self.margin)
         if stalled and not self.rows:
             self.since = step
         self.rows = self.rows + 1 if stalled else 0
         self.report(step, {**row, "rows_at_margin": self.rows})
         if self.rows == ROWS and not self.warned:
-            log.warning("%s", self._line(step, row))
+            log.warning("%s", self._warning(step, row))
             self.warned = True
         elif self.warned and not stalled:
             log.info("ranking: left the margin at iteration %d (loss %.4g)", step, row["loss"])
             self.warned = False
 
-    def _line(self, step: int, row: Mapping[str, float]) -> str:
-        remedy = " and ranking.margin 0.5" if self.margin > 0.5 else ""
-        shown = ", ".join(f"{name.replace('_', ' ')} {row[name]:.2g}" for name in SHOWN)
+    def _warning(self, step: int, row: Mapping[str, float]) -> str:
+        default = Loss().margin
+        remedy = f" and ranking.margin {default:g}" if self.margin > default else ""
+        measurements = ", ".join(f"{name.replace('_', ' ')} {row[name]:.2g}" for name in MEASURED)
         return (
-            f"ranking: the loss stays at the margin {self.margin:g} since iteration {self.since}, now {step}: features "
-            f"tell no patches apart ({shown}); if that lasts, lower schedule.lr, set schedule.warmup{remedy}, or try "
-            "another seed"
+            f"ranking: the loss has been at the margin {self.margin:g} from iteration {self.since} to {step}: the "
+            f"features do not distinguish patches ({measurements}); if the loss stays there, lower schedule.lr, set "
+            f"schedule.warmup{remedy}, or try another seed"
         )

@@ -1,9 +1,9 @@
 """Ranking pretraining on pairs of patches (section 5)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,59 +14,43 @@ from tracklearn.machine.devices import own_device
 from tracklearn.networks.caffenet import CONV_LAYERS, CaffeNet, to_input
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
-from tracklearn.patches.store import Subset
+from tracklearn.patches.subset import Subset
 from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
 from tracklearn.ranking.negatives import candidates, fork_negatives, hardest_negatives, random_negatives
 from tracklearn.ranking.stall import StallWatch
 from tracklearn.report import Report, silent
 from tracklearn.seeds import torch_generator
+from tracklearn.settings.base import Block
+from tracklearn.settings.network import Network
+from tracklearn.settings.ranking import Loss
+from tracklearn.settings.training import RankingSchedule, Saving
+from tracklearn.training.checkpoint import digest_of_weights
 from tracklearn.training.distributed import ALONE, World, this_world
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import SpreadOrder, batch_rng, coins, mirrored
-from tracklearn.training.schedule import RankingSchedule, Saving
-
-FORMS = ("paper", "fork")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankingLoss:
-    """The config's `loss` block: which form and whose sampling (None: the form's own), margin M, K negatives a pair.
+class RankingObjective:
+    """Maps a network and a batch, patches uint8 RGB (P, 2, S, S, 3) and videos (P,), to the loss and measurements.
 
-    As an objective it maps a net and a batch, patches uint8 RGB (P, 2, S, S, 3) and videos (P,), to the loss and what
-    shows a collapse. Of several processes each has its part of the patches and the videos of all.
+    With several processes, each has its part of the patches and the videos of all of them.
+
+    Attributes:
+        loss: form, sampling, margin M and number K of negatives.
+        hard_from: first iteration with the hardest negatives.
+        seed: of the random negatives.
+        world: the processes that share a batch.
     """
 
-    form: str = "paper"
-    sampling: str | None = None
-    margin: float = 0.5  # PAPER §5.2
-    negatives: int = 4  # PAPER §5.3
-    hard_from: int = 150_000
-    seed: int = 0
+    loss: Loss
+    hard_from: int
+    seed: int
     world: World = ALONE
-
-    @classmethod
-    def from_config(cls, loss: Mapping[str, Any], *, hard_from: int, seed: int) -> "RankingLoss":
-        """The objective of a config block.
-
-        Raises:
-            UserError: unknown key, form, or number of negatives.
-        """
-        known = [field.name for field in fields(cls) if field.name not in ("hard_from", "seed", "world")]
-        if unknown := sorted(set(loss) - set(known)):
-            raise UserError(f"loss: unknown key {unknown[0]!r}; expected some of {', '.join(known)}")
-        made = cls(**loss, hard_from=hard_from, seed=seed, world=this_world())
-        if made.form not in FORMS or not isinstance(made.negatives, int) or made.negatives < 1:
-            raise UserError(
-                f"loss: form {made.form!r} with {made.negatives} negatives; expected paper or fork, and at least 1"
-            )
-        if not (isinstance(made.margin, int | float) and made.margin > 0):
-            raise UserError(f"loss: margin is {made.margin!r}; expected a number above 0")
-        if made.sampling not in (*FORMS, None):
-            raise UserError(f"loss: sampling {made.sampling!r}; expected paper, fork or null")
-        return made
 
     def __call__(self, net: CaffeNet, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and measurements of one batch."""
+        margin, count = self.loss.margin, self.loss.negatives
         patches, videos = batch
         features = net(to_input(patches.flatten(0, 1), net.mean_bgr), "fc7")
         features = self.world.gather(features.unflatten(0, (-1, 2)), len(videos)).flatten(0, 1)  # (2 P, F)
@@ -74,28 +58,30 @@ class RankingLoss:
         allowed = candidates(videos)  # (P, 2 P)
         with torch.no_grad():
             negatives = self.choose(distances, allowed, iteration)
-        if self.form == "fork":
-            loss = fork_loss(distances, negatives, margin=self.margin, count=self.negatives)
+        if self.loss.form == "fork":
+            loss = fork_loss(distances, negatives, margin=margin, count=count)
         else:
-            loss = paper_loss(distances, negatives, margin=self.margin)
-        return loss, measure(distances.detach(), allowed, negatives, margin=self.margin)
+            loss = paper_loss(distances, negatives, margin=margin)
+        return loss, measure(distances.detach(), allowed, negatives, margin=margin)
 
     def choose(self, distances: Tensor, allowed: Tensor, iteration: int) -> Tensor:
-        """The negatives (P, 2 P): random before `hard_from`, the hardest from there on; the fork has one rule."""
+        """The negatives (P, 2 P): random before `hard_from`, then the hardest; the fork has one rule throughout."""
+        count = self.loss.negatives
         generator = torch_generator(self.seed, 2, iteration, device=distances.device)
-        if (self.sampling or self.form) == "fork":
-            return fork_negatives(distances, allowed, count=self.negatives, margin=self.margin, generator=generator)
+        if (self.loss.sampling or self.loss.form) == "fork":
+            return fork_negatives(distances, allowed, count=count, margin=self.loss.margin, generator=generator)
         if iteration < self.hard_from:
-            return random_negatives(allowed, count=self.negatives, generator=generator)
-        return hardest_negatives(distances, allowed, count=self.negatives)
+            return random_negatives(allowed, count=count, generator=generator)
+        return hardest_negatives(distances, allowed, count=count)
 
 
 def measure(distances: Tensor, allowed: Tensor, negatives: Tensor, *, margin: float) -> dict[str, Tensor]:
-    """What shows whether the features learn or collapse.
+    """Measurements that show whether the features learn or collapse.
 
-    `violated`: share of the chosen triplets with a loss; `positive_distance`: mean D(q, t); `negative_distance`: mean
-    D(q, n) over all rows of other videos, chosen or not, so that it means the same before and after the switch;
-    `spread`: standard deviation of the unit features about their mean, 0 when all are equal and at most 1.
+    `violated`: share of the chosen triplets with a positive hinge; `positive_distance`: mean D(q, t);
+    `negative_distance`: mean D(q, n) over all rows of other videos, chosen or not, so that it means the same with
+    random and with hard negatives; `spread`: standard deviation of the unit features about their mean, 0 if all are
+    equal and at most 1.
     """
     hinges = query_hinges(distances, margin=margin)
     return {
@@ -107,7 +93,7 @@ def measure(distances: Tensor, allowed: Tensor, negatives: Tensor, *, margin: fl
 
 
 class Pairs(Protocol):
-    """What is needed of a `Subset`."""
+    """What `PairBatches` needs of a `Subset`."""
 
     def __len__(self) -> int: ...
 
@@ -121,12 +107,12 @@ class Pairs(Protocol):
 
 
 class PairBatches:
-    """Batch of an iteration: `count` pairs with each patch mirrored or not on its own, and their videos.
+    """Makes the batch of an iteration: `count` pairs, with patches mirrored at random one by one, and their videos.
 
-    The pairs are of different videos as long as no video has nearly one in `count` of them, but for batches in which
-    one epoch ends and the next begins, see `SpreadOrder`; whatever a batch holds, the loss takes no negative from the
-    query's own video. Of several processes each decodes its part of the pairs. `pinned` memory, from which a GPU
-    copies by itself, is used again by torch once it has.
+    The pairs of a batch are of different videos, except where a video has nearly one in `count` of all pairs or an
+    epoch ends within the batch, see `SpreadOrder`; the loss takes no negative from the query's own video in any case.
+    With several processes, each decodes its part of the pairs. With `pinned`, batches lie in memory from which a GPU
+    can copy by itself; torch reuses this memory only after the copy.
     """
 
     def __init__(self, subset: Pairs, count: int, seed: int, world: World = ALONE, *, pinned: bool = False) -> None:
@@ -134,13 +120,13 @@ class PairBatches:
         self._order = SpreadOrder(subset.videos, seed)
 
     def __call__(self, iteration: int) -> tuple[Tensor, Tensor]:
-        """Patches uint8 (p, 2, S, S, 3) of the part, p = P for one process, and videos (P,)."""
+        """Patches uint8 (p, 2, S, S, 3) of this process's part, p = P for one process, and all videos (P,)."""
         indices = self._order.batch(iteration, count=self.count)
         part, side = self.world.part(self.count), self.subset.size
-        chosen = coins(batch_rng(self.seed, iteration), 2 * self.count).reshape(-1, 2)[part]
-        patches = torch.empty((len(chosen), 2, side, side, 3), dtype=torch.uint8, pin_memory=self.pinned)
+        mirror = coins(batch_rng(self.seed, iteration), 2 * self.count).reshape(-1, 2)[part]  # (p, 2)
+        patches = torch.empty((len(mirror), 2, side, side, 3), dtype=torch.uint8, pin_memory=self.pinned)
         self.subset.pairs(indices[part], out=patches.numpy())
-        mirrored(patches.flatten(0, 1).numpy(), chosen.reshape(-1))
+        mirrored(patches.flatten(0, 1).numpy(), mirror.reshape(-1))
         return patches, torch.from_numpy(np.asarray(self.subset.videos[indices], np.int64))
 
 
@@ -149,10 +135,10 @@ def train_ranking(
     stores: Sequence[str | Path],
     patches: int | None = None,
     parent: str | Path | None = None,
-    network: Mapping[str, Any],
-    loss: Mapping[str, Any],
-    schedule: Mapping[str, Any],
-    saving: Mapping[str, Any] | None = None,
+    network: Block = None,
+    loss: Block = None,
+    schedule: Block,
+    saving: Block = None,
     seed: int,
     weights: str | Path,
     log: str | Path,
@@ -161,48 +147,78 @@ def train_ranking(
     threads: int | None = None,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Train conv1..fc7 to rank; with a `parent`, from its conv layers (iterative fine-tuning), else from scratch.
+    """Train conv1 to fc7 to rank, from scratch or from a parent's conv layers (iterative fine-tuning).
 
-    `schedule["batch"]` counts patches (PAPER §5.6: 100), two a pair, of all processes where torchrun started several:
-    each decodes and computes its part, and the result is that of one process to rounding. A loss that stays at the
-    margin is told in the log (`stall`).
+    If torchrun started several processes, each decodes and computes its part of the batches, and the result is that of
+    one process up to rounding. The log warns of a loss that stays at the margin (`stall`).
+
+    Args:
+        stores: the shards of patches, in order.
+        patches: number of patches to use, the first ones of the shards; None uses all.
+        parent: weights whose conv layers the training starts from; None starts from scratch.
+        network: settings of `settings.network.Network`.
+        loss: settings of `settings.ranking.Loss`.
+        schedule: settings of `settings.training.RankingSchedule`; `batch` counts patches (PAPER §5.6: 100), two for
+            each pair, of all processes together.
+        saving: settings of `settings.training.Saving`.
+        seed: of the initial weights, batches and negatives.
+        weights: file to write the weights to.
+        log: file to write the log to, CSV.
+        checkpoints: folder of this training's own.
+        conv1: file to write a picture of conv1's filters to.
+        threads: as in `loop.train`.
+        report: called with each row of the log.
+
+    Returns:
+        The last row of the log.
 
     Raises:
-        UserError: bad config, too few patches, patches of another size than the network's input, a single video, or a
-            loss that is not finite.
+        UserError: invalid settings, too few patches, patches of another size than the network's input, a single video,
+            or as `loop.train`.
+        SystemExit: as `loop.train`.
     """
-    plan = RankingSchedule.from_config(schedule)
-    objective = RankingLoss.from_config(loss, hard_from=plan.hard_from, seed=seed)
+    schedule, loss = RankingSchedule.read(schedule), Loss.read(loss)
     net = new_network(network, head="ranking", seed=seed)
     subset = Subset(stores, patches)
-    check_pairs(subset, net.input_size, plan.batch)
+    check_pairs(subset, net.input_size, schedule.batch)
     if parent:
         transfer(net, parent, CONV_LAYERS)
+    world = this_world()
     return run_job(
         net,
-        PairBatches(subset, plan.batch // 2, seed, objective.world, pinned=own_device().type == "cuda"),
-        objective,
-        schedule=plan,
-        saving=Saving.from_config(saving or {}),
+        PairBatches(subset, schedule.batch // 2, seed, world, pinned=own_device().type == "cuda"),
+        RankingObjective(loss=loss, hard_from=schedule.hard_from, seed=seed, world=world),
+        schedule=schedule,
+        saving=Saving.read(saving),
         weights=weights,
         log=log,
         checkpoints=checkpoints,
+        settings={
+            "training": "ranking",
+            "network": Network.read(network).complete(),
+            "ranking": loss.complete(),
+            "schedule": schedule.complete(),
+            "seed": seed,
+            "parent": digest_of_weights(parent),
+            "pairs": len(subset),
+            "stores": [{"name": store.path.name, "bytes": store.path.stat().st_size} for store in subset.stores],
+        },
         conv1=conv1,
         metadata={"training": "ranking", "seed": seed, "pairs": len(subset)},
         threads=threads,
-        report=StallWatch(report, objective.margin),
+        report=StallWatch(report, loss.margin),
     )
 
 
 def check_pairs(subset: Subset, input_size: int, batch: int) -> None:
-    """Whether ranking can work on these pairs.
+    """Check that ranking can learn from these pairs.
 
     Raises:
-        UserError: it cannot.
+        UserError: an odd or too small batch, pairs of a single video, or patches of another size than the network's.
     """
     if batch % 2 or batch < 4:
         raise UserError(
-            f"schedule: batch is {batch}; expected an even number of patches, 4 or more: pairs are ranked against pairs"
+            f"schedule.batch is {batch}; expected an even number of patches, 4 or more: pairs are ranked against pairs"
         )
     videos = np.count_nonzero(np.bincount(subset.videos))
     if videos < 2:

@@ -1,9 +1,9 @@
-"""CaffeNet on an ImageFolder with CaffeNet's recipe for ILSVRC."""
+"""CaffeNet trained on an ImageFolder by CaffeNet's recipe for ILSVRC."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,27 +11,34 @@ from PIL import Image
 from torch import Tensor
 
 from tracklearn.errors import UserError
+from tracklearn.machine.limits import DECODED_IMAGES_BYTES
 from tracklearn.networks.caffenet import CONV_LAYERS
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
 from tracklearn.report import Report, silent
+from tracklearn.settings.base import Block
+from tracklearn.settings.network import Network
+from tracklearn.settings.training import Saving, SoftmaxSchedule
 from tracklearn.training.cache import ImageCache
+from tracklearn.training.checkpoint import digest_of_weights
 from tracklearn.training.distributed import expect_one_process
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import batch_rng, coins, mirrored, shuffled
-from tracklearn.training.schedule import Saving, SoftmaxSchedule
 from tracklearn.training.softmax import SoftmaxObjective
 
-RESIZED = 256 / 227  # CaffeNet's recipe: squeezed to 256 x 256, cropped to 227
+RESIZED = 256 / 227  # CaffeNet's recipe: images are resized to 256 x 256 and cropped to 227 x 227
 REMEDY = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
 def list_images(folder: str | Path) -> tuple[list[str], list[Path], np.ndarray]:
-    """Classes (the subfolders' names, sorted), image files and each file's class (N,), as in torchvision's ImageFolder.
+    """List an ImageFolder as torchvision does.
+
+    Returns:
+        The classes (the subfolders' names, sorted), the N image files, and the index (N,) of each file's class.
 
     Raises:
-        UserError: no such folder, fewer than two subfolders, or one without images.
+        UserError: there is no such folder, it has fewer than two subfolders, or a subfolder holds no image.
     """
     if not Path(folder).is_dir():
         raise UserError(f"{folder}: no ImageFolder there; {REMEDY}")
@@ -40,25 +47,33 @@ def list_images(folder: str | Path) -> tuple[list[str], list[Path], np.ndarray]:
         raise UserError(f"{folder}: {len(folders)} subfolders; expected one for each class, at least 2; {REMEDY}")
     files: list[Path] = []
     labels: list[int] = []
-    for label, each in enumerate(folders):
-        found = sorted(path for path in each.rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not found:
-            raise UserError(f"{each}: no image ({', '.join(sorted(SUFFIXES))}); remove the folder or fill it")
-        files += found
-        labels += [label] * len(found)
-    return [each.name for each in folders], files, np.array(labels, np.int64)
+    for label, subfolder in enumerate(folders):
+        images = sorted(path for path in subfolder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        if not images:
+            raise UserError(f"{subfolder}: no image ({', '.join(sorted(SUFFIXES))}); remove the folder or fill it")
+        files += images
+        labels += [label] * len(images)
+    return [subfolder.name for subfolder in folders], files, np.array(labels, np.int64)
+
+
+def _digest_of_names(folder: str | Path, files: Sequence[Path]) -> str:
+    """SHA-256 of the files' paths within the folder, in order."""
+    return hashlib.sha256("\n".join(str(path.relative_to(folder)) for path in files).encode()).hexdigest()
 
 
 def read_image(path: str, *, size: int) -> np.ndarray:
-    """Decode to RGB uint8 (R, R, 3): R leaves room for a crop of `size` in an image larger than that, else R = `size`.
+    """Decode and resize to RGB uint8 (R, R, 3).
+
+    R is `size` x 256 / 227, from which a square of `size` is cropped, if both sides of the image are larger than
+    `size`, and else `size` itself.
 
     Raises:
-        UserError: not an image.
+        UserError: the file cannot be decoded.
     """
     try:
         with Image.open(path) as image:
             side = round(RESIZED * size) if min(image.size) > size else size
-            image.draft("RGB", (side, side))  # a JPEG is decoded at the nearest smaller scale that suffices
+            image.draft("RGB", (side, side))  # decode a JPEG at the smallest scale that is large enough
             return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
     except OSError as error:
         raise UserError(f"{path}: cannot be decoded ({error}); replace or remove it") from error
@@ -66,7 +81,16 @@ def read_image(path: str, *, size: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FolderBatches:
-    """Batch of an iteration: every epoch in a new order, each image cropped at random and mirrored or not."""
+    """Makes the batch of an iteration: every epoch in a new order, each image cropped and mirrored at random.
+
+    Attributes:
+        files: the N image files.
+        labels: int64 (N,), their classes.
+        load: decodes a file.
+        batch: images in a batch.
+        size: side S of the crops.
+        seed: of orders, crops and mirroring.
+    """
 
     files: Sequence[Path]
     labels: np.ndarray
@@ -92,46 +116,70 @@ def train_imagenet(
     *,
     folder: str | Path,
     parent: str | Path | None = None,
-    network: Mapping[str, Any],
-    schedule: Mapping[str, Any],
-    saving: Mapping[str, Any] | None = None,
+    network: Block = None,
+    schedule: Block,
+    saving: Block = None,
     seed: int,
     weights: str | Path,
     log: str | Path,
     checkpoints: str | Path,
     conv1: str | Path,
-    cache_gb: float = 8.0,
     threads: int | None = None,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Train conv1..fc8 to name the class of an image; from the conv layers of a `parent`, if one is given.
+    """Train conv1 to fc8 to classify images, from scratch or from a parent's conv layers.
 
-    `folder` is an ImageFolder, one subfolder a class. Decoded images take at most `cache_gb` of memory; those beyond it
-    are decoded each time.
+    Args:
+        folder: an ImageFolder, one subfolder for each class.
+        parent: weights whose conv layers the training starts from; None starts from scratch.
+        network: settings of `settings.network.Network`.
+        schedule: settings of `settings.training.SoftmaxSchedule`.
+        saving: settings of `settings.training.Saving`.
+        seed: of the initial weights, batches and dropout.
+        weights: file to write the weights to.
+        log: file to write the log to, CSV.
+        checkpoints: folder of this training's own.
+        conv1: file to write a picture of conv1's filters to.
+        threads: as in `loop.train`.
+        report: called with each row of the log.
+
+    Returns:
+        The last row of the log.
 
     Raises:
-        UserError: bad config or data, a parent of another shape, a loss that is not finite, or several processes.
+        UserError: invalid settings or data, a parent of another shape, several processes, or as `loop.train`.
+        SystemExit: as `loop.train`.
     """
     expect_one_process("imagenet")
-    plan = SoftmaxSchedule.from_config(schedule)
+    schedule = SoftmaxSchedule.read(schedule)
     classes, files, labels = list_images(folder)
     net = new_network(network, head="detection", outputs=len(classes), seed=seed)
     if parent:
         transfer(net, parent, CONV_LAYERS)
     size = net.input_size
-    cache = ImageCache(lambda path: read_image(path, size=size), limit=cache_gb * 1e9)
+    cache = ImageCache(lambda path: read_image(path, size=size), limit=DECODED_IMAGES_BYTES)
     return run_job(
         net,
-        FolderBatches(files, labels, cache, plan.batch, size, seed),
-        SoftmaxObjective(dropout=plan.dropout, seed=seed),
-        schedule=plan,
-        saving=Saving.from_config(saving or {}),
+        FolderBatches(files, labels, cache, schedule.batch, size, seed),
+        SoftmaxObjective(dropout=schedule.dropout, seed=seed),
+        schedule=schedule,
+        saving=Saving.read(saving),
         weights=weights,
         log=log,
         checkpoints=checkpoints,
         conv1=conv1,
+        settings={
+            "training": "imagenet",
+            "network": Network.read(network).complete(),
+            "schedule": schedule.complete(),
+            "seed": seed,
+            "parent": digest_of_weights(parent),
+            "classes": classes,
+            "images": len(files),
+            "files": _digest_of_names(folder, files),
+        },
         metadata={"training": "imagenet", "seed": seed, "classes": classes},
-        layer_rates={"fc8": plan.fc8_lr},
+        layer_rates={"fc8": schedule.fc8_lr},
         threads=threads,
         report=report,
     )

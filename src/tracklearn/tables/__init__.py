@@ -1,1 +1,1 @@
-"""Cells, and the tables that join them."""
+"""The numbers of the tables, one cell a file, and the tables that join them."""

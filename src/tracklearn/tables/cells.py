@@ -1,4 +1,4 @@
-"""Cells of Table 1: one JSON file for each row and class, and one for the row's mean."""
+"""Cells of the tables: one JSON file a number, `results/cells/{table}/{protocol}/{row}/{column}.json`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,21 @@ Cell = dict[str, Any]
 
 
 def write_cells(paths: Sequence[str | Path], cells: Mapping[str, Cell], **shared: Any) -> None:
-    """Write each cell to the path named after its class, with the entries that all cells share (row, runs, ...)."""
+    """Write each cell of a row to the path named after its class, with the entries that all cells share (row, runs)."""
     for path in map(Path, paths):
         name = path.name.removesuffix(".json")
         with atomic(path) as temporary:
             temporary.write_text(json.dumps({"class": name, **shared, **cells[name]}, indent=1) + "\n")
 
 
+def read_cell(path: str | Path) -> Cell:
+    """The content of a cell."""
+    cell: Cell = json.loads(Path(path).read_text())
+    return cell
+
+
 def row_metrics(cells: Mapping[str, Cell]) -> dict[str, float]:
-    """Values of the filled cells as a run's metrics: mAP, which is looked at first, and AP.{class}."""
+    """Values of a row's cells as metrics of a run, mAP first, then AP.{class}; cells without a value are left out."""
     ordered = {MEAN: cells[MEAN], **cells}
     known = {name: cell["value"] for name, cell in ordered.items() if cell["value"] is not None}
     return {name if name == MEAN else f"AP.{name}": value for name, value in known.items()}

@@ -1,7 +1,6 @@
-"""Cells become tables, beside the paper's numbers."""
+"""Table 1: the cells of its rows, beside the paper's numbers."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,17 +8,23 @@ from typing import Any
 import numpy as np
 
 from tracklearn.files import atomic
+from tracklearn.settings.base import Block
+from tracklearn.settings.tables import Row
+from tracklearn.tables.bootstrap import interval
+from tracklearn.tables.cells import MEAN, Cell, read_cell
+from tracklearn.tables.formats import grid, write_csv
+from tracklearn.tables.versions import NOTE, mixed_versions
 
-Row = Mapping[str, Any]
-Cell = dict[str, Any]
+Cells = Mapping[tuple[str, str], Cell]  # by row and class
 
 PAPER = Path(__file__).with_name("paper") / "table1.csv"  # as printed
 PAPER_PROTOCOL = "VOC 2012 test, by the server"
+DIFFERENCES = ("row", "against", "difference", "low", "high", "above_0")
 
 
 def table1(
     *,
-    rows: Sequence[Row],
+    rows: Sequence[Block],
     classes: Sequence[str],
     cells: Sequence[str | Path],
     bootstraps: Sequence[str | Path],
@@ -29,30 +34,40 @@ def table1(
     markdown: str | Path,
     differences: str | Path,
     paper: str | Path = PAPER,
+    versions: Mapping[str, Mapping[str, int]] | None = None,
 ) -> dict[str, float]:
     """Join the cells of Table 1 (PAPER Table 1: average precision by class on VOC 2012, in percent).
 
     Args:
-        rows: the config's rows, in order.
-        classes: columns, in order.
-        cells: one JSON file a row and class, and one a row named mAP.json.
-        bootstraps: one npz a row with `mAP` (B,), its mean over draws of test images that are the same for every row.
-        comparisons: pairs of row ids [better, worse] whose difference is given.
+        rows: blocks `settings.tables.Row`, in the order of the table.
+        classes: columns, in their order.
+        cells: one JSON file for each row and class, and one for each row's mean.
+        bootstraps: one npz file a row, named after the row, with `mAP` (B,): its mean over draws of test images that
+            are the same for every row.
+        comparisons: pairs of row ids [better, worse], whose differences are computed.
         protocol: name of the evaluation that made the cells.
-        table, markdown, differences: where to write.
+        table, markdown, differences: the files to write.
         paper: the paper's Table 1 as CSV.
+        versions: number of runs behind this table by library and version.
 
     Returns:
-        mAP of each row, in percent.
+        mAP of each row that has one, in percent.
     """
-    values = {(cell["row"], cell["class"]): cell for cell in map(_read, cells)}
-    printed = paper_rows(paper)
-    compared = compare(comparisons, values, _replicates(bootstraps))
-    _write_csv(table, [_table_row(row, classes, values) for row in rows])
-    _write_csv(differences, compared)
+    settings = [Row.read(row) for row in rows]
+    by_key = {(cell["row"], cell["class"]): cell for cell in map(read_cell, cells)}
+    compared = compare(comparisons, by_key, {Path(path).stem: np.load(path)[MEAN] for path in bootstraps})
+    write_csv(table, [_csv_row(row, classes, by_key) for row in settings])
+    write_csv(differences, compared, DIFFERENCES)
+    sections = _sections(settings, classes, by_key, paper_rows(paper), protocol)
+    if compared:
+        words = "Paired bootstrap over the test images, in points of mAP."
+        sections += ["## Differences between rows", words, grid(compared)]
+    if mixed := mixed_versions(versions):
+        sections += ["## Library versions", NOTE, grid(mixed)]
     with atomic(markdown) as temporary:
-        temporary.write_text(_markdown(rows, classes, values, printed, compared, protocol))
-    return {f"mAP.{row['id']}": m for row in rows if (m := values[row["id"], "mAP"]["value"]) is not None}
+        temporary.write_text("\n\n".join(sections) + "\n")
+    values = {row.id: by_key[row.id, MEAN]["value"] for row in settings}
+    return {f"mAP.{row}": value for row, value in values.items() if value is not None}
 
 
 def paper_rows(path: str | Path) -> dict[tuple[str, str], dict[str, float]]:
@@ -65,109 +80,68 @@ def paper_rows(path: str | Path) -> dict[tuple[str, str], dict[str, float]]:
 
 
 def compare(
-    comparisons: Sequence[Sequence[str]], cells: Mapping[tuple[str, str], Cell], replicates: Mapping[str, np.ndarray]
+    comparisons: Sequence[Sequence[str]], cells: Cells, replicates: Mapping[str, np.ndarray]
 ) -> list[dict[str, Any]]:
-    """Difference in mAP of two rows with its 95% interval by a paired bootstrap.
+    """Difference in mAP of two rows with its 95% interval by a paired bootstrap, under the names of `DIFFERENCES`.
 
-    Both rows were evaluated on the same draws of test images, so what an easy draw adds to both cancels out.
+    Both rows are evaluated on the same draws of test images, so what an easy draw adds to both cancels out. A row
+    without a mean, or one that the evaluation server scored, has no difference: its fields are "".
     """
     compared: list[dict[str, Any]] = []
     for better, worse in comparisons:
-        means = [cells[row, "mAP"]["value"] for row in (better, worse)]
-        draws = np.empty(0) if None in means else replicates[better] - replicates[worse]
-        draws = draws[np.isfinite(draws)]
-        if not draws.size:  # an empty row, or one that the evaluation server scored
-            compared.append({"row": better, "against": worse, "difference": "", "low": "", "high": "", "above_0": ""})
-            continue
-        low, high = np.percentile(draws, [2.5, 97.5])
-        compared.append(
-            {
-                "row": better,
-                "against": worse,
-                "difference": round(means[0] - means[1], 2),
-                "low": round(float(low), 2),
-                "high": round(float(high), 2),
-                "above_0": round(float(np.mean(draws > 0)), 3),
-            }
-        )
+        means = [cells[row, MEAN]["value"] for row in (better, worse)]
+        gaps = np.empty(0) if None in means else replicates[better] - replicates[worse]  # (B,)
+        values: list[Any] = [""] * 4
+        if bounds := interval(gaps):
+            above = float(np.mean(gaps[np.isfinite(gaps)] > 0))
+            values = [round(value, 2) for value in (means[0] - means[1], *bounds)] + [round(above, 3)]
+        compared.append(dict(zip(DIFFERENCES, (better, worse, *values), strict=True)))
     return compared
 
 
-def _read(path: str | Path) -> Cell:
-    cell: Cell = json.loads(Path(path).read_text())
-    return cell
+def _csv_row(row: Row, classes: Sequence[str], cells: Cells) -> dict[str, Any]:
+    mean = cells[row.id, MEAN]
+    low, high = mean["interval"] or (None, None)
+    values = {name: cells[row.id, name]["value"] for name in classes} | {"mAP": mean["value"]}
+    values |= {"mAP_low": low, "mAP_high": high, "mAP_11point": mean.get("value_11point")}  # VOC 2007's own figure
+    rounded = {name: None if value is None else round(value, 2) for name, value in values.items()}
+    return {"id": row.id, "row": row.label, "external": row.external, **rounded, "classes_in_mean": mean["classes"]}
 
 
-def _replicates(paths: Sequence[str | Path]) -> dict[str, np.ndarray]:
-    return {Path(path).stem: np.load(path)["mAP"] for path in paths}
-
-
-def _table_row(row: Row, classes: Sequence[str], cells: Mapping[tuple[str, str], Cell]) -> dict[str, Any]:
-    mean = cells[row["id"], "mAP"]
-    low, high = mean["interval"] or ("", "")
-    return {
-        "id": row["id"],
-        "row": row["label"],
-        "external": row.get("external", ""),
-        **{name: _number(cells[row["id"], name]["value"]) for name in classes},
-        "mAP": _number(mean["value"]),
-        "mAP_low": _number(low),
-        "mAP_high": _number(high),
-        "mAP_11point": _number(mean.get("value_11point")),  # VOC 2007's own figure
-        "classes_in_mean": mean["classes"],
-    }
-
-
-def _number(value: Any) -> Any:
-    return "" if value in (None, "") else round(value, 2)
-
-
-def _write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["row", "against"])
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _markdown(
+def _sections(
     rows: Sequence[Row],
     classes: Sequence[str],
-    cells: Mapping[tuple[str, str], Cell],
+    cells: Cells,
     printed: Mapping[tuple[str, str], Mapping[str, float]],
-    compared: Sequence[Mapping[str, Any]],
     protocol: str,
-) -> str:
-    """Means beside the paper's, every cell with its interval, and the differences between rows."""
+) -> list[str]:
+    """Means beside the paper's, every cell with its interval, and why cells are empty."""
     means, entries = [], []
     for row in rows:
-        key = (row["label"], row.get("external", ""))
-        mean, of_paper = cells[row["id"], "mAP"], printed.get(key, {})
-        counted = f"{mean['classes']} of {len(classes)}"
-        gap = _difference(mean["value"], of_paper.get("mAP"))
-        ours = [_text(mean["value"]), _interval(mean), _text(mean.get("value_11point")), counted]
-        means.append([*key, *ours, _text(of_paper.get("mAP")), gap])
-        entries.append([*key, *(_entry(cells[row["id"], name], of_paper.get(name)) for name in classes)])
+        label = {"row": row.label, "external": row.external}
+        mean, of_paper = cells[row.id, MEAN], printed.get((row.label, row.external), {})
+        ours = {
+            "mAP": _text(mean["value"]),
+            "95%": _interval(mean),
+            "11 points": _text(mean.get("value_11point")),
+            "classes": f"{mean['classes']} of {len(classes)}",
+        }
+        gap = {"paper's mAP": _text(of_paper.get("mAP")), "difference": _difference(mean["value"], of_paper.get("mAP"))}
+        means.append(label | ours | gap)
+        entries.append(label | {name: _entry(cells[row.id, name], of_paper.get(name)) for name in classes})
     sections = [
         f"# Table 1 ({protocol})",
         "Average precision over all points in percent (over 11 points beside it, as VOC 2007 was scored); in brackets "
         "the 95% interval of a bootstrap over the test images. "
         f"The paper's numbers are for {PAPER_PROTOCOL}: other images, so a difference to them is not an error.",
-        grid(["row", "external", "mAP", "95%", "11 points", "classes", "paper's mAP", "difference"], means),
+        grid(means),
         "## Every cell",
         "Ours with its interval; below it the paper's number and the difference, where the paper has the class.",
-        grid(["row", "external", *classes], entries),
+        grid(entries),
     ]
     if reasons := sorted({(cell["class"], cell["reason"]) for cell in cells.values() if cell["reason"]}):
         sections += ["## Empty cells", "\n".join(f"- {name}: {reason}" for name, reason in reasons)]
-    if compared:
-        sections += ["## Differences between rows", "Paired bootstrap over the test images, in points of mAP."]
-        sections.append(grid(list(compared[0]), [list(line.values()) for line in compared]))
-    return "\n\n".join(sections) + "\n"
-
-
-def grid(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table."""
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in [header, ["---"] * len(header), *rows])
+    return sections
 
 
 def _difference(ours: float | None, of_paper: float | None) -> str:

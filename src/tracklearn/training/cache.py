@@ -7,24 +7,24 @@ import numpy as np
 
 
 class ImageCache:
-    """Calls `load` once for each key, and again only for keys that no longer fitted into `limit` bytes.
+    """Calls `load` once for each key, and again only for keys whose images did not fit into `limit` bytes.
 
-    Nothing is evicted: with batches drawn at random, what is kept first serves as well as anything else. Safe to call
-    from several threads; two of them may load the same image at once.
+    Nothing is evicted: batches are drawn at random, so that the images loaded first are as useful as any others.
+    Several threads may use a cache at once; two of them may load the same image at the same time.
     """
 
     def __init__(self, load: Callable[[str], np.ndarray], *, limit: float) -> None:
         self._load, self._limit = load, limit
-        self._kept: dict[str, np.ndarray] = {}
+        self._images: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
         self.bytes = 0
 
     def __call__(self, key: str) -> np.ndarray:
-        if (kept := self._kept.get(key)) is not None:
-            return kept
+        if (cached := self._images.get(key)) is not None:
+            return cached
         image = self._load(key)
         with self._lock:
-            if key not in self._kept and self.bytes + image.nbytes <= self._limit:
-                self._kept[key] = image
+            if key not in self._images and self.bytes + image.nbytes <= self._limit:
+                self._images[key] = image
                 self.bytes += image.nbytes
         return image

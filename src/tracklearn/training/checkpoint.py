@@ -1,5 +1,9 @@
-"""The state of a training on disk: net, velocities, iteration and log position in one file, and the file before it."""
+"""The state of a training on disk: net, velocities, iteration, log position and settings in one file.
 
+Two files are kept: the newest checkpoint and the one before it.
+"""
+
+import hashlib
 import json
 import logging
 import os
@@ -8,89 +12,149 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tracklearn.errors import UserError
 from tracklearn.files import atomic
 
 NEWEST, PREVIOUS = "newest.safetensors", "previous.safetensors"
+ABSENT = object()  # equal to no value
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Tensors by group and name ({"net": {"conv1.weight": ...}, ...}), and plain numbers by name."""
+    """The state of a training after some iterations.
+
+    Attributes:
+        tensors: by group and name, {"net": {"conv1.weight": ...}, ...}.
+        numbers: plain numbers by name.
+        settings: everything that the training's result depends on, in values that JSON can hold; None in a checkpoint
+            of an older version.
+    """
 
     tensors: Mapping[str, Mapping[str, Tensor]]
     numbers: Mapping[str, int]
+    settings: Mapping[str, Any] | None
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write the newest checkpoint whole; the one before it stays until the next.
+    """Write a checkpoint whole; the newest one so far is kept as the previous one.
 
-    Killed between the two renames, the folder holds the previous one alone, which `load_checkpoint` then takes.
+    If the process is killed between the two renames, the folder holds the previous checkpoint alone, and
+    `load_checkpoint` reads that one.
 
     Raises:
-        UserError: the disk is full; both checkpoints are as they were.
+        UserError: the disk is full; both checkpoints are unchanged.
     """
     flat = {
         f"{group}/{name}": tensor.detach().cpu().contiguous()
         for group, tensors in checkpoint.tensors.items()
         for name, tensor in tensors.items()
     }
-    numbers = json.dumps(dict(checkpoint.numbers))
+    metadata = {"numbers": json.dumps(dict(checkpoint.numbers)), "settings": json.dumps(checkpoint.settings)}
     with atomic(folder / NEWEST) as temporary:
-        save_file(flat, temporary, {"numbers": numbers, "crc32": _checksum(flat, numbers)})
+        save_file(flat, temporary, metadata | {"crc32": _checksum(flat, metadata)})
         with temporary.open("rb") as file:
-            os.fsync(file.fileno())  # before the older files move: a full disk may show only here
+            os.fsync(file.fileno())  # before the older files move: a full disk may be noticed only here
         if (folder / NEWEST).exists():
             (folder / NEWEST).replace(folder / PREVIOUS)
 
 
-def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that can be read, or None.
+def load_checkpoint(folder: Path, settings: Mapping[str, Any]) -> Checkpoint | None:
+    """The newest readable checkpoint of a training under `settings`, or None if the folder holds none.
 
-    A truncated file does not match the lengths in its own header, a damaged one its checksum; it is passed over with a
-    warning in the log, and removed, since the next to be saved would put it in the place of the one before.
+    A truncated file does not match the lengths in its own header, and a damaged file does not match its checksum. Such
+    a file is removed with a warning in the log; otherwise the next save would keep it instead of the good previous one.
+
+    Raises:
+        UserError: the checkpoint was made under other settings, or by an older version that recorded none.
     """
-    found = [path for path in (folder / NEWEST, folder / PREVIOUS) if path.exists()]
-    for path in found:
+    paths = [path for path in (folder / NEWEST, folder / PREVIOUS) if path.exists()]
+    for path in paths:
         try:
-            return _read(path)
-        except (SafetensorError, TypeError, KeyError, ValueError) as error:  # cut short, or not a checkpoint
-            then = "the training starts afresh" if path == found[-1] else "the one before it is taken"
-            log.warning("%s: the checkpoint cannot be read (%s); %s", path, error, then)
+            checkpoint = _read(path)
+        except (SafetensorError, TypeError, KeyError, ValueError) as error:  # truncated, damaged or another file
+            consequence = "the training starts afresh" if path == paths[-1] else "the previous checkpoint is used"
+            log.warning("%s: the checkpoint cannot be read (%s); %s", path, error, consequence)
             path.unlink()
+            continue
+        _check_settings(folder, checkpoint.settings, settings)
+        return checkpoint
     return None
 
 
+def digest_of_weights(path: str | Path | None) -> str | None:
+    """SHA-256 of a parent's weights file, by which the settings identify it; None without a parent."""
+    if path is None:
+        return None
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def drop_checkpoints(folder: Path) -> None:
-    """Remove the folder; killed meanwhile, it holds no checkpoint whose log is gone."""
+    """Remove the folder, checkpoints first: a killed process leaves no checkpoint without its log."""
     for name in (PREVIOUS, NEWEST):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder)
 
 
+def _check_settings(folder: Path, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
+    remedy = "remove the folder, or give another `checkpoints` folder"
+    if old is None:
+        raise UserError(f"{folder}: the checkpoint is of an older version, which recorded no settings; {remedy}")
+    old_values, new_values = _flat(old), _flat(json.loads(json.dumps(new)))
+    for name in new_values | old_values:
+        if (before := old_values.get(name, ABSENT)) != (now := new_values.get(name, ABSENT)):
+            raise UserError(
+                f"{folder}: the checkpoint was made with {name} {_in_json(before)}, and this training has "
+                f"{_in_json(now)}; {remedy}, or the old value"
+            )
+
+
+def _flat(values: Any, name: str = "") -> dict[str, Any]:
+    """The plain values of nested mappings and lists by name: {"schedule.lr": 0.001, "stores[0]": "00000.h5"}."""
+    if isinstance(values, Mapping):
+        parts = {f"{name}.{key}" if name else key: value for key, value in values.items()}
+    elif isinstance(values, list):
+        parts = {f"{name}[{index}]": value for index, value in enumerate(values)}
+    else:
+        return {name: values}
+    return {inner: plain for part, value in parts.items() for inner, plain in _flat(value, part).items()}
+
+
+def _in_json(value: Any) -> str:
+    return "absent" if value is ABSENT else json.dumps(value)
+
+
 def _read(path: Path) -> Checkpoint:
     with safe_open(path, framework="pt") as stored:
         flat = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (not a dict)
-        numbers, expected = (stored.metadata()[key] for key in ("numbers", "crc32"))
-    if (checksum := _checksum(flat, numbers)) != expected:
+        metadata = stored.metadata()
+    expected = metadata.pop("crc32")
+    if (checksum := _checksum(flat, metadata)) != expected:
         raise ValueError(f"checksum {checksum}, expected {expected}")
     tensors: dict[str, dict[str, Tensor]] = {}
     for key, tensor in flat.items():
         group, name = key.split("/")
         tensors.setdefault(group, {})[name] = tensor
-    return Checkpoint(tensors, json.loads(numbers))
+    return Checkpoint(tensors, json.loads(metadata["numbers"]), json.loads(metadata.get("settings", "null")))
 
 
-def _checksum(flat: Mapping[str, Tensor], numbers: str) -> str:
-    """CRC-32 of all that a checkpoint holds, which safetensors does not keep."""
-    value = zlib.crc32(numbers.encode())
+def _checksum(flat: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """CRC-32 of everything that a checkpoint holds; safetensors keeps none.
+
+    Without settings it is the checksum of an older version.
+    """
+    value = 0
+    for name in ("numbers", "settings"):
+        value = zlib.crc32(metadata.get(name, "").encode(), value)
     for name, tensor in sorted(flat.items()):
         value = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)
         value = zlib.crc32(tensor.flatten().view(torch.uint8).numpy().data, value)

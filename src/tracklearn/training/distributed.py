@@ -1,6 +1,6 @@
-"""Several processes that train one network, as torchrun starts them; with one process nothing here does anything.
+"""Several processes that train one network, as torchrun starts them; for one process nothing here has an effect.
 
-Each process has a part of every batch and all parameters. What they compute is what one process would: the features of
+Each process has all parameters and a part of every batch. Together they compute what one process would: the features of
 all parts are gathered before the loss, so that a query's negatives come from the whole batch, and the gradient is the
 sum over the parts.
 """
@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class World:
-    """The processes of one training: their number and this one's rank among them.
+    """The processes of one training: their number, and the rank of this process among them.
 
-    Everything but `part` needs `joined`, unless there is one process only.
+    With several processes, all methods that exchange something need `joined`.
     """
 
     rank: int = 0
@@ -34,29 +34,29 @@ class World:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes files and reports."""
+        """Whether this is the process that writes files and reports."""
         return self.rank == 0
 
     def part(self, total: int) -> slice:
-        """Its share of `total` examples in order; no two shares differ by more than one.
+        """The part of `total` ordered examples that is this process's; the sizes of two parts differ by at most one.
 
         Raises:
-            UserError: fewer examples than processes.
+            UserError: there are fewer examples than processes.
         """
         if total < self.size:
             raise UserError(f"training: {total} examples a batch for {self.size} processes; expected at least one each")
         return slice(total * self.rank // self.size, total * (self.rank + 1) // self.size)
 
     def gather(self, part: Tensor, total: int) -> Tensor:
-        """The rows (total, ...) of all processes in order, from this one's `part(total)` of them; differentiable.
+        """Gather the rows (total, ...) of all processes in order, each giving its `part(total)`; differentiable.
 
-        Every process must go on to the same scalar from them. Gradients are scaled so that their mean over the
-        processes, which `parallel` takes, is that scalar's gradient.
+        Every process must compute the same scalar from the rows. The gradients are scaled so that their mean over the
+        processes, which `parallel` takes, is the gradient of that scalar.
         """
         return part if self.size == 1 else _Gather.apply(part, self, total)
 
     def parallel(self, net: nn.Module) -> nn.Module:
-        """`net` with gradients that backward() averages over the processes, from the first one's parameters."""
+        """`net` with the first process's parameters; its backward() averages the gradients over the processes."""
         if self.size == 1:
             return net
         device = next(net.parameters()).device
@@ -71,23 +71,23 @@ class World:
         return int(largest)
 
     def from_first(self, value: T) -> T:
-        """What the first process has, for all of them; anything that pickles."""
+        """The first process's value, returned in all of them; it must pickle."""
         if self.size == 1:
             return value
-        held: list[Any] = [value]
-        dist.broadcast_object_list(held, src=0, device=torch.device("cpu"))
-        return held[0]
+        values: list[Any] = [value]
+        dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+        return values[0]
 
     def first_of(self, value: T | None) -> T | None:
-        """The value of the first process that has one, for all of them; anything that pickles."""
+        """The value of the first process that has one, returned in all of them; it must pickle."""
         if self.size == 1:
             return value
-        held: list[Any] = [None] * self.size
-        dist.all_gather_object(held, value)
-        return next((each for each in held if each is not None), None)
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return next((each for each in values if each is not None), None)
 
     def copy_first(self, tensors: Iterable[Tensor]) -> None:
-        """Overwrite the tensors of all processes by the first one's."""
+        """Overwrite the tensors of all processes by the first process's."""
         if self.size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
@@ -97,10 +97,10 @@ ALONE = World()
 
 
 def expect_one_process(training: str) -> None:
-    """Refuse what several processes would each compute whole.
+    """Refuse several processes for a training that each of them would compute whole.
 
     Raises:
-        UserError: torchrun started more than one.
+        UserError: torchrun started several processes.
     """
     if (size := this_world().size) > 1:
         raise UserError(
@@ -110,11 +110,11 @@ def expect_one_process(training: str) -> None:
 
 
 class Parallel(DistributedDataParallel):
-    """With what objectives ask of a `CaffeNet` besides calling it."""
+    """`CaffeNet` in several processes, with the attribute that objectives read."""
 
     @property
     def mean_bgr(self) -> tuple[float, ...]:
-        """As the network's own."""
+        """The network's."""
         mean: tuple[float, ...] = self.module.mean_bgr
         return mean
 
@@ -125,7 +125,7 @@ class _Gather(torch.autograd.Function):
         ctx.rows, ctx.size = world.part(total), world.size
         whole = part.new_zeros(total, *part.shape[1:], dtype=torch.float32)
         whole[ctx.rows] = part
-        dist.all_reduce(whole)  # sums with zeros are exact, and parts may differ in length
+        dist.all_reduce(whole)  # parts may differ in length; sums with zeros are exact
         return whole
 
     @staticmethod
@@ -135,25 +135,25 @@ class _Gather(torch.autograd.Function):
 
 
 def this_world() -> World:
-    """What torchrun set in the environment of this process, or one process."""
+    """The processes that torchrun's environment variables state; one process without them."""
     return World(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
-    """Join the other processes for as long as the block lasts: NCCL between GPUs, Gloo between CPUs.
+    """Connect to the other processes within the block: by NCCL between GPUs, by Gloo between CPUs.
 
     Raises:
-        UserError: fewer GPUs on this machine than processes.
+        UserError: this machine has fewer GPUs than processes.
     """
     world = this_world()
     if world.size == 1:
         yield world
         return
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    if device.type == "cuda" and torch.cuda.device_count() < here:
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if device.type == "cuda" and torch.cuda.device_count() < local:
         raise UserError(
-            f"training: {here} processes on a machine with {torch.cuda.device_count()} visible GPUs; expected one GPU "
+            f"training: {local} processes on a machine with {torch.cuda.device_count()} visible GPUs; expected one GPU "
             "each; start fewer processes"
         )
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")

@@ -14,11 +14,11 @@ Batch = tuple[Tensor, ...]
 MakeBatch = Callable[[int], Batch]
 """The batch of an iteration, on the CPU; called on several threads."""
 
-MARKED = 64  # iterations; the CPU is never so far ahead of a GPU
+MARKED = 64  # iterations whose times are summed later; the CPU is never so far ahead of a GPU
 
 
 class Feed:
-    """Iterator over the batches of iterations `start` to `stop`, for a CPU; `close` it to end early.
+    """Iterator over the batches of iterations `start` to `stop` - 1, for a CPU; `close` ends it early.
 
     At most 2 x `workers` + 1 batches are ready before they are due, see `prefetch`.
     """
@@ -31,7 +31,7 @@ class Feed:
         )
 
     def __next__(self) -> Batch:
-        """The next batch; an exception of `make` is raised where its batch was due."""
+        """The next batch; an exception of `make` is raised when its batch is due."""
         before = self._mark()
         batch = self._receive(next(self._batches))
         self._marks.append((before, self._mark()))
@@ -51,14 +51,14 @@ class Feed:
         self._batches.close()
 
     def _begin(self) -> None:
-        """On each thread that makes batches, first."""
+        """Prepare a thread that makes batches."""
 
     def _send(self, batch: Batch) -> Any:
-        """From the thread that made a batch."""
+        """Hand over a batch on the thread that made it."""
         return batch
 
     def _receive(self, sent: Any) -> Batch:
-        """To the thread that trains."""
+        """Take a batch over on the thread that trains."""
         return sent
 
     def _mark(self) -> Any:
@@ -66,15 +66,16 @@ class Feed:
         return time.perf_counter()
 
     def _between(self, before: Any, after: Any) -> float:
-        """Seconds."""
+        """Seconds between two marks."""
         return after - before
 
 
 class GpuFeed(Feed):
-    """For a GPU: batches are copied to it by the threads that make them, while it computes with earlier ones.
+    """For a GPU: the threads that make batches copy them to the GPU while it computes with earlier batches.
 
-    Nobody waits but the GPU, and it for the copy alone. The marks are points of its own stream of work: what lies
-    between them is time in which it had done all before and the batch was not there yet.
+    Only the GPU waits, and only for the copy. The marks are events of the stream on which the GPU computes: the time
+    between the two marks of a batch is the time in which the GPU had finished its earlier work and the batch had not
+    arrived.
     """
 
     def __init__(self, make: MakeBatch, device: torch.device, start: int, stop: int, *, workers: int = 1) -> None:
@@ -83,19 +84,19 @@ class GpuFeed(Feed):
         super().__init__(make, start, stop, workers=workers)
 
     def _begin(self) -> None:
-        torch.cuda.set_device(self._device)  # a thread begins with the first GPU, and would take memory of it
+        torch.cuda.set_device(self._device)  # a new thread uses the first GPU, and would take memory there
 
     def _send(self, batch: Batch) -> tuple[Batch, torch.cuda.Event]:
-        with torch.cuda.stream(self._copying):  # a thread has a current stream of its own
-            # From pinned memory, which torch does not use again before the copy is done.
-            there = tuple(part.pin_memory().to(self._device, non_blocking=True) for part in batch)
-            return there, self._copying.record_event()
+        with torch.cuda.stream(self._copying):  # each thread has its own current stream
+            # torch does not reuse pinned memory before the copy from it is done.
+            copies = tuple(tensor.pin_memory().to(self._device, non_blocking=True) for tensor in batch)
+            return copies, self._copying.record_event()
 
     def _receive(self, sent: tuple[Batch, torch.cuda.Event]) -> Batch:
         batch, copied = sent
         self._computing.wait_event(copied)
-        for part in batch:
-            part.record_stream(self._computing)  # or the next copy could take its memory while it is still read
+        for tensor in batch:
+            tensor.record_stream(self._computing)  # or the next copy could overwrite it while the GPU still reads it
         return batch
 
     def _mark(self) -> torch.cuda.Event:
@@ -107,7 +108,10 @@ class GpuFeed(Feed):
 
 
 def feed(make: MakeBatch, device: torch.device, start: int, stop: int, *, threads: int = 1) -> Feed:
-    """Batches `start` to `stop` on `device`, made on so many threads; on a CPU on one, since the other cores train."""
+    """The batches of iterations `start` to `stop` - 1 on `device`.
+
+    For a GPU, `threads` threads make them; for a CPU one thread does, since the other cores train.
+    """
     if device.type == "cuda":
         return GpuFeed(make, device, start, stop, workers=threads)
     return Feed(make, start, stop)

@@ -1,6 +1,6 @@
 """How a GPU computes: the rounding of its products, its choice of convolutions, compiled or not.
 
-On a CPU nothing here changes anything, and what was asked for is told to be left out.
+On a CPU nothing here has an effect; a setting that asks for an effect is mentioned in the log.
 """
 
 import logging
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def computing(device: torch.device, precision: str) -> Iterator[None]:
-    """For as long as the block lasts, round a GPU's products and convolutions of float32 to TF32 only for `tf32`.
+    """Within the block, a GPU rounds float32 products and convolutions to TF32 only if `precision` is "tf32".
 
-    torch's own default rounds convolutions alone. The fastest convolution of each shape is found by trying. A CPU
-    computes `tf32` as `fp32`.
+    torch's own default rounds convolutions alone. cuDNN tries its convolutions and takes the fastest one for each
+    shape. A CPU computes "tf32" as "fp32".
     """
     if device.type != "cuda":
         if precision == "tf32":
@@ -34,36 +34,37 @@ def computing(device: torch.device, precision: str) -> Iterator[None]:
     cudnn = torch.backends.cudnn
     products, convolutions = torch.backends.cuda.matmul, cudnn.conv  # type: ignore[attr-defined]
     before = products.fp32_precision == "tf32", convolutions.fp32_precision == "tf32", cudnn.benchmark
-    _set(precision == "tf32", precision == "tf32", True)
+    _set_rounding(precision == "tf32", precision == "tf32", benchmark=True)
     try:
         yield
     finally:
-        _set(*before)
+        _set_rounding(*before[:2], benchmark=before[2])
 
 
-def _set(products: bool, convolutions: bool, trying: bool) -> None:
-    # Through `fp32_precision` alone torch.compile would fail: until torch 2.14 at least it reads these two, which raise
-    # where the others were set. Set by these, both agree.
+def _set_rounding(products: bool, convolutions: bool, *, benchmark: bool) -> None:
+    """Whether products and convolutions are rounded to TF32, and whether cuDNN tries its convolutions."""
+    # torch has two interfaces for the rounding. torch.compile (up to torch 2.14 at least) reads the older one, which
+    # raises after `fp32_precision` was set; set through the older one, both agree.
     with warnings.catch_warnings(action="ignore", category=UserWarning):
         torch.set_float32_matmul_precision("high" if products else "highest")
         torch.backends.cudnn.allow_tf32 = convolutions
-    torch.backends.cudnn.benchmark = trying
+    torch.backends.cudnn.benchmark = benchmark
 
 
 def compiled(objective: F, device: torch.device, backend: str = "inductor") -> F:
-    """`objective` with its forward pass, loss and gradient compiled for a GPU, when it is first called.
+    """`objective` with its forward pass, loss and gradient compiled for a GPU when it is first called.
 
-    The network and the names of its parameters stay what they are. On a CPU it is `objective` itself: it gains nothing
-    there.
+    The network and the names of its parameters do not change. On a CPU `objective` itself is returned, since compiling
+    gains nothing there.
 
     Raises:
-        UserError: no Triton.
+        UserError: Triton is not installed.
     """
     if device.type != "cuda":
         log.warning("schedule: compile is true and there is no GPU; not compiled")
         return objective
     if find_spec("triton") is None:
         raise UserError("schedule: compile is true and Triton, which it needs, is not installed; set compile: false")
-    # What follows a graph's end at the random generator is a graph of its own; there is nothing to be told.
+    # Dynamo ends a graph at the random generator and begins another one, which is intended.
     warnings.filterwarnings("ignore", "Dynamo does not know how to trace the builtin", UserWarning)
     return cast(F, torch.compile(objective, backend=backend))

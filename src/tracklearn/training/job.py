@@ -3,16 +3,17 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tracklearn.files import atomic
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.weights import save_weights
 from tracklearn.report import Report, silent
+from tracklearn.settings.training import Saving, Schedule
 from tracklearn.training.checkpoint import drop_checkpoints
 from tracklearn.training.distributed import this_world
 from tracklearn.training.loop import MakeBatch, Objective, train
-from tracklearn.training.schedule import Saving, Schedule
 
 
 def run_job(
@@ -25,13 +26,17 @@ def run_job(
     weights: str | Path,
     log: str | Path,
     checkpoints: str | Path,
+    settings: Mapping[str, Any],
     conv1: str | Path,
     metadata: Mapping[str, object],
     layer_rates: Mapping[str, float] | None = None,
     threads: int | None = None,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Train and write weights (with `metadata`), log (CSV) and a picture of conv1; then drop the checkpoints.
+    """Train, write weights (with `metadata`), log (CSV) and a picture of conv1, and remove the checkpoints.
+
+    Returns:
+        The last row of the log.
 
     Raises:
         UserError, SystemExit: as `train`.
@@ -43,6 +48,7 @@ def run_job(
         schedule=schedule,
         saving=saving,
         checkpoints=checkpoints,
+        settings=settings,
         layer_rates=layer_rates,
         threads=threads,
         report=report,

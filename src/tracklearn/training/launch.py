@@ -1,4 +1,4 @@
-"""Start a training in several processes of this machine by torchrun's launcher, for callers that are one process."""
+"""Start a training in several processes of this machine by torchrun's launcher, from a single process."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ from tracklearn.report import Report, silent
 
 Metrics = dict[str, float]
 
-WAY, REST = 2.0, 30.0  # seconds: to make way for a process that failed first, and to read the rest of what was sent
+GRACE, REST = 2.0, 30.0  # seconds: for a process that failed first, and for reading the last messages
 KILLED = (
     "killed, as the system does when memory runs out; use fewer processes or a smaller batch, or ask for more memory, "
     "and run again"
@@ -40,24 +40,31 @@ log = logging.getLogger(__name__)
 def launch(
     train: Callable[..., Metrics], *, processes: int, threads: int, report: Report = silent, **arguments: Any
 ) -> Metrics:
-    """`train(threads=..., report=..., **arguments)` in so many processes, a GPU each where there are GPUs.
+    """Call `train(threads=..., report=..., **arguments)` in several processes, each with its own GPU if there are any.
 
-    `train` is a function of a module and all arguments but `report` can be pickled; the threads are shared out. One
-    process is this one. SIGTERM and SIGINT are passed on.
+    Args:
+        train: a function at the top level of a module.
+        processes: their number; a single one is this process.
+        threads: of all processes together.
+        report: called in this process.
+        arguments: must pickle.
+
+    Returns:
+        The first process's metrics.
 
     Raises:
-        UserError: as `train`; or a process was killed.
-        SystemExit: as `train`.
+        UserError: as `train`, or a process was killed.
+        SystemExit: as `train`; SIGTERM and SIGINT are passed on to the processes.
         RuntimeError: a process failed in another way; its traceback is in the cause.
     """
     if processes == 1:
         return train(threads=threads, report=report, **arguments)
     context = get_context("spawn")
     messages, threads = context.Queue(), max(1, threads // processes)
-    heard = _Heard(messages, report)
-    _quieten()
+    listener = _Listener(messages, report)
+    _silence_launcher()
     try:
-        with tempfile.TemporaryDirectory() as logs, _handlers_kept():
+        with tempfile.TemporaryDirectory() as logs, _signal_handlers_kept():
             config = LaunchConfig(
                 min_nodes=1,
                 max_nodes=1,
@@ -74,17 +81,17 @@ def launch(
     except SignalException as stopped:
         raise SystemExit(exit_code(stopped.sigval)) from None
     except ChildFailedError as failed:
-        heard.stop()
-        if heard.errors:
-            raise UserError(heard.errors[0]) from None
+        listener.stop()
+        if listener.errors:
+            raise UserError(listener.errors[0]) from None
         rank, failure = failed.get_first_failure()
-        raise _ended(rank, processes, failure.exitcode) from failed
+        raise _failure(rank, processes, failure.exitcode) from failed
     finally:
-        heard.stop()
+        listener.stop()
 
 
-def _ended(rank: int, processes: int, status: int) -> BaseException:
-    """What to raise when a process told nothing and ended with a status other than 0; by signal n it is -n."""
+def _failure(rank: int, processes: int, status: int) -> BaseException:
+    """The exception for a process that sent no error and ended with a status other than 0; signal n gives status -n."""
     if status < 0:
         status = exit_code(-status)
     ended = f"process {rank} of {processes} ended with status {status}"
@@ -96,7 +103,7 @@ def _ended(rank: int, processes: int, status: int) -> BaseException:
 
 
 def _work(train: Callable[..., Metrics], messages: Any, threads: int, arguments: dict[str, Any]) -> Metrics:
-    """In each process: train, and send what is to be reported, logged or told to the user."""
+    """Train in one of the processes, and send its reports, log records and error to the process that listens."""
     root = logging.getLogger()
     root.addHandler(QueueHandler(_Records(messages)))  # type: ignore[arg-type]
     root.setLevel(logging.INFO)
@@ -107,14 +114,14 @@ def _work(train: Callable[..., Metrics], messages: Any, threads: int, arguments:
         messages.put(("error", str(error)))
         raise SystemExit(1) from None
     except RuntimeError:
-        # It may be that another process failed or was killed, so that an exchange with it failed here. That one is to
-        # be told then, and the launcher, which looks every tenth of a second, ends this one.
-        time.sleep(WAY)
+        # Perhaps another process failed or was killed, so that an exchange with it failed here. Within this time the
+        # launcher, which looks every tenth of a second, notices the other process and ends this one.
+        time.sleep(GRACE)
         raise
 
 
 class _Records:
-    """What a `QueueHandler` puts its records into."""
+    """The queue into which a `QueueHandler` puts its records."""
 
     def __init__(self, messages: Any) -> None:
         self._messages = messages
@@ -123,11 +130,11 @@ class _Records:
         self._messages.put(("log", record))
 
 
-class _Heard:
+class _Listener:
     """A thread that passes on what the processes send.
 
-    A process that is killed while it sends leaves the queue locked and a message cut short: nothing more can be sent
-    through it then, and whoever reads the rest waits for ever.
+    A process that is killed while it sends leaves the queue locked and a message cut short. Nothing more can be sent
+    through the queue then, and reading the rest of the message never returns.
     """
 
     def __init__(self, messages: Any, report: Report) -> None:
@@ -147,7 +154,7 @@ class _Heard:
                 continue
             try:
                 self._pass_on(kind, content)
-            except Exception:  # the processes wait at their end until all they sent was read
+            except Exception:  # go on reading: a process ends only after all its messages were read
                 log.exception("a %s of a process could not be passed on", kind)
 
     def _pass_on(self, kind: str, content: Any) -> None:
@@ -159,22 +166,22 @@ class _Heard:
             self.errors.append(content)
 
     def stop(self) -> None:
-        """Once the processes have ended: return when everything was passed on, or cannot be."""
+        """Wait, after the processes have ended, until the last messages were passed on, or REST seconds at most."""
         if not self._stopped:
             self._stopped = True
             self._thread.join(REST)
 
 
-def _quieten() -> None:
-    """How the launcher ended the other processes would hide what went wrong in the first."""
+def _silence_launcher() -> None:
+    """Keep the launcher from logging how it ended the other processes, which would hide the first one's error."""
     for name in list(logging.root.manager.loggerDict):
         if name.startswith(("torch.distributed.elastic", "torch.multiprocessing", "torchelastic")):
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Bring back the signal handlers that the launcher replaces."""
+def _signal_handlers_kept() -> Iterator[None]:
+    """Restore the signal handlers that the launcher replaces."""
     numbers = (*SIGNALS, signal.SIGHUP, signal.SIGQUIT)
     before = {number: signal.getsignal(number) for number in numbers}
     try:

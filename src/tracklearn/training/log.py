@@ -1,4 +1,4 @@
-"""The training log: one CSV row an interval, means over the interval."""
+"""The training log: one CSV row for each interval, with means over the interval."""
 
 import csv
 import io
@@ -14,48 +14,48 @@ from tracklearn.files import disk_errors_explained
 
 
 class Means:
-    """Running means of scalars on their device, so that no iteration waits for it."""
+    """Running means of scalars, summed on their device so that no iteration waits for it."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
         self.count = 0
-        self._begin()
+        self._start_clock()
 
-    def _begin(self) -> None:
+    def _start_clock(self) -> None:
         self.started, self.timed = time.perf_counter(), 0
 
     def add(self, values: Mapping[str, Tensor]) -> None:
-        """Count one iteration."""
-        for name, value in values.items():
-            added = value.detach().float()
-            self.sums[name] = self.sums[name] + added if name in self.sums else added
+        """Add the scalars of one iteration."""
+        for name, tensor in values.items():
+            value = tensor.detach().float()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.count += 1
         self.timed += 1
 
     def restore(self, sums: Mapping[str, Tensor], count: int, device: torch.device) -> None:
-        """Go on from the sums of a checkpoint; the clock starts anew."""
+        """Continue from the sums of a checkpoint; the clock starts anew."""
         self.sums, self.count = {name: value.to(device) for name, value in sums.items()}, count
-        self._begin()
+        self._start_clock()
 
     def means(self) -> dict[str, float]:
-        """Means since the last reset; waits for the device, once for all."""
+        """Means since the last reset; waits for the device, once for all sums."""
         if not self.sums:
             return {}
         sums = torch.stack(list(self.sums.values())).tolist()
         return {name: value / self.count for name, value in zip(self.sums, sums, strict=True)}
 
     def take(self, images: int, waited: Callable[[], float]) -> dict[str, float]:
-        """The means, images a second and the share of time spent waiting for batches; then start again.
+        """The means, the images per second and the share of time spent waiting for batches; then reset.
 
         Args:
-            images: of one iteration.
-            waited: seconds waited since the last call; called once the device has done everything.
+            images: number of images in an iteration.
+            waited: gives the seconds waited since its last call; called after the device has finished all work.
         """
         values = self.means()
         seconds = time.perf_counter() - self.started
         values |= {"images_per_s": images * self.timed / seconds, "waiting": waited() / seconds}
         self.sums, self.count = {}, 0
-        self._begin()
+        self._start_clock()
         return values
 
 
@@ -69,7 +69,7 @@ class Log:
             file.truncate(position)
 
     def sync(self) -> int:
-        """Bytes written, which are then safe on disk: a checkpoint may refer to them.
+        """The log's length in bytes, all of which are then safe on disk: a checkpoint may refer to them.
 
         Raises:
             UserError: the disk is full.
@@ -78,13 +78,13 @@ class Log:
             os.fsync(file.fileno())
             return file.tell()
 
-    def write(self, row: Mapping[str, float]) -> None:
-        """Append one row in the order of the header, which is written with the first.
+    def write(self, iteration: int, row: Mapping[str, float]) -> None:
+        """Append the row of an iteration in the order of the header, which is written with the first row.
 
         Raises:
             UserError: the disk is full.
         """
-        text = io.StringIO()
+        row, text = {"iteration": iteration, **row}, io.StringIO()
         with self.path.open() as file:
             names = next(csv.reader(file), None)
         writer = csv.DictWriter(text, names or list(row), lineterminator="\n")

@@ -1,11 +1,10 @@
 """The training loop."""
 
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -17,16 +16,19 @@ from tracklearn.machine.memory import keep_memory
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.report import Report, silent
-from tracklearn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tracklearn.settings.training import Saving, Schedule
+from tracklearn.training.checkpoint import load_checkpoint, save_checkpoint
 from tracklearn.training.distributed import World, joined
 from tracklearn.training.feed import Batch, Feed, MakeBatch, feed
 from tracklearn.training.gpu import compiled, computing
-from tracklearn.training.log import Log, Means
+from tracklearn.training.log import Log
 from tracklearn.training.progress import Progress
-from tracklearn.training.schedule import Saving, Schedule
+from tracklearn.training.schedule import learning_rate
 from tracklearn.training.solver import Solver
+from tracklearn.training.state import TrainingState
 
-FAILED = 128  # above all signals: what is agreed when one process cannot make its batch
+T = TypeVar("T")
+FAILED = 128  # above all signals: what the processes agree on after an error in one of them
 Objective = Callable[[CaffeNet, Batch, int], tuple[Tensor, dict[str, Tensor]]]
 """Loss and measurements (scalars) of a net on a batch at an iteration."""
 
@@ -39,14 +41,15 @@ def train(
     schedule: Schedule,
     saving: Saving,
     checkpoints: str | Path,
+    settings: Mapping[str, Any],
     layer_rates: Mapping[str, float] | None = None,
     threads: int | None = None,
     report: Report = silent,
 ) -> dict[str, float]:
     """Train `net` in place and return the last row of the log, which is `checkpoints`/log.csv.
 
-    A run that was stopped goes on from its newest checkpoint. On a CPU, with equal seeds and threads, it ends in the
-    same bits as one that was not.
+    A stopped training continues from its newest checkpoint. On a CPU, with equal seeds and threads, it ends in the
+    same bits as one that was never stopped.
 
     Args:
         net: changed in place; on the CPU and in evaluation mode at the end.
@@ -55,169 +58,130 @@ def train(
         schedule: how long and how fast.
         saving: how often to write checkpoints and rows of the log; changes nothing else.
         checkpoints: a folder of this job's own; the caller removes it once the job's outputs are written.
+        settings: everything that the result depends on, in values that JSON can hold: the kind of training, network,
+            loss, schedule, seed, digest of the parent, identity of the data. Checkpoints record the settings, and a
+            checkpoint made under other settings is refused.
         layer_rates: factors on the learning rate by layer name.
         threads: of torch and, on a GPU, for making batches.
-        report: told each row of the log.
+        report: called with each row of the log.
 
     Raises:
-        UserError: the loss or a weight is not finite, a batch cannot be made, or the disk is full. Of several
-            processes each raises it, whichever of them met it.
+        UserError: the folder holds a checkpoint made under other settings, the loss or a weight is not finite, a batch
+            cannot be made, or the disk is full. An error in one of several processes is raised in all of them.
         SystemExit: code 143 after SIGTERM and 130 after SIGINT, with a checkpoint written.
     """
     if threads:
         torch.set_num_threads(threads)
-    device = own_device()
+    folder, device = Path(checkpoints), own_device()
     net.train().to(device)
     if schedule.compile:
         objective = compiled(objective, device)
     with joined(device) as world, computing(device, schedule.precision):
-        run = _Run(net, world, schedule, saving, Path(checkpoints), layer_rates or {}, report)
-        batches = feed(make_batch, device, run.iteration, schedule.iterations, threads=threads or 1)
+        solver = Solver(net, momentum=schedule.momentum, weight_decay=schedule.weight_decay, layer_rates=layer_rates)
+        state = TrainingState(net, solver)
+        _resume(state, folder, settings, world)
+        parallel_net = cast(CaffeNet, world.parallel(net))  # with the first process's weights in all of them
+        log = Log(folder / "log.csv", state.log_bytes) if world.first else None
+        listeners: list[Report] = [log.write, report, Progress(schedule.iterations, state.iteration)] if log else []
+        saver = _Saver(state, folder, log, saving=saving, settings=settings)
+        batches = feed(make_batch, device, state.iteration, schedule.iterations, threads=threads or 1)
         keep_memory()
+        attempt = _Attempts()
         with stop_noted() as stop, closing(batches):
-            problem: UserError | None = None
-            while True:
-                batch: Batch | None = None
-                if not problem:
-                    batch, problem = _next(batches)
-                if ending := world.agreed(FAILED if problem else stop.signal):
-                    unsaved = _problem(run.save_rest)
-                    _raise_first(world, problem or unsaved)
-                    raise SystemExit(exit_code(ending))
-                if batch is None:
+            while state.iteration < schedule.iterations:
+                batch = attempt(lambda: next(batches))
+                if world.agreed(FAILED if attempt.error else stop.signal) or batch is None:
                     break
-                run.step(objective, batch)
-                if run.row_due():
-                    problem = _problem(lambda: run.write_row(batches))
-                if not problem and run.checkpoint_due():
-                    problem = _problem(run.save)
-        _raise_first(world, _problem(run.save_rest))  # what follows may find no room, or be killed
-        row = world.from_first(run.log.last_row() if world.first else {})
+                # Until the next row or checkpoint nothing waits for a GPU.
+                rate = learning_rate(schedule, state.iteration)
+                with torch.autocast(device.type, torch.bfloat16, enabled=schedule.precision == "bf16"):
+                    loss, measurements = objective(parallel_net, batch, state.iteration)
+                loss.backward()
+                solver.step(rate)
+                state.count(loss, measurements, rate)
+                if state.iteration % saving.log_every == 0 or state.iteration == schedule.iterations:
+                    attempt(lambda: _report_row(state, schedule.batch, batches, listeners))
+                if saver.due():
+                    attempt(saver.save)
+            attempt(saver.save_rest)
+            ending = world.agreed(stop.signal)
+        _raise_first(world, attempt.error)
+        if ending:
+            raise SystemExit(exit_code(ending))
+        row = world.from_first(log.last_row() if log else {})
     net.eval().cpu()
     return row
 
 
-def _next(batches: Feed) -> tuple[Batch | None, UserError | None]:
-    """The next batch, None after the last one, and what kept it from being made: a missing shard, say."""
-    try:
-        return next(batches, None), None
-    except UserError as error:
-        return None, error
+def _resume(state: TrainingState, folder: Path, settings: Mapping[str, Any], world: World) -> None:
+    """Continue from the newest checkpoint, if there is one: the first process reads it for all of them.
+
+    The network is not copied to the others here; `World.parallel` does so.
+    """
+    attempt = _Attempts()
+    if world.first and (checkpoint := attempt(lambda: load_checkpoint(folder, settings))):
+        state.restore(checkpoint)
+    _raise_first(world, attempt.error)
+    state.iteration = world.from_first(state.iteration)
+    world.copy_first(state.solver.velocities.values())
 
 
-def _problem(work: Callable[[], None]) -> UserError | None:
-    """What kept some work from being done."""
-    try:
-        work()
-    except UserError as error:
-        return error
-    return None
+def _report_row(state: TrainingState, images: int, batches: Feed, listeners: Iterable[Report]) -> None:
+    row = state.take_row(images, batches.waited)
+    for listener in listeners:
+        listener(state.iteration, row)
 
 
-def _raise_first(world: World, problem: UserError | None) -> None:
-    """Raise the first process's problem in all of them: torchrun kills the others once one has ended."""
-    if found := world.first_of(problem):
-        raise found
+class _Attempts:
+    """Does work and keeps the first error, which all processes raise together once they have agreed to end.
+
+    torchrun kills the other processes as soon as one of them has ended: none of them may end alone.
+    """
+
+    error: UserError | None = None
+
+    def __call__(self, work: Callable[[], T]) -> T | None:
+        """The result of `work`, or None after an error."""
+        try:
+            return work()
+        except UserError as error:
+            self.error = self.error or error
+            return None
 
 
-class _Run:
-    """What changes from iteration to iteration, and how it is kept."""
+def _raise_first(world: World, error: UserError | None) -> None:
+    """Raise the error of the first process that has one in all of them."""
+    if first := world.first_of(error):
+        raise first
+
+
+class _Saver:
+    """Writes checkpoints and, beside each, a picture of conv1. A process without a log writes nothing."""
 
     def __init__(
-        self,
-        net: CaffeNet,
-        world: World,
-        schedule: Schedule,
-        saving: Saving,
-        folder: Path,
-        layer_rates: Mapping[str, float],
-        report: Report,
-    ):
-        self.net, self.world, self.schedule, self.saving = net, world, schedule, saving
-        self.folder, self.report = folder, report
-        self.solver = Solver(
-            net, momentum=schedule.momentum, weight_decay=schedule.weight_decay, layer_rates=layer_rates
-        )
-        self.means, self.iteration, log_position = Means(), 0, 0
-        if world.first and (found := load_checkpoint(folder)):
-            net.load_state_dict(found.tensors["net"])
-            self.solver.restore(found.tensors["velocity"])
-            self.means.restore(found.tensors.get("sums", {}), found.numbers["summed"], net.conv1.weight.device)
-            self.iteration, log_position = found.numbers["iteration"], found.numbers["log"]
-        self.iteration = world.from_first(self.iteration)
-        world.copy_first(self.solver.velocities.values())
-        self.parallel = cast(CaffeNet, world.parallel(net))  # which copies the first one's net
-        if world.first:
-            self.log = Log(folder / "log.csv", log_position)
-        self.progress = Progress(schedule.iterations, self.iteration)
-        self.saved_at, self.saved_time = self.iteration, time.monotonic()
-        self.rate = schedule.rate(self.iteration)  # of the last iteration
+        self, state: TrainingState, folder: Path, log: Log | None, *, saving: Saving, settings: Mapping[str, Any]
+    ) -> None:
+        self.state, self.folder, self.log, self.saving, self.settings = state, folder, log, saving, settings
+        self.iteration, self.time = state.iteration, time.monotonic()  # of the newest checkpoint
 
-    def step(self, objective: Objective, batch: Batch) -> None:
-        """One iteration: loss, gradient, update. Nothing in it waits for a GPU."""
-        self.rate, device = self.schedule.rate(self.iteration), batch[0].device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self.schedule.precision == "bf16"):
-            loss, values = objective(self.parallel, batch, self.iteration)
-        loss.backward()
-        self.solver.step(self.rate)
-        self.means.add({"loss": loss, **values})
-        self.iteration += 1
-
-    def _check_loss(self) -> None:
-        """Once in a while is enough: a sum that is not finite stays so."""
-        loss = self.means.means().get("loss", 0.0)
-        if not math.isfinite(loss):
-            raise UserError(
-                f"training: the loss is {loss} within the {self.means.count} iterations before {self.iteration} "
-                f"at learning rate {self.rate:g}; expected a finite number; lower schedule.lr"
-            )
-
-    def _check_weights(self) -> None:
-        """An update may spoil weights whose loss is still finite; what was saved before stays as it is.
-
-        Raises:
-            UserError: a weight is not finite.
-        """
-        for name, parameter in self.net.named_parameters():
-            if bad := int((~torch.isfinite(parameter)).sum()):
-                raise UserError(
-                    f"training: {bad} of {parameter.numel()} values of {name} are not finite after iteration "
-                    f"{self.iteration} at learning rate {self.rate:g}; expected finite numbers; lower schedule.lr"
-                )
-
-    def row_due(self) -> bool:
-        """Whether the last iteration ends a row of the log."""
-        return self.iteration % self.saving.log_every == 0 or self.iteration == self.schedule.iterations
-
-    def write_row(self, batches: Feed) -> None:
-        """Log the means since the last row."""
-        self._check_loss()
-        taken = self.means.take(self.schedule.batch, batches.waited)
-        row = {"loss": taken.pop("loss"), "lr": self.rate} | taken
-        if self.world.first:
-            self.log.write({"iteration": self.iteration} | row)
-            self.report(self.iteration, row)
-            self.progress(self.iteration, row)
-
-    def checkpoint_due(self) -> bool:
-        """Whether enough iterations or minutes have passed."""
-        iterations = self.iteration - self.saved_at
-        minutes = (time.monotonic() - self.saved_time) / 60
-        return iterations >= self.saving.checkpoint_every or minutes >= self.saving.checkpoint_minutes
+    def due(self) -> bool:
+        """Whether enough iterations or minutes have passed since the newest checkpoint."""
+        iterations, seconds = self.state.iteration - self.iteration, time.monotonic() - self.time
+        return iterations >= self.saving.checkpoint_every or seconds >= 60 * self.saving.checkpoint_minutes
 
     def save(self) -> None:
-        """Write a checkpoint and, beside it, a picture of conv1 as it is now; the first process alone does."""
-        self.saved_at, self.saved_time = self.iteration, time.monotonic()
-        if not self.world.first:
-            return
-        self._check_loss()
-        self._check_weights()
-        tensors = {"net": self.net.state_dict(), "velocity": self.solver.velocities, "sums": self.means.sums}
-        numbers = {"iteration": self.iteration, "summed": self.means.count, "log": self.log.sync()}
-        save_checkpoint(self.folder, Checkpoint(tensors, numbers))
-        draw_filters(self.folder / f"conv1-{self.iteration:07d}.png", self.net)
+        """Write a checkpoint.
+
+        Raises:
+            UserError: the loss or a weight is not finite, or the disk is full.
+        """
+        self.iteration, self.time = self.state.iteration, time.monotonic()
+        if self.log:
+            self.state.log_bytes = self.log.sync()
+            save_checkpoint(self.folder, self.state.checkpoint(self.settings))
+            draw_filters(self.folder / f"conv1-{self.iteration:07d}.png", self.state.net)
 
     def save_rest(self) -> None:
-        """Write a checkpoint of the iterations since the last one, if there are any."""
-        if self.iteration != self.saved_at:
+        """Write a checkpoint of the iterations since the newest one, if there are any."""
+        if self.iteration != self.state.iteration:
             self.save()

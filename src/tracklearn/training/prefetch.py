@@ -11,10 +11,10 @@ T = TypeVar("T")
 def prefetch(
     make: Callable[[int], T], start: int, stop: int, *, workers: int = 1, begin: Callable[[], None] | None = None
 ) -> Generator[T, None, None]:
-    """Yield make(start), ..., make(stop - 1) in order while the next ones are being made.
+    """Yield make(start), ..., make(stop - 1) in order while the next results are being made on threads.
 
-    At most 2 x `workers` + 1 results wait. `begin` is called first on each thread. An exception of `make` is raised
-    where its result was due. Close the iterator to end early: what has begun is waited for, the rest is dropped.
+    At most 2 x `workers` + 1 results wait to be taken. Each thread first calls `begin`. An exception of `make` is
+    raised when its result is due. Closing the iterator early waits for the calls that have begun and drops the others.
     """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="batch", initializer=begin)
     waiting = deque(pool.submit(make, item) for item in range(start, min(start + 2 * workers + 1, stop)))

@@ -1,4 +1,4 @@
-"""How far a training is, as lines for people: in the job's log, and on the terminal of a workflow."""
+"""Lines on how far a training is, in the job's log and on the terminal of a workflow."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,20 +6,20 @@ from datetime import timedelta
 
 from tracklearn.report import progress
 
-FIRST, EVERY = 10.0, 60.0  # seconds until the first line, and between two
+FIRST, EVERY = 10.0, 60.0  # seconds until the first line, and between two lines
 
 
 class Progress:
-    """Logs a row of measurements now and then, with the time that is left at the pace of this process so far.
+    """A report that logs a row of measurements now and then, with an estimate of the remaining time.
 
     Args:
         total: iterations of the training.
-        begun: the iteration that this process begins with.
-        clock: seconds.
+        start: iteration with which this process begins; earlier ones do not count for the estimate.
+        clock: gives the time in seconds.
     """
 
-    def __init__(self, total: int, begun: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.total, self.begun, self.clock = total, begun, clock
+    def __init__(self, total: int, start: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total, self.start, self.clock = total, start, clock
         self.started = clock()
         self.due = self.started + FIRST
 
@@ -29,9 +29,9 @@ class Progress:
         if now < self.due:
             return
         self.due = now + EVERY
-        left = (self.total - iteration) * (now - self.started) / (iteration - self.begun)
+        remaining = (self.total - iteration) * (now - self.started) / (iteration - self.start)
         values = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in row.items())
         progress.info(
             "iteration %d of %d (%d%%), %s left: %s",
-            iteration, self.total, 100 * iteration // self.total, timedelta(seconds=round(left)), values,
+            iteration, self.total, 100 * iteration // self.total, timedelta(seconds=round(remaining)), values,
         )  # fmt: skip

@@ -14,9 +14,9 @@ class SoftmaxObjective:
     """Cross entropy of fc8 on a batch: images uint8 RGB (N, S, S, 3), labels (N,).
 
     Attributes:
-        dropout: of fc6 and fc7, drawn anew in each iteration from `seed`.
-        background: label 0 is the background; accuracy is then also given for the other windows alone, since a net
-            that calls everything background is right most of the time.
+        dropout: of fc6 and fc7; `seed` and the iteration decide which values it drops.
+        background: label 0 is the background. The accuracy of the other windows is then measured as well, since a net
+            that calls every window background is right most of the time.
     """
 
     dropout: float
@@ -24,13 +24,13 @@ class SoftmaxObjective:
     background: bool = False
 
     def __call__(self, net: CaffeNet, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss, accuracy."""
+        """Loss and accuracy of one batch."""
         images, labels = batch
         generator = torch_generator(self.seed, 2, iteration, device=images.device)
-        scores = net(to_input(images, net.mean_bgr), "fc8", dropout=self.dropout, generator=generator).float()
-        right = (scores.argmax(1) == labels).float()
-        values = {"accuracy": right.mean()}
+        scores = net(to_input(images, net.mean_bgr), "fc8", dropout=self.dropout, generator=generator).float()  # (N, C)
+        correct = (scores.argmax(1) == labels).float()  # (N,)
+        measurements = {"accuracy": correct.mean()}
         if self.background:
             foreground = labels > 0
-            values["foreground_accuracy"] = (right * foreground).sum() / foreground.sum().clamp(min=1)
-        return F.cross_entropy(scores, labels), values
+            measurements["foreground_accuracy"] = (correct * foreground).sum() / foreground.sum().clamp(min=1)
+        return F.cross_entropy(scores, labels), measurements

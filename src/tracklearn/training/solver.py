@@ -7,18 +7,22 @@ from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
 Term = tuple[nn.Parameter, Tensor, float, float]
-"""A parameter, its velocity, and the factor and the decay of its layer and kind."""
+"""A parameter, its velocity, and its factor on the learning rate and its decay."""
 
 
 class Solver:
     """v <- momentum v + rate (gradient + decay w); w <- w - v.
 
-    The rate is inside the velocity, unlike in torch.optim.SGD: they part where the rate changes. Biases have twice the
-    rate and no decay, as released (lr_mult 1, 2; decay_mult 1, 0).
+    The rate is part of the velocity, unlike in torch.optim.SGD; the two differ once the rate changes. Biases have twice
+    the rate and no decay, as in the released code (lr_mult 1, 2; decay_mult 1, 0).
 
     Args:
+        net: its parameters are named {layer}.{weight or bias}.
+        momentum: share of the velocity that a step keeps.
+        weight_decay: decay of weights.
         layer_rates: factors on the rate by layer name, such as {"fc8": 10}.
-        fused: one kernel for all parameters of equal multipliers, equal but for rounding; None does so on a GPU.
+        fused: one kernel updates all parameters of equal factor and decay; its results differ by rounding alone. None
+            means on a GPU only.
     """
 
     def __init__(
@@ -32,7 +36,7 @@ class Solver:
     ):
         self.momentum = momentum
         on_gpu = all(parameter.is_cuda for parameter in net.parameters())
-        self.fused = (on_gpu if fused is None else fused) and momentum > 0  # without one, torch leaves out dampening
+        self.fused = (on_gpu if fused is None else fused) and momentum > 0  # torch ignores dampening at momentum 0
         self.velocities = {name: torch.zeros_like(parameter) for name, parameter in net.named_parameters()}
         self._terms: list[Term] = []
         for name, parameter in net.named_parameters():
@@ -43,13 +47,13 @@ class Solver:
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
-        """One update from the gradients that backward() left, which are then dropped."""
-        reached = [term for term in self._terms if term[0].grad is not None]  # some layers the loss may not reach
+        """Update all parameters that have a gradient from backward(), and drop the gradients."""
+        terms = [term for term in self._terms if term[0].grad is not None]
         if self.fused:
-            self._step_fused(reached, rate)
+            self._step_fused(terms, rate)
         else:
-            self._step_each(reached, rate)
-        for parameter, *_ in reached:
+            self._step_each(terms, rate)
+        for parameter, *_ in terms:
             parameter.grad = None
 
     def _step_each(self, terms: list[Term], rate: float) -> None:
@@ -63,7 +67,7 @@ class Solver:
     def _step_fused(self, terms: list[Term], rate: float) -> None:
         """By torch's own v <- momentum v + (1 - dampening) (gradient + decay w); w <- w - lr v, with lr 1.
 
-        The rate goes where torch has 1 - dampening, in double precision, so that it loses nothing on the way.
+        The rate takes the place of 1 - dampening, which torch computes in double precision.
         """
         for factor, decay in dict.fromkeys(term[2:] for term in terms):
             group = [term for term in terms if term[2:] == (factor, decay)]
@@ -83,6 +87,6 @@ class Solver:
 
     @torch.no_grad()
     def restore(self, velocities: Mapping[str, Tensor]) -> None:
-        """Go on from the velocities of a checkpoint."""
+        """Continue from the velocities of a checkpoint."""
         for name, velocity in self.velocities.items():
             velocity.copy_(velocities[name])

@@ -1,1 +1,1 @@
-"""The list of videos, its shards, their download, and their frames in the paper's size."""
+"""The list of videos, their download, and reading their frames; the loop over the videos of a shard."""

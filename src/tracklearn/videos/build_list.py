@@ -1,4 +1,4 @@
-"""Building the list of videos, or appending to it, from keywords or public ids.
+"""Building the list of videos, or appending to it, from search keywords or public ids.
 
 python -m tracklearn.videos.build_list --keywords keywords.txt --per-keyword 50 --out data/videos.tsv
 python -m tracklearn.videos.build_list --ids kinetics.csv --column youtube_id --out data/videos.tsv
@@ -32,23 +32,23 @@ def build_list(
     search: Callable[[str, int], Iterable[str]] | None = None,
     tell: Callable[[str], object] = print,
 ) -> int:
-    """Build a list, or append to one what it does not hold yet.
+    """Build a list, or append the videos to a list that are not in it yet.
 
     Args:
-        out: the list. Lines that are there stay, in their order.
-        keywords_file: one search a line; "#" starts a comment line. # PAPER §4: thousands of keywords
-        ids_file: a public list: one YouTube id or URL a line, or a CSV/TSV with a header when `column` is given.
-        column: column of `ids_file` that holds ids or URLs.
-        per_keyword: results taken of each search.
+        out: the list; its lines stay as they are.
+        keywords_file: one search a line; "#" starts a comment line. PAPER §4: thousands of keywords.
+        ids_file: a public list: one YouTube id or URL a line, or a CSV/TSV file with a header if `column` is given.
+        column: column of `ids_file` with the ids or URLs.
+        per_keyword: number of results taken from each search.
         search: (keyword, count) -> YouTube ids; yt-dlp's search by default.
-        tell: gets a line a keyword.
+        tell: called with a line for each keyword.
 
     Returns:
         Number of videos appended.
 
     Raises:
-        UserError: neither or both files are given, a line is no id or URL, or every search failed. What earlier
-            searches found is written all the same.
+        UserError: neither or both files are given, a line is neither an id nor a URL, or every search failed. The
+            results of earlier searches are written all the same.
     """
     if (keywords_file is None) == (ids_file is None):
         raise UserError("give either a file of keywords (--keywords) or a file of ids (--ids)")
@@ -71,12 +71,12 @@ def build_list(
 
 
 def youtube_search(keyword: str, count: int) -> list[str]:
-    """YouTube ids of the first `count` results of a search, by yt-dlp and without opening the videos' pages.
+    """YouTube ids of the first `count` results of a search by yt-dlp, which does not open the videos' pages.
 
     Raises:
-        UserError: the search failed; the message holds yt-dlp's reason.
+        UserError: the search failed; the message has yt-dlp's reason.
     """
-    from yt_dlp import YoutubeDL  # noqa: PLC0415  (a second to import, and --help and --ids do without)
+    from yt_dlp import YoutubeDL  # noqa: PLC0415  (takes a second, and --help and --ids do not need it)
     from yt_dlp.utils import DownloadError  # noqa: PLC0415
 
     options = {"quiet": True, "no_warnings": True, "extract_flat": True, "skip_download": True, "extractor_retries": 3}
@@ -85,7 +85,7 @@ def youtube_search(keyword: str, count: int) -> list[str]:
             results = downloader.extract_info(f"ytsearch{count}:{keyword}", download=False)
     except DownloadError as error:
         raise UserError(f"search for {keyword!r} failed: {error.msg}") from error
-    # a search also finds channels and playlists, whose ids are longer
+    # A search also finds channels and playlists, whose ids are longer.
     return [entry["id"] for entry in results["entries"] if YOUTUBE_ID.fullmatch(entry["id"] or "")]
 
 
@@ -95,7 +95,7 @@ def _searched(
     search: Callable[[str, int], Iterable[str]],
     tell: Callable[[str], object],
 ) -> Iterator[Video]:
-    """Videos of all searches; a search that fails is told and passed over, unless none succeeds."""
+    """Videos of all searches; the reason of a failed search is told, and raised if no search succeeds."""
     failure, succeeded = None, False
     for _, keyword in keywords:
         try:
@@ -125,7 +125,7 @@ def _listed(path: str | Path, column: str | None) -> Iterator[Video]:
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a file, without blank ones and comments."""
+    """Numbered lines of a file, without blank lines and comments."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -136,7 +136,7 @@ def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
 
 
 def _column(path: str | Path, column: str) -> Iterator[tuple[int, str]]:
-    """Numbered values of one column of a CSV or TSV with a header."""
+    """Numbered values of one column of a CSV or TSV file with a header."""
     if not Path(path).is_file():
         raise UserError(f"{path}: no such file")
     with open(path, encoding="utf-8-sig", newline="") as file:
@@ -144,7 +144,7 @@ def _column(path: str | Path, column: str) -> Iterator[tuple[int, str]]:
         file.seek(0)
         reader = csv.DictReader(file, delimiter="\t" if "\t" in header else ",")
         if column not in (reader.fieldnames or ()):
-            raise UserError(f"{path}: no column {column!r} in its header {header.strip()!r}")
+            raise UserError(f"{path}: no column {column!r} in the header {header.strip()!r}")
         for row in reader:
             yield reader.line_num, (row[column] or "").strip()
 
@@ -157,8 +157,8 @@ def _main(arguments: Sequence[str] | None = None) -> int:
     source.add_argument("--keywords", help="file with one search a line")
     source.add_argument("--ids", help="public list: a YouTube id or URL a line, or a CSV/TSV with --column")
     parser.add_argument("--column", help="column of --ids that holds the ids or URLs")
-    parser.add_argument("--per-keyword", type=int, default=50, help="videos taken of each search (default: 50)")
-    parser.add_argument("--out", required=True, help="the list to make or to append to")
+    parser.add_argument("--per-keyword", type=int, default=50, help="videos taken from each search (default: 50)")
+    parser.add_argument("--out", required=True, help="list to build or to extend")
     given = parser.parse_args(arguments)
     try:
         appended = build_list(

@@ -1,4 +1,4 @@
-"""A limit on the seconds that the work on one video may take, looked at whenever one of its packets is read."""
+"""The time limit of the work on one video; it is checked whenever a packet of the video is read."""
 
 import time
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ _limit: ContextVar[tuple[float, float] | None] = ContextVar("limit", default=Non
 
 
 class TimeLimitError(UserError):
-    """The work on a video took longer than it may."""
+    """The work on a video took longer than its time limit."""
 
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
-    """Limit the work on a video in this block, by this thread: past it, `check_time` raises. None: no limit."""
+    """Limit the time that this thread works on a video in the block: afterwards `check_time` raises. None: no limit."""
     before = _limit.set(None if seconds is None else (time.monotonic() + seconds, seconds))
     try:
         yield
@@ -25,13 +25,13 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
 
 def check_time() -> None:
-    """Go on while there is time.
+    """Return while the time limit lasts.
 
     Raises:
-        TimeLimitError: the block's `time_limit` is over.
+        TimeLimitError: the `time_limit` of the block is over.
     """
     limit = _limit.get()
     if limit is not None and time.monotonic() > limit[0]:
-        # A finished experiment does not miss a table that is deleted: Snakemake makes it anew where it is told to.
+        # Snakemake does not notice that a table of a finished experiment was deleted, so its rule must be forced.
         remedy = "to try it again, raise mining.timeout and run with --forcerun and the name of this table"
         raise TimeLimitError(f"time limit of {limit[1]:g} s; {remedy}")

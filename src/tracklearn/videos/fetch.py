@@ -1,7 +1,7 @@
-"""One video from the network, by yt-dlp, in a process of its own: what stalls there can be killed.
+"""Downloading one video with yt-dlp, in a process of its own, which can be killed when it stalls.
 
 `python -m tracklearn.videos.fetch '{"source": ..., ...}'` takes the arguments of `fetch` as JSON and prints JSON:
-{"path": the file}, or {"reason": why there is none, "transient": bool, "disk_full": bool}.
+{"path": the file}, or {"reason": why there is no file, "transient": bool, "disk_full": bool}.
 """
 
 import errno
@@ -14,21 +14,21 @@ from typing import Any
 
 from tracklearn.videos.lists import YOUTUBE_ID
 
-# Over these the same request may well succeed a little later.
+# After these answers the same request may succeed a little later.
 TRANSIENT_STATUS = frozenset({408, 425, 429, *range(500, 600)})
 
-# What YouTube says to an address that asks for more than it likes, whatever the video.
+# YouTube's answers to an address that has sent too many requests, whatever the video.
 BLOCKED = ("not a bot", "rate-limited")
 
-SOCKET_TIMEOUT = 30.0  # seconds without a byte; ASSUME: patience with a slow host
+SOCKET_TIMEOUT = 30.0  # seconds without a byte. ASSUME: a host that is slower is not worth waiting for
 
 
-class Unavailable(Exception):
-    """No file for a video; the message is the reason in the manifest.
+class UnavailableError(Exception):
+    """A video could not be downloaded; the message is the reason in the manifest.
 
     Attributes:
-        transient: the same request may succeed later.
-        disk_full: there is no room for the file.
+        transient: whether the same request may succeed later.
+        disk_full: whether the disk has no room for the file.
     """
 
     def __init__(self, reason: str, *, transient: bool = False, disk_full: bool = False) -> None:
@@ -48,38 +48,38 @@ def fetch(
     retries: int,
     backoff: float = 1.0,
 ) -> Path:
-    """Download one video to `directory/video_id.*`, going on with a partial file that an earlier attempt left.
+    """Download one video to `directory/video_id.*`; a partial file of an earlier attempt is resumed.
 
     Args:
         source: a YouTube id or a URL that yt-dlp takes.
         directory: folder of the file.
-        video_id: name of the file, to which its format's suffix is added.
-        max_height: formats whose shorter side is known to be longer are not taken, in pixels.
-        max_duration: longer videos are refused where the site says so beforehand, in seconds.
+        video_id: name of the file without the suffix of its format.
+        max_height: largest shorter side of a format, in pixels; formats of unknown size are taken.
+        max_duration: seconds; longer videos are refused where the site states the duration.
         timeout: seconds for all attempts together.
-        retries: attempts after the first one, for errors that may pass.
-        backoff: seconds before the first retry, doubled for each further one.
+        retries: attempts after the first one, for transient errors.
+        backoff: seconds before the first retry, doubled for each further retry.
 
     Raises:
-        Unavailable: with the reason.
+        UnavailableError: with the reason.
     """
     deadline = time.monotonic() + timeout
     for attempt in range(retries + 1):
         wait = backoff * 2**attempt
         try:
             return _attempt(source, _options(directory, video_id, max_height, deadline, timeout), max_duration)
-        except Unavailable as error:
+        except UnavailableError as error:
             if not error.transient:
                 raise
             if attempt == retries or time.monotonic() + wait > deadline:
-                raise Unavailable(f"{error} ({attempt + 1} attempts)", transient=True) from error
+                raise UnavailableError(f"{error} ({attempt + 1} attempts)", transient=True) from error
             time.sleep(wait)
     raise ValueError(f"retries = {retries}: expected 0 or more")
 
 
 def runtimes() -> list[str]:
-    """JavaScript runtimes on this machine that yt-dlp can use for YouTube, which hides its addresses in scripts."""
-    from yt_dlp import YoutubeDL  # noqa: PLC0415  (a quarter of a second, for those who download)
+    """JavaScript runtimes of this machine that yt-dlp can use for YouTube, which computes its addresses in scripts."""
+    from yt_dlp import YoutubeDL  # noqa: PLC0415  (takes a quarter of a second, which only downloads should cost)
     from yt_dlp.globals import supported_js_runtimes  # noqa: PLC0415
 
     YoutubeDL({"quiet": True}).close()  # registers the runtimes
@@ -88,7 +88,7 @@ def runtimes() -> list[str]:
 
 
 def _attempt(source: str, options: dict[str, Any], max_duration: float) -> Path:
-    """Ask once."""
+    """Try the download once."""
     from yt_dlp import YoutubeDL  # noqa: PLC0415
     from yt_dlp.utils import DownloadCancelled, DownloadError  # noqa: PLC0415
 
@@ -99,20 +99,20 @@ def _attempt(source: str, options: dict[str, Any], max_duration: float) -> Path:
         with YoutubeDL(options) as downloader:
             found = downloader.extract_info(url, download=True) or {}
     except DownloadCancelled as error:
-        raise Unavailable(str(error), transient=True) from error
+        raise UnavailableError(str(error), transient=True) from error
     except DownloadError as error:
         raise _unavailable(error) from error
     except OSError as error:
-        raise Unavailable(str(error), disk_full=error.errno == errno.ENOSPC) from error
+        raise UnavailableError(str(error), disk_full=error.errno == errno.ENOSPC) from error
     if "entries" in found:
-        raise Unavailable("a playlist, not one video")
+        raise UnavailableError("the address is a playlist, not a video")
     if refusals or not found.get("requested_downloads"):
-        raise Unavailable(refusals[0] if refusals else "nothing to download")
+        raise UnavailableError(refusals[0] if refusals else "the site offers no file")
     return Path(found["requested_downloads"][0]["filepath"])
 
 
 def _options(directory: str, video_id: str, max_height: int, deadline: float, timeout: float) -> dict[str, Any]:
-    """yt-dlp's options for one attempt; retries are ours, so that one count and one deadline hold for all errors."""
+    """yt-dlp's options for one attempt. Its own retries are off, so one count and one deadline hold for all errors."""
     from yt_dlp.utils import DownloadCancelled  # noqa: PLC0415
 
     def check_time(progress: dict[str, Any]) -> None:
@@ -124,7 +124,7 @@ def _options(directory: str, video_id: str, max_height: int, deadline: float, ti
         "no_warnings": True,
         "noprogress": True,
         "format": _format(max_height),
-        "format_sort": ["res", "vcodec:h264"],  # the shorter side; ASSUME: of equal size, what decodes fastest
+        "format_sort": ["res", "vcodec:h264"],  # by shorter side. ASSUME: of equal size H.264, which decodes fastest
         "outtmpl": f"{directory}/{video_id}.%(ext)s".replace("%", "%%").replace("%%(ext)s", "%(ext)s"),
         "continuedl": True,
         "retries": 0,
@@ -134,28 +134,28 @@ def _options(directory: str, video_id: str, max_height: int, deadline: float, ti
         "noplaylist": True,
         "extract_flat": "in_playlist",
         "playlistend": 1,
-        "fixup": "never",  # that is ffmpeg's work; the reader does not need it
+        "fixup": "never",  # it would need ffmpeg, and the reader does without
         "js_runtimes": {name: {} for name in runtimes()},
         "progress_hooks": [check_time],
     }
 
 
 def _format(longest: int) -> str:
-    """yt-dlp's choice of formats whose shorter side has up to `longest` pixels: of portrait ones the width.
+    """yt-dlp's choice of formats whose shorter side, the width of portrait video, has at most `longest` pixels.
 
-    Pictures alone are taken where there are such, else with sound; an unknown size is looked at after the download.
+    Formats without audio are preferred. A format of unknown size is taken and checked after the download.
     """
     portrait, other = f"[aspect_ratio<1][width<={longest}]", f"[height<=?{longest}]"
     return "/".join(kind + limit for limit in (portrait, other) for kind in ("bv", "b"))
 
 
 def _refuser(max_duration: float, refusals: list[str]) -> Callable[..., str | None]:
-    """A yt-dlp filter that keeps its reasons."""
+    """A filter for yt-dlp that refuses live streams and long videos, and appends the reason to `refusals`."""
 
     def refuse(found: dict[str, Any], *, incomplete: bool = False) -> str | None:
         duration = found.get("duration") or 0
         if found.get("is_live"):
-            refusals.append("a live stream")
+            refusals.append("the video is a live stream")
         elif duration > max_duration:
             refusals.append(f"duration {duration:g} s exceeds max_duration {max_duration:g} s")
         return refusals[0] if refusals else None
@@ -163,43 +163,43 @@ def _refuser(max_duration: float, refusals: list[str]) -> Callable[..., str | No
     return refuse
 
 
-def _unavailable(error: Exception) -> Unavailable:
-    """What yt-dlp's error means: passing or lasting."""
+def _unavailable(error: Exception) -> UnavailableError:
+    """The meaning of an error of yt-dlp."""
     from yt_dlp.networking.exceptions import HTTPError, TransportError  # noqa: PLC0415
 
     reason = str(getattr(error, "orig_msg", None) or getattr(error, "msg", None) or error)
     reason = " ".join(reason.removeprefix("ERROR: ").split()).split(" (caused by")[0][:300]
     for cause in _causes(error):
         if isinstance(cause, HTTPError):
-            return Unavailable(f"HTTP {cause.status} {cause.reason}", transient=cause.status in TRANSIENT_STATUS)
+            return UnavailableError(f"HTTP {cause.status} {cause.reason}", transient=cause.status in TRANSIENT_STATUS)
         if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
-            return Unavailable(reason, disk_full=True)
+            return UnavailableError(reason, disk_full=True)
         if isinstance(cause, TransportError | ConnectionError | TimeoutError):
-            return Unavailable(reason, transient=True)
+            return UnavailableError(reason, transient=True)
     if "Did not get any data blocks" in reason:
-        return Unavailable("the file is empty (0 bytes)")
-    # A transfer that breaks is told in words alone; its partial file stays.
+        return UnavailableError("the file is empty (0 bytes)")
+    # A transfer that broke off is known only by the text of its error; its partial file stays.
     broken = reason.removeprefix("[download] Got error: ")
     passing = broken != reason or any(words in reason for words in BLOCKED)
-    return Unavailable(broken, transient=passing, disk_full="No space left" in reason)
+    return UnavailableError(broken, transient=passing, disk_full="No space left" in reason)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what is behind it, as Python and yt-dlp chain them."""
+    """An error and its causes, as Python and yt-dlp chain them."""
     waiting, seen = [error], set()
     while waiting:
         cause = waiting.pop(0)
         if isinstance(cause, BaseException) and id(cause) not in seen:
             seen.add(id(cause))
             yield cause
-            told = getattr(cause, "exc_info", None) or (None, None)
-            waiting += [told[1], getattr(cause, "cause", None), cause.__cause__, cause.__context__]
+            exc_info = getattr(cause, "exc_info", None) or (None, None)
+            waiting += [exc_info[1], getattr(cause, "cause", None), cause.__cause__, cause.__context__]
 
 
 def _main() -> None:
     try:
         answer: dict[str, Any] = {"path": str(fetch(**json.loads(sys.argv[1])))}
-    except Unavailable as error:
+    except UnavailableError as error:
         answer = {"reason": str(error), "transient": error.transient, "disk_full": error.disk_full}
     print(json.dumps(answer))
 

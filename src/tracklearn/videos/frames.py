@@ -1,6 +1,6 @@
-"""Frames of a video in the paper's size, as a stream: luma by default, with exact indices, seeking where it pays."""
+"""Reading frames of a video in a given size, as luma or RGB, with exact indices; it seeks where that saves time."""
 
-from collections.abc import Container, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,9 +15,7 @@ from av.video.stream import VideoStream
 from tracklearn.errors import UserError
 from tracklearn.videos.packets import PacketTable, file_state, open_video, packet_table, read_packets
 
-SIZE = (448, 600)  # PAPER §4: frames are resized to 448 x 600
-
-# ASSUME: a seek costs about as much as decoding a few frames (it drops what the decoder's threads have in flight).
+# ASSUME: a seek costs about as much as decoding a few frames, since it drops what the decoder's threads have in flight.
 SEEK_GAIN = 8
 
 _ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
@@ -28,12 +26,12 @@ class Probe:
     """What a video holds.
 
     Attributes:
-        frames: number of frames in the readable part of the file (its packets, counted without decoding).
+        frames: number of frames in the readable part of the file, by its packets.
         fps: mean frames a second.
-        width: of the picture as shown, that is after rotation, in pixels.
-        height: likewise.
+        width: width of the upright frame, in pixels.
+        height: height of the upright frame, in pixels.
         duration: seconds from the first frame to the end of the last.
-        rotation: clockwise degrees by which the coded picture is turned to be shown: 0, 90, 180 or 270.
+        rotation: clockwise degrees from the coded to the upright frame: 0, 90, 180 or 270.
         note: what is wrong with a video that can be read all the same (a missing end), or "".
     """
 
@@ -47,12 +45,10 @@ class Probe:
 
 
 def probe(path: str | Path) -> Probe:
-    """Count the frames of a video by its packets, and decode from the start until one frame comes out whole.
-
-    The last answers are kept.
+    """Count the frames of a video by its packets, and decode it until one frame comes out whole; 64 answers are cached.
 
     Raises:
-        UserError: the path and the reason: no such file, empty, not a video, no video stream, no decodable frame.
+        UserError: the path and the reason: as `open_video`, or no frame can be decoded.
     """
     return _probe(str(path), file_state(path))
 
@@ -61,11 +57,12 @@ def probe(path: str | Path) -> Probe:
 def _probe(path: str, state: tuple[int, int] | None) -> Probe:
     table = packet_table(path)
     with open_video(path) as (container, stream):
-        first = next(_whole_frames(container, stream), None)
+        decoded = (frame for packet in read_packets(container, stream) for frame in _decode(packet))
+        first = next((frame for frame in decoded if not frame.is_corrupt), None)
         if first is None:
             raise UserError(f"{path}: none of its {table.frames} frames can be decoded")
         duration = _duration(table, stream)
-        height, width = _shown(first)
+        height, width = _upright_size(first)
         return Probe(
             frames=table.frames,
             fps=round(table.frames / duration, 4),
@@ -77,51 +74,51 @@ def _probe(path: str, state: tuple[int, int] | None) -> Probe:
         )
 
 
-def frame_size(probe: Probe, size: tuple[int, int] = SIZE) -> tuple[int, int]:
-    """(height, width) that `read_frames` gives for a video: `size`, or its transpose for portrait video."""
+def frame_size(probe: Probe, size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the frames that `read_frames` gives: `size`, or its transpose for portrait video."""
     return _oriented(probe.height, probe.width, size)
 
 
 def read_frames(
     path: str | Path,
     *,
-    size: tuple[int, int] = SIZE,
+    size: tuple[int, int],
     indices: Iterable[int] | None = None,
     start: int = 0,
     stop: int | None = None,
     step: int = 1,
-    dropped: Container[int] = (),
+    needed: Callable[[int], bool] | None = None,
     colour: bool = False,
     threads: int = 1,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Stream frames of a video, resized (bilinear) and upright, in the order of their indices.
+    """Yield frames of a video one by one, upright and resized (bilinear), in the order of their indices.
 
-    A frame's index is its place in the order of display among all frames of the file, whatever else is read: frames
-    that cannot be decoded whole, and those that turn from portrait to landscape or back, are left out and leave a gap
-    in the indices, they never shift them (a broken packet may take with it what the decoder's threads had in flight).
-    Indices beyond the end are left out too. One frame is held at a time.
+    The index of a frame is its place in display order among all frames of the file. Frames that cannot be decoded
+    whole, and frames that turn from portrait to landscape or back, are left out and shift no index. A broken packet may
+    also cost the frames that the decoder's threads have in flight. Indices beyond the end are left out.
 
     Args:
         path: a local video file.
-        size: (height, width) of the frames; a portrait video gets (width, height), see `frame_size`.
-        indices: ascending indices of the frames to read; otherwise `range(start, stop, step)`, to the end for no stop.
+        size: (height, width) of the frames; portrait video gets (width, height), see `frame_size`.
+        indices: ascending indices of the frames to read; by default `range(start, stop, step)`.
         start: first index.
-        stop: index after the last.
-        step: distance of the indices.
-        dropped: indices that are not wanted after all; may grow while the frames are read, and reading ends where no
-            later one is wanted.
-        colour: False for luma, uint8 (height, width): in the range that it is coded in where the video is YUV (of more
-            than 8 bits the upper 8), full range where it is RGB or grey. True for RGB, uint8 (height, width, 3).
-        threads: of the decoder.
+        stop: index after the last one; None reads to the end.
+        step: distance of two indices.
+        needed: asked with an index, before its frame is decoded and before it is yielded, whether the frame is still
+            needed; frames that are not are skipped, and reading ends where no later frame is needed. A frame that is
+            not needed once must stay so. None needs all frames.
+        colour: False gives luma, uint8 (height, width): YUV video in its coded range (the upper 8 bits if it has more),
+            RGB and grey video in full range. True gives RGB, uint8 (height, width, 3).
+        threads: threads of the decoder.
 
     Yields:
         (index, image).
 
     Raises:
-        UserError: as `probe`; or the limit of `deadline.time_limit` is over.
-        ValueError: indices that do not ascend.
+        UserError: as `probe`, or the time limit of `deadline.time_limit` is over.
+        ValueError: the indices do not ascend.
     """
-    table, shape = packet_table(path), frame_size(probe(path), size)
+    table, upright = packet_table(path), frame_size(probe(path), size)
     if indices is None:
         wanted = np.arange(start, table.frames if stop is None else min(stop, table.frames), step)
     else:
@@ -132,32 +129,40 @@ def read_frames(
     with open_video(path, threads=threads) as (container, stream):
         frames = _timed_frames if len(table.times) else _counted_frames
         last = -1
-        for index, frame in frames(container, stream, table, wanted, dropped):
-            # Where packets are broken a decoder may give frames late.
-            if index > last and _oriented(*_shown(frame), size) == shape:
+        for index, frame in frames(container, stream, table, wanted, needed or _always):
+            # Where packets are broken, a decoder may give frames late.
+            if index > last and _oriented(*_upright_size(frame), size) == upright:
                 last = index
-                yield index, _picture(frame, size=shape, colour=colour)
+                yield index, _resized(frame, size=upright, colour=colour)
+
+
+def _always(index: int) -> bool:
+    return True
 
 
 def _timed_frames(
-    container: InputContainer, stream: VideoStream, table: PacketTable, wanted: np.ndarray, dropped: Container[int]
+    container: InputContainer,
+    stream: VideoStream,
+    table: PacketTable,
+    wanted: np.ndarray,
+    needed: Callable[[int], bool],
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Wanted frames in runs, each decoded from the last key frame before it where that skips enough."""
+    """Wanted frames in runs. A run begins with a seek to the last key frame before it where that skips enough."""
     keys = np.searchsorted(table.key_frames, wanted, side="right") - 1  # (wanted,)
     starts = np.concatenate([[0], table.key_frames])[keys + 1]  # (wanted,)
     jumps = starts - np.concatenate([[0], wanted])[:-1] > SEEK_GAIN  # (wanted,)
     for run in np.split(np.arange(len(wanted)), np.flatnonzero(jumps)):
-        if all(index in dropped for index in wanted[run].tolist()):
+        if not any(needed(index) for index in wanted[run].tolist()):
             continue
         first = run[0]
         if jumps[first]:
             _seek(container, stream, table, int(keys[first]))
         start = int(starts[first]) if jumps[first] else -1
-        sound = yield from _run(container, stream, table, wanted[run], dropped, start=start)
-        if not sound:
-            # The decoder does not take this key frame for a start (an open GOP without a recovery point): no more seeks
+        clean = yield from _run(container, stream, table, wanted[run], needed, start=start)
+        if not clean:
+            # Decoding cannot start at this key frame (an open GOP without a recovery point): read on without seeks.
             _seek(container, stream, table, 0)
-            yield from _run(container, stream, table, wanted[first:], dropped)
+            yield from _run(container, stream, table, wanted[first:], needed)
             return
 
 
@@ -166,90 +171,96 @@ def _run(
     stream: VideoStream,
     table: PacketTable,
     wanted: np.ndarray,
-    dropped: Container[int],
+    needed: Callable[[int], bool],
     *,
     start: int = -1,
 ) -> Generator[tuple[int, av.VideoFrame], None, bool]:
-    """Decode on to the last wanted frame that is not dropped; frames that nothing wants and nothing
-    refers to are not decoded, but for AV1's.
+    """Decode on to the last frame that is wanted and needed.
 
-    Returns False, having given nothing, when the frame `start` did not come out whole and first from there on.
+    Frames that are not needed and that no other frame refers to are not decoded, except in AV1.
+
+    Args:
+        start: index of the key frame to which the container was moved, -1 if it was not moved.
+
+    Returns:
+        Whether decoding started cleanly. It is False, and nothing was yielded, where `start` did not come out first and
+        whole.
     """
     context = stream.codec_context
-    needed = np.zeros(table.frames, bool)
-    needed[wanted] = True
+    is_wanted = np.zeros(table.frames, bool)
+    is_wanted[wanted] = True
     left, reached = wanted.tolist(), -1
-    sound, skipping = start < 0, False
+    clean, skipping = start < 0, False
     context.skip_frame = "DEFAULT"
     for packet in read_packets(container, stream):
-        if _done(left, reached, dropped):
-            return True
-        shown = table.index(packet.pts)
-        idle = shown >= 0 and shown != start and (not needed[shown] or shown in dropped)
-        if idle != skipping:
-            skipping = not skipping
+        index = table.index(packet.pts)
+        skip = index >= 0 and index != start and not (is_wanted[index] and needed(index))
+        if skip != skipping:
+            skipping = skip
             context.skip_frame = "NONREF" if skipping else "DEFAULT"
         for frame in _decode(packet):
             index = table.index(frame.pts)
-            if not sound and index >= start:
-                sound = index == start and not frame.is_corrupt
-                if not sound:
+            if not clean and index >= start:
+                clean = index == start and not frame.is_corrupt
+                if not clean:
                     return False
-            if index >= 0 and needed[index] and index not in dropped and not frame.is_corrupt:
+            if index >= 0 and is_wanted[index] and not frame.is_corrupt and needed(index):
                 yield index, frame
             reached = max(reached, index)
-            if _done(left, reached, dropped):
+            if _done(left, reached, needed):
                 return True
-    return sound
+    return clean
 
 
-def _done(left: list[int], reached: int, dropped: Container[int]) -> bool:
-    """Whether none of the ascending indices `left` is wanted after `reached`; takes the dropped ones off their end."""
-    while left and left[-1] in dropped:
+def _done(left: list[int], reached: int, needed: Callable[[int], bool]) -> bool:
+    """Whether no frame after `reached` is needed. Indices that are not needed are cut off the end of `left`."""
+    while left and left[-1] > reached and not needed(left[-1]):
         left.pop()
     return not left or left[-1] <= reached
 
 
 def _counted_frames(
-    container: InputContainer, stream: VideoStream, table: PacketTable, wanted: np.ndarray, dropped: Container[int]
+    container: InputContainer,
+    stream: VideoStream,
+    table: PacketTable,
+    wanted: np.ndarray,
+    needed: Callable[[int], bool],
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Wanted frames of a container without display times: all are decoded and counted."""
-    left, needed = wanted.tolist(), set(wanted.tolist())
-    frames = (frame for packet in read_packets(container, stream) for frame in _decode(packet))
-    for index, frame in enumerate(frames):
-        if index in needed and index not in dropped and not frame.is_corrupt:
+    """Wanted frames of a container without display times: all frames are decoded and counted."""
+    left, is_wanted = wanted.tolist(), set(wanted.tolist())
+    decoded = (frame for packet in read_packets(container, stream) for frame in _decode(packet))
+    for index, frame in enumerate(decoded):
+        if index in is_wanted and not frame.is_corrupt and needed(index):
             yield index, frame
-        if _done(left, index, dropped):
+        if _done(left, index, needed):
             return
 
 
 def _seek(container: InputContainer, stream: VideoStream, table: PacketTable, key: int) -> None:
-    """Go to a key frame or one before it; containers index by display or by decoding time, so look where we land."""
-    shown, decoded = table.key_times[key].tolist()
-    for time in (shown, decoded):
+    """Move to a key frame or to one before it.
+
+    Some containers seek by display time and some by decoding time, so the packet that is reached is checked.
+    """
+    display_time, decoding_time = table.key_times[key].tolist()
+    for time in (display_time, decoding_time):
         container.seek(time, stream=stream)
-        landed = next(read_packets(container, stream), None)
-        if landed is not None and landed.pts is not None and landed.pts <= shown:
-            container.seek(time, stream=stream)  # the packet looked at is read again
+        reached = next(read_packets(container, stream), None)
+        if reached is not None and reached.pts is not None and reached.pts <= display_time:
+            container.seek(time, stream=stream)  # the packet that was checked is read again
             return
     container.seek(int(table.key_times[0].min()), stream=stream)
 
 
-def _whole_frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    for packet in read_packets(container, stream):
-        yield from (frame for frame in _decode(packet) if not frame.is_corrupt)
-
-
 def _decode(packet: av.Packet) -> list[av.VideoFrame]:
-    """Frames that a packet completes; a broken packet completes none, and the decoder goes on with the next."""
+    """Frames that a packet completes; a broken packet completes none, and the decoder goes on with the next one."""
     try:
         return [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
     except FFmpegError:
         return []
 
 
-def _picture(frame: av.VideoFrame, *, size: tuple[int, int], colour: bool) -> np.ndarray:
-    """The resized and upright picture of a frame: (height, width) luma or (height, width, 3) RGB."""
+def _resized(frame: av.VideoFrame, *, size: tuple[int, int], colour: bool) -> np.ndarray:
+    """The resized and upright image of a frame: luma (height, width) or RGB (height, width, 3)."""
     height, width = size
     rotation = _rotation(frame)
     image = frame.to_ndarray(format="rgb24") if colour else _luma(frame)
@@ -259,9 +270,9 @@ def _picture(frame: av.VideoFrame, *, size: tuple[int, int], colour: bool) -> np
 
 
 def _luma(frame: av.VideoFrame) -> np.ndarray:
-    """A view of the luma plane, uint8 (height, width); other than planar 8-bit YUV is converted first.
+    """A view of the luma plane, uint8 (height, width); all but planar 8-bit YUV is converted first.
 
-    YUV keeps the range that it is coded in, as "gray", always full range, would not.
+    YUV is converted to "yuv420p", which keeps the coded range, and not to "gray", which always has full range.
     """
     pixels = frame.format
     if pixels.is_rgb or not pixels.is_planar or pixels.components[0].bits != 8:
@@ -272,35 +283,36 @@ def _luma(frame: av.VideoFrame) -> np.ndarray:
 
 
 def _rotation(frame: av.VideoFrame) -> int:
-    """Clockwise degrees to show the frame upright, to the nearest of 0, 90, 180, 270 (PyAV's are anticlockwise)."""
+    """Clockwise degrees from the coded to the upright frame: 0, 90, 180 or 270. PyAV's are anticlockwise."""
     return round(-frame.rotation / 90) % 4 * 90
 
 
-def _shown(frame: av.VideoFrame) -> tuple[int, int]:
+def _upright_size(frame: av.VideoFrame) -> tuple[int, int]:
+    """(height, width) of the upright frame."""
     turned = _rotation(frame) in (90, 270)
     return (frame.width, frame.height) if turned else (frame.height, frame.width)
 
 
 def _oriented(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
-    # ASSUME: the paper does not say what it does with portrait video; squeezing it into landscape would bend shapes.
+    # ASSUME: portrait video keeps its orientation. The paper does not say, and squeezing it would distort shapes.
     return (size[1], size[0]) if height > width else size
 
 
 def _duration(table: PacketTable, stream: VideoStream) -> float:
     """Seconds from the first frame to the end of the last."""
-    rate = float(stream.average_rate or stream.guessed_rate or 25)  # ASSUME: 25 fps where nothing is said
+    rate = float(stream.average_rate or stream.guessed_rate or 25)  # ASSUME: 25 fps where the file has no rate
     if len(table.times) < 2 or stream.time_base is None:
         return table.frames / rate
-    between = float((table.times[-1] - table.times[0]) * stream.time_base)
-    return between * table.frames / (table.frames - 1) or table.frames / rate
+    elapsed = float((table.times[-1] - table.times[0]) * stream.time_base)
+    return elapsed * table.frames / (table.frames - 1) or table.frames / rate
 
 
 def _missing_end(table: PacketTable, duration: float, container: InputContainer, stream: VideoStream) -> str:
-    """What the header promises and the file does not hold, in words."""
+    """Which part of the video that its header promises is missing from the file, or ""."""
     if stream.frames > table.packets:
-        return f"truncated: {table.packets} of {stream.frames} frames are there"
+        return f"truncated: the file holds {table.packets} of {stream.frames} frames"
     promised = (container.duration or 0) / av.time_base
-    # ASSUME: sound may outlast the pictures a little; a tenth and a second is a cut file.
+    # ASSUME: audio may be a little longer than the video; a tenth and a second more means that the file was cut.
     if duration < 0.9 * promised - 1:
-        return f"truncated: pictures end at {duration:.1f} s of {promised:.1f} s"
+        return f"truncated: the video ends at {duration:.1f} s of {promised:.1f} s"
     return ""

@@ -1,4 +1,4 @@
-"""The append-only list of videos: read, and cut into shards; `build_list.py` makes one."""
+"""The append-only list of videos: reading it and cutting it into shards; `build_list` makes one."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tracklearn.errors import UserError
 COLUMNS = ("video_id", "source")
 
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
-# Names files in a folder of its own: no separators, no leading dot, room for a suffix.
+# An id is part of file names: it has no separator, no leading dot, and leaves room for a suffix.
 _SAFE_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
@@ -26,8 +26,8 @@ def read_list(path: str | Path) -> list[Video]:
     """Read the TSV of `video_id` and `source`.
 
     Raises:
-        UserError: no such file, another header, an id that is unsafe as a file name or not unique, or no source; the
-            message names the line.
+        UserError: the file is missing or has another header; or an id is not unique or unsafe as a file name, or a
+            source is empty. The message names the line.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
@@ -36,7 +36,7 @@ def read_list(path: str | Path) -> list[Video]:
             f"{path}: no list of videos; make one: python -m tracklearn.videos.build_list --help"
         ) from error
     if not lines or tuple(lines[0].split("\t")) != COLUMNS:
-        raise UserError(f"{path}, line 1: {lines[0] if lines else ''!r}: expected the header 'video_id<TAB>source'")
+        raise UserError(f"{path}, line 1: {lines[0] if lines else ''!r}; expected the header 'video_id<TAB>source'")
     videos: dict[str, Video] = {}
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
@@ -47,7 +47,7 @@ def read_list(path: str | Path) -> list[Video]:
             raise UserError(f"{path}, line {number}: {error}") from error
         if video.video_id in videos:
             raise UserError(
-                f"{path}, line {number}: video_id {video.video_id!r} is in the list already; ids are unique"
+                f"{path}, line {number}: video_id {video.video_id!r} is in an earlier line too; ids must be unique"
             )
         videos[video.video_id] = video
     return list(videos.values())
@@ -58,18 +58,18 @@ def plan_shards(videos: Sequence[Video], ledger: Sequence[int], size: int) -> di
 
     Args:
         videos: the whole list.
-        ledger: sizes of the shards cut so far. Their boundaries never move: what is appended to the list starts a new
+        ledger: sizes of the shards cut so far. Their boundaries never move: videos appended to the list start a new
             shard even where the last one is not full.
-        size: videos of a new shard.
+        size: number of videos of a new shard.
 
     Raises:
-        UserError: the list is shorter than the shards cut from it.
+        UserError: the list is shorter than the shards that were cut from it.
     """
     cut = sum(ledger)
     if len(videos) < cut:
         raise UserError(
-            f"the list holds {len(videos)} videos but {cut} are cut into shards already: it is append-only; restore "
-            "the missing lines, or delete the results of videos and mining to start anew"
+            f"the list has {len(videos)} videos, but shards were cut from {cut}; restore the missing lines (videos may "
+            "only be appended), or delete the results of videos and mining to start again"
         )
     starts = [0, *accumulate(ledger), *range(cut + size, len(videos), size)]
     ends = [*starts[1:], len(videos)]
@@ -78,26 +78,26 @@ def plan_shards(videos: Sequence[Video], ledger: Sequence[int], size: int) -> di
 
 
 def ledger_of(shards: dict[str, list[Video]]) -> list[int]:
-    """Sizes of the shards in their order: the ledger of the next plan."""
+    """Sizes of the shards in order, the ledger of the next plan."""
     return [len(shards[name]) for name in sorted(shards)]
 
 
 def is_youtube(source: str) -> bool:
-    """Whether a source leads to YouTube: a bare id or one of its URLs (a file of that name goes first)."""
+    """Whether a source is a URL of YouTube or a bare id; a file with the name of an id is that file."""
     if YOUTUBE_ID.fullmatch(source):
         return not Path(source).exists()
     return bool(re.match(r"https?://([\w-]+\.)*(youtube(-nocookie)?\.com|youtu\.be)(/|$)", source))
 
 
 def _video(line: str) -> Video:
-    """One line of the list; ValueError says what is wrong with it."""
+    """One line of the list, or a ValueError with what is wrong in it."""
     values = line.split("\t")
     if len(values) != len(COLUMNS) or not values[1].strip():
-        raise ValueError(f"{line!r}: expected 'video_id<TAB>source'")
+        raise ValueError(f"{line!r}; expected 'video_id<TAB>source'")
     video = Video(values[0], values[1].strip())
     if not _SAFE_ID.fullmatch(video.video_id):
         raise ValueError(
-            f"video_id {video.video_id!r} cannot name a file: expected 1 to 100 letters, digits, '_', '-' or '.', "
-            "no '.' first"
+            f"video_id {video.video_id!r} is not safe as a file name; expected 1 to 100 letters, digits, '_', '-' or "
+            "'.', and no '.' first"
         )
     return video

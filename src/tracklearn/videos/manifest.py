@@ -1,4 +1,4 @@
-"""The manifest of a shard: one row a video, whatever became of it."""
+"""The manifest of a shard: one row for every video, with what became of it."""
 
 import csv
 from collections.abc import Iterable
@@ -10,23 +10,24 @@ from tracklearn.files import atomic
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
     """One video of a shard.
 
     Attributes:
-        video_id: its name in the list.
-        source: where it comes from: a YouTube id, a URL or a local path.
-        path: the local file, "" when there is none.
-        status: "ok" (can be mined), "unreachable" (what failed may pass: another run may succeed) or "failed".
-        reason: why it failed, or what is odd about an "ok" one.
+        video_id: id of the video in the list.
+        source: where the video comes from: a YouTube id, a URL or a local path.
+        path: the local file, "" where there is none.
+        status: "ok" (the video can be mined), "unreachable" (it failed for a passing reason, and another run may
+            succeed) or "failed".
+        reason: why the video failed, or what is odd about an "ok" one.
         bytes: size of the file.
-        sha256: of the file, 64 hexadecimal digits.
+        sha256: checksum of the file, 64 hexadecimal digits.
         frames: number of frames that can be read.
         fps: mean frames a second.
-        width: of the upright picture, in pixels.
-        height: likewise.
+        width: width of the upright frame, in pixels.
+        height: height of the upright frame, in pixels.
         duration: seconds.
-        rotation: clockwise degrees from the coded to the upright picture.
+        rotation: clockwise degrees from the coded to the upright frame.
     """
 
     video_id: str
@@ -49,23 +50,23 @@ class Row:
         return self.status == "ok"
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
-_TYPES = {field.name: field.type for field in fields(Row)}
+COLUMNS = tuple(field.name for field in fields(ManifestRow))
+_TYPES = {field.name: field.type for field in fields(ManifestRow)}
 
 
-def write_manifest(path: str | Path, rows: Iterable[Row]) -> None:
-    """Write the manifest TSV, whole or not at all; tabs and line breaks in a value become spaces."""
+def write_manifest(path: str | Path, rows: Iterable[ManifestRow]) -> None:
+    """Write the manifest as a TSV file, whole or not at all; tabs and line breaks in a value become spaces."""
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
         out.write("\t".join(COLUMNS) + "\n")
         for row in rows:
             out.write("\t".join(" ".join(str(getattr(row, name)).split()) for name in COLUMNS) + "\n")
 
 
-def read_manifest(path: str | Path) -> list[Row]:
+def read_manifest(path: str | Path) -> list[ManifestRow]:
     """Rows of a manifest, in the order of the list.
 
     Raises:
-        UserError: the file is no manifest; the message names the line.
+        UserError: the file is not a manifest; the message names the line.
     """
     rows = []
     with open(path, encoding="utf-8", newline="") as lines:
@@ -76,7 +77,8 @@ def read_manifest(path: str | Path) -> list[Row]:
             )
         for values in reader:
             try:
-                rows.append(Row(**{n: _TYPES[n](v) for n, v in zip(COLUMNS, values, strict=True)}))  # type: ignore
+                typed = {name: _TYPES[name](value) for name, value in zip(COLUMNS, values, strict=True)}  # type: ignore
+                rows.append(ManifestRow(**typed))
             except ValueError as error:
                 raise UserError(f"{path}, line {reader.line_num}: {error}; delete it and run again") from error
     return rows

@@ -1,4 +1,4 @@
-"""Opening a video that may be anything, and the table of its packets, from which frame indices are exact."""
+"""Opening an untrusted video file, and the table of its packets, which gives every frame an exact index."""
 
 from array import array
 from collections.abc import Iterator
@@ -16,25 +16,26 @@ from av.video.stream import VideoStream
 from tracklearn.errors import UserError
 from tracklearn.videos.deadline import check_time
 
-# Formats a crawl may bring. FFmpeg knows more, among them playlists that open other files or the network, and a reader
-# that draws any text file as a film of characters: an unknown file must reach neither.
+# Formats of videos on the web. FFmpeg also reads playlists, which open other files or the network, and draws any text
+# file as a film of characters: an unknown file must reach neither.
 FORMATS = "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,asf,ogg"
 
-# ASSUME: twice 8K (7680 x 4320) is no camera's picture; a header that says so would take gigabytes for a frame.
+# ASSUME: no camera's frames are twice as large as 8K (7680 x 4320). A broken header may claim a size with which one
+# frame takes gigabytes.
 MAX_PIXELS = 2 * 7680 * 4320
 
 
 @dataclass(frozen=True)
 class PacketTable:
-    """When each frame of a video is shown, as its container says: what numbers the frames.
+    """Display times of a video's frames according to its container. The index of a frame is its place among them.
 
     Attributes:
-        times: (frames,) int64, sorted display times in units of the stream's time base; empty where the container
-            gives none that are usable, and then frames are numbered by counting them as they are decoded.
+        times: (frames,) int64, sorted display times in units of the stream's time base; empty where the container has
+            no usable times, and then frames are counted as they are decoded.
         frames: number of frames.
-        key_frames: (keys,) int64, frame index of each key frame that can be sought.
-        key_times: (keys, 2) int64, its display and decoding time.
-        packets: number of packets, frames that an edit list hides included.
+        key_frames: (keys,) int64, frame index of each key frame that a seek can reach.
+        key_times: (keys, 2) int64, display and decoding time of each key frame.
+        packets: number of packets, including those of frames that an edit list hides.
     """
 
     times: np.ndarray
@@ -44,11 +45,11 @@ class PacketTable:
     packets: int
 
     def index(self, time: int | None) -> int:
-        """Frame index of a display time, -1 for none."""
+        """Frame index of a display time, -1 if no frame has that time."""
         if time is None:
             return -1
-        found = int(np.searchsorted(self.times, time))
-        return found if found < len(self.times) and self.times[found] == time else -1
+        index = int(np.searchsorted(self.times, time))
+        return index if index < len(self.times) and self.times[index] == time else -1
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
     """Open a local file and its main video stream, decoding with `threads` threads.
 
     Raises:
-        UserError: no such file, an empty file, not a video, no video stream in it, or pictures larger than any.
+        UserError: the file is missing, empty, not a video, without a video stream, or its frames are too large.
     """
     path = Path(path)
     if not path.is_file():
@@ -64,7 +65,7 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
     if path.stat().st_size == 0:
         raise UserError(f"{path}: the file is empty (0 bytes)")
     try:
-        # "file:" keeps a name like "concat:a|b" a name
+        # With "file:" a name like "concat:a|b" is only a name.
         container = av.open(
             f"file:{path}",
             metadata_errors="replace",
@@ -78,32 +79,32 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
             raise UserError(f"{path}: no video stream that can be decoded")
         if stream.width * stream.height > MAX_PIXELS:
             size = f"{stream.width} x {stream.height}"
-            raise UserError(f"{path}: pictures of {size}, expected at most {MAX_PIXELS} pixels")
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # where they change their size on the way
+            raise UserError(f"{path}: the frames are {size} pixels; expected at most {MAX_PIXELS} pixels")
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # for frames that change their size later
         stream.codec_context.thread_count = threads
         stream.codec_context.thread_type = "AUTO" if threads > 1 else "NONE"
         try:
-            # Before anyone sets `skip_frame`: libdav1d (AV1) reads it here and never again, so it skips nothing.
+            # Before `skip_frame` is set: libdav1d (AV1) reads it only here and would skip for good.
             stream.codec_context.open(strict=False)
         except (FFmpegError, ValueError) as error:
             raise UserError(f"{path}: no video stream that can be decoded: {error}") from error
         try:
             yield container, stream
-        except FFmpegError as error:  # of a seek or a conversion; broken packets are passed over where they are decoded
-            raise UserError(f"{path}: cannot be read on: {error.strerror or error}") from error
+        except FFmpegError as error:  # from a seek or a conversion; the decoder's errors are caught where it is called
+            raise UserError(f"{path}: reading broke off: {error.strerror or error}") from error
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
-    """Packets of the stream to the end of what is readable; an empty one at the end flushes the decoder.
+    """Packets of the stream to the end of the readable part; an empty packet at the end flushes the decoder.
 
     Raises:
-        TimeLimitError: as `check_time`, between two packets.
+        TimeLimitError: as `check_time`, which is called for every packet.
     """
     try:
         for packet in container.demux(stream):
             check_time()
             yield packet
-    # The file is cut here (IndexError: broken headers speak of a new stream): the decoder still holds frames.
+    # The file is cut here, or broken headers announce a new stream (IndexError); the decoder still holds frames.
     except (FFmpegError, IndexError):
         flush: av.Packet = av.Packet()
         flush.stream = stream
@@ -111,25 +112,25 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.
 
 
 def packet_table(path: str | Path) -> PacketTable:
-    """The packet table of a video, read without decoding (about 1% of the time of decoding); the last ones are kept.
+    """The packet table of a video, read without decoding, in about 1% of the time of decoding; the last 16 are cached.
 
     Raises:
-        UserError: as `open_video`, or no frame in it.
+        UserError: as `open_video`, or the video has no frame.
     """
     return _packet_table(str(path), file_state(path))
 
 
 def file_state(path: str | Path) -> tuple[int, int] | None:
-    """Bytes and modification time (ns) of a file, None where there is none: what is kept of another state is stale."""
+    """Size in bytes and modification time in ns of a file, None if it is missing; a part of the caches' keys."""
     if not Path(path).is_file():
         return None
-    found = Path(path).stat()
-    return found.st_size, found.st_mtime_ns
+    status = Path(path).stat()
+    return status.st_size, status.st_mtime_ns
 
 
 @lru_cache(maxsize=16)
 def _packet_table(path: str, state: tuple[int, int] | None) -> PacketTable:
-    shown, keys, packets, timed = array("q"), [], 0, True
+    display_times, keys, packets, timed = array("q"), [], 0, True
     with open_video(path) as (container, stream):
         for packet in read_packets(container, stream):
             if not packet.size:
@@ -137,23 +138,23 @@ def _packet_table(path: str, state: tuple[int, int] | None) -> PacketTable:
             packets += 1
             timed = timed and packet.pts is not None
             if packet.is_keyframe and timed:
-                # Matroska tells no decoding time of its first packets where frames are reordered.
+                # Where frames are reordered, Matroska has no decoding times for its first packets.
                 keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
             if not packet.is_discard:
-                shown.append(packet.pts or 0)  # a frame without a time is counted only
-    if not shown:
-        raise UserError(f"{path}: no frame in it")
+                display_times.append(packet.pts or 0)  # a frame without a time is only counted
+    if not display_times:
+        raise UserError(f"{path}: the video has no frame")
     key_times = np.array(keys, dtype=np.int64).reshape(-1, 2)
-    # Times that jump back (joined broadcasts) say nothing about order: count instead.
+    # Times that jump back, as in joined broadcasts, do not order the frames.
     if not timed or np.any(np.diff(key_times[:, 0]) <= 0):
-        nothing = np.empty(0, np.int64)
-        return PacketTable(nothing, len(shown), nothing, nothing.reshape(0, 2), packets)
-    times = np.unique(np.frombuffer(shown, dtype=np.int64))
+        none = np.empty(0, np.int64)
+        return PacketTable(none, len(display_times), none, none.reshape(0, 2), packets)
+    times = np.unique(np.frombuffer(display_times, dtype=np.int64))
     return PacketTable(times, len(times), np.searchsorted(times, key_times[:, 0]), key_times, packets)
 
 
 def _nature(path: Path, error: Exception) -> str:
-    """What an unreadable file seems to be, for the manifest's reason."""
+    """What an unreadable file seems to be."""
     with path.open("rb") as file:
         start = file.read(512).lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):

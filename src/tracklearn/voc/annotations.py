@@ -1,4 +1,4 @@
-"""Images and annotations in PASCAL VOC's folder layout (JPEGImages, Annotations, ImageSets/Main)."""
+"""Images and annotations in the folders of PASCAL VOC (JPEGImages, Annotations, ImageSets/Main)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +9,11 @@ import numpy as np
 import simplejpeg
 
 from tracklearn.errors import UserError
-from tracklearn.voc.protocols import CLASSES, read_image_set, voc_folder
+from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
 
 
 class Objects(NamedTuple):
-    """Annotated objects of one image."""
+    """Annotated objects of one image, N in all."""
 
     boxes: np.ndarray  # (N, 4) float32 x1 y1 x2 y2, 0-based, inclusive
     labels: np.ndarray  # (N,) int64, index into the classes
@@ -25,7 +25,7 @@ class Voc:
 
     Args:
         root: folder that holds `VOC{year}`.
-        classes: names in the order of the labels; VOC's twenty unless given.
+        classes: names in the order of the labels; by default VOC's twenty.
 
     Raises:
         UserError: the year's folder is missing.
@@ -47,7 +47,7 @@ class Voc:
         """Decode one photo: RGB uint8 (H, W, 3).
 
         Raises:
-            UserError: missing or no JPEG.
+            UserError: the file is missing or not a JPEG image.
         """
         path = self._jpeg_path(image_id)
         try:
@@ -65,11 +65,11 @@ class Voc:
         return width, height
 
     def objects(self, image_id: str) -> Objects:
-        """Annotated objects of an image, difficult ones included; boxes are cut at the image's border.
+        """Annotated objects of an image, difficult ones included; boxes are clipped to the image.
 
         Raises:
-            UserError: annotation missing, no XML, of another size than its image, of an unknown class or with a box
-                outside the image.
+            UserError: the annotation is missing, is not XML, states another size than the image has, or holds an
+                unknown class or a box outside the image.
         """
         path = self.folder / "Annotations" / f"{image_id}.xml"
         try:
@@ -114,4 +114,4 @@ class Voc:
         try:
             return path.read_bytes()
         except FileNotFoundError as error:
-            raise UserError(f"{path}: no such file; expected beside the other images of its set") from error
+            raise UserError(f"{path}: no such file; expected it beside the other files of its image set") from error

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def areas(boxes: np.ndarray) -> np.ndarray:
-    """Pixels in each box (N,): with inclusive corners a side is x2 - x1 + 1 long."""
+    """Pixels in each box, (N, 4) -> (N,): with inclusive corners a side is x2 - x1 + 1 long."""
     return (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
 
 
@@ -15,20 +15,3 @@ def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     height = np.minimum(bottom, second[:, 3]) - np.maximum(top, second[:, 1]) + 1
     shared = np.maximum(width, 0) * np.maximum(height, 0)
     return shared / (areas(first)[:, None] + areas(second)[None, :] - shared)
-
-
-def nms(boxes: np.ndarray, scores: np.ndarray, *, overlap: float = 0.3) -> np.ndarray:
-    """Greedy non-maximum suppression: indices of the kept boxes, best score first.
-
-    A box goes when its intersection over union with a better kept one exceeds `overlap`. Equal scores: the earlier
-    box wins. R-CNN's nms.m (https://github.com/rbgirshick/rcnn).
-    """
-    order = np.argsort(-scores, kind="stable")
-    covers = iou(boxes[order], boxes[order]) > overlap
-    left = np.ones(len(order), bool)
-    kept = []
-    for place, index in enumerate(order):
-        if left[place]:
-            kept.append(index)
-            left &= ~covers[place]
-    return np.array(kept, dtype=np.int64)

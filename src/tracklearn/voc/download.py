@@ -1,4 +1,4 @@
-"""VOC archives: downloaded in pieces that survive interruptions, checked, unpacked without trusting their paths."""
+"""VOC's archives: download them, resume what was interrupted, check and unpack them without trusting their paths."""
 
 import hashlib
 import json
@@ -15,17 +15,20 @@ from pathlib import Path, PurePosixPath
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
-from tracklearn.voc.protocols import voc_folder
+from tracklearn.voc.image_sets import voc_folder
 
-BLOCK = 1 << 20
-FOLDERS = ("Annotations", "JPEGImages", "ImageSets")  # what detection reads; segmentations stay packed
+RETRIES = 5  # attempts after the first
+TIMEOUT = 60  # seconds without a byte until an attempt counts as failed
+PAUSE = 5  # seconds before the second attempt, doubled for each further one
+BLOCK = 1 << 20  # bytes
+FOLDERS = ("Annotations", "JPEGImages", "ImageSets")  # the folders that detection reads; the others stay packed
 OFFICIAL = "http://host.robots.ox.ac.uk/pascal/VOC"
-MIRROR = "https://pjreddie.com/media/files"  # the only place that has the 2012 test images without an account
+MIRROR = "https://pjreddie.com/media/files"  # the only server that gives the 2012 test images without an account
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One tar file; sizes and SHA-256 as TensorFlow Datasets lists them (url_checksums/voc.txt)."""
+    """One tar file; its size in bytes and SHA-256 are those of TensorFlow Datasets (url_checksums/voc.txt)."""
 
     year: int
     holds_test: bool
@@ -77,38 +80,38 @@ def fetch_voc(
     year: int,
     image_sets: Sequence[str] = ("train", "val"),
     archives: Sequence[Archive] = ARCHIVES,
-    retries: int = 5,
-    timeout: float = 60,
-    pause: float = 5,
+    retries: int = RETRIES,
+    timeout: float = TIMEOUT,
+    pause: float = PAUSE,
     stamp: str | Path | None = None,
     report: Report = silent,
 ) -> dict[str, float]:
     """Download, check and unpack the archives of a year that hold the image sets; `root` becomes a VOCdevkit.
 
-    Image sets that `root` holds already are left as they are. Archives lie under `root/archives` while they are
-    needed; a download that stopped is continued. The lists of images appear last, so that a year that has them is
-    whole.
+    Image sets that `root` already holds are not touched. Archives lie under `root/archives` until they are unpacked; an
+    interrupted download is resumed. The lists of images are written last, so a year that has them is complete.
 
     Args:
         image_sets: "test" asks for the test archive, any other name for trainval's.
-        retries: attempts after the first, over the archive's addresses in turn.
-        timeout: seconds without a byte until an attempt counts as failed.
-        pause: seconds before the second attempt; doubled for each further one.
-        stamp: JSON written when all is there, for a workflow to wait on.
+        retries, timeout, pause: see `RETRIES`, `TIMEOUT` and `PAUSE`; attempts take an archive's addresses in turn.
+        stamp: JSON that is written at the end, for a workflow to wait on.
+
+    Returns:
+        Numbers of archives, files and bytes.
 
     Raises:
-        UserError: no such archive, no attempt succeeded, wrong contents or not enough disk.
+        UserError: no such archive, no attempt succeeded, wrong contents or not enough free disk space.
     """
     lists = Path(root) / f"VOC{year}" / "ImageSets" / "Main"
     missing = {name == "test" for name in image_sets if not (lists / f"{name}.txt").is_file()}
-    wanted = [one for one in archives if one.year == year and one.holds_test in missing]
+    wanted = [archive for archive in archives if archive.year == year and archive.holds_test in missing]
     if missing and not wanted:
         raise UserError(
             f"VOC{year}: no archive is known; expected 2007 or 2012, or put VOC{year} under {root} yourself"
         )
     folder = Path(root) / "archives"
     folder.mkdir(parents=True, exist_ok=True)
-    need = sum(2 * one.size for one in wanted)
+    need = sum(2 * archive.size for archive in wanted)  # the archives and the files in them
     if (free := shutil.disk_usage(folder).free) < need:
         raise UserError(f"{root}: {free / 1e9:.1f} GB free, but VOC{year} needs {need / 1e9:.1f} GB; free space first")
     files = 0
@@ -131,18 +134,18 @@ def download(
     archive: Archive,
     folder: Path,
     *,
-    retries: int = 5,
-    timeout: float = 60,
-    pause: float = 5,
+    retries: int = RETRIES,
+    timeout: float = TIMEOUT,
+    pause: float = PAUSE,
     report: Report = silent,
 ) -> Path:
-    """Fetch one archive into `folder`, continuing a partial file, and check its size and SHA-256.
+    """Download one archive into `folder`, resume a partial file, and check size and SHA-256.
 
     Raises:
-        UserError: no attempt succeeded; names the last cause.
+        UserError: no attempt succeeded; names the cause of the last failure.
     """
     path, partial = folder / archive.name, folder / f"{archive.name}.part"
-    if path.exists() and digest(path) == archive.sha256:
+    if path.exists() and sha256_of_file(path) == archive.sha256:
         return path
     cause = ""
     for attempt in range(retries + 1):
@@ -150,12 +153,12 @@ def download(
             time.sleep(pause * 2 ** (attempt - 1))
         url = archive.urls[attempt % len(archive.urls)]
         try:
-            for done in _receive(url, partial, archive.size, timeout):
-                report(done >> 20, {"megabytes": done / 1e6})
+            for received in _receive(url, partial, archive.size, timeout):
+                report(received >> 20, {"megabytes": received / 1e6})
         except (OSError, urllib.error.URLError, EOFError) as error:
             cause = f"{url}: {error}"
             continue
-        if digest(partial) == archive.sha256:
+        if sha256_of_file(partial) == archive.sha256:
             partial.replace(path)
             return path
         partial.unlink()
@@ -167,7 +170,7 @@ def download(
 
 
 def _receive(url: str, partial: Path, size: int, timeout: float) -> Iterator[int]:
-    """Append what is missing to `partial`; yield the bytes there so far."""
+    """Append the missing bytes to `partial`; yield its size after each block."""
     have = partial.stat().st_size if partial.exists() else 0
     if have > size:
         partial.unlink()
@@ -176,7 +179,7 @@ def _receive(url: str, partial: Path, size: int, timeout: float) -> Iterator[int
         return
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-", "User-Agent": "tracklearn"})
     with urllib.request.urlopen(request, timeout=timeout) as answer:
-        if answer.status != 206:  # a server that knows no ranges sends everything again
+        if answer.status != 206:  # a server that does not support ranges sends the whole file
             have = 0
         with open(partial, "ab" if have else "wb") as file:
             while block := answer.read(BLOCK):
@@ -189,29 +192,29 @@ def _receive(url: str, partial: Path, size: int, timeout: float) -> Iterator[int
         raise EOFError(f"the connection ended after {have} of {size} bytes")
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 of a file as hex digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def unpack(path: Path, root: Path, *, year: int) -> int:
-    """Unpack the images, annotations and lists of `VOCdevkit/VOC{year}/` to `root/VOC{year}`; returns how many files.
+    """Unpack the images, annotations and lists of `VOCdevkit/VOC{year}/` to `root/VOC{year}`; return their number.
 
-    Only plain files are taken, each to its own place under that folder. They are unpacked beside it and moved in, the
-    lists of images last.
+    Only regular files are unpacked. They are written to a temporary folder in `root` first and then moved to their
+    places, the lists of images last.
 
     Raises:
-        UserError: not a tar file, a member that leads outside or is a link, or nothing of that year in it.
+        UserError: not a tar file, a link, a path that leads out of the folder, or no file of the year.
     """
     with tempfile.TemporaryDirectory(dir=root, prefix=".unpack-") as temporary:
         try:
             with tarfile.open(path) as tar:
-                names = [name for member in tar if (name := _take(tar, member, year, Path(temporary), path))]
+                names = [name for member in tar if (name := _unpack_member(tar, member, year, Path(temporary), path))]
         except tarfile.TarError as error:
             raise UserError(f"{path}: cannot be unpacked ({error}); delete it and download it again") from error
         if not names:
-            raise UserError(f"{path}: holds nothing of VOCdevkit/VOC{year}; expected one of VOC's own archives")
+            raise UserError(f"{path}: no file of VOCdevkit/VOC{year} in it; expected one of VOC's own archives")
         for name in sorted(names, key=lambda name: name.parts[0] == "ImageSets"):
             target = voc_folder(root, year) / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -219,10 +222,10 @@ def unpack(path: Path, root: Path, *, year: int) -> int:
     return len(names)
 
 
-def _take(
+def _unpack_member(
     tar: tarfile.TarFile, member: tarfile.TarInfo, year: int, temporary: Path, path: Path
 ) -> PurePosixPath | None:
-    """Write a member that detection reads under `temporary`; its name there, or None for any other."""
+    """Write a member that detection reads under `temporary` and return its name there; None for any other member."""
     whole = PurePosixPath(member.name)
     if whole.is_absolute() or ".." in whole.parts:
         raise UserError(f"{path}: member {member.name!r} leads out of the archive's folder; do not use this file")
@@ -230,7 +233,7 @@ def _take(
     if parts[:2] != ("VOCdevkit", f"VOC{year}") or len(parts) < 4 or parts[2] not in FOLDERS or member.isdir():
         return None
     if not member.isfile():
-        raise UserError(f"{path}: member {member.name!r} is no plain file; do not use this archive")
+        raise UserError(f"{path}: member {member.name!r} is not a regular file; do not use this archive")
     name = PurePosixPath(*parts[2:])
     target = temporary / name
     target.parent.mkdir(parents=True, exist_ok=True)

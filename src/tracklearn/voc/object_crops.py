@@ -1,4 +1,4 @@
-"""The annotated objects of the training photos as an ImageFolder, where no ImageNet is at hand."""
+"""The annotated objects of the training photos as an ImageFolder, for use where ImageNet is not available."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,25 +6,25 @@ from pathlib import Path
 import simplejpeg
 
 from tracklearn.voc.annotations import Voc
-from tracklearn.voc.protocols import CLASSES
+from tracklearn.voc.image_sets import CLASSES
 
 QUALITY = 95
-MIN_SIDE = 20  # px; ASSUME: smaller crops show texture of the JPEG more than an object
+MIN_SIDE = 20  # pixels; ASSUME: a smaller crop shows artefacts of JPEG rather than an object
 
 
 def crop_objects(
     *, voc: str | Path, year: int, image_set: str, folder: str | Path, classes: Sequence[str] = CLASSES
 ) -> dict[str, float]:
-    """Write the box of every object that is not difficult to `{folder}/{class}/{image}-{number}.jpg`.
+    """Write a crop of every object that is not difficult to `{folder}/{class}/{image}-{number}.jpg`.
 
     Raises:
-        UserError: an image or annotation cannot be read.
+        UserError: an image or annotation is missing or unreadable.
     """
-    source = Voc(voc, year, classes=classes)
+    photos = Voc(voc, year, classes=classes)
     written = 0
-    for image_id in source.images(image_set):
-        found, image = source.objects(image_id), source.image(image_id)
-        for number, (box, label, difficult) in enumerate(zip(*found, strict=True)):
+    for image_id in photos.images(image_set):
+        objects, image = photos.objects(image_id), photos.image(image_id)
+        for number, (box, label, difficult) in enumerate(zip(*objects, strict=True)):
             x1, y1, x2, y2 = (round(float(corner)) for corner in box)
             if difficult or min(x2 - x1, y2 - y1) + 1 < MIN_SIDE:
                 continue

@@ -1,6 +1,6 @@
-"""Proposals on disk: npz of ids (I,), offsets (I + 1,) and boxes (M, 4) float32, 0-based inclusive corners.
+"""Files of proposals: npz of ids (I,), offsets (I + 1,) and boxes (M, 4) float32, 0-based inclusive corners.
 
-Boxes of image i are `boxes[offsets[i]:offsets[i + 1]]`.
+The boxes of image i are `boxes[offsets[i]:offsets[i + 1]]`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,31 +12,31 @@ from tracklearn.errors import UserError
 from tracklearn.files import atomic
 
 
-def write_proposals(out: str | Path, image_ids: Sequence[str], found: Sequence[np.ndarray]) -> None:
-    """Write the boxes of each image, which may have none."""
-    offsets = np.cumsum([0, *map(len, found)])
-    boxes = np.concatenate([np.zeros((0, 4), np.float32), *found])
+def write_proposals(out: str | Path, image_ids: Sequence[str], boxes_by_image: Sequence[np.ndarray]) -> None:
+    """Write the boxes (N, 4) of each image; N may be 0."""
+    offsets = np.cumsum([0, *map(len, boxes_by_image)])
+    boxes = np.concatenate([np.zeros((0, 4), np.float32), *boxes_by_image])
     with atomic(out) as path:
         np.savez(path, ids=np.array(image_ids, dtype=str), offsets=offsets, boxes=boxes)
 
 
 def read_proposals(paths: Iterable[str | Path]) -> dict[str, np.ndarray]:
-    """Boxes (N, 4) of each image over several shards.
+    """Boxes (N, 4) of each image, by image id, from several files.
 
     Raises:
-        UserError: an image is in two shards.
+        UserError: an image is in two files.
     """
-    found: dict[str, np.ndarray] = {}
+    boxes_by_image: dict[str, np.ndarray] = {}
     for path in paths:
-        for image_id, boxes in _shard(path):
-            if image_id in found:
-                raise UserError(f"{path}: image {image_id} has proposals in an earlier shard already")
-            found[image_id] = boxes
-    return found
+        for image_id, boxes in _read_file(path):
+            if image_id in boxes_by_image:
+                raise UserError(f"{path}: image {image_id} already has proposals in an earlier file")
+            boxes_by_image[image_id] = boxes
+    return boxes_by_image
 
 
-def _shard(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
-    with np.load(path) as shard:
-        ids, offsets, boxes = shard["ids"], shard["offsets"], shard["boxes"]
+def _read_file(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
+    with np.load(path) as stored:
+        ids, offsets, boxes = stored["ids"], stored["offsets"], stored["boxes"]
     for image_id, start, stop in zip(ids, offsets, offsets[1:], strict=False):
         yield str(image_id), boxes[start:stop]

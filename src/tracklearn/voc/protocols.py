@@ -1,19 +1,14 @@
 """Which images train and which are evaluated: the protocol alone decides, for every stage of detection.
 
-This module imports nothing heavy, so that the workflow can read image sets while it builds its graph.
+Only the plan of the experiment imports this module. No script reaches it, so a new protocol re-runs nothing.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tracklearn.errors import UserError
-
-# Everingham et al., The PASCAL Visual Object Classes Challenge, in the order of the benchmark's own tables.
-CLASSES = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
+from tracklearn.voc.disjoint import check_disjoint
+from tracklearn.voc.image_sets import read_image_set
 
 # Images of the official sets, by year: http://host.robots.ox.ac.uk/pascal/VOC/voc{2007,2012}/
 OFFICIAL_SIZES = {
@@ -35,8 +30,8 @@ class Protocol:
 
     def check(self, root: str | Path) -> None:
         """Refuse image sets that share an image (see `check_disjoint`)."""
-        sets = {name: read_image_set(root, year=self.year, image_set=name) for name in (self.train, self.test)}
-        check_disjoint(sets[self.train], sets[self.test], train_set=self.train, test_set=self.test)
+        train, test = (read_image_set(root, year=self.year, image_set=name) for name in (self.train, self.test))
+        check_disjoint(train, test, train_set=self.train, test_set=self.test)
 
 
 PROTOCOLS = {
@@ -53,18 +48,18 @@ PROTOCOLS = {
 
 
 def protocol_named(name: str) -> Protocol:
-    """Look a protocol up.
+    """Look up a protocol.
 
     Raises:
         UserError: no such protocol.
     """
     if name not in PROTOCOLS:
-        raise UserError(f"detection.protocol is {name!r}: expected one of {', '.join(PROTOCOLS)}")
+        raise UserError(f"voc.protocol is {name!r}; expected one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
 
 
 def official_size(year: int, image_set: str) -> int:
-    """Images in an official set, known before it is downloaded.
+    """Number of images in an official set, known before the set is downloaded.
 
     Raises:
         UserError: not a set of that year's detection challenge.
@@ -75,45 +70,3 @@ def official_size(year: int, image_set: str) -> int:
             f"VOC{year} {image_set}: no official detection set; expected train, val, trainval or test of 2007 or 2012"
         )
     return sizes[image_set]
-
-
-def voc_folder(root: str | Path, year: int) -> Path:
-    """Folder of one year inside the VOCdevkit `root`."""
-    return Path(root) / f"VOC{year}"
-
-
-def read_image_set(root: str | Path, *, year: int, image_set: str) -> list[str]:
-    """Image ids of `ImageSets/Main/{image_set}.txt`, in the file's order.
-
-    Raises:
-        UserError: no such file, no image in it, an id twice or one that is no file name.
-    """
-    path = voc_folder(root, year) / "ImageSets" / "Main" / f"{image_set}.txt"
-    if not path.is_file():
-        raise UserError(f"{path}: no such image set; voc.root must be a VOCdevkit folder that holds VOC{year}")
-    # The lists of single classes carry a second column, 1 or -1.
-    ids = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
-    if not ids:
-        raise UserError(f"{path}: the image set is empty; expected one image id a line")
-    seen: set[str] = set()
-    for image_id in ids:
-        if image_id in seen:
-            raise UserError(f"{path}: image {image_id} is listed twice; remove one of the lines")
-        if image_id != Path(image_id).name:
-            raise UserError(f"{path}: {image_id!r} is no image id; expected a file name without folder and suffix")
-        seen.add(image_id)
-    return ids
-
-
-def check_disjoint(train: Sequence[str], test: Sequence[str], *, train_set: str, test_set: str) -> None:
-    """Refuse to train on an evaluation image.
-
-    Raises:
-        UserError: names the first image that is in both sets, and how many there are.
-    """
-    shared = sorted(set(train) & set(test))
-    if shared:
-        raise UserError(
-            f"image {shared[0]} is in the training set {train_set!r} and in the evaluation set {test_set!r} "
-            f"({len(shared)} such images); no evaluation image may be trained on: choose disjoint sets"
-        )

@@ -1,4 +1,4 @@
-"""Windows of an image warped to the network's square input, with context (Girshick et al., R-CNN, appendix A)."""
+"""Windows of an image, warped with context to the network's square input (Girshick et al., R-CNN, appendix A)."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,14 @@ def warp(
 ) -> np.ndarray:
     """Warp boxes to `size` x `size`, each with `context` pixels of surrounding image on every side.
 
-    The box grows by size / (size - 2 context) around its centre; what lies outside the image is `mean`.
+    A box grows by the factor size / (size - 2 context) around its centre. Outside the image it has the colour `mean`.
 
     Args:
         image: (H, W, 3) uint8 or float32.
         boxes: (N, 4) x1 y1 x2 y2, 0-based inclusive.
-        mean: fills the outside, in the image's channel order; rounded for a uint8 image.
+        mean: colour outside the image, in the image's channel order; rounded for a uint8 image.
         size: side of a window in pixels.
-        context: pixels of the warped window; by default 16 at size 227 and in proportion at others.
+        context: in pixels of the warped window; by default 16 at size 227 and in proportion at other sizes.
 
     Returns:
         (N, size, size, 3) of the image's type.
@@ -39,7 +39,7 @@ def warp(
 
 
 def grow(boxes: np.ndarray, scale: float) -> np.ndarray:
-    """Scale boxes around their centres and round, half away from zero as C does: (N, 4) int64, inclusive."""
+    """Scale boxes around their centres, (N, 4) -> (N, 4) int64; halves are rounded away from zero, as in C."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     half = (boxes[:, 2:] - boxes[:, :2] + 1) / 2
     centre = boxes[:, :2] + half
@@ -48,7 +48,7 @@ def grow(boxes: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _paste(window: np.ndarray, image: np.ndarray, box: np.ndarray) -> None:
-    """Resize the part of `box` that lies inside the image into its place in `window`."""
+    """Resize the part of `box` (4,) inside the image and write it to its place in `window`."""
     size, limits = window.shape[0], (image.shape[1], image.shape[0])
     source, target = [], []
     for low, high, limit in zip(box[:2], box[2:], limits, strict=True):

@@ -12,7 +12,7 @@ from tracklearn.errors import UserError
 from tracklearn.videos.frames import probe, read_frames
 from tracklearn.videos.lists import read_list
 from tracklearn.voc.annotations import Voc
-from tracklearn.voc.protocols import check_disjoint
+from tracklearn.voc.disjoint import check_disjoint
 
 DEMO = Path(__file__).parents[3] / "demo"
 TINY = {"seed": 3, "videos": 8, "frames": 6, "train": 5, "val": 3, "tune": 4, "test": 4, "per_class": 2}

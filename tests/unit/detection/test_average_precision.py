@@ -3,11 +3,12 @@ import json
 import numpy as np
 import pytest
 from reference.detection import loops_average_precision
-from voc.test_boxes import random_boxes
+from worlds.devkit import random_boxes
 
-from tracklearn.detection.average_precision import average_precisions, evaluate_row, image_draws, match
+from tracklearn.detection.average_precision import average_precisions, evaluate_row, match
 from tracklearn.detection.detect import Detections
 from tracklearn.errors import UserError
+from tracklearn.tables.bootstrap import image_draws
 from tracklearn.voc.annotations import Objects, Voc
 
 BOX = [10, 10, 29, 29]
@@ -15,7 +16,7 @@ FAR = [60, 60, 79, 79]
 
 
 def objects_of(*images):
-    """Objects of class 0, one list of (box, difficult) an image."""
+    """Objects of class 0; an argument lists (box, difficult) of one image."""
     return [
         Objects(
             np.array([box for box, _ in each], np.float32).reshape(-1, 4),
@@ -27,7 +28,7 @@ def objects_of(*images):
 
 
 def detections_of(*found):
-    """(score, image, box) each."""
+    """Detections from (score, image, box)."""
     scores, images, boxes = zip(*found, strict=True)
     return Detections(np.array(images), np.array(boxes, np.float32), np.array(scores, np.float32))
 
@@ -53,7 +54,7 @@ def random_problem(seed, images=6):
 
 
 def test_hand_computed_case():
-    # right, false, right of two: precision 1 at recall 1/2, 2/3 at recall 1.
+    # Hit, false, hit; two objects: precision 1 at recall 1/2, 2/3 at recall 1.
     found = detections_of((3.0, 0, BOX), (2.0, 0, FAR), (1.0, 1, BOX))
     whole, eleven = evaluate(found, objects_of([(BOX, False)], [(BOX, False)]))
     assert whole[0] == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
@@ -76,7 +77,7 @@ def test_second_detection_of_an_object_is_false():
     assert hit.tolist() == [True, False, True]
 
 
-def test_difficult_objects_neither_count_nor_hurt():
+def test_difficult_objects_and_their_detections_do_not_count():
     found = detections_of((3.0, 0, BOX), (2.5, 0, BOX), (2.0, 1, BOX))
     image, hit = match(found, objects_of([(BOX, True)], [(BOX, False)]), 0)
     assert (image.tolist(), hit.tolist()) == ([1], [True])
@@ -113,16 +114,19 @@ def test_bootstrap_equals_evaluating_repeated_images():
         assert (whole[draw], eleven[draw]) == pytest.approx((expected[0][0], expected[1][0]), nan_ok=True)
 
 
-def test_draws_are_those_of_the_seed_and_keep_the_size():
-    draws = image_draws(50, 30, seed=1)
-    assert (draws.sum(axis=1) == 50).all()
-    assert np.array_equal(draws, image_draws(50, 30, seed=1))
-    assert not np.array_equal(draws, image_draws(50, 30, seed=2))
+@pytest.mark.parametrize("limit", [1, 700, 3000])
+def test_a_limit_of_memory_changes_no_digit(monkeypatch, limit):
+    rng = np.random.default_rng(4)
+    image, hit, positives = rng.integers(0, 20, 300), rng.random(300) < 0.3, rng.integers(0, 4, 20)
+    counts = image_draws(20, 37)
+    whole = average_precisions(image, hit, positives, counts)
+    monkeypatch.setattr("tracklearn.detection.average_precision.BOOTSTRAP_VALUES", limit)
+    assert np.array_equal(average_precisions(image, hit, positives, counts), whole, equal_nan=True)
 
 
 @pytest.fixture
 def row(devkit, tmp_path):
-    """A row that finds every cat, half of the dogs, and has no SVM for birds; nobody drew a sheep."""
+    """A row that detects every cat and half of the dogs and has no SVM for birds; no image shows a sheep."""
     classes = ["cat", "dog", "bird", "sheep"]
     photos = Voc(devkit, classes=classes)
     ids = photos.images("test")
@@ -147,7 +151,7 @@ def row(devkit, tmp_path):
     return call
 
 
-def test_row_fills_cells_and_explains_the_empty_ones(row):
+def test_empty_cells_of_a_row_state_the_reason(row):
     metrics, cells, replicates = row()
     assert cells["cat"]["value"] == 100
     assert cells["cat"] | {"class": "cat", "row": "r", "images": 5, "positives": 5, "runs": ["run-1"]} == cells["cat"]
@@ -164,7 +168,7 @@ def test_row_fills_cells_and_explains_the_empty_ones(row):
     assert np.allclose(replicates["mAP"][known], replicates["replicates"][known, :2].mean(axis=1))
 
 
-def test_two_rows_are_drawn_alike_so_that_their_difference_is_paired(row):
+def test_two_rows_have_the_same_draws_so_their_difference_is_paired(row):
     _, _, first = row(row="one")
     first = dict(first)
     _, _, second = row(row="two")

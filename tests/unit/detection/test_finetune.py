@@ -6,7 +6,7 @@ import pytest
 import simplejpeg
 import torch
 
-from tracklearn.detection.finetune import WindowBatches, Windows, collect_windows, finetune_voc, window_labels
+from tracklearn.detection.finetune import TrainingWindows, WindowBatches, collect_windows, finetune_voc, window_labels
 from tracklearn.errors import UserError
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build, load_weights, save_weights
@@ -67,7 +67,7 @@ def run(folder, devkit, **changes):
     )
 
 
-def test_it_learns_to_tell_squares_from_background(tmp_path, devkit):
+def test_it_learns_to_distinguish_squares_from_background(tmp_path, devkit):
     metrics = run(tmp_path, devkit)
     assert metrics["accuracy"] > 0.9
     assert metrics["foreground_accuracy"] > 0.8
@@ -78,10 +78,11 @@ def test_it_learns_to_tell_squares_from_background(tmp_path, devkit):
     assert columns == ["iteration", "loss", "lr", "accuracy", "foreground_accuracy", "images_per_s", "waiting"]
 
 
-def test_a_memory_limit_and_how_often_to_save_change_nothing(tmp_path, devkit):
-    for name, cache_gb, saving in (("cached", 8.0, SAVING), ("decoded", 0.0, {"checkpoint_every": 2})):
+def test_a_memory_limit_and_how_often_to_save_change_nothing(tmp_path, devkit, monkeypatch):
+    for name, limit, saving in (("cached", 8e9, SAVING), ("decoded", 0, {"checkpoint_every": 2})):
         (tmp_path / name).mkdir()
-        run(tmp_path / name, devkit, schedule=SCHEDULE | {"iterations": 5}, cache_gb=cache_gb, saving=saving)
+        monkeypatch.setattr("tracklearn.detection.finetune.DECODED_IMAGES_BYTES", limit)
+        run(tmp_path / name, devkit, schedule=SCHEDULE | {"iterations": 5}, saving=saving)
     cached, decoded = ((tmp_path / name / "weights.safetensors").read_bytes() for name in ("cached", "decoded"))
     assert cached == decoded
 
@@ -118,12 +119,12 @@ def test_fc8_learns_faster_by_its_factor(tmp_path, devkit):
 def test_labels_follow_the_best_overlap():
     objects = np.array([[0, 0, 9, 9], [0, 0, 9, 19]], np.float32)
     boxes = np.array([[0, 0, 9, 9], [0, 0, 9, 18], [0, 0, 9, 4], [0, 0, 9, 3], [50, 50, 60, 60]], np.float32)
-    # the third covers half of the first object exactly, the fourth less
+    # The third box covers exactly half of the first object, the fourth box covers less.
     assert window_labels(boxes, objects, np.array([4, 7])).tolist() == [5, 8, 5, 0, 0]
     assert window_labels(boxes, np.zeros((0, 4), np.float32), np.zeros(0, np.int64)).tolist() == [0] * 5
 
 
-def test_windows_are_annotated_boxes_and_proposals_difficult_ones_too(devkit):
+def test_windows_are_proposals_and_annotated_boxes_including_difficult_ones(devkit):
     photos = Voc(devkit, 2012, classes=CLASSES)
     proposals = {"image5": np.array([[60, 10, 110, 70]], np.float32)}
     windows = collect_windows(photos, ["image5"], proposals)
@@ -136,7 +137,7 @@ def batches(batch=128, seed=1):
     corners = rng.integers(0, 50, (300, 2))
     boxes = np.hstack([corners, corners + 20]).astype(np.float32)
     labels = np.where(np.arange(300) < 10, 3, 0)
-    windows = Windows(["a", "b", "c"], rng.integers(0, 3, 300).astype(np.int32), boxes, labels)
+    windows = TrainingWindows(["a", "b", "c"], rng.integers(0, 3, 300).astype(np.int32), boxes, labels)
     photos = {name: rng.integers(0, 255, (80, 80, 3)).astype(np.uint8) for name in windows.ids}
     return WindowBatches(windows, photos.__getitem__, batch=batch, size=67, mean_rgb=(1, 2, 3), seed=seed)
 
@@ -178,7 +179,7 @@ def test_bad_input_is_a_one_line_error(tmp_path, devkit):
     photos = SimpleNamespace(
         objects=lambda _: SimpleNamespace(boxes=np.zeros((0, 4), np.float32), labels=np.zeros(0, int))
     )
-    with pytest.raises(UserError, match="image a is in no proposals file; make its proposals first"):
+    with pytest.raises(UserError, match="image a is in no file of proposals; make its proposals first"):
         collect_windows(photos, ["a"], {})
     with pytest.raises(UserError, match="0 of 2 windows in 1 images show an object; expected some of both kinds"):
         collect_windows(photos, ["a"], {"a": np.array([[0, 0, 9, 9], [5, 5, 20, 20]], np.float32)})

@@ -1,4 +1,4 @@
-"""The whole of detection, from photos to cells, on a few real ones."""
+"""All of detection, from photos to cells, on a few real photos."""
 
 import json
 
@@ -10,10 +10,11 @@ from tracklearn.detection.svm import train_svms
 from tracklearn.features.extraction import extract_features
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import save_weights
+from tracklearn.voc.image_sets import CLASSES
 from tracklearn.voc.proposals import propose
-from tracklearn.voc.protocols import CLASSES
 
 IMAGES = 14
+FEW = {"max_boxes": 60, "colours": ["hsv"], "k": [100]}  # boxes of an image
 
 
 @pytest.mark.real
@@ -28,7 +29,7 @@ def test_real_photos_from_proposals_to_cells(real_data, tmp_path):
     for name in ("trainval", "test"):
         ids = (source / f"ImageSets/Main/{name}.txt").read_text().split()[:IMAGES]
         (root / f"ImageSets/Main/{name}.txt").write_text("\n".join(ids))
-        propose(**common, image_set=name, out=tmp_path / f"{name}.npz", max_boxes=60, colours=["hsv"], k=[100])
+        propose(**common, image_set=name, out=tmp_path / f"{name}.npz", proposals=FEW)
         extract_features(
             **common,
             proposals=tmp_path / f"{name}.npz",

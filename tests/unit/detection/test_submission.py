@@ -31,7 +31,7 @@ def submit(devkit, tmp_path):
     return call
 
 
-def test_archive_has_a_file_a_class_with_pixels_from_one(submit):
+def test_archive_has_a_file_for_each_class_with_pixels_counted_from_one(submit):
     assert submit() == {
         "results/VOC2012/Main/comp4_det_test_cat.txt": "test_3 1.250000 1 5 10 20\ntest_0 -0.500000 3 4 119 89\n",
         "results/VOC2012/Main/comp4_det_test_dog.txt": "",
@@ -77,7 +77,7 @@ def test_server_scores_become_cells(cells, tmp_path):
     assert replicates["mAP"].shape == (0,)
 
 
-def test_missing_scores_say_what_to_submit(cells, tmp_path):
+def test_a_cell_without_a_score_says_what_to_submit(cells, tmp_path):
     filled, metrics, _ = cells()
     assert filled["cat"]["reason"].startswith("submit row.tar.gz to the evaluation server")
     assert filled["mAP"]["value"] is None

@@ -1,5 +1,3 @@
-from functools import partial
-
 import h5py
 import numpy as np
 import pytest
@@ -7,9 +5,10 @@ from reference.detection import loops_iou, loops_mining
 
 from tracklearn.detection.detect import detect, read_detections
 from tracklearn.detection.svm import Miner, mean_norms, train_svms
-from tracklearn.detection.svm_solver.hinge import fit
+from tracklearn.detection.svm_solver.solver import fit
 from tracklearn.errors import UserError
-from tracklearn.features import store as features_file
+from tracklearn.features import store
+from tracklearn.settings.detection import Svm
 from tracklearn.voc.annotations import Voc
 
 CLASSES = ["cat", "dog", "bird"]
@@ -18,7 +17,7 @@ DIRECTIONS = np.random.default_rng(5).normal(size=(3, SIZE))
 
 
 def write_features(path, devkit, ids, *, seed=0, size=SIZE, windows=40, scale=1.0):
-    """Noise features; windows on an object carry its class's direction in proportion to their overlap."""
+    """Write features of noise plus the direction of each object's class times the window's overlap with it."""
     photos = Voc(devkit, classes=CLASSES)
     rng = np.random.default_rng(seed)
     boxes, values = [], []
@@ -36,19 +35,20 @@ def write_features(path, devkit, ids, *, seed=0, size=SIZE, windows=40, scale=1.
         values.append(scale * np.tile(feature, (1, size // SIZE)))
     gt = [len(photos.objects(one).boxes) for one in ids]
     with h5py.File(path, "w") as file:
-        features_file.create(file, ids=ids, boxes=boxes, gt=gt, size=size, attrs={})[:] = np.concatenate(values)
+        store.create(file, ids=ids, boxes=boxes, ground_truth=gt, width=size, attrs={})[:] = np.concatenate(values)
     return path
 
 
 @pytest.fixture
 def world(devkit, tmp_path):
-    """Feature files of the training images, and a function that trains on files of it."""
+    """A function that trains on feature files of the training images."""
     ids = Voc(devkit).images("trainval")
 
-    def train(features=None, models=1, **changes):
+    def train(features=None, models=1, svm=None, **changes):
         features = features or [write_features(tmp_path / "whole.h5", devkit, ids)]
-        arguments = {"voc": devkit, "year": 2012, "classes": CLASSES, "out": tmp_path / "svms.npz", "C": 0.1}
-        metrics = train_svms(**arguments | {"features": features, "models": models} | changes)
+        arguments = {"voc": devkit, "year": 2012, "classes": CLASSES, "out": tmp_path / "svms.npz"}
+        arguments |= {"features": features, "models": models, "svm": {"C": 0.1} | (svm or {})}
+        metrics = train_svms(**arguments | changes)
         return dict(np.load(tmp_path / "svms.npz")), metrics
 
     train.ids, train.folder, train.devkit = ids, tmp_path, devkit
@@ -57,10 +57,10 @@ def world(devkit, tmp_path):
 
 @pytest.mark.parametrize("retrain_every", [10, 2000])
 def test_equals_the_loops_of_rcnn(world, retrain_every):
-    found, metrics = world(retrain_every=retrain_every, evict=-1.05, tolerance=1e-10)
+    found, metrics = world(svm={"retrain_every": retrain_every, "evict": -1.05}, tolerance=1e-10)
     photos = Voc(world.devkit, classes=CLASSES)
     scale = found["scales"][0]
-    windows = list(features_file.all_windows([world.folder / "whole.h5"], 1, np.array([scale])))
+    windows = list(store.all_windows([world.folder / "whole.h5"], 1, np.array([scale])))
     trainings = 0
     for label in (0, 1):
         positives, images = [], []
@@ -120,12 +120,12 @@ def test_parts_give_the_same_detectors_as_one_file(world):
         for number, images in enumerate((slice(0, 3), slice(3, 7))):
             rows = [slice(offsets[i], offsets[i + 1]) for i in range(images.start, images.stop)]
             with h5py.File(world.folder / f"{number}.h5", "w") as part:
-                features = features_file.create(
+                features = store.create(
                     part,
                     ids=world.ids[images],
                     boxes=[file["boxes"][each] for each in rows],
-                    gt=[int(file["is_gt"][each].sum()) for each in rows],
-                    size=SIZE,
+                    ground_truth=[int(file["is_gt"][each].sum()) for each in rows],
+                    width=SIZE,
                     attrs={},
                 )
                 features[:] = file["features"][rows[0].start : rows[-1].stop]
@@ -142,12 +142,12 @@ def test_threads_do_not_change_a_bit(world):
     assert np.array_equal(one["biases"], two["biases"], equal_nan=True)
 
 
-def test_mean_norm_is_scaled_to_twenty_for_each_model_of_an_ensemble(world):
+def test_each_model_of_an_ensemble_is_scaled_to_a_mean_norm_of_twenty(world):
     small = write_features(world.folder / "a.h5", world.devkit, world.ids)
     large = write_features(world.folder / "b.h5", world.devkit, world.ids, size=2 * SIZE, scale=30)
     found, _ = world(features=[small, large], models=2)
     assert found["weights"].shape == (3, 3 * SIZE)
-    windows = list(features_file.all_windows([small, large], 2, found["scales"]))
+    windows = list(store.all_windows([small, large], 2, found["scales"]))
     features = np.concatenate([each.features for each in windows])
     for model in (features[:, :SIZE], features[:, SIZE:]):
         assert np.linalg.norm(model, axis=1).mean() == pytest.approx(20, rel=0.01)
@@ -162,7 +162,7 @@ def test_models_of_other_windows_are_refused(world):
         world(features=[first, first, first], models=2)
 
 
-def test_annotations_changed_since_the_features_are_noticed(world):
+def test_annotations_that_changed_after_the_extraction_are_an_error(world):
     features = write_features(world.folder / "a.h5", world.devkit, world.ids)
     path = world.devkit / "VOC2012/Annotations/train_0.xml"
     path.write_text(path.read_text().replace("<object>", "<part>", 1).replace("</object>", "</part>", 1))
@@ -179,13 +179,13 @@ def test_dead_network_and_broken_file_are_named(world):
         mean_norms([world.folder / "broken.h5"], 1)
 
 
-def test_images_without_windows_are_passed_over(world):
+def test_images_without_proposals_are_allowed(world):
     with h5py.File(world.folder / "few.h5", "w") as file:
         some = write_features(world.folder / "a.h5", world.devkit, world.ids[:1])
         photos = Voc(world.devkit, classes=CLASSES)
         with h5py.File(some) as first:
             boxes = [first["boxes"][:], photos.objects(world.ids[1]).boxes]
-            features = features_file.create(file, ids=world.ids[:2], boxes=boxes, gt=[2, 2], size=SIZE, attrs={})
+            features = store.create(file, ids=world.ids[:2], boxes=boxes, ground_truth=[2, 2], width=SIZE, attrs={})
             features[:-2], features[-2:] = first["features"][:], first["features"][:2]
     found, _ = world(features=[world.folder / "few.h5"])
     assert found["positives"].tolist() == [2, 2, 0]
@@ -194,15 +194,15 @@ def test_images_without_windows_are_passed_over(world):
 def test_easy_negatives_leave_the_cache_and_hard_ones_stay():
     rng = np.random.default_rng(0)
     positives = rng.random((3, 8)).astype(np.float32) + 1
-    miner = Miner(positives, -1.0001, -1.2, 2000, partial(fit, C=1.0, positive_weight=2, bias=10))
+    miner = Miner(positives, Svm(C=1.0))
     easy, near = -9 * np.ones((5, 8), np.float32), 0.9 * positives
     miner.add(np.concatenate([easy, near]), np.zeros(8))
     miner.train(last=False)
     assert np.array_equal(miner.negatives, near)
-    miner.add(easy, easy @ miner.weights + miner.bias)  # below the threshold: not taken
+    miner.add(easy, easy @ miner.weights + miner.bias)  # below the threshold, so not added
     miner.add(near, near @ miner.weights + miner.bias)
     miner.train(last=False)
-    assert miner.fits == 1  # three new ones are not due
+    assert miner.fits == 1  # three new negatives are too few for a training
     miner.train(last=True)
     assert miner.fits == 2
     assert np.array_equal(miner.negatives, np.concatenate([near, near]))
@@ -237,15 +237,15 @@ def test_detections_find_the_objects_and_leave_the_ground_truth_boxes_out(detect
 
 
 def test_no_two_boxes_of_a_class_and_image_overlap(detected):
-    _, found, _ = detected(nms=0.3)
+    _, found, _ = detected(settings={"nms": 0.3})
     for image in range(5):
         boxes = found["cat"].boxes[found["cat"].image == image]
         assert max(loops_iou(a, b) for i, a in enumerate(boxes) for b in boxes[:i]) <= 0.3
 
 
-def test_only_the_best_boxes_enter(detected):
-    _, all_of_them, _ = detected(nms=1.0)
-    _, found, _ = detected(nms=1.0, top=4)
+def test_only_the_best_boxes_enter_the_suppression(detected):
+    _, all_of_them, _ = detected(settings={"nms": 1.0})
+    _, found, _ = detected(settings={"nms": 1.0, "top": 4})
     for image in range(5):
         scores = np.sort(all_of_them["cat"].scores[all_of_them["cat"].image == image])
         assert np.allclose(np.sort(found["cat"].scores[found["cat"].image == image]), scores[-4:])

@@ -20,9 +20,8 @@ def package(tmp_path, monkeypatch):
 
 
 def digest(script):
-    code_digests._imports.cache_clear()
-    code_digests._parse.cache_clear()
-    code_digests._tree_digest.cache_clear()
+    for cached in ("_used_by", "_parsed", "_file_digest", "_data_files"):
+        getattr(code_digests, cached).cache_clear()
     return code_digests.digest(script)
 
 
@@ -47,6 +46,58 @@ def test_only_an_edit_that_can_change_results_counts(package, file, text, change
     before = digest(script)
     (root / file).write_text(text)
     assert (digest(script) != before) is changes
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        ('log.info("frame %d", 1)', 'log.info("frames: %d", 2)', False),
+        ('progress.info("a")', "pass", True),  # an empty function is another one than a function of one statement
+        ('warnings.warn("slow")', 'warnings.warn("very slow")', False),
+        ('raise UserError("no frames")', 'raise UserError("no frame; add some")', False),
+        ('raise ValueError("no frames")', 'raise ValueError("no frame")', True),
+        ('frames = log.info("a")', 'frames = log.info("b")', True),
+    ],
+)
+def test_what_is_said_to_people_does_not_count(package, before, after, changes):
+    root, script = package
+    (root / "videos.py").write_text(f"def frames():\n    {before}\n    return 1\n")
+    first = digest(script)
+    (root / "videos.py").write_text(f"def frames():\n    {after}\n    return 1\n")
+    assert (digest(script) != first) is changes
+
+
+def test_a_data_file_counts_for_the_modules_that_name_it(package):
+    root, script = package
+    (root / "tables").mkdir()
+    (root / "tables/paper.csv").write_text("54.1")
+    before = digest(script)
+    (root / "tables/paper.csv").write_text("54.2")
+    assert digest(script) == before
+    (root / "videos.py").write_text('frames = "paper.csv"\n')
+    before = digest(script)
+    (root / "tables/paper.csv").write_text("54.3")
+    assert digest(script) != before
+
+
+def test_a_template_counts_with_those_that_it_extends(package):
+    root, script = package
+    (root / "videos.py").write_text('frames = "gallery.html.jinja"\n')
+    (root / "gallery.html.jinja").write_text('{% extends "base.html.jinja" %}')
+    (root / "base.html.jinja").write_text("<p>")
+    (root / "table1.html.jinja").write_text("<p>")
+    before = digest(script)
+    (root / "table1.html.jinja").write_text("<div>")
+    assert digest(script) == before
+    (root / "base.html.jinja").write_text("<div>")
+    assert digest(script) != before
+
+
+def test_silent_modules_exist(repository):
+    package = repository / "src/tracklearn"
+    for module in code_digests.SILENT:
+        path = package.joinpath(*module.split("."))
+        assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file(), module
 
 
 def test_docstrings_of_functions_do_not_count_but_their_code_does(package):

@@ -7,19 +7,30 @@ import yaml
 from tracklearn.errors import UserError
 from tracklearn.experiment import configuration
 
-REPOSITORY = Path(__file__).parents[3]
-SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+PAPER = Path(__file__).parents[3] / "config/config.yaml"
 
 
 @pytest.fixture
 def config():
-    return copy.deepcopy(yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()))
+    return yaml.safe_load(PAPER.read_text())
 
 
-def test_the_papers_experiment_is_valid(config):
-    configuration.check(config, SCHEMA)
-    assert [row["id"] for row in config["table1"]][-1] == "rcnn-200K"
-    assert len(config["table1"]) == 12
+def changed(config, path, value):
+    """The configuration with one value set, the blocks around it made where they are missing."""
+    config = copy.deepcopy(config)
+    block = config
+    for key in path[:-1]:
+        block = block.setdefault(key, {})
+    block[path[-1]] = value
+    return config
+
+
+def test_the_papers_experiment_is_complete(config):
+    whole = configuration.complete(config)
+    assert [row["id"] for row in whole["table1"]][-1] == "rcnn-200K"
+    assert len(whole["table1"]) == 12
+    assert whole["mining"]["filter"]["box"] == 227  # PAPER §4
+    assert whole["schedules"]["ranking-1.5M"]["momentum"] == 0.9
 
 
 @pytest.mark.parametrize(
@@ -27,7 +38,7 @@ def test_the_papers_experiment_is_valid(config):
     [
         (("mining", "track", "fames"), 30, "config: mining.track.fames: unknown key; did you mean frames?"),
         (("minning",), {}, "config: minning: unknown key; did you mean mining?"),
-        (("mining", "filter", "noise"), 25, "config: mining.filter.noise: 25 is greater than the maximum of 1"),
+        (("mining", "filter", "noise"), 25, "config: mining.filter.noise is 25; expected a number from 0 to 1"),
         (("models", "unsup-5M", "from"), "unsup-5M-ftt", "config: models.unsup-5M: unknown parent unsup-5M-ftt"),
         (("models", "unsup-5M", "subset"), "6M", "config: models.unsup-5M: unknown subset 6M"),
         (("models", "unsup-5M", "schedule"), "ranking", "config: models.unsup-5M: unknown schedule ranking"),
@@ -45,12 +56,8 @@ def test_the_papers_experiment_is_valid(config):
     ],
 )
 def test_mistakes_are_named_in_one_line(config, path, value, message):
-    block = config
-    for key in path[:-1]:
-        block = block[key]
-    block[path[-1]] = value
     with pytest.raises(UserError) as error:
-        configuration.check(config, SCHEMA)
+        configuration.complete(changed(config, path, value))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -58,76 +65,32 @@ def test_mistakes_are_named_in_one_line(config, path, value, message):
 def test_a_cycle_of_parents_is_an_error(config):
     config["models"]["unsup-5M"]["from"] = "unsup-5M-ft-r1"
     with pytest.raises(UserError, match=r"a cycle of parents: .*unsup-5M"):
-        configuration.check(config, SCHEMA)
+        configuration.complete(config)
 
 
 def test_two_rows_of_one_id_are_an_error(config):
     config["table1"].append(dict(config["table1"][0]))
     with pytest.raises(UserError, match="two rows have the id scratch"):
-        configuration.check(config, SCHEMA)
+        configuration.complete(config)
 
 
 def test_a_row_of_an_unknown_model_is_an_error(config):
     config["table1"][0]["models"] = ["scrath-1"]
     with pytest.raises(UserError, match=r"row scratch: unknown model scrath-1; did you mean scratch-1\?"):
-        configuration.check(config, SCHEMA)
+        configuration.complete(config)
 
 
-def test_iterative_fine_tuning_is_a_chain(config):
-    assert configuration.ancestors(config, "unsup-5M-ft-r1-ft") == ["unsup-5M-ft-r1", "unsup-5M-ft", "unsup-5M"]
+def test_neither_the_order_of_keys_nor_1_for_1_0_changes_the_configuration(config):
+    config["patches"] = {"min_change": 1, "quality": 90}
+    config["network"] = {"bias": 1.0, "width": 1}
+    other = {key: config[key] for key in reversed(config)}
+    other["patches"] = {"quality": 90.0, "min_change": 1.0}
+    other["network"] = {"width": 1.0, "bias": 1}
+    other["models"] = dict(reversed(config["models"].items()))
+    # Compared as text, as Snakemake compares parameters: order and digits count.
+    assert repr(configuration.complete(config)) == repr(configuration.complete(other))
 
 
-def test_positions_are_the_van_der_corput_sequence():
-    assert [configuration.position(shard) for shard in range(8)] == [0, 0.5, 0.25, 0.75, 0.125, 0.625, 0.375, 0.875]
-
-
-def shards(count, expected=10):
-    return {f"{number:05d}": expected for number in range(count)}
-
-
-def test_the_papers_subsets_are_disjoint_and_inside_the_largest(config):
-    taken = {
-        name: set(configuration.subset_shards(subset, expected=shards(1000, 8000), packed={}))
-        for name, subset in config["subsets"].items()
-    }
-    assert not taken["1.5M"] & taken["5M"]
-    assert taken["1.5M"] | taken["5M"] < taken["8M"]
-    assert {name: len(found) for name, found in taken.items()} == {"1.5M": 188, "5M": 625, "8M": 1000}
-
-
-def test_an_appended_shard_changes_only_the_subsets_that_take_it():
-    def taken(low, count):
-        return configuration.subset_shards({"share": [low, low + 0.5]}, expected=shards(count), packed={})
-
-    assert taken(0, 7) == [*taken(0, 6), "00006"]  # position 0.375
-    assert taken(0.5, 7) == taken(0.5, 6)
-
-
-def test_a_full_subset_takes_no_appended_shard():
-    subset = {"share": [0, 1], "patches": 50}
-    full = dict.fromkeys(shards(5), 10)
-    assert configuration.subset_shards(subset, expected=shards(9), packed=full) == list(shards(5))
-
-
-def test_a_poor_harvest_extends_the_plan_and_a_rich_one_does_not_shorten_it():
-    subset = {"share": [0, 1], "patches": 50}
-    assert configuration.subset_shards(subset, expected=shards(9), packed={"00000": 1}) == list(shards(6))
-    assert configuration.subset_shards(subset, expected=shards(9), packed={"00000": 90}) == list(shards(5))
-
-
-def test_seeds_copy_the_rows_with_all_their_models(config):
-    config["evidence"] = {
-        "seeds": 2,
-        "rows": ["unsup-iterative"],
-        "retrieval": {"random": ["random-1"]},
-        "comparisons": [["unsup-iterative", "scratch"]],
-    }
-    seeded = configuration.with_seeds(config)
-    added = set(seeded["models"]) - set(config["models"])
-    assert added == {
-        "random-1-seed2", "unsup-5M-seed2", "unsup-5M-ft-seed2", "unsup-5M-ft-r1-seed2", "unsup-5M-ft-r1-ft-seed2",
-    }  # fmt: skip
-    assert seeded["models"]["unsup-5M-ft-seed2"]["from"] == "unsup-5M-seed2"
-    assert seeded["models"]["unsup-5M-seed2"]["seed"] != config["models"]["unsup-5M"]["seed"]
-    assert configuration.all_rows(seeded)["unsup-iterative-seed2"]["models"] == ["unsup-5M-ft-r1-ft-seed2"]
-    configuration.check(seeded, SCHEMA)
+def test_a_default_that_is_written_out_changes_nothing(config):
+    whole = configuration.complete(config)
+    assert repr(configuration.complete(whole)) == repr(whole)

@@ -17,7 +17,7 @@ from tracklearn.voc.warp import warp
 def extract(devkit, tmp_path):
     net = CaffeNet(width=1 / 16, input_size=67, fc7=64, seed=1).eval()
     save_weights(tmp_path / "net.safetensors", net)
-    propose(voc=devkit, year=2012, image_set="val", out=tmp_path / "proposals.npz", max_boxes=9)
+    propose(voc=devkit, year=2012, image_set="val", out=tmp_path / "proposals.npz", proposals={"max_boxes": 9})
 
     def call(**changes):
         arguments = {

@@ -1,4 +1,4 @@
-"""Processes share out GPUs, which are names here: no GPU is needed."""
+"""Processes are distributed over GPUs, which are only names here: no GPU is needed."""
 
 import subprocess
 import sys
@@ -38,19 +38,19 @@ def holder(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def let_go(monkeypatch):
-    held = []
-    monkeypatch.setattr(devices, "_held", held)
+def locks_released(monkeypatch):
+    lock_files = []
+    monkeypatch.setattr(devices, "_lock_files", lock_files)
     yield
     devices.own_device.cache_clear()
-    for file in held:
+    for file in lock_files:
         file.close()
 
 
-def test_each_process_has_a_gpu_of_its_own_until_it_ends(holder, tmp_path):
+def test_each_process_has_its_own_gpu_until_it_ends(holder, tmp_path):
     first, taken = holder(*GPUS)
     assert taken == 0
-    assert holder(*reversed(GPUS))[1] == 0  # GPU-b by another order: locks go by name
+    assert holder(*reversed(GPUS))[1] == 0  # GPU-b, in another order: the locks are by name
     first.kill()
     first.wait()
     assert devices.claim(GPUS, tmp_path) == 0
@@ -79,14 +79,14 @@ def test_a_process_keeps_its_gpu(monkeypatch, tmp_path):
     assert chosen == [0, 1]
 
 
-def test_the_only_visible_gpu_is_taken_though_others_use_it(monkeypatch, tmp_path):
+def test_the_only_visible_gpu_is_used_even_if_other_processes_use_it(monkeypatch, tmp_path):
     fake_cuda(monkeypatch, tmp_path, GPUS[1:])
     devices.own_device()
     devices.own_device.cache_clear()
     assert devices.own_device() == torch.device("cuda", 0)
 
 
-def test_without_a_gpu_it_is_the_cpu(monkeypatch, tmp_path):
+def test_without_a_gpu_the_device_is_the_cpu(monkeypatch, tmp_path):
     fake_cuda(monkeypatch, tmp_path, [])
     assert devices.own_device() == torch.device("cpu")
     assert not any(tmp_path.iterdir())

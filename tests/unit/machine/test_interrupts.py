@@ -13,14 +13,14 @@ def handlers():
 
 @pytest.fixture(autouse=True)
 def interruptible():
-    """A process in the background of a script begins with SIGINT ignored."""
+    """Handle SIGINT as in the foreground: a script's background process starts with SIGINT ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_is_noted_and_the_old_handlers_come_back(number, status):
+def test_a_signal_is_noted_and_the_earlier_handlers_are_restored(number, status):
     before = handlers()
     with stop_noted() as stop:
         assert not stop
@@ -44,7 +44,7 @@ def test_an_ignored_signal_stays_ignored():
         assert not stop
 
 
-def test_other_threads_install_nothing():
+def test_other_threads_install_no_handlers():
     before, seen = handlers(), []
 
     def work():

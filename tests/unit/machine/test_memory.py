@@ -1,4 +1,4 @@
-"""Memory that is kept is not taken anew: counted by the system, in page faults."""
+"""Kept memory is not requested again: the system counts the page faults."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ print(given_back, faults())
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
 def test_pages_are_kept():
-    """In a process of its own, since there is no way back."""
+    """In another process, since the change cannot be undone."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     given_back, kept = map(int, done.stdout.split())
     assert kept < 100 < given_back / 10

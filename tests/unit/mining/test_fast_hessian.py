@@ -32,7 +32,7 @@ def test_determinants_equal_loops_over_the_boxes(texture, step):
 
 def test_the_filter_fits_up_to_the_border():
     lobes = np.array([3, 5])
-    image = np.full((15, 15), 20, np.uint8)  # as large as the larger filter
+    image = np.full((15, 15), 20, np.uint8)  # the size of the larger filter
     image[6:9, 6:9] = 200
     out = np.zeros((2, 15, 15), np.float32)
     determinants(_interleaved(cv2.integral(image), 1), 1, lobes, 7, out)
@@ -40,7 +40,7 @@ def test_the_filter_fits_up_to_the_border():
     assert out[1, 7, 7] == pytest.approx(hessian_determinant(image, 7, 7, 5), rel=1e-4)
 
 
-def test_maxima_are_those_of_all_26_neighbours_one_a_block():
+def test_a_maximum_exceeds_its_26_neighbours_and_is_the_only_one_of_its_block():
     border, response = 2, np.random.default_rng(2).random((7, 32, 41), dtype=np.float32)
     response = np.stack([cv2.GaussianBlur(layer, (0, 0), 0.8) for layer in response])
     expected, blocks = set(), {}
@@ -57,7 +57,7 @@ def test_maxima_are_those_of_all_26_neighbours_one_a_block():
 
 
 @pytest.mark.parametrize("sigma", [2.5, 4, 7])
-def test_a_blob_is_found_at_its_place_and_scale(sigma):
+def test_a_blob_is_found_at_its_position_and_scale(sigma):
     y, x = np.mgrid[:260, :300]
     blob = 30 + 200 * np.exp(-((x - 150.4) ** 2 + (y - 125.7) ** 2) / (2 * sigma**2))
     px, py, scale, _ = fast_hessian(blob.astype(np.uint8), threshold=10, max_points=1)[0]
@@ -72,7 +72,7 @@ def test_the_points_are_those_of_mahotas(real_frames):
     for frame in real_frames:
         theirs = surf.interest_points(frame, 4, 6, 1, threshold=5.0, max_points=2048).reshape(-1, 5)
         ours = fast_hessian(frame, threshold=5.0, max_points=2048)
-        assert len(ours) == pytest.approx(len(theirs), abs=1)  # float32 may take a determinant of 5 for 4.999999
+        assert len(ours) == pytest.approx(len(theirs), abs=1)  # float32 may round a determinant of 5 to 4.999999
         distances = np.linalg.norm(theirs[:, None, 1::-1] - ours[None, :, :2], axis=2)  # (theirs, ours)
         number, lost = number + len(theirs), lost + (distances.min(axis=1, initial=9) > 0.01).sum()
         same = distances.argmin(axis=1)
@@ -87,7 +87,7 @@ def test_small_and_flat_images_have_no_points():
 
 
 def test_the_process_that_compiles_finds_the_same_points(tmp_path):
-    """To the last bit: a homography by RANSAC turns the last bit of a point into another verdict."""
+    """The points agree to the last bit, since RANSAC may turn another last bit into another verdict."""
     code = (
         "import numpy as np; from tracklearn.mining.fast_hessian import fast_hessian;"
         "image = np.random.default_rng(0).integers(0, 256, (224, 300), np.uint8);"

@@ -3,43 +3,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference.mining import loops_best_box
 from worlds.films import BOX, HEIGHT, WIDTH
 
 from tracklearn.errors import UserError
 from tracklearn.mining import filtering as module
-from tracklearn.mining.filtering import Points, Rule, _limited, best_box, candidates, filter_shard, judge
-from tracklearn.mining.tables import AHEAD
+from tracklearn.mining.filtering import Points, _limited, candidates, filter_shard, judge
+from tracklearn.settings.mining import Filtering
 from tracklearn.videos.deadline import TimeLimitError
-from tracklearn.videos.manifest import Row, write_manifest
+from tracklearn.videos.manifest import ManifestRow, write_manifest
+from tracklearn.videos.shard_loop import AHEAD
 
-SMALL = {"height": HEIGHT, "width": WIDTH, "box": BOX}
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_the_box_is_that_of_the_loop(seed):
-    rng = np.random.default_rng(seed)
-    points = rng.uniform(-1, 26, (rng.integers(1, 25), 2)).astype(np.float32)
-    size, box = (int(rng.integers(12, 22)), int(rng.integers(12, 25))), int(rng.integers(1, 12))
-    assert best_box(points, size, box) == loops_best_box(points, size, box)
-
-
-def test_the_box_is_centred_on_its_points():
-    """By hand: four points around (20, 30) fit anywhere in a 15 px window; the centred one is taken."""
-    points = np.float32([[18, 28], [22, 28], [18, 32], [22, 32], [55, 5]])
-    assert best_box(points, (60, 80), 15) == (13, 23, 4)
-
-
-def test_the_box_stays_inside_the_frame():
-    assert best_box(np.float32([[79, 59]]), (60, 80), 15) == (65, 45, 1)
-    assert best_box(np.float32([[3, 3]]), (15, 15), 15) == (0, 0, 1)
-
-
-@pytest.fixture(scope="module")
-def table(films, tmp_path_factory):
-    out = tmp_path_factory.mktemp("filter") / "frames.csv"
-    metrics = filter_shard(manifest=films / "manifest.tsv", frames_table=out, every=15, threads=2, **SMALL)
-    return metrics, out
+FRAME = {"height": HEIGHT, "width": WIDTH}
 
 
 def read(path):
@@ -47,16 +21,44 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-def test_every_candidate_has_its_verdict(table):
-    metrics, out = table
-    rows = read(out)
+@pytest.fixture(scope="module")
+def filter_films(films, tmp_path_factory):
+    """Filters the films with the given settings; returns the metrics and the table's path."""
+
+    def run(*, manifest=films / "manifest.tsv", threads=2, resample_fps=None, **filtering):
+        table = tmp_path_factory.mktemp("filter") / "frames.csv"
+        metrics = filter_shard(
+            manifest=manifest,
+            frames_table=table,
+            frame=FRAME,
+            filtering={"box": BOX} | filtering,
+            resample_fps=resample_fps,
+            threads=threads,
+        )
+        return metrics, table
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def filtered(filter_films):
+    return filter_films(every=15)
+
+
+def reasons(table, video_id="moving"):
+    return {row["reason"] for row in read(table) if row["video_id"] == video_id}
+
+
+def test_every_candidate_has_its_verdict(filtered):
+    metrics, table = filtered
+    rows = read(table)
     verdicts = {
         name: [(r["frame"], r["verdict"]) for r in rows if r["video_id"] == name]
         for name in ("moving", "still", "panning")
     }
     assert verdicts["moving"] == [(str(frame), "accepted") for frame in range(0, 75, 15)]
     assert verdicts["still"] == verdicts["panning"] == [("0", "rejected"), ("15", "rejected"), ("30", "rejected")]
-    assert {row["reason"] for row in rows if row["video_id"] in ("still", "panning")} == {"noise"}
+    assert reasons(table, "still") == reasons(table, "panning") == {"noise"}
     assert metrics == {
         "candidates": 11,
         "accepted": 5,
@@ -68,122 +70,118 @@ def test_every_candidate_has_its_verdict(table):
     assert {row["surf"] for row in rows} == {"fast-hessian"}
 
 
-def test_videos_that_cannot_be_read_are_rows(table):
-    rows = {row["video_id"]: row for row in read(table[1]) if not row["frame"]}
+def test_videos_that_cannot_be_read_have_a_row(filtered):
+    rows = {row["video_id"]: row for row in read(filtered[1]) if not row["frame"]}
     assert set(rows) == {"broken", "gone"}
     assert rows["gone"]["reason"] == "video failed: HTTP error 404"
     assert "broken.mp4" in rows["broken"]["reason"]
 
 
-def test_the_query_box_lies_on_the_object(table):
-    """The square of 110 px starts at (30, 40) and moves by (1.4, 0.7) a frame; a box holds 81% of it at most."""
-    held = []
-    for row in read(table[1]):
+def test_the_query_box_lies_on_the_object(filtered):
+    """The square of 110 pixels starts at (30, 40) and moves by (1.4, 0.7) a frame; a box covers at most 81% of it."""
+    covered = []
+    for row in read(filtered[1]):
         if row["verdict"] != "accepted":
             continue
         frame, x, y = (int(row[name]) for name in ("frame", "x", "y"))
         spans = ((x, 30 + 1.4 * frame), (y, 40 + 0.7 * frame))
         width, height = (max(0, min(at + BOX, square + 110) - max(at, square)) for at, square in spans)
-        held.append(width * height / 110**2)
+        covered.append(width * height / 110**2)
         assert 0 <= x <= WIDTH - BOX
         assert 0 <= y <= HEIGHT - BOX
         assert 0.25 <= float(row["fraction"]) <= 0.75
         assert int(row["inside"]) <= int(row["moving"]) <= int(row["points"])
-    assert min(held) > 0.5
-    assert np.mean(held) > 0.65
+    assert min(covered) > 0.5
+    assert np.mean(covered) > 0.65
 
 
-def test_threads_change_nothing(films, table, tmp_path):
-    filter_shard(manifest=films / "manifest.tsv", frames_table=tmp_path / "one.csv", every=15, threads=1, **SMALL)
-    assert (tmp_path / "one.csv").read_text() == table[1].read_text()
+def test_threads_change_nothing(filter_films, filtered):
+    assert filter_films(every=15, threads=1)[1].read_text() == filtered[1].read_text()
 
 
-def test_the_shares_decide(films, tmp_path):
-    filter_shard(
-        manifest=films / "manifest.tsv", frames_table=tmp_path / "a.csv", every=60, camera=0.26, noise=0.1, **SMALL
-    )
-    assert {row["reason"] for row in read(tmp_path / "a.csv") if row["video_id"] == "moving"} == {"camera"}
+def test_the_share_of_moving_points_decides(filter_films):
+    assert reasons(filter_films(every=60, camera=0.26, noise=0.1)[1]) == {"camera"}
 
 
-def test_a_frame_without_texture():
+def test_a_frame_without_texture_is_rejected():
     flat = np.full((HEIGHT, WIDTH), 9, np.uint8)
     expected = {"points": 0, "overlaid": 0, "verdict": "rejected", "reason": "too few points"}
-    assert judge(flat, flat, Rule(box=BOX)) == expected
+    assert judge(flat, flat, Filtering(box=BOX)) == expected
 
 
-def test_fewer_points_than_asked_for(films, tmp_path):
-    filter_shard(manifest=films / "manifest.tsv", frames_table=tmp_path / "a.csv", every=60, min_points=10_000, **SMALL)
-    assert {row["reason"] for row in read(tmp_path / "a.csv") if row["frame"]} == {"too few points"}
+def test_a_frame_with_too_few_points_is_rejected(filter_films):
+    rows = read(filter_films(every=60, min_points=10_000)[1])
+    assert {row["reason"] for row in rows if row["frame"]} == {"too few points"}
 
 
-def test_fewer_points_than_asked_for_are_found_again(monkeypatch):
-    """Of 60 points 20 were followed, all of one motion: their share says little."""
+def test_a_frame_of_which_too_few_points_are_found_again_is_rejected(monkeypatch):
+    """20 of 60 points were followed."""
     lengths = np.full(60, np.nan, np.float32)
     lengths[:20] = [0, 1] * 10
     points = Points(np.tile(np.float32([30, 30]), (60, 1)), lengths, np.zeros(60, bool), np.eye(3))
     monkeypatch.setattr(module, "moving_points", lambda *args: points)
     frame = np.zeros((HEIGHT, WIDTH), np.uint8)
-    assert judge(frame, frame, Rule(box=BOX, min_points=21))["reason"] == "too few points"
-    assert judge(frame, frame, Rule(box=BOX, min_points=20))["verdict"] == "accepted"
+    assert judge(frame, frame, Filtering(box=BOX, min_points=21))["reason"] == "too few points"
+    assert judge(frame, frame, Filtering(box=BOX, min_points=20))["verdict"] == "accepted"
 
 
-@pytest.mark.parametrize("error", [TimeLimitError("time limit of 9 s"), UserError("cannot be read on")])
-def test_what_was_judged_before_a_failure_is_kept(films, table, tmp_path, monkeypatch, error):
-    """After the third candidate reading ends: three rows and one that says why."""
+@pytest.mark.parametrize("error", [TimeLimitError("time limit of 9 s"), UserError("reading broke off")])
+def test_frames_judged_before_a_failure_are_kept(filter_films, filtered, monkeypatch, error):
+    """Reading breaks off after the third candidate: three rows, and a row with the reason."""
 
-    def broken(path, *args, **settings):
-        for place, found in enumerate(candidates(path, *args, **settings)):
+    def broken(path, *args, **options):
+        for place, found in enumerate(candidates(path, *args, **options)):
             if place == 3 and Path(path).stem == "moving":
                 raise error
             yield found
 
     monkeypatch.setattr(module, "candidates", broken)
-    metrics = filter_shard(manifest=films / "manifest.tsv", frames_table=tmp_path / "a.csv", every=15, **SMALL)
-    whole, cut = ([row for row in read(path) if row["video_id"] == "moving"] for path in (table[1], tmp_path / "a.csv"))
+    metrics, table = filter_films(every=15)
+    whole, cut = ([row for row in read(path) if row["video_id"] == "moving"] for path in (filtered[1], table))
     assert cut[:3] == whole[:3]
     assert [(row["frame"], row["verdict"], row["reason"]) for row in cut[3:]] == [
         ("", "rejected", f"video failed: {error}")
     ]
-    assert metrics["candidates"] == table[0]["candidates"] - 2
+    assert metrics["candidates"] == filtered[0]["candidates"] - 2
     assert (metrics["accepted"], metrics["unreadable_videos"], metrics["unfinished_videos"]) == (3, 2, 1)
 
 
-class Judged(dict):
-    """A row that counts how many there are."""
+class CountedRow(dict):
+    """A row of a class that counts its living instances."""
 
     alive = most = 0
 
     def __init__(self, *args, **values):
         super().__init__(*args, **values)
-        Judged.alive += 1
-        Judged.most = max(Judged.most, Judged.alive)
+        CountedRow.alive += 1
+        CountedRow.most = max(CountedRow.most, CountedRow.alive)
 
     def __del__(self):
-        Judged.alive -= 1
+        CountedRow.alive -= 1
 
 
-def test_rows_are_written_as_they_come(tmp_path, monkeypatch):
-    """Of a shard of 100 videos the rows of a few are held at a time."""
-    write_manifest(tmp_path / "m.tsv", [Row(f"v{number}", "", "v.mp4", "ok") for number in range(100)])
+def test_rows_are_written_one_video_after_the_other(filter_films, tmp_path, monkeypatch):
+    """Of a shard of 100 videos only the rows of a few are in memory at once."""
+    write_manifest(tmp_path / "m.tsv", [ManifestRow(f"v{number}", "", "v.mp4", "ok") for number in range(100)])
     row = {"frame": 0, "overlaid": 0, "verdict": "rejected", "reason": "noise"}
-    monkeypatch.setattr(module, "judge_video", lambda video, **_: [Judged(row, video_id=video.video_id) for _ in "123"])
-    metrics = filter_shard(manifest=tmp_path / "m.tsv", frames_table=tmp_path / "a.csv", **SMALL)
-    assert metrics["rejected/noise"] == metrics["candidates"] == len(read(tmp_path / "a.csv")) == 300
-    assert Judged.most <= 3 * (AHEAD + 2)
+    monkeypatch.setattr(
+        module, "judge_video", lambda video, **_: [CountedRow(row, video_id=video.video_id) for _ in "123"]
+    )
+    metrics, table = filter_films(manifest=tmp_path / "m.tsv", threads=1)
+    assert metrics["rejected/noise"] == metrics["candidates"] == len(read(table)) == 300
+    assert CountedRow.most <= 3 * (AHEAD + 2)
 
 
-def test_resampled_frames_are_judged_by_the_next_resampled_one(films, tmp_path):
-    """moving.mp4 has 75 frames at 30 a second: 25 at 10, of which every 5th one is every 15th native one."""
-    settings = {"manifest": films / "manifest.tsv", "frames_table": tmp_path / "a.csv", "moving_px": 2, **SMALL}
-    filter_shard(resample_fps=10, every=5, **settings)
-    rows = [row for row in read(tmp_path / "a.csv") if row["video_id"] == "moving"]
+def test_resampled_frames_are_judged_by_the_next_resampled_frame(filter_films):
+    """moving.mp4 has 75 frames at 30 a second; at 10 a second every 5th of the 25 frames is every 15th of the file."""
+    _, table = filter_films(resample_fps=10, every=5, moving_px=2)
+    rows = [row for row in read(table) if row["video_id"] == "moving"]
     assert [row["frame"] for row in rows] == ["0", "15", "30", "45", "60"]
-    assert {row["verdict"] for row in rows} == {"accepted"}  # 3.4 px in three native frames
-    filter_shard(every=15, **settings)
-    assert {row["reason"] for row in read(tmp_path / "a.csv") if row["video_id"] == "moving"} == {"noise"}
+    assert {row["verdict"] for row in rows} == {"accepted"}  # the square moves by 3.4 pixels in three frames
+    assert reasons(filter_films(every=15, moving_px=2)[1]) == {"noise"}
 
 
-def test_the_limit_spreads_over_the_video():
+def test_the_limit_keeps_evenly_spread_frames():
     rows = [{"frame": frame, "verdict": "accepted", "reason": "motion"} for frame in range(9)]
     rows.insert(3, {"frame": 99, "verdict": "rejected", "reason": "noise"})
     kept = _limited(rows, 3)
@@ -195,13 +193,12 @@ def test_the_limit_spreads_over_the_video():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"box": 227}, "mining box: 227, expected at most the frame's shorter side, 224"),
-        ({"every": 0}, "mining every: 0, expected at least 1 frame"),
-        ({"noise": 0.8}, "mining noise 0.8, camera 0.75: expected 0 <= noise < camera <= 1"),
-        ({"flow": "dense"}, "mining flow: 'dense'"),
-        ({"surf": "sift"}, "mining surf: 'sift'"),
+        ({"box": 227}, r"mining\.filter\.box is 227; expected at most the shorter side of the frame, 224"),
+        ({"every": 0}, r"mining\.filter\.every is 0; expected a whole number, at least 1"),
+        ({"noise": 0.8}, r"mining\.filter\.noise is 0\.8, camera 0\.75; expected noise < camera"),
+        ({"surf": "sift"}, r"mining\.filter\.surf is 'sift'; expected one of fast-hessian, mahotas, opencv"),
     ],
 )
-def test_settings_that_cannot_be(films, tmp_path, setting, message):
+def test_wrong_settings_are_named(filter_films, setting, message):
     with pytest.raises(UserError, match=message):
-        filter_shard(manifest=films / "manifest.tsv", frames_table=tmp_path / "a.csv", **(SMALL | setting))
+        filter_films(**setting)

@@ -13,7 +13,7 @@ LOGO = (slice(16, 40), slice(230, 280))  # rows, columns
 
 
 def scene(shift, seed=5, noise=2.0):
-    """A textured ground under a camera that has panned by `shift` pixels, with a camera's noise: uint8 (H, W)."""
+    """A textured background under a camera that has panned by `shift` pixels, with noise: uint8 (H, W)."""
     ground = cv2.cvtColor(texture(HEIGHT, WIDTH + 400, seed), cv2.COLOR_RGB2GRAY)
     moved = cv2.warpAffine(ground, np.float32([[1, 0, -shift], [0, 1, 0]]), (WIDTH, HEIGHT))
     noisy = moved + np.random.default_rng([7, int(shift * 8)]).normal(0, noise, moved.shape)
@@ -21,7 +21,7 @@ def scene(shift, seed=5, noise=2.0):
 
 
 def stamped(frame, text="TV"):
-    """The frame with white letters on black in its corner."""
+    """The frame with a logo of white letters on black in its corner."""
     frame = frame.copy()
     frame[LOGO] = 20
     cv2.putText(frame, text, (236, 36), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 235, 2)
@@ -34,12 +34,12 @@ def test_a_logo_under_a_moving_camera():
     outside[5:51, 219:291] = False
     assert overlay.mask[LOGO].mean() > 0.7
     assert not outside.any()
-    assert (overlay.left, overlay.top, overlay.right, overlay.bottom) == (0, 0, WIDTH, HEIGHT)
+    assert overlay.between_bars == (0, 0, WIDTH, HEIGHT)
     assert overlay.free(np.float32([[255, 28], [100, 100], [-3, 500]])).tolist() == [False, True, True]
 
 
-def test_a_camera_that_stands_still_is_no_overlay():
-    """With and without noise, and with light that changes: nothing moves anywhere."""
+def test_a_still_scene_is_no_overlay():
+    """Nothing moves; with noise, without noise, under changing light, and with a logo."""
     for frames in (
         [scene(0, noise=2) + np.uint8(k % 2) for k in range(7)],
         [scene(0, noise=0) for _ in range(7)],
@@ -49,11 +49,11 @@ def test_a_camera_that_stands_still_is_no_overlay():
         assert not find_overlay(np.stack(frames)).mask.any()
 
 
-def test_other_scenes_without_a_logo_are_free():
+def test_scenes_without_a_logo_have_no_overlay():
     assert not find_overlay(np.stack([scene(40 * k, seed=k) for k in range(7)])).mask.any()
 
 
-def test_few_frames_say_nothing_of_logos():
+def test_no_logo_is_found_in_few_frames():
     frames = np.stack([stamped(scene(50 * k)) for k in range(3)])
     assert not find_overlay(frames).mask.any()
     assert not find_overlay(frames[:0]).mask.any()
@@ -61,18 +61,17 @@ def test_few_frames_say_nothing_of_logos():
 
 @pytest.mark.parametrize("level", [16, 0])
 def test_black_bars(level):
-    """Letterbox of 30 rows above and 20 below, and 45 columns left: what is between them is the picture."""
+    """Bars of 30 rows above, 20 rows below and 45 columns on the left."""
     frames = np.stack([scene(50 * k) for k in range(7)])
     noise = np.random.default_rng(0).integers(0, 4, frames.shape, np.uint8)
     bars = np.ones(frames.shape[1:], bool)
     bars[30 : HEIGHT - 20, 45:] = False
     frames = np.where(bars, level + noise, frames).astype(np.uint8)
     overlay = find_overlay(frames)
-    # one row and column of the picture at each rim are given to the bar
-    assert (overlay.left, overlay.top, overlay.right, overlay.bottom) == (46, 31, WIDTH, HEIGHT - 21)
+    assert overlay.between_bars == (46, 31, WIDTH, HEIGHT - 21)  # each bar with one more row or column, its rim
     assert overlay.mask[bars].all()
     assert overlay.mask.mean() < bars.mean() + 0.02
-    assert find_overlay(frames[:1]).bottom == HEIGHT - 21  # bars need no second frame
+    assert find_overlay(frames[:1]).between_bars == overlay.between_bars  # one frame is enough
 
 
 def test_black_frames_and_white_walls_are_no_bars():
@@ -80,41 +79,41 @@ def test_black_frames_and_white_walls_are_no_bars():
     assert not find_overlay(black).mask.any()
     walls = np.stack([scene(50 * k) for k in range(7)])
     walls[:, :60] = 235
-    assert find_overlay(walls).top == 0
+    assert find_overlay(walls).between_bars == (0, 0, WIDTH, HEIGHT)
     fades = np.stack([black[0], *[scene(50 * k) for k in range(6)]])
-    assert find_overlay(fades).top == 0
+    assert find_overlay(fades).between_bars == (0, 0, WIDTH, HEIGHT)
 
 
 def test_subtitles_stick_to_the_screen_while_the_camera_moves():
-    previous, current = stamped(scene(0)), stamped(scene(4))
-    points = interest_points(previous, threshold=0.3)
-    _, homography = compensated_flow(previous, current, points)
+    frame, following = stamped(scene(0)), stamped(scene(4))
+    points = interest_points(frame, {"surf_threshold": 0.3})
+    _, homography = compensated_flow(frame, following, points, flow="lucas-kanade")
     letters = np.float32([[240, 22], [250, 28], [262, 28]])
-    assert stuck_points(previous, current, letters, homography).all()
+    assert stuck_points(frame, following, letters, homography).all()
     x, y = points.T
     outside = points[(y < 8) | (y >= 50) | (x < 220) | (x >= 290)]
     assert len(outside) > 50
-    assert not stuck_points(previous, current, outside, homography).any()
+    assert not stuck_points(frame, following, outside, homography).any()
 
 
 def test_nothing_sticks_where_the_camera_stands_still():
-    previous, current = stamped(scene(0)), stamped(scene(0.5))
-    points = interest_points(previous, threshold=0.3)
-    assert not stuck_points(previous, current, points, np.eye(3)).any()
-    assert stuck_points(previous, current, points[:0], np.eye(3)).shape == (0,)
+    frame, following = stamped(scene(0)), stamped(scene(0.5))
+    points = interest_points(frame, {"surf_threshold": 0.3})
+    assert not stuck_points(frame, following, points, np.eye(3)).any()
+    assert stuck_points(frame, following, points[:0], np.eye(3)).shape == (0,)
 
 
-def test_what_the_camera_follows_does_not_stick():
-    """A square that keeps its place on the screen but for half a pixel, before a ground that moves by three."""
-    previous, current = list(film(2, step=(3.5, 0), pan=3, start=(40, 60)))
-    previous, current = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (previous, current))
-    points = interest_points(previous, threshold=0.3)
-    _, homography = compensated_flow(previous, current, points)
-    assert stuck_points(previous, current, points, homography).mean() < 0.01
+def test_an_object_that_the_camera_follows_does_not_stick():
+    """A square moves by half a pixel on the screen, its background by three pixels."""
+    frames = film(2, step=(3.5, 0), pan=3, start=(40, 60))
+    frame, following = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in frames)
+    points = interest_points(frame, {"surf_threshold": 0.3})
+    _, homography = compensated_flow(frame, following, points, flow="lucas-kanade")
+    assert stuck_points(frame, following, points, homography).mean() < 0.01
 
 
 def test_key_frames_are_spread_over_the_video(tmp_path):
-    """Key frames every 15: of 0, 15, ..., 135 the seven that divide the video evenly."""
+    """Of the key frames 0, 15, ..., 135 the seven that divide the video evenly."""
     write_film(tmp_path / "v.mp4", film(150))
     frames = read_key_frames(tmp_path / "v.mp4", size=SIZE)
     assert frames.shape == (KEY_FRAMES, *SIZE)
@@ -126,18 +125,18 @@ def test_key_frames_are_spread_over_the_video(tmp_path):
 
 @pytest.mark.real
 def test_real_clips_have_no_overlay(real_data):
-    """None of the clips has a logo or bars; cameras that stand still, sway and are carried are among them."""
+    """None of the clips has a logo or bars; their cameras stand still, sway or are carried."""
     for path in sorted((real_data / "videos").iterdir()):
         count = probe(path).frames
-        spread = np.unique(np.linspace(0, count - 1, KEY_FRAMES).astype(int))
-        evenly = np.stack([image for _, image in read_frames(path, size=(224, 300), indices=spread)])
-        for frames in (evenly, read_key_frames(path, size=(224, 300))):
+        indices = np.unique(np.linspace(0, count - 1, KEY_FRAMES).astype(int))
+        evenly_spread = np.stack([image for _, image in read_frames(path, size=SIZE, indices=indices)])
+        for frames in (evenly_spread, read_key_frames(path, size=SIZE)):
             assert not find_overlay(frames).mask.any(), path.name
 
 
 @pytest.mark.real
 def test_a_logo_on_a_real_clip(real_data):
-    """Letters stamped on a clip whose camera is carried are found, and nothing else is."""
+    """On a clip from a carried camera only the stamped letters are found."""
     path = real_data / "videos" / "arm_wrestling.mp4"
     frames = np.stack([image for _, image in read_frames(path, size=SIZE, indices=range(0, 280, 46))])
     overlay = find_overlay(np.stack([stamped(frame) for frame in frames]))
@@ -146,9 +145,9 @@ def test_a_logo_on_a_real_clip(real_data):
     assert not overlay.mask.any()
 
 
-def test_a_title_on_black_is_no_picture_between_bars():
+def test_a_title_on_black_does_not_lie_between_bars():
     frame = np.zeros((HEIGHT, WIDTH), np.uint8)
     cv2.putText(frame, "TITLE", (90, 120), cv2.FONT_HERSHEY_SIMPLEX, 1, 255, 2)
     overlay = find_overlay(frame[None])
-    assert overlay.picture == (0, 0, WIDTH, HEIGHT)
+    assert overlay.between_bars == (0, 0, WIDTH, HEIGHT)
     assert not overlay.mask.any()

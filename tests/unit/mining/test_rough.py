@@ -1,4 +1,4 @@
-"""Whatever a crawl brings home is mined, or rejected with a reason, by all three stages; nothing crashes or hangs."""
+"""Every rough video of a crawl is mined or rejected with a reason by all three stages; nothing crashes or hangs."""
 
 import json
 import re
@@ -12,9 +12,8 @@ from tracklearn.mining.tables import FRAMES, TRACKS, read_table
 from tracklearn.mining.tracking.kcf import track_shard
 from tracklearn.patches.packing import pack_shard
 from tracklearn.patches.store import PatchStore
-from tracklearn.videos.manifest import Row, write_manifest
+from tracklearn.videos.manifest import ManifestRow, write_manifest
 
-FRAME = {"height": HEIGHT, "width": WIDTH}
 MINED = (
     *("plain", "portrait", "rotated", "upside_down", "one_fps", "fast", "variable", "ten_bit", "av1", "odd", "odd_444"),
     *("alpha", "full_range", "gray16", "corrupt", "turns_on_the_way", "eight_k", "cut_mid_gop"),
@@ -22,7 +21,7 @@ MINED = (
 REJECTED = {
     "tiny": "too few points",
     "two_rows": "too few points",
-    "sound": "video failed: .*sound.m4a: no video stream",
+    "audio_only": "video failed: .*audio_only.m4a: no video stream",
     "one_frame": "video failed: no two frames in a row can be decoded",
     "no_key_frame": "video failed: .*none of its 39 frames can be decoded",
     "noise": "video failed: .*none of its 64 frames can be decoded",
@@ -30,24 +29,24 @@ REJECTED = {
 
 
 class Mined:
-    """What one run of the three stages says of each video."""
+    """The results of one run of the three stages."""
 
-    def __init__(self, videos, folder, *, every=10, frames=3):
-        write_manifest(folder / "manifest.tsv", [Row(name, "", str(path), "ok") for name, path in videos.items()])
-        inputs = {"manifest": folder / "manifest.tsv", "frames_table": folder / "frames.csv"}
-        filter_shard(**inputs, every=every, box=BOX, threads=2, **FRAME)
-        tables = {"tracks_table": folder / "tracks.csv"}
-        track_shard(**inputs, **tables, box=BOX, frames=frames, threads=2, **FRAME)
-        outputs = {"store": folder / "s.h5", "summary": folder / "s.json", "sheet": folder / "s.png"}
-        shard = {"manifest": inputs["manifest"]} | tables
-        pack_shard(**shard, **outputs, size=BOX, duplicate_bits=None, min_change=None, threads=2, **FRAME)
-        self.frames = read_table(folder / "frames.csv", FRAMES)
-        self.tracks = read_table(folder / "tracks.csv", TRACKS)
+    def __init__(self, videos, folder, *, every=10):
+        manifest, frames_table, tracks_table = (folder / name for name in ("m.tsv", "frames.csv", "tracks.csv"))
+        write_manifest(manifest, [ManifestRow(name, "", str(path), "ok") for name, path in videos.items()])
+        shard = {"manifest": manifest, "frame": {"height": HEIGHT, "width": WIDTH}, "threads": 2}
+        filter_shard(**shard, frames_table=frames_table, filtering={"every": every, "box": BOX})
+        track_shard(**shard, frames_table=frames_table, tracks_table=tracks_table, box=BOX, tracking={"frames": 3})
+        packing = {"size": BOX, "duplicate_bits": None, "min_change": None}
+        outputs = {"store": folder / "s.h5", "summary": folder / "s.json"}
+        pack_shard(**shard, tracks_table=tracks_table, **outputs, packing=packing)
+        self.frames = read_table(frames_table, FRAMES)
+        self.tracks = read_table(tracks_table, TRACKS)
         self.store = PatchStore(folder / "s.h5")
         self.summary = json.loads((folder / "s.json").read_text())
 
     def of(self, name):
-        """Rows of both tables of one video."""
+        """Rows of one video in both tables."""
         return [[row for row in table if row["video_id"] == name] for table in (self.frames, self.tracks)]
 
 
@@ -68,7 +67,7 @@ def test_every_video_is_accounted_for(mined):
 
 @pytest.mark.parametrize("name", MINED)
 def test_rough_videos_that_are_mined(mined, name):
-    """Each gives pairs whose boxes lie inside its frames, upright or not."""
+    """Each gives pairs whose boxes lie inside its upright frames."""
     store = mined.store
     pairs = [index for index in range(len(store)) if store.video_ids[store.videos[index]] == name]
     assert pairs
@@ -87,27 +86,27 @@ def test_rough_videos_that_are_rejected(mined, name):
 
 
 def test_a_video_that_ends_too_soon(mined):
-    """Of two frames the first can be judged, but not followed."""
+    """The first of two frames can be judged, but its box cannot be tracked over three frames."""
     frames, tracks = mined.of("two_frames")
     assert [row["verdict"] for row in frames] == ["accepted"]
     assert [row["reason"] for row in tracks] == ["video ended"]
 
 
-def test_corrupt_packets_cost_their_group_only(mined):
-    """Of a key frame every 12, packets 20 to 25 are noise: frames 0 and 40 and on are mined."""
+def test_corrupt_packets_cost_only_the_frames_up_to_the_next_key_frame(mined):
+    """Every 12th frame is a key frame, and packets 20 to 25 are noise: frames 0, 10 and from 40 on are mined."""
     frames, _ = mined.of("corrupt")
     candidates = {int(row["frame"]) for row in frames}
     assert {0, 10, 40, 50, 60} <= candidates
 
 
-def test_a_picture_that_turns_is_mined_as_it_began(mined):
+def test_a_video_that_turns_is_mined_in_its_first_orientation(mined):
     frames, _ = mined.of("turns_on_the_way")
-    assert {int(row["frame"]) for row in frames} == {0, 10, 20}  # 30 has no next frame of its shape
+    assert {int(row["frame"]) for row in frames} == {0, 10, 20}  # frame 31 is the first in portrait
 
 
 @pytest.mark.real
 def test_rough_files(real_data, tmp_path):
-    """Alpha, no length, broken sound, one frame, an empty file, a web page, cut and corrupt ones."""
+    """Videos with alpha, without duration, with broken audio, cut, corrupt, of one frame; an empty file; a web page."""
     files = {path.name: path for path in sorted((real_data / "videos_rough").iterdir())}
     mined = Mined(files, tmp_path, every=30)
     reasons = {name: {row["reason"].split(":")[0] for row in mined.of(name)[0]} for name in files}

@@ -6,8 +6,10 @@ import torch
 from reference.caffe import loops_forward, loops_max_pool
 from scipy.stats import kstest
 
-from tracklearn.networks.caffenet import MEAN_BGR, CaffeNet, drop, pool, pool5_side, to_input
+from tracklearn.networks.caffenet import CaffeNet, drop, pool, pool5_side, to_input
 from tracklearn.seeds import torch_generator
+
+MEAN_BGR = (96.64, 102.75, 107.99)  # of the released code
 
 
 def small(**options):
@@ -16,7 +18,9 @@ def small(**options):
 
 def test_the_paper_s_network_has_the_released_shapes():
     with torch.device("meta"):
-        shapes = {name: tuple(value.shape) for name, value in CaffeNet(outputs=21, seed=1).state_dict().items()}
+        net = CaffeNet(outputs=21, seed=1)
+    assert all(parameter.is_meta for parameter in net.parameters())  # takes no memory
+    shapes = {name: tuple(value.shape) for name, value in net.state_dict().items()}
     assert shapes["conv1.weight"] == (96, 3, 11, 11)
     assert shapes["conv2.weight"] == (256, 48, 5, 5)
     assert shapes["conv3.weight"] == (384, 256, 3, 3)
@@ -28,7 +32,7 @@ def test_the_paper_s_network_has_the_released_shapes():
     assert len(shapes) == 16
 
 
-def test_fillers_are_the_released_ones():
+def test_initial_weights_are_the_released_ones():
     net = CaffeNet(width=0.25, input_size=99, fc7=256, outputs=8, seed=3)
     stds = {name: layer.weight.std().item() for name, layer in net.named_children()}
     assert stds["conv3"] == pytest.approx(0.01, rel=0.02)
@@ -52,7 +56,7 @@ def test_weights_are_gaussian_around_zero_and_differ_from_layer_to_layer():
     assert len({round(value, 4) for value in first.values()}) == 8
 
 
-def test_fillers_can_be_chosen():
+def test_initial_weights_can_be_chosen():
     net = CaffeNet(width=0.25, input_size=99, conv_std=0.03, bias=0.5)
     assert net.conv3.weight.std().item() == pytest.approx(0.03, rel=0.02)
     assert set(net.fc6.bias.tolist()) == {0.5}
@@ -64,7 +68,7 @@ def test_equal_seeds_give_equal_conv_layers_whatever_follows():
     assert not torch.equal(one.conv5.weight, third.conv5.weight)
 
 
-def test_building_leaves_the_global_generator_alone():
+def test_a_new_network_does_not_use_the_global_generator():
     before = torch.random.get_rng_state()
     small()(torch.zeros(1, 3, 67, 67), "fc8", dropout=0.5, generator=torch_generator(1))
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -101,7 +105,7 @@ def test_pool5_side_is_what_the_layers_give(size, side):
 
 
 def test_layers_follow_each_other_as_in_the_prototxt():
-    """Written again in the prototxt's order (ReLU before pooling), with torch's own normalisation."""
+    """The same layers in the prototxt's order (ReLU before pooling), with torch's own normalisation."""
     net, F = small(conv_std=0.05, fc_std=0.05), torch.nn.functional
     images = 100 * torch.randn(2, 3, 67, 67, generator=torch_generator(1))
     with torch.no_grad():
@@ -125,7 +129,7 @@ def blobs(net):
 
 
 def test_every_layer_is_caffe_s_as_loops():
-    """At 99 pixels pool5 is 2 x 2: fc6 must read it by channel, row and column."""
+    """At 99 pixels pool5 is 2 x 2, which fc6 must read by channel, row and column."""
     net = small(input_size=99, conv_std=0.05, fc_std=0.05, fc8_std=0.05, seed=2).double()
     images = 100 * torch.randn(1, 3, 99, 99, generator=torch_generator(1), dtype=torch.float64)
     expected = loops_forward(images.numpy(), blobs(net))
@@ -140,7 +144,7 @@ def test_every_layer_is_caffe_s_as_loops():
 
 
 def test_gradients_are_the_finite_differences_of_the_loops():
-    """Of a random sum of fc8's outputs, along a random direction in each blob and in the input (float64)."""
+    """The gradient of a random sum of fc8's outputs, along a random direction in each blob and in the input."""
     net = small(conv_std=0.05, fc_std=0.05, seed=2).double()
     random = np.random.default_rng(0)
     images = torch.from_numpy(100 * random.normal(size=(1, 3, 67, 67))).requires_grad_()

@@ -6,7 +6,7 @@ from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters, filter_grid
 
 
-def test_a_filter_that_looks_for_blue_at_its_top_is_drawn_so():
+def test_a_filter_with_blue_in_its_top_row_is_drawn_with_a_blue_top_row():
     net = CaffeNet(width=1 / 16, input_size=67)  # 6 filters of 11 x 11
     with torch.no_grad():
         net.conv1.weight[0] = 0
@@ -18,7 +18,7 @@ def test_a_filter_that_looks_for_blue_at_its_top_is_drawn_so():
     assert (grid[:, 6 * 12 :] == 255).all()  # no seventh filter
 
 
-def test_the_picture_is_the_grid_enlarged(tmp_path):
+def test_the_file_is_the_grid_enlarged(tmp_path):
     net = CaffeNet(width=1 / 16, input_size=67)
     draw_filters(tmp_path / "conv1.png", net)
     picture = np.asarray(Image.open(tmp_path / "conv1.png"))

@@ -3,16 +3,19 @@ import torch
 
 from tracklearn.errors import UserError
 from tracklearn.networks.caffe.caffemodel import write_caffemodel
+from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.given import given_network
-from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build, load_weights, save_weights
 
-NETWORK = {"width": 1 / 16, "input_size": 67, "ranking_fc7": 16, "detection_fc7": 32}
+NETWORK = {"width": 1 / 16, "input_size": 67}
+
+
+def small(**options):
+    return CaffeNet(**({"width": 1 / 16, "input_size": 67, "fc7": 16, "seed": 3} | options))
 
 
 def take(folder, network=NETWORK):
-    """Give a network of 16 units in fc7, the ranking's, to a config."""
-    save_weights(folder / "given.safetensors", new_network(NETWORK, head="ranking", seed=3), metadata={"training": "x"})
+    save_weights(folder / "given.safetensors", small(), metadata={"training": "x"})
     files = {"weights": folder / "b.safetensors", "conv1": folder / "b.png"}
     given_network(given=folder / "given.safetensors", network=network, **files)
 
@@ -26,9 +29,11 @@ def test_given_weights_keep_their_metadata(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"width": 1 / 8}, "width is 0.0625; expected network.width 0.125; give other weights or change the config"),
+        (
+            {"width": 1 / 8},
+            "width is 0.0625; expected network.width 0.125; give other weights or change the configuration",
+        ),
         ({"input_size": 99}, "input_size is 67; expected network.input_size 99; give"),
-        ({"ranking_fc7": 8}, "fc7 is 16; expected network.ranking_fc7 8 or network.detection_fc7 32; give"),
     ],
 )
 def test_given_weights_of_another_network_are_refused(tmp_path, changes, message):
@@ -38,8 +43,8 @@ def test_given_weights_of_another_network_are_refused(tmp_path, changes, message
     assert not (tmp_path / "b.safetensors").exists()
 
 
-def take_from_caffe(folder, network=NETWORK, **written):
-    net = new_network(NETWORK | written, head="ranking", seed=3)
+def take_from_caffe(folder, network=NETWORK, **options):
+    net = small(**options)
     write_caffemodel(folder / "given.caffemodel", net)
     files = {"weights": folder / "b.safetensors", "conv1": folder / "b.png"}
     given_network(given=folder / "given.caffemodel", network=network, **files)
@@ -59,7 +64,6 @@ def test_a_caffemodel_is_taken_with_its_own_mean(tmp_path):
     [
         ({"width": 1 / 8}, "layer conv1: its weight has shape (6, 3, 11, 11), expected (12, 3, 11, 11); convert"),
         ({"input_size": 99}, "input_size is 67; expected network.input_size 99; give"),
-        ({"ranking_fc7": 8}, "fc7 is 16; expected network.ranking_fc7 8 or network.detection_fc7 32; give"),
     ],
 )
 def test_a_caffemodel_of_another_network_is_refused(tmp_path, changes, message):

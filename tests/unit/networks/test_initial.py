@@ -14,10 +14,15 @@ def test_each_head_has_its_fc7():
     assert (net.fc7.out_features, net.fc8.out_features) == (32, 9)
 
 
+def test_a_head_needs_only_its_own_settings():
+    ranking = {key: value for key, value in NETWORK.items() if key != "detection_fc7"}
+    assert new_network(ranking, head="ranking").fc7.out_features == 16
+
+
 def test_unknown_keys_and_tiny_inputs_are_refused():
-    with pytest.raises(UserError, match=r"network: unknown key 'widht'; expected some of width, input_size"):
+    with pytest.raises(UserError, match=r"^network\.widht: unknown key; did you mean width\?$"):
         new_network({"widht": 1}, head="ranking")
-    with pytest.raises(UserError, match=r"input_size 66 and width 1\.0; expected at least 67"):
+    with pytest.raises(UserError, match=r"^network\.input_size is 66; expected a whole number, at least 67$"):
         new_network({"input_size": 66}, head="ranking")
 
 
@@ -29,7 +34,7 @@ def test_a_random_network_is_written_with_its_picture(tmp_path):
     assert files["conv1"].stat().st_size > 0
 
 
-def test_ranking_may_have_its_own_filler():
+def test_ranking_can_have_its_own_standard_deviation():
     network = {"width": 1 / 8, "input_size": 67, "ranking_fc7": 64, "detection_fc7": 64}
     ranking = new_network(network | {"ranking_fc_std": 0.03}, head="ranking")
     detection = new_network(network | {"ranking_fc_std": 0.03}, head="detection")

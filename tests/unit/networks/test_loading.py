@@ -20,7 +20,7 @@ def small():
     return CaffeNet(width=1 / 16, input_size=67, fc7=32, mean_bgr=MEAN, seed=4)
 
 
-def pictures(count, height=67, width=67):
+def photos(count, height=67, width=67):
     return np.random.default_rng(0).integers(0, 256, (count, height, width, 3)).astype(np.uint8)
 
 
@@ -30,11 +30,11 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_model_is_found_by_its_name_and_by_either_kind_of_path(here):
+def test_a_model_is_found_by_its_name_and_by_both_kinds_of_files(here):
     for name in ("unsup-1.5M", "random"):
         save_weights(f"results/models/{name}/weights.safetensors", small())
     write_caffemodel("net.caffemodel", small())
-    images = pictures(2)
+    images = photos(2)
     expected = small()(to_input(torch.from_numpy(images), MEAN), "pool5")
     for model in ("unsup-1.5M", here / "results/models/random/weights.safetensors", "net.caffemodel"):
         net, prepare = tracklearn.load(model)
@@ -42,23 +42,34 @@ def test_a_model_is_found_by_its_name_and_by_either_kind_of_path(here):
         assert torch.equal(net(prepare(images), "pool5"), expected)
 
 
-def test_what_is_not_there_is_named_with_what_is(here):
+def test_the_error_for_a_missing_model_lists_the_models(here):
     with pytest.raises(UserError) as raised:
         tracklearn.load("unsup-8M")
     assert str(raised.value) == (
-        f"unsup-8M: no model of that name: there is no {here}/results/models/unsup-8M/weights.safetensors; "
-        "models there: none; give one of them or the path of a .safetensors or .caffemodel file"
+        f"unsup-8M: not a model: {here}/results/models/unsup-8M/weights.safetensors does not exist; "
+        "the models there are: none; give one of them or the path of a .safetensors or .caffemodel file"
     )
     for name in ("b", "a"):
         save_weights(f"results/models/{name}/weights.safetensors", small())
-    with pytest.raises(UserError, match="models there: a, b; give one"):
+    with pytest.raises(UserError, match="the models there are: a, b; give one"):
         tracklearn.load("unsup-8M")
     for path in ("a.safetensors", "folder/net.caffemodel"):
-        with pytest.raises(UserError, match=f"^{path}: no such file in {here}; expected weights$"):
+        with pytest.raises(UserError, match=f"^{path}: the file does not exist; the working directory is {here}$"):
             tracklearn.load(path)
 
 
-def test_importing_the_package_is_light():
+def test_a_model_of_one_protocol_is_found_by_its_name_alone(here):
+    net = CaffeNet(width=1 / 8, input_size=67, fc7=32)
+    for protocol in ("voc2012-val", "tuning"):
+        save_weights(f"results/models/{protocol}/scratch-1/weights.safetensors", net)
+    save_weights("results/models/tuning/rcnn/weights.safetensors", net)
+    assert tracklearn.load("rcnn")[0].fc7_units == 32
+    assert tracklearn.load("tuning/scratch-1")[0].fc7_units == 32
+    with pytest.raises(UserError, match=r"several protocols .* give one of tuning/scratch-1, voc2012-val/scratch-1"):
+        tracklearn.load("scratch-1")
+
+
+def test_importing_the_package_imports_no_large_library():
     code = "import sys, tracklearn; print({'torch', 'numpy', 'cv2', 'mlflow', 'snakemake'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
@@ -74,7 +85,7 @@ def test_loading_needs_neither_the_workflow_nor_opencv(here):
 
 @pytest.mark.parametrize("kind", ["array", "PIL", "list", "tensor", "batch", "reversed BGR"])
 def test_images_of_the_right_size_are_bgr_minus_the_mean(kind):
-    image = pictures(1)[0]
+    image = photos(1)[0]
     given = {
         "array": image,
         "PIL": Image.fromarray(image),
@@ -90,7 +101,7 @@ def test_images_of_the_right_size_are_bgr_minus_the_mean(kind):
 
 
 def test_images_of_any_sizes_are_resized_as_pillow_does():
-    given = [pictures(1, 120, 90)[0], pictures(1, 40, 300)[0], pictures(1)[0]]
+    given = [photos(1, 120, 90)[0], photos(1, 40, 300)[0], photos(1)[0]]
     result = Preprocessing(67, MEAN)(given)
     assert result.shape == (3, 3, 67, 67)
     for index, image in enumerate(given):
@@ -99,7 +110,7 @@ def test_images_of_any_sizes_are_resized_as_pillow_does():
         assert np.abs(ours - pillow).max() <= 1, index
 
 
-def test_grey_and_transparent_pictures_are_made_rgb():
+def test_grey_and_transparent_images_become_rgb():
     grey = Image.new("L", (67, 67), 50)
     assert Preprocessing(67, (0, 0, 0))(grey).unique().tolist() == [50]
     clear = Image.new("RGBA", (67, 67), (10, 20, 30, 0))
@@ -113,7 +124,7 @@ def test_grey_and_transparent_pictures_are_made_rgb():
         (np.zeros((8, 8), np.uint8), "images: an array of uint8 and shape (8,); expected"),
         (np.zeros((1, 8, 8, 4), np.uint8), "images: an array of uint8 and shape (8, 8, 4); expected"),
         (np.zeros((0, 8, 3), np.uint8), "images: an array of uint8 and shape (0, 8, 3); expected"),
-        ([], "images: there is none; expected at least one"),
+        ([], "images: there are none; expected at least one"),
     ],
 )
 def test_other_arrays_are_refused(images, message):

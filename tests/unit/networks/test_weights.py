@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CONV_LAYERS, CaffeNet
-from tracklearn.networks.weights import FORMAT, build, load_weights, preprocessing, save_weights, transfer
+from tracklearn.networks.weights import FORMAT, build, load_weights, save_weights, transfer
 
 
 def small(**options):
@@ -39,7 +39,7 @@ def test_metadata_says_how_images_are_prepared(tmp_path):
     ]
 
 
-def test_transfer_takes_the_named_layers_alone(tmp_path):
+def test_transfer_copies_only_the_named_layers(tmp_path):
     parent, net, untouched = small(seed=1), small(seed=2, fc7=16), small(seed=2, fc7=16)
     save_weights(tmp_path / "parent.safetensors", parent)
     transfer(net, tmp_path / "parent.safetensors", CONV_LAYERS)
@@ -60,7 +60,7 @@ def test_a_parent_without_the_layer_is_refused(tmp_path):
         transfer(small(), tmp_path / "parent.safetensors", ["fc8"])
 
 
-def test_files_that_are_no_weights_are_refused(tmp_path):
+def test_files_without_weights_are_refused(tmp_path):
     path = tmp_path / "net.safetensors"
     with pytest.raises(UserError, match="not a readable weights file"):
         load_weights(path)
@@ -81,11 +81,11 @@ def test_truncated_weights_are_refused(tmp_path):
 
 
 SHAPE = {"width": 1 / 16, "input_size": 67, "fc7": 32, "outputs": 3}
-DESCRIBED = {"network": SHAPE, "preprocessing": preprocessing(small())}
+DESCRIBED = {"network": SHAPE, "preprocessing": {"mean_bgr": [1, 2, 3]}}
 
 
 def converted(path, change=lambda state: None, described=DESCRIBED):
-    """Weights as somebody may have converted them, with some change to their tensors."""
+    """Weights as another program may write them, with some change to their tensors."""
     save_weights(path, small())
     state = load_file(path)
     change(state)
@@ -93,7 +93,7 @@ def converted(path, change=lambda state: None, described=DESCRIBED):
     return path
 
 
-def test_converted_weights_are_those_of_the_package(tmp_path):
+def test_converted_weights_make_the_same_network(tmp_path):
     built = build(converted(tmp_path / "net.safetensors"))
     assert all(torch.equal(value, small().state_dict()[name]) for name, value in built.state_dict().items())
     assert built.conv2.weight.is_contiguous(memory_format=torch.channels_last)
@@ -103,11 +103,11 @@ def test_converted_weights_are_those_of_the_package(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda state: state.pop("fc6.bias"), "fc6.bias is missing, expected shape (256,) by its metadata"),
-        (lambda state: state.update(fc9=torch.zeros(1)), "fc9 is no tensor of the network by its metadata"),
+        (lambda state: state.pop("fc6.bias"), "fc6.bias is missing, expected shape (256,), by its metadata"),
+        (lambda state: state.update(fc9=torch.zeros(1)), "fc9 is not a tensor of the network, by its metadata"),
         (
             lambda state: state.update({"conv1.weight": torch.zeros(6, 3, 7, 7)}),
-            "conv1.weight has shape (6, 3, 7, 7), expected (6, 3, 11, 11) by its metadata",
+            "conv1.weight has shape (6, 3, 7, 7), expected (6, 3, 11, 11), by its metadata",
         ),
     ],
 )
@@ -130,7 +130,7 @@ def test_other_tensors_are_named(tmp_path, change, message):
         (DESCRIBED | {"preprocessing": {"mean_bgr": [1, 2]}}, "mean_bgr [1, 2]; expected three numbers"),
     ],
 )
-def test_bad_metadata_are_a_line(tmp_path, described, message):
+def test_bad_metadata_give_one_line(tmp_path, described, message):
     path = converted(tmp_path / "net.safetensors", described=described)
     with pytest.raises(UserError) as raised:
         build(path)

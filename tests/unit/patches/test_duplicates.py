@@ -5,7 +5,7 @@ from tracklearn.patches.duplicates import change, difference_hash, repeats, thum
 
 
 def test_the_hash_by_hand():
-    """Eight rows of nine cells: rows that get brighter to the right are ones, rows that get darker zeros."""
+    """Eight rows of nine cells: a row that gets brighter to the right gives ones, a row that gets darker zeros."""
     thumb = np.repeat(np.repeat(np.arange(9, dtype=np.uint8)[None] * 20, 8, 0), 8, 0)
     thumb = np.repeat(thumb, 8, 1)  # (64, 72): each cell 8 x 8
     assert difference_hash(thumb) == 2**64 - 1
@@ -14,7 +14,7 @@ def test_the_hash_by_hand():
     assert difference_hash(half) == (2**32 - 1) << 32
 
 
-def test_a_hash_outlives_noise_and_brightness_and_tells_pictures_apart():
+def test_a_hash_withstands_noise_and_brightness_and_distinguishes_images():
     rng = np.random.default_rng(0)
     patch, other = texture(99, 99, 1), texture(99, 99, 2)
     hashed = difference_hash(thumbnail(patch))

@@ -12,26 +12,41 @@ from tracklearn.mining.tables import FRAMES, TRACKS, read_table, write_table
 from tracklearn.mining.tracking.kcf import track_shard
 from tracklearn.patches import gallery as module
 from tracklearn.patches.gallery import BOX as GREEN
-from tracklearn.patches.gallery import GONE, LEGEND, MOVING, OVERLAID, STILL, by_reason, drawn, patches_gallery
+from tracklearn.patches.gallery import (
+    LEGEND,
+    MOVING,
+    OVERLAID,
+    STANDING,
+    UNFOLLOWED,
+    by_reason,
+    draw_points,
+    mining_gallery,
+)
 from tracklearn.patches.packing import pack_shard
 from tracklearn.patches.store import PatchStore
-from tracklearn.videos.manifest import Row, write_manifest
+from tracklearn.patches.writing import write_shard
+from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 FRAME = {"height": HEIGHT, "width": WIDTH}
 
 
 @pytest.fixture(scope="module")
 def mined(films, tmp_path_factory):
-    """The shard of small films, filtered, tracked and packed; one track is there twice, so that a pair is dropped."""
+    """The shard of small films, filtered, tracked and packed; one track is listed twice, so that a pair is dropped."""
     folder = tmp_path_factory.mktemp("mined")
     inputs = {"manifest": films / "manifest.tsv", "frames_table": folder / "frames.csv"}
-    filter_shard(**inputs, every=15, box=BOX, **FRAME)
-    track_shard(**inputs, tracks_table=folder / "tracks.csv", box=BOX, **FRAME)
+    filter_shard(**inputs, frame=FRAME, filtering={"every": 15, "box": BOX})
+    track_shard(**inputs, tracks_table=folder / "tracks.csv", frame=FRAME, box=BOX)
     tracks = read_table(folder / "tracks.csv", TRACKS)
     write_table(folder / "tracks.csv", TRACKS, [tracks[0], *tracks])
-    outputs = {"store": folder / "s.h5", "summary": folder / "s.json", "sheet": folder / "s.png"}
-    manifest = films / "manifest.tsv"
-    pack_shard(manifest=manifest, tracks_table=folder / "tracks.csv", **outputs, size=BOX, **FRAME)
+    pack_shard(
+        manifest=films / "manifest.tsv",
+        tracks_table=folder / "tracks.csv",
+        store=folder / "s.h5",
+        summary=folder / "s.json",
+        frame=FRAME,
+        packing={"size": BOX},
+    )
     return folder
 
 
@@ -46,7 +61,7 @@ def gallery(films, mined, tmp_path):
             "summary": mined / "s.json",
         }
         page = tmp_path / "gallery.html"
-        metrics = patches_gallery(**(inputs | settings), page=page, box=BOX, **FRAME)
+        metrics = mining_gallery(**(inputs | settings), page=page, frame=FRAME, filtering={"box": BOX})
         return metrics, page.read_text()
 
     return run
@@ -96,19 +111,19 @@ def test_pairs_are_those_of_the_store(gallery, mined):
 
 @pytest.fixture
 def drawings(monkeypatch):
-    """What is drawn: the points, and the corner of the box."""
+    """The points and the corner of the box of each frame that is drawn."""
     found = []
 
     def spy(image, points, **box):
         found.append((points, box["corner"]))
-        return drawn(image, points, **box)
+        return draw_points(image, points, **box)
 
-    monkeypatch.setattr(module, "drawn", spy)
+    monkeypatch.setattr(module, "draw_points", spy)
     return found
 
 
 def test_the_points_are_those_of_the_filter(gallery, mined, drawings):
-    """Found anew, as many points as the table says, as many of them moving, and the query box at its corner."""
+    """As many points as the table says, as many of them moving, and the query box at its corner."""
     gallery()
     rows = [row for row in read_table(mined / "frames.csv", FRAMES) if row["verdict"] == "accepted"]
     assert len(rows) == 5
@@ -121,23 +136,23 @@ def test_the_points_are_those_of_the_filter(gallery, mined, drawings):
 
 
 def test_overlaid_points_are_left_out_as_the_filter_does(tmp_path, drawings):
-    """A logo before a scene that pans: the table and the page count the same points, or none where told so."""
+    """A logo before a panning scene: table and page count the same points, and none where the setting is off."""
     frames = []
     for image in film(75, step=(0, 0), pan=3):
         image[15:55, 20:130] = texture(40, 110, 5)
         frames.append(image)
     write_film(tmp_path / "logo.mp4", frames)
     manifest, table = tmp_path / "manifest.tsv", tmp_path / "frames.csv"
-    write_manifest(manifest, [Row("logo", "", str(tmp_path / "logo.mp4"), "ok")])
+    write_manifest(manifest, [ManifestRow("logo", "", str(tmp_path / "logo.mp4"), "ok")])
     write_table(tmp_path / "tracks.csv", TRACKS, [])
     outputs = {"store": tmp_path / "s.h5", "summary": tmp_path / "s.json"}
     inputs = {"manifest": manifest, "tracks_table": tmp_path / "tracks.csv"}
-    pack_shard(**inputs, **outputs, sheet=tmp_path / "s.png", size=BOX, **FRAME)
+    pack_shard(**inputs, **outputs, frame=FRAME, packing={"size": BOX})
     for overlays in (True, False):
-        rule = {"overlays": overlays, "box": BOX, **FRAME}
-        filter_shard(manifest=manifest, frames_table=table, every=15, **rule)
+        settings = {"frame": FRAME, "filtering": {"overlays": overlays, "box": BOX, "every": 15}}
+        filter_shard(manifest=manifest, frames_table=table, **settings)
         drawings.clear()
-        patches_gallery(**inputs, **outputs, frames_table=table, page=tmp_path / "page.html", **rule)
+        mining_gallery(**inputs, **outputs, frames_table=table, page=tmp_path / "page.html", **settings)
         rows = read_table(table, FRAMES)
         counted = {int(row["frame"]): int(row["overlaid"]) for row in rows}
         assert sorted(points.overlaid.sum() for points, _ in drawings) == sorted(counted.values())
@@ -148,7 +163,7 @@ def test_overlaid_points_are_left_out_as_the_filter_does(tmp_path, drawings):
 def test_the_table_of_another_shard_is_named(gallery, mined, tmp_path, name, columns):
     rows = read_table(mined / f"{name}.csv", columns)
     write_table(tmp_path / "other.csv", columns, [row | {"video_id": "elsewhere"} for row in rows])
-    with pytest.raises(UserError, match=r"other\.csv: video elsewhere is not in the manifest; delete it and run again"):
+    with pytest.raises(UserError, match=r"other\.csv: video elsewhere is not in the"):
         gallery(**{f"{name}_table": tmp_path / "other.csv"})
 
 
@@ -158,15 +173,15 @@ def test_a_video_that_takes_too_long_is_left_out(gallery):
     assert len(pictures(page, "Pairs")) == metrics["tracks/kept"] > 0
 
 
-def test_the_drawing_by_hand():
+def test_a_drawing_by_hand():
     """Four points and a box on a black frame twice as large as the picture."""
     at = np.float32([[100, 100], [300, 100], [500, 100], [600, 100]])
     points = Points(at, np.float32([0.2, 0.8, np.nan, np.nan]), np.array([False, False, False, True]), None)
-    picture = drawn(np.zeros((480, 720), np.uint8), points, moving_px=0.5, corner=(200, 200), box=100)
+    picture = draw_points(np.zeros((480, 720), np.uint8), points, moving_px=0.5, corner=(200, 200), box=100)
     assert picture.shape == (240, 360, 3)
-    assert tuple(picture[50, 50]) == STILL
+    assert tuple(picture[50, 50]) == STANDING
     assert tuple(picture[50, 150]) == MOVING
-    assert tuple(picture[50, 250]) == GONE
+    assert tuple(picture[50, 250]) == UNFOLLOWED
     assert tuple(picture[50, 300]) == OVERLAID
     assert tuple(picture[100, 125]) == GREEN
     assert tuple(picture[150, 125]) == GREEN
@@ -174,13 +189,13 @@ def test_the_drawing_by_hand():
 
 
 def test_the_legend_names_every_colour(gallery):
-    assert set(LEGEND.values()) == {STILL, MOVING, GONE, OVERLAID, GREEN}
+    assert set(LEGEND.values()) == {STANDING, MOVING, UNFOLLOWED, OVERLAID, GREEN}
     section = gallery()[1].partition("<h2>Rejected frames</h2>")[2]
     for name, (red, green, blue) in LEGEND.items():
         assert re.search(rf'rgb\({red}, {green}, {blue}\)">[^<]*</span> {name}', section)
 
 
-def test_videos_that_have_gone_leave_the_counts(gallery, films, tmp_path):
+def test_the_counts_outlast_the_videos(gallery, films, tmp_path):
     manifest = tmp_path / "manifest.tsv"
     manifest.write_text((films / "manifest.tsv").read_text().replace("moving.mp4", "removed.mp4"))
     metrics, page = gallery(manifest=manifest)
@@ -192,7 +207,7 @@ def test_videos_that_have_gone_leave_the_counts(gallery, films, tmp_path):
 def test_an_empty_shard_has_a_page(gallery, mined, tmp_path):
     for name in ("frames", "tracks"):
         (tmp_path / f"{name}.csv").write_text((mined / f"{name}.csv").read_text().splitlines()[0] + "\n")
-    PatchStore.write(tmp_path / "s.h5", [], size=BOX)
+    write_shard(tmp_path / "s.h5", [], size=BOX, quality=95)
     (tmp_path / "s.json").write_text('{"pairs": 0, "reasons": {}}')
     tables = {"frames_table": tmp_path / "frames.csv", "tracks_table": tmp_path / "tracks.csv"}
     metrics, page = gallery(**tables, store=tmp_path / "s.h5", summary=tmp_path / "s.json")

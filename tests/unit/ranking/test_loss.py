@@ -19,7 +19,7 @@ def mask(pairs, chosen):
     return negatives
 
 
-def test_distances_are_the_loops():
+def test_distances_are_those_of_the_loops():
     values = features(3)
     distances, values = cosine_distances(values), values.numpy()
     for a in range(6):
@@ -88,8 +88,8 @@ def test_gradients_are_the_numerical_ones(form):
 
 @pytest.mark.parametrize("margin", [0.1, 0.5, 1.0])
 @pytest.mark.parametrize("sampling", ["random", "hardest", "fork"])
-def test_gradients_are_the_loops_over_triplets(sampling, margin):
-    """In float32, with the negatives that training takes; margin 0.1 leaves some hinges at 0."""
+def test_gradients_are_those_of_the_loop_over_triplets(sampling, margin):
+    """In float32, with the negatives of each sampling; margin 0.1 leaves some hinges at 0."""
     values = features(8, size=16, seed=2).requires_grad_()
     distances, allowed, draws = cosine_distances(values), candidates(torch.arange(8) // 2), torch_generator(1)
     if sampling == "random":

@@ -27,20 +27,20 @@ def test_candidates_are_the_rows_of_other_videos():
     assert as_set(allowed()) == expected
 
 
-def test_random_ones_are_distinct_candidates_of_every_pair():
+def test_random_negatives_are_distinct_candidates_of_every_pair():
     chosen = random_negatives(allowed(), count=4, generator=torch_generator(1))
     assert chosen.sum(1).tolist() == [4] * 7
     assert as_set(chosen) <= as_set(allowed())
     assert torch.equal(chosen, random_negatives(allowed(), count=4, generator=torch_generator(1)))
 
 
-def test_random_ones_are_drawn_evenly():
+def test_random_negatives_are_drawn_evenly():
     drawn = sum(random_negatives(allowed(), count=4, generator=torch_generator(i)).float() for i in range(600)) / 600
     expected = 4 * allowed().float() / allowed().sum(1, keepdim=True)
     assert (drawn - expected).abs().max().item() < 0.08
 
 
-def test_hardest_ones_are_the_loop_s():
+def test_hardest_negatives_are_those_of_the_loop():
     values = features()
     chosen = hardest_negatives(cosine_distances(values), allowed(), count=4)
     assert as_set(chosen) == set(loops_hardest(values.double().numpy(), VIDEOS, 4))
@@ -48,16 +48,16 @@ def test_hardest_ones_are_the_loop_s():
 
 def test_few_candidates_are_all_taken_and_a_lone_video_has_none():
     distances = cosine_distances(features()[:4])
-    two = candidates(torch.tensor([0, 1]))
-    assert hardest_negatives(distances, two, count=4).sum(1).tolist() == [2, 2]
-    assert random_negatives(two, count=4, generator=torch_generator(1)).sum(1).tolist() == [2, 2]
-    one = candidates(torch.tensor([5, 5]))
-    assert not hardest_negatives(distances, one, count=4).any()
+    two_videos = candidates(torch.tensor([0, 1]))
+    assert hardest_negatives(distances, two_videos, count=4).sum(1).tolist() == [2, 2]
+    assert random_negatives(two_videos, count=4, generator=torch_generator(1)).sum(1).tolist() == [2, 2]
+    single_video = candidates(torch.tensor([5, 5]))
+    assert not hardest_negatives(distances, single_video, count=4).any()
 
 
 @pytest.mark.parametrize("margin", [0.1, 0.5, 1.0])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_fork_s_choice_and_loss_are_its_layer_told_in_words(margin, seed):
+def test_the_fork_s_choice_and_loss_are_those_of_its_layer(margin, seed):
     values = features(seed)
     distances = cosine_distances(values)
     chosen = fork_negatives(distances, allowed(), count=4, margin=margin, generator=torch_generator(seed))
@@ -66,7 +66,7 @@ def test_the_fork_s_choice_and_loss_are_its_layer_told_in_words(margin, seed):
     drawn = as_set(chosen)
 
     def same_draw(pair, rest):
-        """Where the layer shuffles, let it draw what was drawn here."""
+        """Where the layer shuffles, put the rows first that `fork_negatives` drew."""
         rest.sort(key=lambda violator: (pair, violator[1]) not in drawn)
 
     expected, triplets = fork_layer(values.double().numpy(), np.repeat(VIDEOS, 2), margin, 4, same_draw)

@@ -25,7 +25,7 @@ def test_ranks_among_other_videos_by_hand():
     assert tracked_ranks(on_circle(), candidates(VIDEOS)).tolist() == [0, 0, 0, 2, 0]
 
 
-def test_features_that_have_collapsed_find_nothing():
+def test_features_that_have_collapsed_have_the_last_rank():
     collapsed = cosine_distances(torch.ones(10, 3))
     assert tracked_ranks(collapsed, other_pairs(5)).tolist() == [8] * 5
 
@@ -37,7 +37,7 @@ def test_precision_counts_categories_among_the_nearest_of_other_videos():
     assert category_precision(on_circle(), VIDEOS, categories, k=3).tolist() == pytest.approx(expected)
 
 
-def test_pairs_without_a_category_neither_ask_nor_answer():
+def test_pairs_without_a_category_are_neither_queries_nor_counted():
     categories = torch.tensor([0, 0, -1, 1, 0])
     # 0 and 2: 43 and 49. 43: 60 and 5. 90: 49 and 43.
     assert category_precision(on_circle(), VIDEOS, categories, k=2).tolist() == [0, 0, 0, 0]
@@ -45,6 +45,6 @@ def test_pairs_without_a_category_neither_ask_nor_answer():
     assert category_precision(on_circle(), VIDEOS, categories, k=4).tolist() == [0.5, 0.5, 0, 0.5]
 
 
-def test_too_few_rows_for_k_are_told():
+def test_too_few_rows_for_k_are_an_error():
     with pytest.raises(ValueError, match="k is 9, but some query has only 6 rows of other videos"):
         category_precision(on_circle(), VIDEOS, torch.zeros(5, dtype=torch.long), k=9)

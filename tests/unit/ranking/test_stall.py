@@ -1,18 +1,24 @@
-"""A loss that stays at the margin is told, once; a loss that only passes there is not."""
+"""A loss that stays at the margin gives one warning; a loss that is there for a short time gives none."""
 
 import pytest
 import torch
 
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.ranking.stall import ROWS, StallWatch, at_margin
-from tracklearn.ranking.train import RankingLoss
+from tracklearn.ranking.train import RankingObjective
 from tracklearn.report import silent
+from tracklearn.settings.ranking import Loss
 
 EQUAL = {"loss": 0.5001, "positive_distance": 1e-4, "negative_distance": 1e-4, "spread": 0.01}
 ZERO = {"loss": 0.5, "positive_distance": 1.0, "negative_distance": 1.0, "spread": 1.0}
-LEARNT = {"loss": 0.12, "positive_distance": 0.2, "negative_distance": 0.7, "spread": 0.8}
-HARD = {"loss": 0.5, "positive_distance": 0.2, "negative_distance": 0.7, "spread": 0.8}  # hardest as near as tracked
-BEGUN = {"loss": 0.48, "positive_distance": 0.02, "negative_distance": 0.04, "spread": 0.2}
+LEARNED = {"loss": 0.12, "positive_distance": 0.2, "negative_distance": 0.7, "spread": 0.8}
+HARD = {
+    "loss": 0.5,
+    "positive_distance": 0.2,
+    "negative_distance": 0.7,
+    "spread": 0.8,
+}  # the hardest negatives are as near as the tracked patch
+STARTING = {"loss": 0.48, "positive_distance": 0.02, "negative_distance": 0.04, "spread": 0.2}
 
 
 @pytest.mark.parametrize(
@@ -22,12 +28,12 @@ BEGUN = {"loss": 0.48, "positive_distance": 0.02, "negative_distance": 0.04, "sp
         (ZERO, 0.5, True),
         (EQUAL, 1.0, False),
         (EQUAL | {"loss": 1.0}, 1.0, True),
-        (LEARNT, 0.5, False),
+        (LEARNED, 0.5, False),
         (HARD, 0.5, False),
-        (BEGUN, 0.5, False),
+        (STARTING, 0.5, False),
     ],
 )
-def test_rows(row, margin, stalled):
+def test_a_row_at_the_margin_has_its_loss_and_equal_distances(row, margin, stalled):
     assert at_margin(row, margin) is stalled
 
 
@@ -35,34 +41,34 @@ def lines(caplog):
     return [(record.levelname, record.getMessage()) for record in caplog.records]
 
 
-def test_a_stall_is_told_once_in_one_line_and_so_is_its_end(caplog):
+def test_a_stall_gives_one_warning_and_its_end_one_line(caplog):
     caplog.set_level("INFO")
     passed_on = []
     watch = StallWatch(lambda step, row: passed_on.append((step, row["rows_at_margin"], row["loss"])), margin=0.5)
     for step in range(20, 20 * (ROWS + 5) + 1, 20):
-        watch(step, LEARNT if step == 20 else EQUAL)
+        watch(step, LEARNED if step == 20 else EQUAL)
     assert passed_on[:3] == [(20, 0, 0.12), (40, 1, 0.5001), (60, 2, 0.5001)]
     ((level, line),) = lines(caplog)
     assert level == "WARNING"
     assert line == (
-        "ranking: the loss stays at the margin 0.5 since iteration 40, now 420: features tell no patches apart "
-        "(positive distance 0.0001, negative distance 0.0001, spread 0.01); if that lasts, lower schedule.lr, set "
-        "schedule.warmup, or try another seed"
+        "ranking: the loss has been at the margin 0.5 from iteration 40 to 420: the features do not distinguish "
+        "patches (positive distance 0.0001, negative distance 0.0001, spread 0.01); if the loss stays there, lower "
+        "schedule.lr, set schedule.warmup, or try another seed"
     )
     caplog.clear()
-    watch(1000, BEGUN)
-    watch(1020, LEARNT)
+    watch(1000, STARTING)
+    watch(1020, LEARNED)
     assert lines(caplog) == [("INFO", "ranking: left the margin at iteration 1000 (loss 0.48)")]
 
 
-def test_a_short_visit_is_not_told(caplog):
+def test_a_short_stay_gives_no_warning(caplog):
     watch = StallWatch(silent, margin=0.5)
     for step in range(5 * ROWS):
-        watch(step, LEARNT if step % ROWS == 0 else EQUAL)
+        watch(step, LEARNED if step % ROWS == 0 else EQUAL)
     assert not caplog.records
 
 
-def test_the_line_names_what_happened_and_the_margin_that_helps(caplog):
+def test_the_warning_states_the_measurements_and_a_margin_that_helps(caplog):
     watch = StallWatch(silent, margin=1.0)
     for step in range(ROWS):
         watch(step, ZERO | {"loss": 1.0})
@@ -79,6 +85,7 @@ def test_a_net_of_equal_features_is_at_the_margin_in_both_forms(form, bias):
     torch.nn.init.constant_(net.fc7.bias, bias)
     patches = torch.randint(0, 256, (6, 2, 67, 67, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     for margin in (0.5, 1.0):
-        loss, values = RankingLoss(form=form, margin=margin)(net, (patches, torch.arange(6)), 0)
+        objective = RankingObjective(loss=Loss(form=form, margin=margin), hard_from=1, seed=0)
+        loss, values = objective(net, (patches, torch.arange(6)), 0)
         assert loss.item() == pytest.approx(margin, rel=1e-5)
         assert at_margin({"loss": loss.item(), **{name: value.item() for name, value in values.items()}}, margin)

@@ -7,12 +7,15 @@ import torch
 from tracklearn.errors import UserError
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build, load_weights, save_weights
-from tracklearn.patches.store import Pair, PatchStore, Subset
+from tracklearn.patches.subset import Subset
+from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.loss import cosine_distances
 from tracklearn.ranking.negatives import candidates, hardest_negatives
-from tracklearn.ranking.train import PairBatches, RankingLoss, measure, train_ranking
+from tracklearn.ranking.train import PairBatches, RankingObjective, measure, train_ranking
+from tracklearn.settings.ranking import Loss
+from tracklearn.training import job
 
-# Fillers that let the signal of so narrow a net through.
+# Standard deviations at which the signal passes through so narrow a network.
 NETWORK = {
     "width": 1 / 8,
     "input_size": 67,
@@ -24,6 +27,10 @@ NETWORK = {
 }
 SCHEDULE = {"lr": 0.003, "iterations": 60, "batch": 32, "hard_from": 50}
 SAVING = {"log_every": 10}
+
+
+def objective(*, hard_from=150_000, **loss):
+    return RankingObjective(loss=Loss(**loss), hard_from=hard_from, seed=1)
 
 
 def pattern(seed, size=67):
@@ -39,7 +46,7 @@ def write_store(path, videos=20, per_video=3, size=67):
             query = pattern(100 * video + each, size)
             tracked = (0.8 * query).astype(np.uint8)
             pairs.append(Pair(f"v{video}", (0, 30), np.zeros((2, 4)), 1.0, query, tracked))
-    PatchStore.write(path, pairs, size=size)
+    write_shard(path, pairs, size=size, quality=95)
     return path
 
 
@@ -72,11 +79,11 @@ def read_log(folder):
         return list(csv.DictReader(file))
 
 
-def test_training_learns_to_rank_and_shows_it(tmp_path, store):
+def test_training_learns_to_rank_and_its_log_shows_so(tmp_path, store):
     metrics = run(tmp_path, store)
     log = read_log(tmp_path)
-    shown = ["loss", "lr", "violated", "positive_distance", "negative_distance", "spread", "images_per_s", "waiting"]
-    assert list(log[0]) == ["iteration", *shown]
+    columns = ["loss", "lr", "violated", "positive_distance", "negative_distance", "spread", "images_per_s", "waiting"]
+    assert list(log[0]) == ["iteration", *columns]
     random_phase = [float(row["loss"]) for row in log[:5]]
     assert random_phase[-1] < 0.6 * random_phase[0]
     assert metrics["negative_distance"] > 3 * metrics["positive_distance"]
@@ -100,10 +107,10 @@ def test_bf16_learns_about_as_well(tmp_path, store):
 
 
 def test_the_loss_is_fp32_under_bf16():
-    """Near its margin a loss in bf16 would move in steps of 0.002."""
+    """In bf16 a loss near 0.5 would change in steps of 0.002."""
     patches = torch.randint(0, 256, (4, 2, 67, 67, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     with torch.autocast("cpu", torch.bfloat16):
-        loss, values = RankingLoss()(new_network(NETWORK, head="ranking", seed=1), (patches, torch.arange(4)), 0)
+        loss, values = objective()(new_network(NETWORK, head="ranking", seed=1), (patches, torch.arange(4)), 0)
     assert {value.dtype for value in (loss, *values.values())} == {torch.float32}
 
 
@@ -114,17 +121,17 @@ def test_the_fork_s_variant_trains_by_config(tmp_path, store):
 
 
 @pytest.mark.parametrize(("form", "sampling"), [("paper", "fork"), ("fork", "paper")])
-def test_a_loss_may_take_the_other_s_negatives(form, sampling):
+def test_either_loss_may_be_trained_with_the_other_one_s_negatives(form, sampling):
     distances = torch.rand(12, 12, generator=torch.Generator().manual_seed(1))
     allowed = candidates(torch.arange(6))
-    mixed, own, other = (
-        RankingLoss(form=form, sampling=sampling),
-        RankingLoss(form=form),
-        RankingLoss(form=sampling),
+    objectives = (
+        objective(form=form, sampling=sampling),
+        objective(form=form),
+        objective(form=sampling),
     )
-    chosen = [each.choose(distances, allowed, 3) for each in (mixed, own, other)]
-    assert torch.equal(chosen[0], chosen[2])
-    assert not torch.equal(chosen[0], chosen[1])
+    mixed, own, other = (each.choose(distances, allowed, 3) for each in objectives)
+    assert torch.equal(mixed, other)
+    assert not torch.equal(mixed, own)
 
 
 def test_a_parent_gives_its_conv_layers_and_nothing_else(tmp_path, store):
@@ -136,7 +143,7 @@ def test_a_parent_gives_its_conv_layers_and_nothing_else(tmp_path, store):
     torch.testing.assert_close(net.fc6.weight, fresh.fc6.weight)
 
 
-def test_batches_depend_on_the_iteration_alone(store):
+def test_a_batch_depends_on_seed_and_iteration_alone(store):
     batches = PairBatches(Subset([store]), 8, seed=1)
     patches, videos = batches(3)
     batches(0)
@@ -164,27 +171,27 @@ def test_each_patch_of_a_pair_is_mirrored_on_its_own(store):
 def test_negatives_are_random_before_the_switch_and_hardest_after():
     distances = cosine_distances(torch.randn(24, 5, generator=torch.Generator().manual_seed(1)))
     allowed = candidates(torch.arange(12) // 2)
-    loss = RankingLoss(hard_from=5, seed=1)
+    ranking = objective(hard_from=5)
     hardest = hardest_negatives(distances, allowed, count=4)
-    early = [loss.choose(distances, allowed, iteration) for iteration in (0, 4, 4)]
+    early = [ranking.choose(distances, allowed, iteration) for iteration in (0, 4, 4)]
     assert not torch.equal(early[0], early[1])
     assert torch.equal(early[1], early[2])
     assert not torch.equal(early[1], hardest)
-    assert torch.equal(loss.choose(distances, allowed, 5), hardest)
+    assert torch.equal(ranking.choose(distances, allowed, 5), hardest)
 
 
 @pytest.mark.parametrize("form", ["paper", "fork"])
 def test_a_batch_of_one_video_teaches_nothing(store, form):
     net = new_network(NETWORK, head="ranking", seed=1)
     patches, _ = PairBatches(Subset([store]), 4, seed=1)(0)
-    loss, values = RankingLoss(form=form, seed=1)(net, (patches, torch.zeros(4, dtype=torch.int64)), 0)
+    loss, values = objective(form=form)(net, (patches, torch.zeros(4, dtype=torch.int64)), 0)
     loss.backward()
     assert loss.item() == 0
     assert values["violated"].item() == 0
     assert all(not parameter.grad.any() for name, parameter in net.named_parameters() if "fc8" not in name)
 
 
-def test_a_collapse_shows():
+def test_measurements_show_a_collapse():
     allowed = candidates(torch.arange(4))
     collapsed = cosine_distances(torch.ones(8, 4))
     values = measure(collapsed, allowed, allowed, margin=0.5)
@@ -204,19 +211,13 @@ def test_a_collapse_shows():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": {"margn": 1}}, "loss: unknown key 'margn'; expected some of form, sampling, margin, negatives"),
-        ({"loss": {"form": "triplet"}}, "loss: form 'triplet' with 4 negatives; expected paper or fork"),
-        ({"loss": {"negatives": 2.5}}, "loss: form 'paper' with 2.5 negatives; expected paper or fork, and at least 1"),
-        ({"loss": {"margin": -1}}, "loss: margin is -1; expected a number above 0"),
-        ({"loss": {"sampling": "hard"}}, "loss: sampling 'hard'; expected paper, fork or null"),
-        ({"schedule": SCHEDULE | {"batch": 2}}, "schedule: batch is 2; expected an even number of patches, 4 or more"),
-        ({"schedule": SCHEDULE | {"lr": "0.001"}}, "schedule: lr is '0.001'; expected a finite number"),
-        ({"schedule": SCHEDULE | {"lr": float("nan")}}, "schedule: lr is nan; expected a finite number"),
-        ({"schedule": SCHEDULE | {"iterations": 2.5}}, "schedule: iterations is 2.5; expected a whole number"),
-        ({"schedule": SCHEDULE | {"iterations": True}}, "schedule: iterations is True; expected a whole number"),
-        ({"schedule": SCHEDULE | {"momentum": 1.5}}, "schedule: momentum is 1.5; expected 0 <= momentum < 1"),
-        ({"schedule": SCHEDULE | {"weight_decay": -1}}, "schedule: weight_decay is -1; expected 0 or more"),
-        ({"schedule": SCHEDULE | {"batch": 7}}, "schedule: batch is 7; expected an even number of patches"),
+        ({"loss": {"margn": 1}}, "ranking.margn: unknown key; did you mean margin?"),
+        ({"loss": {"form": "triplet"}}, "ranking.form is 'triplet'; expected one of paper, fork"),
+        ({"schedule": SCHEDULE | {"lr": "0.001"}}, "schedule.lr is '0.001'; expected a number above 0"),
+        ({"schedule": SCHEDULE | {"dropout": 0.5}}, "schedule.dropout: unknown key; known here: lr, iterations, batch"),
+        ({"schedule": SCHEDULE | {"batch": 2}}, "schedule.batch is 2; expected an even number of patches, 4 or more"),
+        ({"schedule": SCHEDULE | {"batch": 7}}, "schedule.batch is 7; expected an even number of patches"),
+        ({"saving": {"log_every": 0}}, "saving.log_every is 0; expected a whole number, at least 1"),
         ({"network": NETWORK | {"input_size": 99}}, "ranking: the patches are 67 px and network.input_size is 99"),
         ({"patches": 1000}, "a subset of 1000 patches: only 120 were mined in 1 shards"),
     ],
@@ -226,6 +227,38 @@ def test_bad_input_is_a_one_line_error(tmp_path, store, changes, message):
         run(tmp_path, store, **changes)
     assert str(raised.value).startswith(message)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path, store, monkeypatch):
+    """A direct call, without the workflow, which names a folder by the digest of its job."""
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    parents = [tmp_path / "parent-1.safetensors", tmp_path / "parent-2.safetensors"]
+    for seed, parent in enumerate(parents):
+        save_weights(parent, new_network(NETWORK, head="ranking", seed=seed))
+    schedule = SCHEDULE | {"iterations": 2}
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(job, "save_weights", killed)
+        run(tmp_path, store, schedule=schedule, parent=parents[0])
+    other_store = write_store(tmp_path / "00001.h5")
+    for changes, difference in (
+        ({"schedule": schedule | {"lr": 0.001}}, "schedule.lr 0.003, and this training has 0.001"),
+        ({"schedule": schedule | {"batch": 16}}, "schedule.batch 32, and this training has 16"),
+        ({"seed": 2}, "seed 1, and this training has 2"),
+        ({"loss": {"margin": 1.0}}, "ranking.margin 0.5, and this training has 1.0"),
+        ({"network": NETWORK | {"bias": 0.1}}, "network.bias 0.0, and this training has 0.1"),
+        ({"parent": parents[1]}, 'parent "[0-9a-f]{64}", and this training has "[0-9a-f]{64}"'),
+        ({"parent": None}, 'parent "[0-9a-f]{64}", and this training has null'),
+        ({"patches": 100}, "pairs 60, and this training has 50"),
+        ({"store": other_store}, r'stores\[0\].name "00000.h5", and this training has "00001.h5"'),
+    ):
+        line = f"^{tmp_path / 'checkpoints'}: the checkpoint was made with {difference}; remove the folder, "
+        with pytest.raises(UserError, match=line):
+            run(tmp_path, **{"store": store, "schedule": schedule, "parent": parents[0]} | changes)
+    assert not (tmp_path / "weights.safetensors").exists()
+    run(tmp_path, store, schedule=schedule | {"lr": 0.003, "warmup": 0}, saving={"log_every": 1}, parent=parents[0])
 
 
 def test_a_single_video_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""Retrieval on a VOC folder of four photos with features that are written by hand."""
+"""Retrieval on four photos with features written by hand."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,8 @@ import pytest
 import simplejpeg
 
 from tracklearn.errors import UserError
-from tracklearn.features import store as features_file
-from tracklearn.retrieval.precision import nearest, precision_at_k, scores
+from tracklearn.features import store
+from tracklearn.retrieval.precision import precision_at_k, scores
 
 CLASSES = ("disc", "star", "box")
 DISC, STAR = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]
@@ -31,14 +31,14 @@ def photo(root: Path, image_id: str, names: list[str]) -> None:
 
 
 def features(path: Path, images: dict[str, list[tuple[list[int], list[float], bool]]]) -> Path:
-    """A feature file: for each image (box, feature, is it ground truth)."""
+    """Write a feature file from (box, feature, whether it is ground truth) of each image's windows."""
     with h5py.File(path, "w") as file:
-        data = features_file.create(
+        data = store.create(
             file,
             ids=list(images),
             boxes=[np.array([box for box, _, _ in windows], np.float32).reshape(-1, 4) for windows in images.values()],
-            gt=[sum(gt for _, _, gt in windows) for windows in images.values()],
-            size=3,
+            ground_truth=[sum(gt for _, _, gt in windows) for windows in images.values()],
+            width=3,
             attrs={"layer": "pool5"},
         )
         values = [value for windows in images.values() for _, value, _ in windows]
@@ -49,12 +49,12 @@ def features(path: Path, images: dict[str, list[tuple[list[int], list[float], bo
 
 @pytest.fixture
 def world(tmp_path):
-    """Two training and two evaluation photos; their features by hand."""
+    """Arguments of `precision_at_k` for two training and two evaluation photos."""
     for image_id, names in {"t1": ["disc"], "t2": ["star"], "e1": ["disc"], "e2": ["star", "star"]}.items():
         photo(tmp_path, image_id, names)
     near, far = [0, 0, 44, 39], [60, 50, 99, 79]
     train = {
-        # Ground truth and windows off the object would be perfect matches for the other class: they must not count.
+        # Ground-truth windows and windows off the object match the other class perfectly, but must not count.
         "t1": [(WHOLE, STAR, True), (near, DISC, False), (WHOLE, [2.0, 0.5, 0.0], False), (far, STAR, False)],
         "t2": [(WHOLE, DISC, True), (far, DISC, False), (near, [0.25, 1.0, 0.0], False)],
     }
@@ -98,22 +98,6 @@ def test_database_in_several_parts_is_the_same(world, tmp_path):
     assert precision_at_k(**world) == whole
 
 
-@pytest.mark.parametrize(("k", "block"), [(5, 7), (5, 300), (1, 40)])
-def test_nearest_is_a_full_sort(k, block):
-    rng = np.random.default_rng(3)
-    queries, windows = (rng.normal(size=(count, 8)).astype(np.float32) for count in (30, 200))
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    windows /= np.linalg.norm(windows, axis=1, keepdims=True)
-    labels = rng.integers(0, 6, 200)
-    blocks = ((windows[start : start + block], labels[start : start + block]) for start in range(0, 200, block))
-    found, counts = nearest(queries, blocks, k=k, classes=6)
-    for query, names in zip(queries, found, strict=True):
-        cosines = [float(query @ window) for window in windows]
-        expected = [labels[index] for index in sorted(range(200), key=lambda index: -cosines[index])[:k]]
-        assert sorted(names) == sorted(expected)
-    assert counts.tolist() == [int((labels == label).sum()) for label in range(6)]
-
-
 def test_cosine_ignores_the_scale_of_features(world, tmp_path):
     before = precision_at_k(**world)
     loud = {"t1": [([0, 0, 44, 39], [400.0, 0, 0], False), (WHOLE, [2.0, 0.5, 0], False)]}
@@ -137,13 +121,13 @@ def test_scores_by_hand():
         ({"overlap": 0.95, "k": 3}, "retrieval.k is 3, but only 1 training windows"),
     ],
 )
-def test_too_few_windows_are_told(world, change, text):
+def test_too_few_windows_are_a_one_line_error(world, change, text):
     with pytest.raises(UserError, match=text):
         precision_at_k(**world | change)
     assert not world["out"].exists()
 
 
-def test_an_image_on_both_sides_is_refused(world):
+def test_an_image_in_both_sets_is_refused(world):
     world["query_features"] = world["database_features"]
     with pytest.raises(UserError, match="image t1 is in the training set 'retrieval database'"):
         precision_at_k(**world)
@@ -155,7 +139,7 @@ def test_features_of_other_annotations_are_refused(world, tmp_path):
         precision_at_k(**world)
 
 
-def test_no_query_is_told(world, tmp_path):
+def test_no_query_is_a_one_line_error(world, tmp_path):
     photo(tmp_path, "e3", [])
     world["query_features"] = [features(tmp_path / "none.h5", {"e3": [(WHOLE, DISC, False)]})]
     with pytest.raises(UserError, match="no object is annotated in the evaluation images"):

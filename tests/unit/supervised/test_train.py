@@ -1,10 +1,14 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from tracklearn.errors import UserError
 from tracklearn.networks.weights import load_weights
+from tracklearn.supervised import train
 from tracklearn.supervised.train import FolderBatches, list_images, read_image, train_imagenet
+from tracklearn.training import job
 from tracklearn.training.cache import ImageCache
 
 NETWORK = {"width": 1 / 8, "input_size": 67, "detection_fc7": 64, "conv_std": 0.05, "fc_std": 0.03, "bias": 0.0}
@@ -23,7 +27,7 @@ def folder(tmp_path_factory):
     return root
 
 
-def test_it_learns_three_colours(tmp_path, folder):
+def test_training_learns_three_colours(tmp_path, folder):
     metrics = train_imagenet(
         folder=folder,
         network=NETWORK,
@@ -43,9 +47,10 @@ def test_it_learns_three_colours(tmp_path, folder):
     assert (tmp_path / "log.csv").read_text().startswith("iteration,loss,lr,accuracy,images_per_s,waiting\n10,")
 
 
-def test_equal_seeds_give_equal_weights_however_it_is_cached_and_saved(tmp_path, folder):
+def test_equal_seeds_give_equal_weights_whatever_is_cached_and_saved(tmp_path, folder, monkeypatch):
     written = []
-    for name, seed, cache_gb, every in (("a", 1, 8.0, 20), ("b", 1, 0.0, 1), ("c", 2, 8.0, 20)):
+    for name, seed, limit, every in (("a", 1, 8e9, 20), ("b", 1, 0, 1), ("c", 2, 8e9, 20)):
+        monkeypatch.setattr(train, "DECODED_IMAGES_BYTES", limit)
         train_imagenet(
             folder=folder,
             network=NETWORK,
@@ -56,11 +61,42 @@ def test_equal_seeds_give_equal_weights_however_it_is_cached_and_saved(tmp_path,
             log=tmp_path / name / "log.csv",
             checkpoints=tmp_path / name / "checkpoints",
             conv1=tmp_path / name / "conv1.png",
-            cache_gb=cache_gb,
             threads=1,
         )
         written.append((tmp_path / name / "weights.safetensors").read_bytes())
     assert written[0] == written[1] != written[2]
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path, folder, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    arguments = {
+        "folder": folder,
+        "network": NETWORK,
+        "schedule": {"lr": 0.003, "iterations": 2, "batch": 12},
+        "seed": 1,
+        "weights": tmp_path / "weights.safetensors",
+        "log": tmp_path / "log.csv",
+        "checkpoints": tmp_path / "checkpoints",
+        "conv1": tmp_path / "conv1.png",
+        "threads": 1,
+    }
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(job, "save_weights", killed)
+        train_imagenet(**arguments)
+    renamed = tmp_path / "renamed"
+    shutil.copytree(folder, renamed)
+    (renamed / "red" / "7.png").rename(renamed / "red" / "8.png")
+    for changes, difference in (
+        ({"schedule": arguments["schedule"] | {"dropout": 0.2}}, "schedule.dropout 0.5, and this training has 0.2"),
+        ({"folder": renamed}, 'files "[0-9a-f]{64}", and this training has "[0-9a-f]{64}"'),
+    ):
+        line = f"^{tmp_path / 'checkpoints'}: the checkpoint was made with {difference}; remove the folder, "
+        with pytest.raises(UserError, match=line):
+            train_imagenet(**arguments | changes)
+    shutil.copytree(folder, tmp_path / "moved")
+    train_imagenet(**arguments | {"folder": tmp_path / "moved"})
 
 
 def test_classes_are_the_sorted_folders(folder):
@@ -92,7 +128,7 @@ def test_larger_images_leave_room_for_a_crop(tmp_path):
     large = read_image(str(tmp_path / "large.png"), size=67)
     assert large.shape == (76, 76, 3)  # 67 * 256 / 227
     assert np.diff(large[0, :, 0].astype(int)).min() >= 0
-    assert large[0, -1, 0] - large[0, 0, 0] > 190  # squeezed, not cut
+    assert large[0, -1, 0] - large[0, 0, 0] > 190  # resized as a whole, not cropped
     assert read_image(str(tmp_path / "small.png"), size=67).shape == (67, 67, 3)
 
 

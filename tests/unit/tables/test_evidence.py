@@ -29,7 +29,8 @@ def made(tmp_path):
             bootstraps.append(tmp_path / f"{name}.npz")
     cells = []
     for name, precision in (("random", 20.0), ("random-seed2", 22.0), ("unsup", 30.0), ("unsup-seed2", 33.0)):
-        cells.append(tmp_path / f"{name}.json")
+        cells.append(tmp_path / "retrieval" / name / "precision.json")
+        cells[-1].parent.mkdir(parents=True)
         cells[-1].write_text(json.dumps({"precision": precision}))
     result = evidence_table(
         evidence=EVIDENCE, means=means, bootstraps=bootstraps, retrieval=cells,
@@ -49,3 +50,13 @@ def test_interval_spans_the_seeds_and_not_the_shared_draws(made):
     # The gaps are 6 and 4 whatever images are drawn; stretched by the root of 2, two draws of them reach 5 +- 1.41.
     assert made[1]["low.unsup-scratch"] == pytest.approx(3.59)
     assert "| unsup | scratch | 5.0 | 3.59 | 6.41 | +6.0 +4.0 |" in (made[0] / "e.md").read_text()
+
+
+def test_the_csv_holds_the_rows_and_the_lines_of_retrieval(made):
+    assert (made[0] / "e.csv").read_text().splitlines() == [
+        "figure,of,mean,sd,values,ratio",
+        "mAP,scratch,32.0,2.8,30.0 34.0,",
+        "mAP,unsup,37.0,1.4,36.0 38.0,",
+        "precision,random,21.0,1.4,20.0 22.0,1.00",
+        "precision,unsup,31.5,2.1,30.0 33.0,1.50",
+    ]

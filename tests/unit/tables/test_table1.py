@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from tracklearn.tables.table1 import PAPER, compare, grid, paper_rows, table1
+from tracklearn.tables.table1 import PAPER, compare, paper_rows, table1
 
 ROWS = [
     {"id": "scratch", "label": "scratch", "external": "0", "models": ["a"]},
@@ -13,7 +13,8 @@ ROWS = [
 
 
 def write_cell(folder, row, name, value, **more):
-    path = folder / f"{row}.{name}.json"
+    path = folder / "cells/table1/voc2012-val" / row / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     interval = None if value is None else [value - 1, value + 1]
     cell = {"row": row, "class": name, "value": value, "interval": interval, "reason": None, "classes": 1} | more
     path.write_text(json.dumps(cell))
@@ -21,7 +22,7 @@ def write_cell(folder, row, name, value, **more):
 
 
 @pytest.fixture
-def made(tmp_path):
+def make(tmp_path):
     """Table 1 of two rows and two classes, one of them without a test object."""
     cells = []
     for row, value in (("scratch", 40.0), ("unsup", 44.0)):
@@ -35,12 +36,21 @@ def made(tmp_path):
         np.savez(tmp_path / f"{row}.npz", mAP=draws + shift)
     paper = tmp_path / "paper.csv"
     paper.write_text("row,external,horse,sheep,mAP\nscratch,0,49.8,52.6,44.0\nunsup + ft,8M,54.7,52.5,47.5\n")
-    result = table1(
-        rows=ROWS, classes=["horse", "sheep"], cells=cells, bootstraps=[tmp_path / f"{row['id']}.npz" for row in ROWS],
-        paper=paper, comparisons=[["unsup", "scratch"]], protocol="voc2012-val", table=tmp_path / "t.csv",
-        markdown=tmp_path / "t.md", differences=tmp_path / "d.csv",
-    )  # fmt: skip
-    return tmp_path, result
+
+    def run(**changes):
+        arguments = {"comparisons": [["unsup", "scratch"]], "paper": paper} | changes
+        return table1(
+            rows=ROWS, classes=["horse", "sheep"], cells=cells, protocol="voc2012-val",
+            bootstraps=[tmp_path / f"{row['id']}.npz" for row in ROWS], table=tmp_path / "t.csv",
+            markdown=tmp_path / "t.md", differences=tmp_path / "d.csv", **arguments,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def made(make, tmp_path):
+    return tmp_path, make()
 
 
 def test_csv_holds_every_row_and_leaves_the_empty_cell_empty(made):
@@ -80,5 +90,27 @@ def test_three_rows_of_the_paper_share_a_label():
     assert len(rows) == 12
 
 
-def test_grid_is_markdown():
-    assert grid(["a", "b"], [[1, 2]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+def test_without_comparisons_there_are_no_differences(make, tmp_path):
+    make(comparisons=[])
+    assert (tmp_path / "d.csv").read_text().splitlines() == ["row,against,difference,low,high,above_0"]
+    assert "Differences" not in (tmp_path / "t.md").read_text()
+
+
+def test_other_numbers_can_take_the_place_of_the_papers(make, tmp_path):
+    (tmp_path / "other.csv").write_text("row,external,mAP\nscratch,0,41.0\n")
+    make(paper=tmp_path / "other.csv")
+    assert "| scratch | 0 | 40.0 | [39.0, 41.0] | 42.0 | 1 of 2 | 41.0 | -1.0 |" in (tmp_path / "t.md").read_text()
+
+
+def test_a_library_of_several_versions_is_named(make, tmp_path):
+    make(versions={"torch": {"2.11": 30, "2.12": 5}, "numpy": {"2.4": 35}})
+    section = (tmp_path / "t.md").read_text().partition("## Library versions")[2]
+    assert "re-runs nothing" in section
+    assert "| torch | 2.11 | 30 |\n| torch | 2.12 | 5 |" in section
+    assert "numpy" not in section
+
+
+@pytest.mark.parametrize("versions", [None, {}, {"torch": {"2.11": 30}}])
+def test_equal_versions_are_not_mentioned(make, tmp_path, versions):
+    make(versions=versions)
+    assert "versions" not in (tmp_path / "t.md").read_text()

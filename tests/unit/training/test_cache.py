@@ -4,14 +4,14 @@ from tracklearn.training.cache import ImageCache
 
 
 def test_images_are_loaded_once_while_they_fit():
-    loads = []
+    loaded_keys = []
 
     def load(key):
-        loads.append(key)
+        loaded_keys.append(key)
         return np.full(100, int(key), np.uint8)
 
     cache = ImageCache(load, limit=250)
     for key in ("1", "2", "3", "1", "2", "3"):
         assert cache(key)[0] == int(key)
-    assert loads == ["1", "2", "3", "3"]
+    assert loaded_keys == ["1", "2", "3", "3"]
     assert cache.bytes == 200

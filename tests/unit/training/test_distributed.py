@@ -1,4 +1,4 @@
-"""Several processes train as one does: gloo on the CPU, started as the workflow starts them."""
+"""Several processes train what one does: by Gloo on the CPU, started as the workflow starts them."""
 
 import csv
 import os
@@ -12,13 +12,14 @@ from tracklearn.detection.finetune import finetune_voc
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import load_weights
-from tracklearn.ranking.train import PairBatches, RankingLoss
+from tracklearn.ranking.train import PairBatches, RankingObjective
+from tracklearn.settings.ranking import Loss
+from tracklearn.settings.training import RankingSchedule, Saving
 from tracklearn.supervised.train import train_imagenet
 from tracklearn.training.checkpoint import load_checkpoint
 from tracklearn.training.distributed import World, this_world
 from tracklearn.training.job import run_job
 from tracklearn.training.launch import launch
-from tracklearn.training.schedule import RankingSchedule, Saving
 
 
 class Pairs:
@@ -44,13 +45,14 @@ class Pairs:
 def train(folder, *, form, precision="fp32", interrupt=None, spoil=None, threads, report):
     """A ranking training of a tiny net; process 1 is sent a signal, or has a broken shard, at an iteration."""
     schedule = RankingSchedule(lr=0.01, iterations=8, batch=14, hard_from=4, precision=precision)
-    objective = RankingLoss.from_config({"form": form}, hard_from=schedule.hard_from, seed=1)
-    batches = PairBatches(Pairs(), 7, 1, objective.world)
+    world = this_world()
+    objective = RankingObjective(loss=Loss(form=form), hard_from=schedule.hard_from, seed=1, world=world)
+    batches = PairBatches(Pairs(), 7, 1, world)
 
     def make_batch(iteration):
-        if this_world().rank == 1 and iteration == interrupt:
+        if world.rank == 1 and iteration == interrupt:
             os.kill(os.getpid(), signal.SIGTERM)
-        if this_world().rank == 1 and iteration == spoil:
+        if world.rank == 1 and iteration == spoil:
             raise UserError("00007.h5: no such file")
         return batches(iteration)
 
@@ -63,6 +65,7 @@ def train(folder, *, form, precision="fp32", interrupt=None, spoil=None, threads
         weights=folder / "weights.safetensors",
         log=folder / "log.csv",
         checkpoints=folder / "checkpoints",
+        settings={"form": form},
         conv1=folder / "conv1.png",
         metadata={},
         threads=threads,
@@ -85,19 +88,21 @@ def rows(folder):
 
 
 def assert_close(folder, other):
-    found, expected = (load_weights(each / "weights.safetensors")[0] for each in (folder, other))
+    weights, expected = (load_weights(each / "weights.safetensors")[0] for each in (folder, other))
     for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(weights[name], value, rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(rows(folder), rows(other), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("form", "processes"), [("paper", 2), ("fork", 3)])  # seven pairs: parts differ in length
+@pytest.mark.parametrize(
+    ("form", "processes"), [("paper", 2), ("fork", 3)]
+)  # of seven pairs, so that parts differ in length
 def test_the_weights_are_those_of_one_process(tmp_path, form, processes):
     (alone, together) = (tmp_path / "alone", tmp_path / "together")
     run(alone, 1, form=form)
     metrics, reported = run(together, processes, form=form)
     assert_close(together, alone)
-    assert reported == [2, 4, 6, 8]  # one of them reports
+    assert reported == [2, 4, 6, 8]  # by one of the processes
     assert metrics["loss"] == rows(together)[-1][1]
     assert sorted(path.name for path in together.iterdir()) == ["conv1.png", "log.csv", "weights.safetensors"]
 
@@ -106,18 +111,22 @@ def test_a_signal_to_one_or_an_error_of_one_ends_all_and_loses_nothing(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit, match="143"):
         run(tmp_path, 2, interrupt=5)
-    assert 1 <= (iteration := load_checkpoint(tmp_path / "checkpoints").numbers["iteration"]) < 8
+    assert 1 <= (iteration := load_checkpoint(tmp_path / "checkpoints", {"form": "paper"}).numbers["iteration"]) < 8
     assert not (tmp_path / "weights.safetensors").exists()
     assert signal.getsignal(signal.SIGTERM) is before
     with pytest.raises(UserError, match=r"^00007.h5: no such file$"):
         run(tmp_path, 2, spoil=7)
-    assert load_checkpoint(tmp_path / "checkpoints").numbers["iteration"] == 7 > iteration  # the last whole one
+    assert (
+        load_checkpoint(tmp_path / "checkpoints", {"form": "paper"}).numbers["iteration"] == 7 > iteration
+    )  # the last whole one
+    with pytest.raises(UserError, match='the checkpoint was made with form "paper", and this training has "fork"'):
+        run(tmp_path, 2, form="fork")
     run(tmp_path, 1)  # with another number of processes
     run(tmp_path / "alone", 1)
     assert_close(tmp_path, tmp_path / "alone")
 
 
-def test_parts_are_the_batch_and_each_is_decoded_once():
+def test_the_parts_make_up_the_batch_and_each_pair_is_decoded_once():
     whole = PairBatches(Pairs(), 7, 1)
     for iteration in (0, 3):
         patches, videos = whole(iteration)
@@ -133,7 +142,7 @@ def test_more_processes_than_pairs_are_refused():
         World(0, 3).part(2)
 
 
-def test_trainings_that_do_not_share_their_batches_out_refuse_several_processes(tmp_path, monkeypatch):
+def test_trainings_that_do_not_share_their_batches_refuse_several_processes(tmp_path, monkeypatch):
     nowhere = {"weights": "w", "log": "l", "checkpoints": "c", "conv1": "p", "network": {}, "schedule": {}, "seed": 1}
     monkeypatch.setenv("WORLD_SIZE", "4")
     reason = "started in 4 processes; expected one, since only the ranking training shares its batches out"

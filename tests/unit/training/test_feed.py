@@ -1,4 +1,4 @@
-"""Batches arrive in order; what a GPU does with them is played by streams that count time."""
+"""Batches arrive in order; instead of a GPU there are streams that count time."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ def tensors(iteration):
     return torch.full((2,), iteration), torch.tensor([iteration])
 
 
-def test_on_a_cpu_batches_come_as_they_are_made():
+def test_on_a_cpu_the_batches_are_those_that_were_made():
     made = {}
     batches = feed(lambda iteration: made.setdefault(iteration, tensors(iteration)), CPU, 3, 6, threads=4)
     for iteration in (3, 4, 5):
@@ -25,19 +25,19 @@ def test_on_a_cpu_batches_come_as_they_are_made():
         next(batches)
 
 
-def test_time_without_a_batch_is_counted_until_it_is_asked_for():
+def test_waiting_time_is_counted_since_the_last_call():
     batches = feed(lambda iteration: time.sleep(0.05 if iteration == 0 else 0) or tensors(iteration), CPU, 0, 200)
     next(batches)
-    for _ in range(MARKED + 10):  # the first is summed up meanwhile
+    for _ in range(MARKED + 10):  # the times of the first ones are summed meanwhile
         next(batches)
     assert batches.waited() >= 0.05
-    time.sleep(0.05)  # the training takes its time, batches lie ready
+    time.sleep(0.05)  # the training is slow, so that batches are ready
     next(batches)
     assert batches.waited() < 0.05
     batches.close()
 
 
-def test_an_error_is_raised_where_its_batch_was_due_and_the_threads_end():
+def test_an_error_is_raised_when_its_batch_is_due_and_the_threads_end():
     def broken(iteration):
         if iteration == 1:
             raise UserError("00007.h5: no such file")
@@ -65,7 +65,7 @@ class Event:
 
 
 class Stream:
-    """Does what it is told one after the other, and knows how long it took."""
+    """Does its work in order and knows how long it took."""
 
     def __init__(self, device=None):
         self.now = 0.0
@@ -79,7 +79,7 @@ class Stream:
         self.now = max(self.now, event.at)
 
 
-class Part:
+class FakeTensor:
     """A tensor whose copy takes `milliseconds` of the current stream."""
 
     def __init__(self, gpu, milliseconds):
@@ -106,10 +106,10 @@ class Gpu:
 
     def __init__(self):
         self.computing, self.local = Stream(), threading.local()
-        self.threads = {}  # which GPU each was told to use
+        self.devices_of_threads = {}
 
     def use(self, device):
-        self.threads[threading.get_ident()] = device
+        self.devices_of_threads[threading.get_ident()] = device
 
     def current(self):
         return getattr(self.local, "stream", self.computing)
@@ -129,33 +129,33 @@ class Gpu:
 
 @pytest.fixture
 def gpu(monkeypatch):
-    made = Gpu()
+    fake = Gpu()
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "Event", Event)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: made.current())
-    monkeypatch.setattr(torch.cuda, "stream", made.stream)
-    monkeypatch.setattr(torch.cuda, "set_device", made.use)
-    return made
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: fake.current())
+    monkeypatch.setattr(torch.cuda, "stream", fake.stream)
+    monkeypatch.setattr(torch.cuda, "set_device", fake.use)
+    return fake
 
 
 @pytest.mark.parametrize(
     ("copy", "compute", "waited"),
     [
-        (3, 5, 3),  # only the first copy is waited for: the others are done while the GPU computes
-        (8, 5, 8 + 3 * 99),  # the GPU waits for what each copy takes longer than it
+        (3, 5, 3),  # the GPU waits for the first copy; it computes during the others
+        (8, 5, 8 + 3 * 99),  # each copy takes 3 ms longer than the computation
     ],
 )
 def test_a_gpu_computes_while_the_next_batch_is_copied(gpu, copy, compute, waited):
-    batches = feed(lambda iteration: (Part(gpu, copy - 1), Part(gpu, 1)), torch.device("cuda", 0), 0, 100)
+    batches = feed(lambda iteration: (FakeTensor(gpu, copy - 1), FakeTensor(gpu, 1)), torch.device("cuda", 0), 0, 100)
     assert isinstance(batches, GpuFeed)
     for _ in range(100):
-        for part in next(batches):
-            assert part.used_by == [gpu.computing]
+        for tensor in next(batches):
+            assert tensor.used_by == [gpu.computing]
         gpu.computing.now += compute
     assert batches.waited() == pytest.approx(waited / 1000)
     assert batches.waited() == 0
     assert gpu.computing.now == waited + 100 * compute
-    assert list(gpu.threads.values()) == [torch.device("cuda", 0)]
+    assert list(gpu.devices_of_threads.values()) == [torch.device("cuda", 0)]
     batches.close()
 
 

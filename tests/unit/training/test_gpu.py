@@ -1,4 +1,4 @@
-"""Settings and compilation for a GPU, as far as a CPU can tell."""
+"""Settings and compilation for a GPU, as far as they can be tested on a CPU."""
 
 import warnings
 
@@ -9,7 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet
-from tracklearn.ranking.train import RankingLoss
+from tracklearn.ranking.train import RankingObjective
+from tracklearn.settings.ranking import Loss
 from tracklearn.training import gpu
 from tracklearn.training.gpu import compiled, computing
 from tracklearn.training.log import Means
@@ -19,8 +20,8 @@ from tracklearn.training.solver import Solver
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 OBJECTIVES = {
-    "paper": RankingLoss(seed=1, hard_from=4),
-    "fork": RankingLoss(form="fork", margin=1.0, seed=1),
+    "paper": RankingObjective(loss=Loss(), hard_from=4, seed=1),
+    "fork": RankingObjective(loss=Loss(form="fork", margin=1.0), hard_from=4, seed=1),
     "softmax": SoftmaxObjective(dropout=0.5, seed=1, background=True),
 }
 
@@ -41,12 +42,12 @@ def settings():
 
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
-def test_a_gpu_rounds_to_tf32_when_asked_to_and_only_there(precision):
+def test_a_gpu_rounds_to_tf32_for_that_precision_alone_and_within_the_block_alone(precision):
     before, rounded = settings(), precision == "tf32"
     with warnings.catch_warnings(action="error"), pytest.raises(ZeroDivisionError), computing(GPU, precision):
         products, convolutions, trying = settings()
         assert (products == "tf32", convolutions == "tf32", trying) == (rounded, rounded, True)
-        # What torch.compile looks at agrees, or it raises.
+        # The older interface, which torch.compile reads, agrees.
         assert torch.get_float32_matmul_precision() == ("high" if rounded else "highest")
         assert torch.backends.cudnn.allow_tf32 == torch.backends.cuda.matmul.allow_tf32 == rounded
         raise ZeroDivisionError
@@ -60,7 +61,7 @@ def test_a_gpu_rounds_to_tf32_when_asked_to_and_only_there(precision):
         ("tf32", ["schedule: precision is 'tf32' and there is no GPU; computing in fp32"]),
     ],
 )
-def test_a_cpu_computes_as_ever_and_says_so(precision, lines, caplog):
+def test_on_a_cpu_nothing_changes_and_tf32_is_mentioned(precision, lines, caplog):
     before = settings(), torch.get_float32_matmul_precision()
     with computing(CPU, precision):
         assert (settings(), torch.get_float32_matmul_precision()) == before
@@ -81,34 +82,35 @@ def test_compiling_needs_triton(monkeypatch):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_compiled_objective_has_the_same_loss_gradients_and_names(name, monkeypatch):
-    """By the backend that computes the compiled graphs in torch's own operations."""
+    """With the backend that computes the compiled graphs by torch's own operations."""
     monkeypatch.setattr(gpu, "find_spec", lambda name: "here")
     torch.compiler.reset()
-    one, other, given = net(), net(), batch(name)
-    objective = OBJECTIVES[name]
-    traced = compiled(objective, GPU, backend="aot_eager")
+    plain_net, traced_net, examples = net(), net(), batch(name)
+    plain = OBJECTIVES[name]
+    traced = compiled(plain, GPU, backend="aot_eager")
     graphs = []
     for iteration in range(8):
-        for each, made in ((one, objective), (other, traced)):
-            each.zero_grad()
-            loss, values = made(each, given, iteration)
+        results = []
+        for trained, objective in ((plain_net, plain), (traced_net, traced)):
+            trained.zero_grad()
+            loss, measurements = objective(trained, examples, iteration)
             loss.backward()
-            each.result = loss.detach(), values
-        assert one.result[0] > 0
-        torch.testing.assert_close(one.result, other.result)
-        for parameter, (compiled_name, compiled_one) in zip(one.parameters(), other.named_parameters(), strict=True):
+            results.append((loss.detach(), measurements))
+        assert results[0][0] > 0
+        torch.testing.assert_close(results[1], results[0])
+        for parameter, (traced_name, other) in zip(plain_net.parameters(), traced_net.named_parameters(), strict=True):
             if parameter.grad is not None:
-                torch.testing.assert_close(parameter.grad, compiled_one.grad, msg=compiled_name)
-                assert compiled_one.grad.stride() == compiled_one.stride()  # the fused update goes through memory
+                torch.testing.assert_close(other.grad, parameter.grad, msg=traced_name)
+                assert other.grad.stride() == other.stride()  # the fused update reads both in the order of memory
         graphs.append(counters["stats"]["unique_graphs"])
-    assert list(other.state_dict()) == list(net().state_dict())
+    assert list(traced_net.state_dict()) == list(net().state_dict())
     assert graphs[0] > 0
     assert graphs[4] == graphs[7]  # no iteration is compiled anew
     torch.compiler.reset()
 
 
 class Operations(TorchDispatchMode):
-    """Names of the operations that are done."""
+    """Collects the names of the operations that torch does."""
 
     def __init__(self):
         super().__init__()
@@ -120,14 +122,14 @@ class Operations(TorchDispatchMode):
 
 
 def iterate(name, device, iteration, watched):
-    """One iteration as the loop does it."""
-    trained, given = net().to(device), tuple(part.to(device) for part in batch(name))
+    """Do one iteration as the loop does."""
+    trained, examples = net().to(device), tuple(tensor.to(device) for tensor in batch(name))
     solver, means = Solver(trained, momentum=0.9, weight_decay=5e-4), Means()
     with watched:
-        loss, values = OBJECTIVES[name](trained, given, iteration)
+        loss, measurements = OBJECTIVES[name](trained, examples, iteration)
         loss.backward()
         solver.step(0.01)
-        means.add({"loss": loss, **values})
+        means.add({"loss": loss, **measurements})
     return means.means()
 
 
@@ -138,14 +140,14 @@ WAITING = {"_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "_un
 @pytest.mark.parametrize("iteration", [0, 4])
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_nothing_in_an_iteration_would_wait_for_a_gpu(name, iteration):
-    done = Operations()
-    assert iterate(name, CPU, iteration, done)["loss"] > 0
-    assert {"convolution", "convolution_backward", "mul_"} <= done.names
-    assert not done.names & WAITING
+    operations = Operations()
+    assert iterate(name, CPU, iteration, operations)["loss"] > 0
+    assert {"convolution", "convolution_backward", "mul_"} <= operations.names
+    assert not operations.names & WAITING
 
 
 class Erring:
-    """An operation that waits for the GPU raises."""
+    """Within the block, an operation that waits for the GPU raises."""
 
     def __enter__(self):
         torch.cuda.set_sync_debug_mode("error")
@@ -168,8 +170,8 @@ def test_a_gpu_gives_the_cpu_s_activations(precision):
     images = torch.randn(4, 3, 67, 67) * 50
     expected = net()(images)
     with computing(GPU, precision), torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
-        found = net().to(GPU)(images.to(GPU)).float().cpu()
-    error = (found - expected).norm() / expected.norm()
+        activations = net().to(GPU)(images.to(GPU)).float().cpu()
+    error = (activations - expected).norm() / expected.norm()
     assert error < {"fp32": 1e-5, "tf32": 1e-2, "bf16": 5e-2}[precision]
 
 
@@ -184,16 +186,16 @@ def test_a_gpu_steps_as_caffe_does():
             solver.step(1e-3)
         return [parameter.detach().cpu() for parameter in trained.parameters()]
 
-    for one, other in zip(stepped(GPU, None), stepped(CPU, False), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+    for on_gpu, on_cpu in zip(stepped(GPU, None), stepped(CPU, False), strict=True):
+        torch.testing.assert_close(on_gpu, on_cpu, rtol=1e-5, atol=1e-7)
 
 
 @ON_GPU
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_compiled_for_the_gpu_it_is_the_same_to_rounding(precision):
-    given = tuple(part.to(GPU) for part in batch("paper"))
+    examples = tuple(tensor.to(GPU) for tensor in batch("paper"))
     traced = compiled(OBJECTIVES["paper"], GPU)
     with computing(GPU, precision), torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
-        one, _ = OBJECTIVES["paper"](net().to(GPU), given, 0)
-        other, _ = traced(net().to(GPU), given, 0)
-    torch.testing.assert_close(one, other, rtol=1e-2 if precision == "bf16" else 1e-4, atol=1e-4)
+        loss, _ = OBJECTIVES["paper"](net().to(GPU), examples, 0)
+        traced_loss, _ = traced(net().to(GPU), examples, 0)
+    torch.testing.assert_close(traced_loss, loss, rtol=1e-2 if precision == "bf16" else 1e-4, atol=1e-4)

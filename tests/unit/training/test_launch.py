@@ -1,4 +1,4 @@
-"""A process that is killed ends the training with one line, whatever it was doing."""
+"""If a process is killed, the training ends with one line, whatever the process was doing."""
 
 import inspect
 import os
@@ -11,7 +11,7 @@ import torch
 from tracklearn.errors import UserError
 from tracklearn.training import launch as launching
 from tracklearn.training.distributed import joined
-from tracklearn.training.launch import _ended, _Heard, launch
+from tracklearn.training.launch import _failure, _Listener, launch
 
 
 def killed(*, how, threads, report):
@@ -30,7 +30,7 @@ def killed(*, how, threads, report):
 
 
 @pytest.mark.parametrize("how", ["locked", "cut"])
-def test_a_process_killed_while_it_sends_is_told_in_a_line(how, monkeypatch, capfd):
+def test_a_process_killed_while_it_sends_gives_one_line(how, monkeypatch, capfd):
     monkeypatch.setattr(launching, "REST", 1.0)
     with pytest.raises(UserError) as raised:
         launch(killed, processes=2, threads=2, how=how)
@@ -38,7 +38,7 @@ def test_a_process_killed_while_it_sends_is_told_in_a_line(how, monkeypatch, cap
         "training: process 1 of 2 ended with status 137, killed, as the system does when memory runs out; use fewer "
         "processes or a smaller batch, or ask for more memory, and run again; the last checkpoint is kept"
     )
-    assert "Traceback" not in capfd.readouterr().err  # process 0, whose exchange failed, has nothing to tell
+    assert "Traceback" not in capfd.readouterr().err  # process 0, whose exchange failed, prints nothing
 
 
 def broken(*, threads, report):
@@ -55,20 +55,20 @@ def test_a_bug_keeps_its_traceback():
     assert "ValueError: a bug" in str(raised.value.__cause__)
 
 
-def test_how_a_process_ended_is_told_by_its_status():
-    assert str(_ended(0, 4, -signal.SIGBUS)) == (
+def test_the_status_of_a_process_decides_the_exception():
+    assert str(_failure(0, 4, -signal.SIGBUS)) == (
         "training: process 0 of 4 ended with status 135, a bus error: a file was cut short while it was read, or its "
         "disk failed; pack the shards that changed again, and run again; the last checkpoint is kept"
     )
-    assert isinstance(_ended(0, 4, -signal.SIGBUS), UserError)
+    assert isinstance(_failure(0, 4, -signal.SIGBUS), UserError)
     for status in (143, -15):
-        assert isinstance(stopped := _ended(0, 4, status), SystemExit)
+        assert isinstance(stopped := _failure(0, 4, status), SystemExit)
         assert stopped.code == 143
-    assert isinstance(crashed := _ended(2, 4, -signal.SIGSEGV), RuntimeError)
+    assert isinstance(crashed := _failure(2, 4, -signal.SIGSEGV), RuntimeError)
     assert str(crashed) == "process 2 of 4 ended with status 139"
 
 
-def test_what_cannot_be_passed_on_does_not_stop_the_rest(caplog):
+def test_a_message_that_cannot_be_passed_on_does_not_stop_the_others(caplog):
     passed = []
 
     def report(step, values):
@@ -77,13 +77,13 @@ def test_what_cannot_be_passed_on_does_not_stop_the_rest(caplog):
         passed.append(step)
 
     messages = launching.get_context("spawn").Queue()
-    heard = _Heard(messages, report)
+    listener = _Listener(messages, report)
     for step in range(3):
         messages.put(("report", (step, {})))
     messages.put(("error", "00007.h5: no such file"))
     deadline = time.monotonic() + 20
-    while not heard.errors and time.monotonic() < deadline:
+    while not listener.errors and time.monotonic() < deadline:
         time.sleep(0.01)
-    heard.stop()
-    assert (passed, heard.errors) == ([0, 2], ["00007.h5: no such file"])
+    listener.stop()
+    assert (passed, listener.errors) == ([0, 2], ["00007.h5: no such file"])
     assert "no such curve" in caplog.text

@@ -30,25 +30,25 @@ def test_restored_sums_count_but_their_time_does_not():
 
 def test_a_log_continues_where_a_checkpoint_left_it(tmp_path):
     log = Log(tmp_path / "log.csv")
-    log.write({"iteration": 20, "loss": 0.5})
+    log.write(20, {"loss": 0.5})
     position = log.sync()
     assert position == len("iteration,loss\n20,0.5\n")
-    log.write({"iteration": 40, "loss": 0.4})
+    log.write(40, {"loss": 0.4})
     log = Log(tmp_path / "log.csv", position)
-    log.write({"iteration": 40, "loss": 0.3})
+    log.write(40, {"loss": 0.3})
     assert (tmp_path / "log.csv").read_text() == "iteration,loss\n20,0.5\n40,0.3\n"
     assert log.last_row() == {"iteration": 40, "loss": 0.3}
 
 
 def test_rows_keep_the_order_of_the_header(tmp_path):
-    """A checkpoint gives sums back in the order of their names."""
+    """After a resume the sums are in the order of their names."""
     log = Log(tmp_path / "log.csv")
-    log.write({"iteration": 20, "violated": 1.0, "spread": 0.5})
-    log.write({"iteration": 40, "spread": 0.25, "violated": 0.75})
+    log.write(20, {"violated": 1.0, "spread": 0.5})
+    log.write(40, {"spread": 0.25, "violated": 0.75})
     assert (tmp_path / "log.csv").read_text() == "iteration,violated,spread\n20,1,0.5\n40,0.75,0.25\n"
 
 
-def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
+def test_a_full_disk_gives_one_line(tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 

@@ -19,11 +19,11 @@ from safetensors import SafetensorError
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import load_weights
+from tracklearn.settings.training import Saving, SoftmaxSchedule
 from tracklearn.training import checkpoint, gpu, job, loop
 from tracklearn.training.checkpoint import NEWEST, PREVIOUS
 from tracklearn.training.job import run_job
 from tracklearn.training.loop import train
-from tracklearn.training.schedule import Saving, SoftmaxSchedule
 from tracklearn.training.softmax import SoftmaxObjective
 
 SCHEDULE = {"lr": 0.01, "step": 20, "iterations": 30, "batch": 4}
@@ -40,17 +40,18 @@ def make_batch(iteration):
     return images, torch.randint(0, 3, (4,), generator=generator)
 
 
-def run(folder, make_batch=make_batch, report=None, saving=SAVING, **changes):
+def run(folder, make_batch=make_batch, report=None, saving=SAVING, seed=1, **changes):
     """One training job with its outputs in `folder`."""
     return run_job(
         net(),
         make_batch,
-        SoftmaxObjective(dropout=0.5, seed=1),
-        schedule=SoftmaxSchedule.from_config(SCHEDULE | changes),
-        saving=Saving.from_config(saving),
+        SoftmaxObjective(dropout=0.5, seed=seed),
+        schedule=SoftmaxSchedule.read(SCHEDULE | changes),
+        saving=Saving.read(saving),
         weights=folder / "weights.safetensors",
         log=folder / "log.csv",
         checkpoints=folder / "checkpoints",
+        settings={"schedule": SCHEDULE | changes, "seed": seed},
         conv1=folder / "conv1.png",
         metadata={"seed": 1},
         layer_rates={"fc8": 10},
@@ -115,13 +116,32 @@ def test_a_crashed_run_resumes_to_the_same_bits(tmp_path, undisturbed, at):
 
 
 def stopped_before(folder, iteration):
-    """Leave what a run that crashed there leaves."""
+    """Run until a crash in that iteration; return the folder of the checkpoints that are left."""
     with pytest.raises(Stopped):
         run(folder, lambda each: make_batch(each) if each < iteration else throw())
     return folder / "checkpoints"
 
 
-def test_a_truncated_checkpoint_costs_one_interval_and_is_told(tmp_path, undisturbed, caplog):
+def test_other_settings_are_refused_before_anything_is_computed_or_written(tmp_path, undisturbed):
+    folder = stopped_before(tmp_path, 16)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for changes, difference in (
+        ({"lr": 0.02}, "schedule.lr 0.01, and this training has 0.02"),
+        ({"precision": "bf16"}, 'schedule.precision absent, and this training has "bf16"'),
+        ({"seed": 2}, "seed 1, and this training has 2"),
+    ):
+        with pytest.raises(UserError) as raised:
+            run(tmp_path, lambda iteration: pytest.fail(f"batch {iteration} was made"), **changes)
+        assert str(raised.value) == (
+            f"{folder}: the checkpoint was made with {difference}; remove the folder, or give another `checkpoints` "
+            "folder, or the old value"
+        )
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    run(tmp_path)
+    assert_same(tmp_path, undisturbed)
+
+
+def test_a_truncated_checkpoint_costs_one_interval_and_is_logged(tmp_path, undisturbed, caplog):
     newest = stopped_before(tmp_path, 16) / NEWEST
     os.truncate(newest, newest.stat().st_size // 2)
     made = []
@@ -130,10 +150,10 @@ def test_a_truncated_checkpoint_costs_one_interval_and_is_told(tmp_path, undistu
     assert_same(tmp_path, undisturbed)
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith(f"{newest}: the checkpoint cannot be read (")
-    assert line.endswith("; the one before it is taken")
+    assert line.endswith("; the previous checkpoint is used")
 
 
-def test_without_a_whole_checkpoint_it_starts_afresh_and_says_so(tmp_path, undisturbed, caplog):
+def test_without_a_readable_checkpoint_the_training_starts_afresh_and_says_so(tmp_path, undisturbed, caplog):
     checkpoints = stopped_before(tmp_path, 16)
     for name in (NEWEST, PREVIOUS):
         os.truncate(checkpoints / name, 100)
@@ -141,7 +161,7 @@ def test_without_a_whole_checkpoint_it_starts_afresh_and_says_so(tmp_path, undis
     assert_same(tmp_path, undisturbed)
     lines = [record.getMessage() for record in caplog.records]
     assert [line.rsplit("; ", 1)[1] for line in lines] == [
-        "the one before it is taken",
+        "the previous checkpoint is used",
         "the training starts afresh",
     ]
 
@@ -170,15 +190,15 @@ def full_disk(monkeypatch):
         yield r"the disk is full \(\d+ MB left\); free space and run again"
 
 
-@pytest.mark.parametrize("without_room", [small_files, full_disk])
-def test_without_room_it_is_one_line_and_the_checkpoints_stay(tmp_path, undisturbed, monkeypatch, without_room):
+@pytest.mark.parametrize("disk_without_space", [small_files, full_disk])
+def test_a_full_disk_gives_one_line_and_the_checkpoints_stay(tmp_path, undisturbed, monkeypatch, disk_without_space):
     real, writes = loop.save_checkpoint, []
 
     def save(folder, saved):
         writes.append(saved.numbers["iteration"])
         if len(writes) < 3:
             return real(folder, saved)
-        with without_room(monkeypatch) as line, pytest.raises(UserError, match=f"^{newest}: {line}$") as raised:
+        with disk_without_space(monkeypatch) as line, pytest.raises(UserError, match=f"^{newest}: {line}$") as raised:
             real(folder, saved)
         raise raised.value
 
@@ -199,7 +219,7 @@ def test_without_room_it_is_one_line_and_the_checkpoints_stay(tmp_path, undistur
     assert_same(tmp_path, undisturbed)
 
 
-def test_a_batch_that_cannot_be_made_loses_nothing(tmp_path, undisturbed):
+def test_after_a_batch_that_cannot_be_made_nothing_is_computed_again(tmp_path, undisturbed):
     def missing(iteration):
         if iteration == 12:
             raise UserError("00007.h5: no such file")
@@ -213,7 +233,7 @@ def test_a_batch_that_cannot_be_made_loses_nothing(tmp_path, undisturbed):
     assert_same(tmp_path, undisturbed)
 
 
-def test_what_follows_the_last_iteration_may_fail_and_nothing_is_trained_again(tmp_path, undisturbed, monkeypatch):
+def test_after_an_error_behind_the_last_iteration_nothing_is_trained_again(tmp_path, undisturbed, monkeypatch):
     def refused(*_, **__):
         raise UserError("weights.safetensors: the disk is full")
 
@@ -231,7 +251,7 @@ def throw():
 CHILD = """
 import signal, sys, time
 from pathlib import Path
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run with SIGINT ignored
 sys.path.insert(0, sys.argv[1])
 from test_loop import make_batch, run
 def slow(iteration):
@@ -242,7 +262,7 @@ run(Path(sys.argv[2]), slow)
 
 
 def started(folder):
-    """A training in a process of its own that has written its first checkpoint."""
+    """A training in another process, which has just written its first checkpoint."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     arguments = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(folder)]
     process = subprocess.Popen(arguments, env=environment)
@@ -264,7 +284,10 @@ def test_a_killed_process_resumes_to_the_same_bits(tmp_path, undisturbed):
 
 
 def killed_at(step, work, folder):
-    """Whether a process that does `work` was killed before its `step`-th opening, renaming or removing in `folder`."""
+    """Do `work` in a process that is killed before it opens, renames or removes the `step`-th file in `folder`.
+
+    Returns whether it came that far.
+    """
     if child := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     left = [step]
@@ -282,8 +305,8 @@ def killed_at(step, work, folder):
         os._exit(0)
 
 
-def test_killed_at_every_step_of_writing_it_ends_in_the_same_bits(tmp_path, undisturbed):
-    """Each attempt saves after every iteration and comes one step further than the one before."""
+def test_a_run_killed_at_every_step_of_writing_ends_in_the_same_bits(tmp_path, undisturbed):
+    """Each attempt saves after every iteration and comes one step further than the attempt before."""
     saving = SAVING | {"checkpoint_every": 1}
     kills = 0
     while killed_at(kills + 1, lambda: run(tmp_path, saving=saving), tmp_path):
@@ -293,7 +316,7 @@ def test_killed_at_every_step_of_writing_it_ends_in_the_same_bits(tmp_path, undi
     assert_same(tmp_path, undisturbed)
 
 
-def test_killed_at_any_moment_again_and_again_it_ends_in_the_same_bits(tmp_path, undisturbed):
+def test_a_run_killed_repeatedly_at_random_moments_ends_in_the_same_bits(tmp_path, undisturbed):
     kills, delays = 0, random.Random(0)
     while not (tmp_path / "weights.safetensors").exists():
         child = os.fork()
@@ -303,18 +326,18 @@ def test_killed_at_any_moment_again_and_again_it_ends_in_the_same_bits(tmp_path,
             finally:
                 os._exit(0)
         time.sleep(delays.uniform(0.01, 0.06) * (1 + kills / 20))
-        os.kill(child, signal.SIGKILL)  # or it has ended, and waits to be asked for its status
+        os.kill(child, signal.SIGKILL)  # a child that has ended stays until waitpid, so that its id is still its own
         kills += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         assert kills < 500, "the training never ends"
-    run(tmp_path)  # killed after its weights were written, it may have left a checkpoint
+    run(tmp_path)  # it may have been killed between the weights and the removal of the checkpoints
     assert kills > 3
     assert_same(tmp_path, undisturbed)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_leaves_a_checkpoint_of_its_moment(tmp_path, undisturbed, number, status):
+def test_a_signal_leaves_a_checkpoint_of_the_iteration_it_came_in(tmp_path, undisturbed, number, status):
     process = started(tmp_path)
-    time.sleep(0.3)  # into a later iteration than the checkpoint's
+    time.sleep(0.3)  # a later iteration than that of the checkpoint
     newest = tmp_path / "checkpoints" / NEWEST
     before = newest.stat().st_mtime_ns
     process.send_signal(number)
@@ -331,9 +354,9 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
         loss = net.fc8.bias.sum() * (float("nan") if iteration == 5 else 1.0)
         return loss, {}
 
-    plan = {"schedule": SoftmaxSchedule.from_config(SCHEDULE), "saving": Saving.from_config(SAVING)}
+    plan = {"schedule": SoftmaxSchedule.read(SCHEDULE), "saving": Saving.read(SAVING)}
     with pytest.raises(UserError) as raised:
-        train(net(), make_batch, explode, **plan, checkpoints=tmp_path, threads=1)
+        train(net(), make_batch, explode, **plan, checkpoints=tmp_path, settings={}, threads=1)
     assert str(raised.value) == (
         "training: the loss is nan within the 3 iterations before 7 at learning rate 0.01; "
         "expected a finite number; lower schedule.lr"
@@ -342,7 +365,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
 
 
 def spoilt_after(iteration):
-    """An objective of finite losses whose gradient, in one iteration, is not: an update of fc6 that overflows."""
+    """An objective whose losses are finite and whose gradient in one iteration is not: the update of fc6 overflows."""
 
     def objective(net, batch, at):
         factor = 3e38 if at == iteration else 0.0
@@ -356,17 +379,22 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
         "training: 2 of 256 values of fc6.bias are not finite after iteration {} at learning rate {}; expected finite"
     )
     quiet = Saving(log_every=1000, checkpoint_every=7)
-    arguments = {"schedule": SoftmaxSchedule.from_config(SCHEDULE | {"iterations": 17}), "saving": quiet, "threads": 1}
+    arguments = {
+        "schedule": SoftmaxSchedule.read(SCHEDULE | {"iterations": 17}),
+        "saving": quiet,
+        "settings": {},
+        "threads": 1,
+    }
     with pytest.raises(UserError) as raised:
         train(net(), make_batch, spoilt_after(13), **arguments, checkpoints=tmp_path / "checkpoint")
     assert str(raised.value) == line.format(14, 0.01) + " numbers; lower schedule.lr"
-    kept = checkpoint.load_checkpoint(tmp_path / "checkpoint")
+    kept = checkpoint.load_checkpoint(tmp_path / "checkpoint", {})
     assert kept.numbers["iteration"] == 7
     assert all(torch.isfinite(weights).all() for weights in kept.tensors["net"].values())
     with pytest.raises(UserError) as raised:
         train(net(), make_batch, spoilt_after(16), **arguments, checkpoints=tmp_path / "end")
     assert str(raised.value).startswith(line.format(17, 0.01))
-    assert checkpoint.load_checkpoint(tmp_path / "end").numbers["iteration"] == 14
+    assert checkpoint.load_checkpoint(tmp_path / "end", {}).numbers["iteration"] == 14
 
 
 def test_bf16_is_close_to_fp32(tmp_path, undisturbed):
@@ -376,7 +404,7 @@ def test_bf16_is_close_to_fp32(tmp_path, undisturbed):
     assert rounded["loss"] != exact["loss"]
 
 
-def test_what_is_for_gpus_changes_nothing_on_a_cpu_and_says_so(tmp_path, undisturbed, caplog):
+def test_settings_for_gpus_change_nothing_on_a_cpu_and_are_mentioned(tmp_path, undisturbed, caplog):
     run(tmp_path, precision="tf32", compile=True)
     assert_same(tmp_path, undisturbed)
     assert caplog.messages == [
@@ -385,15 +413,16 @@ def test_what_is_for_gpus_changes_nothing_on_a_cpu_and_says_so(tmp_path, undistu
     ]
 
 
-def test_a_compiled_training_is_the_same_and_its_files_have_the_same_names(tmp_path, undisturbed, monkeypatch):
+def test_a_compiled_training_gives_the_same_weights_under_the_same_names(tmp_path, undisturbed, monkeypatch):
     """Traced as for a GPU, computed by torch's own operations."""
     traced = partial(gpu.compiled, device=torch.device("cuda"), backend="aot_eager")
     monkeypatch.setattr(gpu, "find_spec", lambda name: "here")
     monkeypatch.setattr(loop, "compiled", lambda objective, _: traced(objective))
     with pytest.raises(Stopped):
         run(tmp_path, lambda iteration: make_batch(iteration) if iteration < 16 else throw(), compile=True)
-    found = checkpoint.load_checkpoint(tmp_path / "checkpoints")
-    assert list(found.tensors["net"]) == sorted(net().state_dict())
+    settings = {"schedule": SCHEDULE | {"compile": True}, "seed": 1}
+    saved = checkpoint.load_checkpoint(tmp_path / "checkpoints", settings)
+    assert list(saved.tensors["net"]) == sorted(net().state_dict())
     run(tmp_path, compile=True)
     torch.compiler.reset()
     weights, expected = (load_weights(folder / "weights.safetensors")[0] for folder in (tmp_path, undisturbed))
@@ -405,14 +434,14 @@ def test_checkpoints_are_also_written_by_the_clock(tmp_path):
         run(
             tmp_path,
             lambda iteration: make_batch(iteration) if iteration < 3 else throw(),
-            saving={"checkpoint_minutes": 0},
+            saving={"checkpoint_minutes": 1e-9},
         )
     made = []
     run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
     assert min(made) == 3
 
 
-def test_how_often_to_save_changes_no_weights_even_in_the_middle(tmp_path, undisturbed):
+def test_the_weights_do_not_depend_on_how_often_is_saved(tmp_path, undisturbed):
     with pytest.raises(Stopped):
         run(tmp_path, lambda iteration: make_batch(iteration) if iteration < 16 else throw())
     run(tmp_path, saving={"log_every": 5, "checkpoint_every": 2})

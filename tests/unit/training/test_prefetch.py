@@ -6,7 +6,7 @@ import pytest
 from tracklearn.training.prefetch import prefetch
 
 
-def test_results_come_in_order_whoever_is_faster():
+def test_results_come_in_order_however_long_they_take():
     def make(item):
         time.sleep(0.02 if item % 3 == 0 else 0)
         return item * item
@@ -26,7 +26,7 @@ def test_work_is_done_ahead_but_not_far():
     assert len(made) == 6
 
 
-def test_an_error_is_raised_where_its_result_was_due():
+def test_an_error_is_raised_when_its_result_is_due():
     batches = prefetch(lambda item: 1 // (item - 2), 0, 10)
     assert [next(batches), next(batches)] == [-1, -1]
     with pytest.raises(ZeroDivisionError):
@@ -34,5 +34,5 @@ def test_an_error_is_raised_where_its_result_was_due():
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("batch")]
 
 
-def test_nothing_to_do_is_nothing():
+def test_an_empty_range_has_no_results():
     assert list(prefetch(lambda item: item, 5, 5)) == []

@@ -12,26 +12,26 @@ def lines(caplog):
     return lambda: [record.getMessage() for record in caplog.records]
 
 
-def test_a_line_tells_what_is_done_what_is_left_and_the_row(lines):
+def test_a_line_states_iterations_remaining_time_and_the_row(lines):
     now = 100.0
-    tell = Progress(900, 0, clock=lambda: now)
+    progress_report = Progress(900, 0, clock=lambda: now)
     now += 30
-    tell(300, {"loss": 0.21345, "images_per_s": 1000.0, "lr": 0.01})
+    progress_report(300, {"loss": 0.21345, "images_per_s": 1000.0, "lr": 0.01})
     assert lines() == ["iteration 300 of 900 (33%), 0:01:00 left: loss 0.2135, images per s 1000, lr 0.01"]
 
 
 def test_the_pace_of_a_resumed_training_is_that_of_its_own_process(lines):
     now = 0.0
-    tell = Progress(240_000, 230_000, clock=lambda: now)
+    progress_report = Progress(240_000, 230_000, clock=lambda: now)
     now += 20
-    tell(230_100, {})
+    progress_report(230_100, {})
     assert lines()[0].startswith("iteration 230100 of 240000 (95%), 0:33:00 left")  # 9,900 at 5 a second
 
 
 def test_lines_come_after_ten_seconds_and_then_once_a_minute(lines):
     now = 0.0
-    tell = Progress(1000, 0, clock=lambda: now)
+    progress_report = Progress(1000, 0, clock=lambda: now)
     for iteration in range(1, 200):
         now += 1.0
-        tell(iteration, {})
+        progress_report(iteration, {})
     assert [int(line.split()[1]) for line in lines()] == [10, 70, 130, 190]

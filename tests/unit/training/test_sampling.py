@@ -50,17 +50,19 @@ def test_groups_are_spread_over_every_epoch():
     assert (first != second).mean() > 0.9
 
 
-def test_threads_that_ask_for_an_epoch_at_once_have_it_made_once(monkeypatch):
-    made = []
+def test_threads_that_need_an_epoch_at_the_same_time_compute_it_once(monkeypatch):
+    computed_epochs = []
     spread = SpreadOrder._spread
-    monkeypatch.setattr(SpreadOrder, "_spread", lambda order, epoch: made.append(epoch) or spread(order, epoch))
+    monkeypatch.setattr(
+        SpreadOrder, "_spread", lambda order, epoch: computed_epochs.append(epoch) or spread(order, epoch)
+    )
     order = SpreadOrder(np.repeat(np.arange(20_000), 5), seed=1)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda iteration: order.batch(iteration, count=50), [*range(8), *range(1996, 2004)]))
-    assert sorted(made) == [0, 1]
+    assert sorted(computed_epochs) == [0, 1]
 
 
-def test_a_group_of_most_examples_is_spread_all_the_same():
+def test_a_group_of_most_examples_is_spread_as_well():
     groups = np.repeat([0, 1], [90, 10])
     order = SpreadOrder(groups, seed=1)
     counts = [int((groups[order.batch(iteration, count=20)] == 1).sum()) for iteration in range(5)]

@@ -4,11 +4,12 @@ import torch
 from reference.caffe import loops_sgd, loops_solver
 from torch import nn
 
-from tracklearn.training.schedule import Schedule
+from tracklearn.settings.training import Schedule
+from tracklearn.training.schedule import learning_rate
 from tracklearn.training.solver import Solver
 
 GRADIENTS, RATES = [1.0, -2.0, 0.5, 3.0], [0.1, 0.1, 0.01, 0.01]
-FUSED = pytest.mark.parametrize("fused", [False, True])  # one at a time, or as on a GPU
+FUSED = pytest.mark.parametrize("fused", [False, True])  # parameter by parameter, or as on a GPU
 
 
 class Net(nn.Module):
@@ -43,7 +44,7 @@ def test_weights_and_biases_follow_caffe_with_their_multipliers(fused):
 
 
 @FUSED
-def test_a_layer_without_a_gradient_stays(fused):
+def test_a_layer_without_a_gradient_does_not_change(fused):
     net = Net()
     solver = Solver(net, momentum=0.9, weight_decay=0.05, fused=fused)
     net.fc7.weight.grad = torch.ones(1, 1).double()
@@ -53,7 +54,7 @@ def test_a_layer_without_a_gradient_stays(fused):
     assert net.fc7.weight.grad is None
 
 
-def test_fused_is_each_but_for_rounding_at_a_small_rate_in_single_precision():
+def test_fused_updates_differ_by_rounding_alone_at_a_small_rate_in_single_precision():
     def stepped(fused):
         torch.manual_seed(0)
         net = nn.Sequential()
@@ -64,8 +65,8 @@ def test_fused_is_each_but_for_rounding_at_a_small_rate_in_single_precision():
             solver.step(1e-5)
         return net.conv1.weight.detach(), solver.velocities["conv1.weight"]
 
-    for one, other in zip(stepped(True), stepped(False), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-8)
+    for fused, separate in zip(stepped(True), stepped(False), strict=True):
+        torch.testing.assert_close(fused, separate, rtol=1e-5, atol=1e-8)
 
 
 @FUSED
@@ -122,7 +123,7 @@ def test_a_training_is_caffe_s_across_two_cuts_of_the_rate(fused):
     for iteration in range(schedule.iterations):
         error = net(torch.from_numpy(inputs)) - torch.from_numpy(targets)
         (error.square().sum() / 2).backward()
-        solver.step(schedule.rate(iteration))
+        solver.step(learning_rate(schedule, iteration))
 
     expected = loops_solver(
         start,

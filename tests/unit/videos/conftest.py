@@ -1,4 +1,4 @@
-"""Videos whose frames say their number, and a web server that drops, stalls and lies."""
+"""Videos whose frames show their number, and a web server that breaks off, stalls and states wrong lengths."""
 
 import re
 import struct
@@ -16,20 +16,20 @@ BITS = 8  # bars of a frame, each black or white: its number in binary
 
 
 def numbered(index: int, height: int, width: int) -> np.ndarray:
-    """A frame that says its number: (height, width, 3)."""
+    """A frame that shows its number: uint8 (height, width, 3)."""
     bars = np.repeat([(index >> bit & 1) * 255 for bit in range(BITS)], -(-width // BITS))[:width]
     return np.broadcast_to(bars[None, :, None], (height, width, 3)).astype(np.uint8)
 
 
 def number_of(image: np.ndarray) -> int:
-    """The number that an upright luma frame says."""
+    """The number that an upright luma frame shows."""
     bars = np.array_split(image[image.shape[0] // 2].astype(float), BITS)
     return sum(1 << bit for bit, bar in enumerate(bars) if bar[len(bar) // 4 : -len(bar) // 4].mean() > 128)
 
 
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., Path]:
-    """Writer of small numbered videos."""
+    """Writes a small video of numbered frames."""
 
     def make(
         path: Path,
@@ -55,7 +55,7 @@ def make_video() -> Callable[..., Path]:
 
 
 class Host(ThreadingHTTPServer):
-    """A host of the crawl on 127.0.0.1; the folder of an address says how it behaves, `/drops/clip.mp4`."""
+    """A host of videos on 127.0.0.1; the folder of an address says how the host behaves: `/drops/clip.mp4`."""
 
     daemon_threads = True
     block_on_close = False
@@ -71,7 +71,7 @@ class Host(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/{behaviour}/clip.mp4"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that hang up are what this host is for."""
+        """Ignore clients that hang up, as they do in these tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Host
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
     def do_HEAD(self) -> None:
         self.answer(self.path.split("/")[1], head=True)
@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send(self, content: bytes, behaviour: str) -> None:
         half = len(content) // 2
-        if behaviour == "drops" and len(content) == len(self.server.video):  # a range is answered in full
+        if behaviour == "drops" and len(content) == len(self.server.video):  # requests of a range are answered in full
             self.wfile.write(content[:half])
         elif behaviour == "stalls":
             self.wfile.write(content[:half])

@@ -29,11 +29,11 @@ def test_column_of_a_public_table(tmp_path: Path) -> None:
     (tmp_path / "kinetics.csv").write_text('label,youtube_id,time\n"to, fro",dQw4w9WgXcQ,3\njump,abcdefghijk,0\n')
     build_list(out=tmp_path / "l.tsv", ids_file=tmp_path / "kinetics.csv", column="youtube_id")
     assert [video.video_id for video in read_list(tmp_path / "l.tsv")] == ["dQw4w9WgXcQ", "abcdefghijk"]
-    with pytest.raises(UserError, match=r"kinetics.csv: no column 'id' in its header 'label,youtube_id,time'"):
+    with pytest.raises(UserError, match=r"kinetics.csv: no column 'id' in the header 'label,youtube_id,time'"):
         build_list(out=tmp_path / "l.tsv", ids_file=tmp_path / "kinetics.csv", column="id")
 
 
-def test_a_line_that_is_no_id_is_named(tmp_path: Path) -> None:
+def test_a_line_without_an_id_is_named(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("dQw4w9WgXcQ\nnot an id\n")
     with pytest.raises(UserError, match="line 2: 'not an id' is neither a YouTube id nor a URL"):
         build_list(out=tmp_path / "l.tsv", ids_file=tmp_path / "ids.txt")
@@ -68,7 +68,7 @@ def test_keywords_are_searched_one_by_one(tmp_path: Path) -> None:
     assert told == ["red panda: 2 videos", "search for 'closed' failed: HTTP 429", "juggling: 2 videos"]
 
 
-def test_found_videos_are_kept_when_the_search_breaks_off(tmp_path: Path) -> None:
+def test_results_are_kept_when_the_search_is_interrupted(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("one\ntwo\n")
 
     def search(keyword: str, count: int) -> list[str]:
@@ -122,7 +122,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err == f"{tmp_path}/none.txt: no such file\n"
 
 
-def test_an_edit_of_the_search_probes_no_video_again(repository: Path) -> None:
+def test_an_edit_of_the_search_reruns_no_download(repository: Path) -> None:
     names = {path.name for path in reachable(repository / "workflow/scripts/videos/videos_download.py")}
     assert "lists.py" in names
     assert "build_list.py" not in names

@@ -13,7 +13,7 @@ from yt_dlp.utils import DownloadError, ExtractorError
 from tracklearn.errors import UserError
 from tracklearn.videos import download, fetch
 from tracklearn.videos.download import download_shard
-from tracklearn.videos.manifest import Row, read_manifest
+from tracklearn.videos.manifest import ManifestRow, read_manifest
 
 from .conftest import Host
 
@@ -26,14 +26,18 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shard(tmp_path: Path) -> Callable[..., dict[str, Row]]:
-    """Runs a shard of {video_id: source} and gives its rows."""
+def shard(tmp_path: Path) -> Callable[..., dict[str, ManifestRow]]:
+    """Downloads a shard of {video_id: source}; returns its rows."""
 
-    def run(sources: dict[str, str], **options: object) -> dict[str, Row]:
+    def run(sources: dict[str, str], *, threads: int = 1, **limits: object) -> dict[str, ManifestRow]:
         manifest = tmp_path / "m.tsv"
-        given = {**LIMITS, **options}
-        videos = [[video_id, source] for video_id, source in sources.items()]
-        download_shard(videos=videos, directory=tmp_path / "videos", manifest=manifest, **given)
+        download_shard(
+            videos=[[video_id, source] for video_id, source in sources.items()],
+            directory=tmp_path / "videos",
+            manifest=manifest,
+            limits={**LIMITS, **limits},
+            threads=threads,
+        )
         rows = read_manifest(manifest)
         assert [row.video_id for row in rows] == list(sources)  # a row for every video, in the order of the list
         return {row.video_id: row for row in rows}
@@ -42,21 +46,23 @@ def shard(tmp_path: Path) -> Callable[..., dict[str, Row]]:
 
 
 def fetched(host: Host, behaviour: str, directory: Path, **options: object) -> Path:
-    """`fetch` in this process, without waiting between attempts."""
+    """Calls `fetch` in this process, without waiting between attempts."""
     given = {**LIMITS, "backoff": 0.0, **options}
     return fetch.fetch(source=host.url(behaviour), directory=str(directory), video_id=behaviour, **given)
 
 
-def test_row_of_a_download(shard: Callable[..., dict[str, Row]], host: Host, tmp_path: Path) -> None:
+def test_row_of_a_download(shard: Callable[..., dict[str, ManifestRow]], host: Host, tmp_path: Path) -> None:
     row = shard({"a": host.url("fine")})["a"]
     path = tmp_path / "videos" / "a.mp4"
-    digest = hashlib.sha256(host.video).hexdigest()
-    expected = Row("a", host.url("fine"), str(path), "ok", "", len(host.video), digest, 50, 25.0, 128, 96, 2.0, 0)
-    assert row == expected
+    sha256 = hashlib.sha256(host.video).hexdigest()
+    file = (str(path), "ok", "", len(host.video), sha256)
+    assert row == ManifestRow("a", host.url("fine"), *file, 50, 25.0, 128, 96, 2.0, 0)
     assert path.read_bytes() == host.video
 
 
-def test_every_bad_host_is_a_row(shard: Callable[..., dict[str, Row]], host: Host, tmp_path: Path) -> None:
+def test_the_video_of_a_bad_host_has_a_row(
+    shard: Callable[..., dict[str, ManifestRow]], host: Host, tmp_path: Path
+) -> None:
     sources = {name: host.url(name) for name in ("fine", "gone", "html", "nothing")}
     sources |= {"refused": "http://127.0.0.1:9/x.mp4", "odd": "gopher://127.0.0.1/x", "missing": "clips/missing.mp4"}
     rows = shard(sources, threads=2, timeout=60.0, retries=0)
@@ -73,24 +79,24 @@ def test_every_bad_host_is_a_row(shard: Callable[..., dict[str, Row]], host: Hos
     assert {name for name, row in rows.items() if row.ok} == {"fine"}
     assert {name for name, row in rows.items() if row.status == "unreachable"} == {"refused"}
     assert rows["html"].path == ""
-    # what is no video goes, or the next run would take it for downloaded
+    # Files that are no videos are deleted; the next run would take them for finished downloads.
     assert {path.name for path in (tmp_path / "videos").iterdir()} == {"fine.mp4"}
 
 
 def test_a_host_that_stalls_or_drips_is_stopped_from_outside(
-    shard: Callable[..., dict[str, Row]], host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shard: Callable[..., dict[str, ManifestRow]], host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(download, "GRACE", 0.5)
     start = time.monotonic()
-    expected = r"shard m: none of its 2 videos could be reached \(time limit of 7 s\); check the network and run again"
-    with pytest.raises(UserError, match=expected):
+    message = r"shard m: none of its 2 remote videos could be reached \(time limit of 7 s\); check the network"
+    with pytest.raises(UserError, match=message):
         shard({name: host.url(name) for name in ("stalls", "drips")}, threads=2, timeout=7.0, retries=9)
     assert time.monotonic() - start < 12
-    # partial files stay, to go on with
+    # Partial files stay, so that they can be resumed.
     assert {path.name for path in (tmp_path / "videos").iterdir()} == {"stalls.mp4.part", "drips.mp4.part"}
 
 
-def test_a_killed_download_is_gone_on_with(shard: Callable[..., dict[str, Row]], host: Host, tmp_path: Path) -> None:
+def test_a_killed_download_is_resumed(shard: Callable[..., dict[str, ManifestRow]], host: Host, tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
     (folder / "a.mp4.part").write_bytes(host.video[:40_000])
@@ -99,14 +105,14 @@ def test_a_killed_download_is_gone_on_with(shard: Callable[..., dict[str, Row]],
     assert (folder / "a.mp4").read_bytes() == host.video
 
 
-def test_what_is_downloaded_is_not_fetched_again(shard: Callable[..., dict[str, Row]], host: Host) -> None:
+def test_a_finished_download_is_not_repeated(shard: Callable[..., dict[str, ManifestRow]], host: Host) -> None:
     first = shard({"a": host.url("fine")})
     host.requests.clear()
     assert shard({"a": host.url("fine")}) == first
     assert not host.requests
 
 
-def test_a_dropped_transfer_is_resumed_where_it_broke(host: Host, tmp_path: Path) -> None:
+def test_a_transfer_that_broke_off_is_resumed(host: Host, tmp_path: Path) -> None:
     path = fetched(host, "drops", tmp_path)
     assert path == tmp_path / "drops.mp4"
     assert path.read_bytes() == host.video
@@ -114,30 +120,30 @@ def test_a_dropped_transfer_is_resumed_where_it_broke(host: Host, tmp_path: Path
     assert 0 < host.ranges[0] <= len(host.video) // 2
 
 
-def test_a_host_that_recovers(host: Host, tmp_path: Path) -> None:
+def test_a_host_may_recover(host: Host, tmp_path: Path) -> None:
     assert fetched(host, "recovers", tmp_path).read_bytes() == host.video
 
 
-def test_a_host_that_stays_broken_is_asked_once_and_for_each_retry(host: Host, tmp_path: Path) -> None:
-    with pytest.raises(fetch.Unavailable, match=r"HTTP 500 Internal Server Error \(3 attempts\)"):
+def test_a_broken_host_is_asked_once_and_for_each_retry(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(fetch.UnavailableError, match=r"HTTP 500 Internal Server Error \(3 attempts\)"):
         fetched(host, "broken", tmp_path)
     assert host.requests["broken"] == 3
 
 
 def test_a_dead_link_is_asked_once(host: Host, tmp_path: Path) -> None:
-    with pytest.raises(fetch.Unavailable, match=r"HTTP 404 Not Found$"):
+    with pytest.raises(fetch.UnavailableError, match=r"HTTP 404 Not Found$"):
         fetched(host, "gone", tmp_path)
     assert host.requests["gone"] == 1
 
 
-def test_a_wrong_length_is_no_success(host: Host, tmp_path: Path) -> None:
-    with pytest.raises(fetch.Unavailable, match=r"5000 more expected \(1 attempts\)"):
+def test_a_file_of_another_length_is_refused(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(fetch.UnavailableError, match=r"5000 more expected \(1 attempts\)"):
         fetched(host, "longer", tmp_path, retries=0)
     assert not (tmp_path / "longer.mp4").exists()
 
 
-def test_time_limit_while_bytes_come_in(host: Host, tmp_path: Path) -> None:
-    with pytest.raises(fetch.Unavailable, match="time limit of 1 s"):
+def test_the_time_limit_ends_a_slow_transfer(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(fetch.UnavailableError, match="time limit of 1 s"):
         fetched(host, "trickles", tmp_path, timeout=1.0)
     assert 0 < (tmp_path / "trickles.mp4.part").stat().st_size < len(host.video)
 
@@ -145,23 +151,23 @@ def test_time_limit_while_bytes_come_in(host: Host, tmp_path: Path) -> None:
 def test_retries_wait_longer_each_time(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(fetch.time, "sleep", waits.append)
-    with pytest.raises(fetch.Unavailable):
+    with pytest.raises(fetch.UnavailableError):
         fetched(host, "broken", tmp_path, backoff=2.0)
     assert waits == [2.0, 4.0]
 
 
-def test_percent_signs_in_a_folder(host: Host, tmp_path: Path) -> None:
+def test_a_folder_may_have_percent_signs(host: Host, tmp_path: Path) -> None:
     folder = tmp_path / "100%(id)s"
     folder.mkdir()
     assert fetched(host, "fine", folder) == folder / "fine.mp4"
 
 
 def test_limits_are_checked_after_the_download(
-    shard: Callable[..., dict[str, Row]], host: Host, tmp_path: Path
+    shard: Callable[..., dict[str, ManifestRow]], host: Host, tmp_path: Path
 ) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
-    (folder / "a.mp4").write_bytes(host.video)  # downloaded already
+    (folder / "a.mp4").write_bytes(host.video)  # a finished download
     row = shard({"a": host.url("fine")}, max_height=90)["a"]
     assert (row.status, row.reason, row.path) == ("failed", "128 x 96 exceeds max_height 90", "")
     (folder / "a.mp4").write_bytes(host.video)
@@ -174,17 +180,17 @@ def test_limits_are_checked_after_the_download(
     ("found", "reason"),
     [
         ({"duration": 601}, "duration 601 s exceeds max_duration 600 s"),
-        ({"is_live": True}, "a live stream"),
+        ({"is_live": True}, "the video is a live stream"),
         ({"duration": 600}, None),
         ({}, None),
     ],
 )
-def test_what_a_site_says_beforehand(found: dict[str, object], reason: str | None) -> None:
+def test_videos_are_refused_before_the_download(found: dict[str, object], reason: str | None) -> None:
     assert fetch._refuser(600, [])(found) == reason
 
 
 def test_local_files_are_probed_in_place(
-    shard: Callable[..., dict[str, Row]],
+    shard: Callable[..., dict[str, ManifestRow]],
     make_video: Callable[..., Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -200,14 +206,14 @@ def test_local_files_are_probed_in_place(
     assert list((tmp_path / "videos").iterdir()) == []
 
 
-def test_totals_and_progress(make_video: Callable[..., Path], tmp_path: Path) -> None:
+def test_totals_and_reports(make_video: Callable[..., Path], tmp_path: Path) -> None:
     clip = make_video(tmp_path / "clip.mp4", frames=50)
-    reports = []
+    points = []
     totals = download_shard(
         videos=[["a", str(clip)], ["b", "missing.mp4"]],
         directory=tmp_path / "videos",
         manifest=tmp_path / "m.tsv",
-        report=lambda step, values: reports.append((step, values["videos"])),
+        report=lambda step, values: points.append((step, values["videos"])),
     )
     expected = {
         "videos": 2,
@@ -219,25 +225,25 @@ def test_totals_and_progress(make_video: Callable[..., Path], tmp_path: Path) ->
         "seconds": 2.0,
     }
     assert totals == expected
-    assert reports == [(1, 2), (2, 2)]
+    assert points == [(1, 2), (2, 2)]
 
 
-def test_a_shard_of_which_nothing_can_be_reached_leaves_no_manifest(
-    shard: Callable[..., dict[str, Row]], host: Host, tmp_path: Path
+def test_a_shard_without_a_reachable_video_has_no_manifest(
+    shard: Callable[..., dict[str, ManifestRow]], host: Host, tmp_path: Path
 ) -> None:
-    """Or its videos would be failed for good; the next run takes up what is there."""
+    """With a manifest its videos would have failed for good; the next run resumes their partial files."""
     folder = tmp_path / "videos"
     folder.mkdir()
     (folder / "a.mp4.part").write_bytes(host.video[:40_000])
     down = {"a": "http://127.0.0.1:9/a.mp4", "b": "http://127.0.0.1:9/b.mp4", "mine": "clips/missing.mp4"}
-    with pytest.raises(UserError, match=r"shard m: none of its 2 videos could be reached \(.*Connection refused"):
+    with pytest.raises(UserError, match=r"shard m: none of its 2 remote videos could be reached \(.*refused"):
         shard(down, retries=0)
     assert not (tmp_path / "m.tsv").exists()
     rows = shard(down | {"a": host.url("fine")}, retries=0)
     assert [row.status for row in rows.values()] == ["ok", "unreachable", "failed"]
     assert host.ranges == [40_000]
     host.requests.clear()
-    (tmp_path / "m.tsv").unlink()  # how the unreachable ones are tried again
+    (tmp_path / "m.tsv").unlink()  # so that unreachable videos are tried again
     rows = shard(down | {"a": host.url("fine"), "b": host.url("back")})
     assert [row.status for row in rows.values()] == ["ok", "ok", "failed"]
     assert set(host.requests) == {"back"}
@@ -251,7 +257,7 @@ def test_a_shard_of_which_nothing_can_be_reached_leaves_no_manifest(
         ("Private video. Sign in if you've been granted access", False),
     ],
 )
-def test_what_youtube_says_to_every_video_may_pass(reason: str, transient: bool) -> None:
+def test_youtubes_answers_to_a_blocked_address_are_transient(reason: str, transient: bool) -> None:
     assert fetch._unavailable(DownloadError(f"ERROR: {reason}")).transient is transient
 
 
@@ -267,7 +273,7 @@ def test_what_youtube_says_to_every_video_may_pass(reason: str, transient: bool)
         ([(720, 1280)], None),
     ],
 )
-def test_max_height_is_of_the_shorter_side(
+def test_max_height_limits_the_shorter_side(
     tmp_path: Path, sizes: list[tuple[int | None, int | None]], taken: tuple[int | None, int | None] | None
 ) -> None:
     formats = [
@@ -284,17 +290,17 @@ def test_max_height_is_of_the_shorter_side(
             assert (chosen["width"], chosen["height"]) == taken
 
 
-def test_youtube_without_a_runtime_is_told_before_the_crawl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_runtime_is_an_error_before_the_crawl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "runtimes", list)
     shard = {"directory": tmp_path, "manifest": tmp_path / "m.tsv"}
     with pytest.raises(UserError, match=r"needs a JavaScript runtime.*install deno >= 2.3 or node >= 22"):
         download_shard(videos=[["a", "dQw4w9WgXcQ"]], **shard)
     assert not (tmp_path / "m.tsv").exists()
-    download_shard(videos=[["a", "missing.mp4"]], **shard)  # nothing of YouTube's: nothing is asked for
+    download_shard(videos=[["a", "missing.mp4"]], **shard)  # without a video of YouTube no runtime is needed
     assert len(read_manifest(tmp_path / "m.tsv")) == 1
 
 
-def test_full_disk_stops_the_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_stops_the_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = json.dumps({"reason": "[Errno 28] No space left on device", "disk_full": True})
     done = subprocess.CompletedProcess([], 0, stdout=answer + "\n", stderr="")
     monkeypatch.setattr(download.subprocess, "run", lambda *_, **__: done)
@@ -303,30 +309,35 @@ def test_full_disk_stops_the_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not (tmp_path / "m.tsv").exists()
 
 
-def test_full_disk_is_recognised() -> None:
+def test_a_full_disk_is_recognised() -> None:
     error = fetch._unavailable(OSError(errno.ENOSPC, "No space left on device"))
     assert error.disk_full
     assert not fetch._unavailable(OSError(errno.EACCES, "Permission denied")).disk_full
 
 
-def test_a_downloader_that_dies_is_a_row(
-    shard: Callable[..., dict[str, Row]], host: Host, monkeypatch: pytest.MonkeyPatch
+def test_a_video_whose_downloader_crashed_has_a_row(
+    shard: Callable[..., dict[str, ManifestRow]], host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download.sys, "executable", "false")
     assert shard({"a": host.url("fine")})["a"].reason == "the downloader failed: exit status 1"
 
 
 @pytest.mark.real
-def test_rough_files_are_rows(shard: Callable[..., dict[str, Row]], real_data: Path) -> None:
+def test_rough_files_have_rows(shard: Callable[..., dict[str, ManifestRow]], real_data: Path) -> None:
     files = sorted((real_data / "videos_rough").iterdir())
     rows = shard({path.stem: str(path) for path in files}, threads=2)
     reasons = {name: row.reason for name, row in rows.items() if row.reason}
     assert reasons == {
-        "cut_data_missing": "truncated: 10 of 289 frames are there",
-        "cut_middle": "truncated: pictures end at 5.7 s of 10.4 s",
+        "cut_data_missing": "truncated: the file holds 10 of 289 frames",
+        "cut_middle": "truncated: the video ends at 5.7 s of 10.4 s",
         "empty": "the file is empty (0 bytes)",
         "html_page": "not a video: it is a web page (HTML)",
     }
     assert {name for name, row in rows.items() if not row.ok} == {"empty", "html_page"}
     assert rows["no_duration"].duration > 4
     assert rows["bitmap"].frames == 5
+
+
+def test_wrong_limits_are_named(shard: Callable[..., dict[str, ManifestRow]]) -> None:
+    with pytest.raises(UserError, match=r"videos\.retries is -1; expected a whole number, at least 0"):
+        shard({"a": "missing.mp4"}, retries=-1)

@@ -1,4 +1,4 @@
-"""Frames say their number in black and white bars, so that an index is checked against the picture itself."""
+"""Frames show their number in black and white bars, so that each index is checked against the image itself."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from tracklearn.videos.packets import open_video, packet_table, read_packets
 from .conftest import number_of
 
 SMALL = (48, 64)
-GOP = {"g": "12", "bf": "3", "preset": "veryfast"}  # a key frame every 12, with frames that depend on later ones
+GOP = {"g": "12", "bf": "3", "preset": "veryfast"}  # every 12th frame is a key frame; some depend on later frames
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,7 @@ def clip(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFacto
 
 
 def numbers(path: Path, **choice: object) -> dict[int, int]:
+    """The numbers that the frames show, by index."""
     return {index: number_of(image) for index, image in read_frames(path, size=SMALL, **choice)}
 
 
@@ -71,14 +72,14 @@ def test_indices_beyond_the_end_are_left_out(clip: Path) -> None:
 @pytest.mark.parametrize("indices", [[3, 2], [2, 2], [-1, 4]])
 def test_indices_must_ascend(clip: Path, indices: list[int]) -> None:
     with pytest.raises(ValueError, match="indices must be >= 0 and ascend"):
-        next(read_frames(clip, indices=indices))
+        next(read_frames(clip, size=SMALL, indices=indices))
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
 def test_seeking_decodes_from_the_last_key_frame_only(
     make_video: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Matroska tells no decoding time of its first frames where some are reordered."""
+    """Where frames are reordered, Matroska has no decoding times for its first frames."""
     path = make_video(tmp_path / name, options=GOP)
     assert probe(path).frames == 60
     decoded = []
@@ -89,36 +90,38 @@ def test_seeking_decodes_from_the_last_key_frame_only(
     assert len(decoded) < 14
 
 
-def test_frames_that_nothing_needs_are_not_decoded(
+def test_frames_that_no_wanted_frame_refers_to_are_not_decoded(
     make_video: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = make_video(tmp_path / "clip.mp4", options={"g": "60", "bf": "3", "b_strategy": "0"})
-    given = []
+    decoded = []
     decode = frames._decode
-    monkeypatch.setattr(frames, "_decode", lambda packet: given.extend(out := decode(packet)) or out)
+    monkeypatch.setattr(frames, "_decode", lambda packet: decoded.extend(out := decode(packet)) or out)
     assert numbers(path, indices=[0, 50]) == {0: 0, 50: 50}
-    assert len(given) < 40  # of 51: B frames without followers are passed over
+    assert len(decoded) < 40  # of 51 frames; many B-frames are referred to by no other frame
 
 
 @pytest.mark.parametrize("copies", [1, 2])
-def test_decoding_ends_with_the_last_frame_that_is_not_dropped(
+def test_decoding_ends_with_the_last_needed_frame(
     make_video: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: int
 ) -> None:
-    """Of a film without B-frames every frame up to the last wanted one is decoded; of joined ones no time is usable."""
+    """Without B-frames every frame up to the last wanted one is decoded. Joined videos have no usable times."""
     path = make_video(tmp_path / "clip.ts", frames=60 // copies, options={"g": "20", "bf": "0"})
     path.write_bytes(copies * path.read_bytes())
     assert len(packet_table(path).times) == (60 if copies == 1 else 0)
-    wanted = [*range(12), *range(54, 60)]  # two runs: the second begins at a key frame
-    given, dropped = [], set()
+    wanted = [*range(12), *range(54, 60)]  # two runs; the second one begins at a key frame
+    decoded, found = [], []
     decode = frames._decode
-    monkeypatch.setattr(frames, "_decode", lambda packet: given.extend(out := decode(packet)) or out)
-    found = []
-    for index, _ in read_frames(path, size=SMALL, indices=wanted, dropped=dropped):
+    monkeypatch.setattr(frames, "_decode", lambda packet: decoded.extend(out := decode(packet)) or out)
+
+    def needed(index: int) -> bool:
+        """After frame 4, only frames 5, 6 and 7 are needed."""
+        return 4 not in found or index < 8
+
+    for index, _ in read_frames(path, size=SMALL, indices=wanted, needed=needed):
         found.append(index)
-        if index == 4:
-            dropped |= {*range(8, 12), *range(54, 60)}
     assert found == [*range(8)]
-    assert len(given) <= 1 + 9  # one by `probe`
+    assert len(decoded) <= 1 + 9  # one of them by `probe`
 
 
 @pytest.mark.parametrize(
@@ -174,8 +177,8 @@ def test_luma_of_other_pixel_formats(make_video: Callable[..., Path], tmp_path: 
 
 
 @pytest.mark.parametrize(("pixels", "bits"), [("yuv420p", 8), ("yuv420p10le", 10), ("yuv422p", 8), ("yuyv422", 8)])
-def test_luma_keeps_the_range_that_it_is_coded_in(tmp_path: Path, pixels: str, bits: int) -> None:
-    """A ramp of limited range, 16 to 235, comes out as it went in, whatever its bits and its packing."""
+def test_luma_keeps_its_coded_range(tmp_path: Path, pixels: str, bits: int) -> None:
+    """A ramp of limited range, 16 to 235, is read unchanged, whatever its bits and its packing."""
     path = tmp_path / "ramp.mkv"
     ramp = np.repeat(np.arange(16, 236, dtype=np.uint16)[None], 64, axis=0)  # (64, 220)
     coded = np.full_like(ramp, 128), ramp  # chroma, luma
@@ -195,7 +198,7 @@ def test_luma_keeps_the_range_that_it_is_coded_in(tmp_path: Path, pixels: str, b
     np.testing.assert_array_equal(image, ramp)
 
 
-def test_probe_counts_frames_and_tells_size(clip: Path) -> None:
+def test_probe_finds_number_and_size_of_the_frames(clip: Path) -> None:
     assert probe(clip) == Probe(frames=60, fps=25.0, width=128, height=96, duration=2.4, rotation=0)
 
 
@@ -216,7 +219,7 @@ def test_corrupt_packets_leave_a_gap_and_shift_nothing(clip: Path, tmp_path: Pat
     assert numbers(path, indices=[2, 45]) == {2: 2, 45: 45}
 
 
-def test_cut_file_gives_what_is_there(make_video: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_cut_file_is_read_to_its_end(make_video: Callable[..., Path], tmp_path: Path) -> None:
     whole = make_video(tmp_path / "whole.mkv", options=GOP)
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
@@ -224,10 +227,10 @@ def test_cut_file_gives_what_is_there(make_video: Callable[..., Path], tmp_path:
     assert 10 < found.frames < 50
     images = numbers(cut)
     assert images == {index: index for index in images}
-    assert len(images) >= found.frames - 4  # the last packets may refer to frames that are missing
+    assert len(images) >= found.frames - 4  # the last frames may refer to missing ones
 
 
-def test_missing_end_is_told(clip: Path, tmp_path: Path) -> None:
+def test_a_missing_end_is_noted(clip: Path, tmp_path: Path) -> None:
     front = tmp_path / "front.mp4"
     with av.open(str(clip)) as source, av.open(str(front), "w", options={"movflags": "faststart"}) as out:
         stream = out.add_stream_from_template(source.streams.video[0])
@@ -239,7 +242,7 @@ def test_missing_end_is_told(clip: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(content[: content.index(b"mdat") + (len(content) - content.index(b"mdat")) // 2])
     found = probe(cut)
-    assert found.note == f"truncated: {found.frames} of 60 frames are there"
+    assert found.note == f"truncated: the file holds {found.frames} of 60 frames"
 
 
 def test_no_decodable_frame_is_an_error(clip: Path, tmp_path: Path) -> None:
@@ -273,15 +276,15 @@ def test_not_a_video(tmp_path: Path, content: bytes | None, reason: str) -> None
         probe(tmp_path / "x.mp4")
 
 
-def test_sound_alone_is_no_video(tmp_path: Path) -> None:
-    path = tmp_path / "sound.mp4"
+def test_a_file_with_audio_only_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "audio.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         frame.rate = 44100
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    with pytest.raises(UserError, match=r"sound.mp4: no video stream"):
+    with pytest.raises(UserError, match=r"audio.mp4: no video stream"):
         probe(path)
 
 
@@ -290,7 +293,7 @@ def test_memory_does_not_grow_with_length(make_video: Callable[..., Path], tmp_p
     for length in (20, 200):
         path = make_video(tmp_path / f"{length}.mp4", frames=length)
         tracemalloc.start()
-        assert sum(1 for _ in read_frames(path)) == length
+        assert sum(1 for _ in read_frames(path, size=(448, 600))) == length
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 448 * 600  # less than one frame more
@@ -310,8 +313,8 @@ def test_the_time_of_one_video_is_limited(clip: Path) -> None:
         next(images)
 
 
-def test_frames_that_turn_on_the_way_are_left_out(make_video: Callable[..., Path], tmp_path: Path) -> None:
-    """A broadcast that goes from 128 x 96 to 96 x 128 and back to another size: every picture has one shape."""
+def test_frames_in_another_orientation_are_left_out(make_video: Callable[..., Path], tmp_path: Path) -> None:
+    """A broadcast changes from 128 x 96 to 96 x 128 and then to 96 x 64; all images have the first orientation."""
     parts = [(96, 128), (128, 96), (64, 96)]
     files = [
         make_video(tmp_path / f"{n}.ts", frames=10, height=height, width=width, options=GOP)
@@ -325,20 +328,20 @@ def test_frames_that_turn_on_the_way_are_left_out(make_video: Callable[..., Path
     assert 18 <= len(found) <= 20  # of 30; a decoder may lose a frame at the seams
 
 
-def test_pictures_larger_than_any_are_refused(
+def test_frames_that_are_too_large_are_refused(
     make_video: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = make_video(tmp_path / "x.mp4", frames=2)
     monkeypatch.setattr(packets, "MAX_PIXELS", 96 * 128)
     assert len(numbers(path)) == 2
     monkeypatch.setattr(packets, "MAX_PIXELS", 96 * 128 - 1)
-    with pytest.raises(UserError, match=r"x\.mp4: pictures of 128 x 96, expected at most 12287 pixels"):
+    with pytest.raises(UserError, match=r"x\.mp4: the frames are 128 x 96 pixels; expected at most 12287"):
         numbers(path)
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["cockatoo.mp4", "persons.mp4", "teddy.mp4", "pancake.mkv", "animation.webm"])
-def test_seeking_equals_a_linear_decode_on_real_clips(real_data: Path, name: str) -> None:
+def test_seeking_gives_the_frames_of_a_linear_decode_on_real_clips(real_data: Path, name: str) -> None:
     path = real_data / "videos" / name
     count = min(probe(path).frames, 400)
     wanted = sorted(np.random.default_rng(0).choice(count, 6, replace=False).tolist())

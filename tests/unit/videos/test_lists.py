@@ -11,7 +11,7 @@ from tracklearn.videos.lists import Video, is_youtube, ledger_of, plan_shards, r
 HEADER = "video_id\tsource\n"
 
 
-def some(count: int) -> list[Video]:
+def some_videos(count: int) -> list[Video]:
     return [Video(f"v{i}", f"clips/v{i}.mp4") for i in range(count)]
 
 
@@ -23,13 +23,13 @@ def test_list_is_read_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"l.tsv, line 1: '': expected the header 'video_id<TAB>source'"),
-        ("id,source\n", r"l.tsv, line 1: 'id,source': expected the header"),
-        (HEADER + "a\tx\nb\n", r"l.tsv, line 3: 'b': expected 'video_id<TAB>source'"),
+        ("", r"l.tsv, line 1: ''; expected the header 'video_id<TAB>source'"),
+        ("id,source\n", r"l.tsv, line 1: 'id,source'; expected the header"),
+        (HEADER + "a\tx\nb\n", r"l.tsv, line 3: 'b'; expected 'video_id<TAB>source'"),
         (HEADER + "a\t \n", r"l.tsv, line 2: .* expected 'video_id<TAB>source'"),
-        (HEADER + "../a\tx\n", r"l.tsv, line 2: video_id '../a' cannot name a file"),
-        (HEADER + ".a\tx\n", r"l.tsv, line 2: video_id '.a' cannot name a file"),
-        (HEADER + "a\tx\nb\ty\na\tz\n", r"l.tsv, line 4: video_id 'a' is in the list already"),
+        (HEADER + "../a\tx\n", r"l.tsv, line 2: video_id '../a' is not safe as a file name"),
+        (HEADER + ".a\tx\n", r"l.tsv, line 2: video_id '.a' is not safe as a file name"),
+        (HEADER + "a\tx\nb\ty\na\tz\n", r"l.tsv, line 4: video_id 'a' is in an earlier line too"),
     ],
 )
 def test_bad_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
@@ -38,7 +38,7 @@ def test_bad_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
         read_list(tmp_path / "l.tsv")
 
 
-def test_missing_list_tells_the_remedy(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_list_has_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"l.tsv: no list of videos; make one: python -m tracklearn.videos.build_list --help"
     ):
@@ -46,22 +46,22 @@ def test_missing_list_tells_the_remedy(tmp_path: Path) -> None:
 
 
 def test_shards_cover_the_list_in_order() -> None:
-    shards = plan_shards(some(7), [], 3)
+    shards = plan_shards(some_videos(7), [], 3)
     assert list(shards) == ["00000", "00001", "00002"]
     assert [len(shard) for shard in shards.values()] == [3, 3, 1]
-    assert [video for shard in shards.values() for video in shard] == some(7)
+    assert [video for shard in shards.values() for video in shard] == some_videos(7)
 
 
-def test_an_append_starts_a_new_shard_and_moves_none() -> None:
-    before = plan_shards(some(7), [], 3)
-    after = plan_shards(some(12), ledger_of(before), 3)
+def test_appended_videos_start_a_new_shard_and_move_none() -> None:
+    before = plan_shards(some_videos(7), [], 3)
+    after = plan_shards(some_videos(12), ledger_of(before), 3)
     assert {name: after[name] for name in before} == before
     assert [len(shard) for shard in after.values()] == [3, 3, 1, 3, 2]
-    assert plan_shards(some(7), ledger_of(before), 3) == before
+    assert plan_shards(some_videos(7), ledger_of(before), 3) == before
 
 
-def test_another_shard_size_holds_for_new_shards_only() -> None:
-    assert ledger_of(plan_shards(some(10), [3, 3], 2)) == [3, 3, 2, 2]
+def test_another_shard_size_applies_to_new_shards() -> None:
+    assert ledger_of(plan_shards(some_videos(10), [3, 3], 2)) == [3, 3, 2, 2]
 
 
 def test_no_videos_no_shards() -> None:
@@ -69,11 +69,11 @@ def test_no_videos_no_shards() -> None:
 
 
 def test_a_list_that_shrank_is_an_error() -> None:
-    with pytest.raises(UserError, match="the list holds 5 videos but 6 are cut into shards already: it is append-only"):
-        plan_shards(some(5), [3, 3], 3)
+    with pytest.raises(UserError, match="the list has 5 videos, but shards were cut from 6; restore the missing lines"):
+        plan_shards(some_videos(5), [3, 3], 3)
 
 
-def test_a_hundred_thousand_ids_are_read_and_cut_at_once(tmp_path: Path) -> None:
+def test_a_hundred_thousand_ids_are_read_and_cut_quickly(tmp_path: Path) -> None:
     (tmp_path / "l.tsv").write_text(HEADER + "".join(f"{i:011d}\t{i:011d}\n" for i in range(100_000)))
     start = time.perf_counter()
     assert len(plan_shards(read_list(tmp_path / "l.tsv"), [], 100)) == 1000

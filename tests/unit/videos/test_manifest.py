@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 from tracklearn.errors import UserError
-from tracklearn.videos.manifest import COLUMNS, Row, read_manifest, write_manifest
+from tracklearn.videos.manifest import COLUMNS, ManifestRow, read_manifest, write_manifest
 
-GOOD = Row("a", "clips/a.mp4", "clips/a.mp4", "ok", "", 1234, "ab" * 32, 60, 29.97, 640, 360, 2.002, 90)
+GOOD = ManifestRow("a", "clips/a.mp4", "clips/a.mp4", "ok", "", 1234, "ab" * 32, 60, 29.97, 640, 360, 2.002, 90)
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    bad = Row("b", "https://host/b", reason="HTTP 404 Not Found")
+    bad = ManifestRow("b", "https://host/b", reason="HTTP 404 Not Found")
     write_manifest(tmp_path / "m.tsv", [GOOD, bad])
     assert read_manifest(tmp_path / "m.tsv") == [GOOD, bad]
     assert [row.ok for row in (GOOD, bad)] == [True, False]
@@ -23,11 +23,11 @@ def test_columns_are_the_header(tmp_path: Path) -> None:
 
 
 def test_tabs_and_quotes_in_a_reason_stay_in_their_cell(tmp_path: Path) -> None:
-    write_manifest(tmp_path / "m.tsv", [Row("b", "s", reason='no\t"such\nthing')])
+    write_manifest(tmp_path / "m.tsv", [ManifestRow("b", "s", reason='no\t"such\nthing')])
     assert read_manifest(tmp_path / "m.tsv")[0].reason == 'no "such thing'
 
 
-def test_other_files_are_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_manifest_is_named(tmp_path: Path) -> None:
     (tmp_path / "m.tsv").write_text("a,b\n")
     with pytest.raises(UserError, match=r"m.tsv: not a manifest: its first line is not video_id source"):
         read_manifest(tmp_path / "m.tsv")

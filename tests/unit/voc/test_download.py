@@ -9,7 +9,7 @@ import pytest
 
 from tracklearn.errors import UserError
 from tracklearn.voc.download import ARCHIVES, Archive, download, fetch_voc, unpack
-from tracklearn.voc.protocols import read_image_set
+from tracklearn.voc.image_sets import read_image_set
 
 FILES = {
     "VOCdevkit/VOC2012/ImageSets/Main/train.txt": b"a\n",
@@ -38,7 +38,7 @@ CONTENT = packed(FILES)
 
 
 class Server(ThreadingHTTPServer):
-    """Serves CONTENT; the path says how: /good, /drops (half of what is asked), /lies, /norange, /gone."""
+    """Serves CONTENT in a way that the path names: /good, /drops (half of the bytes), /lies, /long, /norange, /gone."""
 
     daemon_threads = True
 
@@ -62,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content[start:stop])
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -88,25 +88,25 @@ def test_archive_is_downloaded_checked_and_unpacked(server, tmp_path):
     assert metrics == {"archives": 1, "files": 4, "bytes": len(CONTENT)}
 
 
-def test_dropped_connection_is_continued_where_it_stopped(server, tmp_path):
+def test_interrupted_download_is_resumed(server, tmp_path):
     path = download(archive(server, "drops", "drops", "good"), tmp_path, pause=0)
     assert path.read_bytes() == CONTENT
     ranges = [int(asked.removeprefix("bytes=").rstrip("-")) for _, asked in server.asked]
     assert ranges == [0, len(CONTENT) // 2, len(CONTENT) // 2 + (len(CONTENT) - len(CONTENT) // 2) // 2]
 
 
-def test_partial_file_of_an_earlier_run_is_continued(server, tmp_path):
+def test_partial_file_of_an_earlier_run_is_resumed(server, tmp_path):
     (tmp_path / "VOC.tar.part").write_bytes(CONTENT[:100_000])
     assert download(archive(server, "good"), tmp_path, pause=0).read_bytes() == CONTENT
     assert server.asked == [("good", "bytes=100000-")]
 
 
-def test_server_without_ranges_starts_again(server, tmp_path):
+def test_a_server_without_ranges_sends_the_whole_file(server, tmp_path):
     (tmp_path / "VOC.tar.part").write_bytes(b"x" * 1000)
     assert download(archive(server, "norange"), tmp_path, pause=0).read_bytes() == CONTENT
 
 
-def test_wrong_contents_are_thrown_away_and_the_mirror_asked(server, tmp_path):
+def test_wrong_contents_are_deleted_and_the_mirror_is_asked(server, tmp_path):
     assert download(archive(server, "lies", "good"), tmp_path, pause=0).read_bytes() == CONTENT
     assert [way for way, _ in server.asked] == ["lies", "good"]
 
@@ -115,7 +115,7 @@ def test_wrong_contents_are_thrown_away_and_the_mirror_asked(server, tmp_path):
     ("way", "message"),
     [("gone", "HTTP Error 404"), ("lies", "SHA-256 is not"), ("long", f"more than the expected {len(CONTENT)} bytes")],
 )
-def test_no_success_names_the_cause_and_the_remedy(server, tmp_path, way, message):
+def test_failure_names_the_cause_and_the_remedy(server, tmp_path, way, message):
     with pytest.raises(
         UserError, match=rf"VOC\.tar could not be downloaded in 2 attempts .*{message}.* put the file into"
     ):
@@ -123,7 +123,7 @@ def test_no_success_names_the_cause_and_the_remedy(server, tmp_path, way, messag
     assert not (tmp_path / "VOC.tar").exists()
 
 
-def test_whole_archive_is_not_fetched_again(server, tmp_path):
+def test_complete_archive_is_not_downloaded_again(server, tmp_path):
     (tmp_path / "VOC.tar").write_bytes(CONTENT)
     download(archive(server, "good"), tmp_path)
     assert server.asked == []
@@ -134,8 +134,8 @@ def test_whole_archive_is_not_fetched_again(server, tmp_path):
     [
         ({"VOCdevkit/VOC2012/JPEGImages/../../../../evil.jpg": b"x"}, (), "leads out of the archive's folder"),
         ({"/etc/evil": b"x"}, (), "leads out of the archive's folder"),
-        ({}, [("VOCdevkit/VOC2012/JPEGImages/a.jpg", "/etc/passwd")], "is no plain file"),
-        ({"holiday/a.jpg": b"x"}, (), "holds nothing of VOCdevkit/VOC2012"),
+        ({}, [("VOCdevkit/VOC2012/JPEGImages/a.jpg", "/etc/passwd")], "is not a regular file"),
+        ({"holiday/a.jpg": b"x"}, (), "no file of VOCdevkit/VOC2012 in it"),
     ],
 )
 def test_unsafe_and_foreign_archives_are_refused(tmp_path, files, links, message):
@@ -146,26 +146,26 @@ def test_unsafe_and_foreign_archives_are_refused(tmp_path, files, links, message
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["bad.tar", "root"]
 
 
-def test_cut_archive_leaves_no_list_of_images(tmp_path):
+def test_truncated_archive_leaves_no_list_of_images(tmp_path):
     (tmp_path / "cut.tar").write_bytes(CONTENT[:200_000])
     with pytest.raises(UserError, match=r"cut\.tar: cannot be unpacked"):
         unpack(tmp_path / "cut.tar", tmp_path, year=2012)
     assert not (tmp_path / "VOC2012").exists()
 
 
-def test_too_small_a_disk_is_noticed_first(server, tmp_path):
+def test_too_small_a_disk_is_an_error_before_the_download(server, tmp_path):
     huge = Archive(2012, False, archive(server, "good").urls, 10**16, "")
     with pytest.raises(UserError, match=r"but VOC2012 needs 20000000\.0 GB; free space first"):
         fetch_voc(root=tmp_path, year=2012, archives=[huge])
     assert server.asked == []
 
 
-def test_test_images_are_fetched_only_when_asked_for():
+def test_each_year_has_an_archive_with_and_one_without_the_test_images():
     known = {(one.year, one.holds_test) for one in ARCHIVES}
     assert known == {(2007, False), (2007, True), (2012, False), (2012, True)}
     assert all(one.urls[0].endswith(one.name) and len(one.sha256) == 64 for one in ARCHIVES)
 
 
-def test_unknown_year(tmp_path):
+def test_unknown_year_is_an_error(tmp_path):
     with pytest.raises(UserError, match="VOC2010: no archive is known; expected 2007 or 2012"):
         fetch_voc(root=tmp_path, year=2010)

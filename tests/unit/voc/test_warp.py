@@ -19,7 +19,7 @@ def test_equals_the_loops_inside_and_across_every_border():
     assert np.abs(rounded - expected).max() <= 1
 
 
-def test_outside_is_the_mean():
+def test_pixels_outside_the_image_are_the_mean():
     window = warp(np.full((40, 60, 3), 200, np.uint8), np.array([[0, 0, 19, 19]]), mean=MEAN, size=40, context=10)[0]
     assert (window[:8, :] == np.rint(MEAN)).all()
     assert (window[:, :8] == np.rint(MEAN)).all()

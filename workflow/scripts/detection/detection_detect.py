@@ -1,14 +1,14 @@
 from tracklearn.detection.detect import detect
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             detect(
                 features=snakemake.input.features,
                 models=snakemake.params.models,
                 svms=snakemake.input.svms,
-                **snakemake.params.detect,
+                settings=snakemake.params.settings,
                 out=snakemake.output.detections,
                 threads=snakemake.threads,
                 report=run.report,

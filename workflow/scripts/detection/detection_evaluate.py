@@ -1,11 +1,11 @@
 from tracklearn.detection.average_precision import evaluate_row
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             evaluate_row(
-                **snakemake.params.voc,
+                **snakemake.params.photos,
                 image_set=snakemake.params.image_set,
                 row=snakemake.wildcards.row,
                 detections=snakemake.input.detections,

@@ -1,8 +1,8 @@
 from tracklearn.detection.submission import server_cells
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             server_cells(
                 row=snakemake.wildcards.row,

@@ -1,11 +1,11 @@
 from tracklearn.detection.submission import write_submission
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             write_submission(
-                **snakemake.params.voc,
+                **snakemake.params.photos,
                 image_set=snakemake.params.image_set,
                 detections=snakemake.input.detections,
                 external=snakemake.params.external,

@@ -1,14 +1,14 @@
 from tracklearn.detection.svm import train_svms
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             train_svms(
-                **snakemake.params.voc,
+                **snakemake.params.photos,
                 features=snakemake.input.features,
                 models=snakemake.params.models,
-                **snakemake.params.svm,
+                svm=snakemake.params.svm,
                 out=snakemake.output.svms,
                 threads=snakemake.threads,
                 report=run.report,

@@ -1,11 +1,11 @@
 from tracklearn.features.extraction import extract_features
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             extract_features(
-                **snakemake.params.voc,
+                **snakemake.params.photos,
                 proposals=snakemake.input.proposals,
                 weights=snakemake.input.weights,
                 layer=snakemake.wildcards.layer,

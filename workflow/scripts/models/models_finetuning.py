@@ -1,19 +1,18 @@
 from tracklearn.detection.finetune import finetune_voc
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             finetune_voc(
-                **snakemake.params.voc,
+                **snakemake.params.photos,
                 image_set=snakemake.params.image_set,
                 proposals=snakemake.input.proposals,
                 parent=snakemake.input.get("parent") or None,
                 transfer=snakemake.params.transfer,
                 network=snakemake.params.network,
                 schedule=snakemake.params.schedule,
-                # Not a param, which would train the model again: how often to save changes no result.
-                saving=snakemake.config["saving"],
+                saving=snakemake.config["saving"],  # not a parameter: how often to save changes no result
                 seed=snakemake.params.seed,
                 weights=snakemake.output.weights,
                 log=snakemake.output.log,

@@ -1,8 +1,8 @@
 from tracklearn.networks.initial import random_network
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             random_network(
                 network=snakemake.params.network,

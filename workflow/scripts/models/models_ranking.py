@@ -1,22 +1,20 @@
 from tracklearn.ranking.train import train_ranking
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 from tracklearn.training.launch import launch
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             launch(
                 train_ranking,
-                # Not a param: as many processes as there are compute what one does.
-                processes=snakemake.config["gpus_per_training"],
+                processes=snakemake.config["gpus_per_training"],  # not a parameter: several compute what one does
                 stores=snakemake.input.stores,
                 patches=snakemake.params.patches,
                 parent=snakemake.input.get("parent") or None,
-                network=snakemake.params.network,
                 loss=snakemake.params.loss,
+                network=snakemake.params.network,
                 schedule=snakemake.params.schedule,
-                # Not a param, which would train the model again: how often to save changes no result.
-                saving=snakemake.config["saving"],
+                saving=snakemake.config["saving"],  # not a parameter: how often to save changes no result
                 seed=snakemake.params.seed,
                 weights=snakemake.output.weights,
                 log=snakemake.output.log,

@@ -1,16 +1,15 @@
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 from tracklearn.supervised.train import train_imagenet
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             train_imagenet(
                 folder=snakemake.params.folder,
                 parent=snakemake.input.get("parent") or None,
                 network=snakemake.params.network,
                 schedule=snakemake.params.schedule,
-                # Not a param, which would train the model again: how often to save changes no result.
-                saving=snakemake.config["saving"],
+                saving=snakemake.config["saving"],  # not a parameter: how often to save changes no result
                 seed=snakemake.params.seed,
                 weights=snakemake.output.weights,
                 log=snakemake.output.log,

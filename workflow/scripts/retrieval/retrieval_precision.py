@@ -1,14 +1,15 @@
 from tracklearn.retrieval.precision import precision_at_k
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             precision_at_k(
-                **snakemake.params.voc,
+                **snakemake.params.photos,
                 query_features=snakemake.input.queries,
                 database_features=snakemake.input.database,
                 k=snakemake.params.k,
                 out=snakemake.output.cell,
+                report=run.report,
             )
         )

@@ -1,8 +1,8 @@
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 from tracklearn.tables.evidence import evidence_table
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             evidence_table(
                 evidence=snakemake.params.evidence,

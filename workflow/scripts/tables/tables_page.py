@@ -1,8 +1,8 @@
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 from tracklearn.tables.page import table1_page
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             table1_page(
                 table=snakemake.input.table,
@@ -13,6 +13,7 @@ if __name__ == "__main__":
                 logs=snakemake.input.logs,
                 retrieval=snakemake.input.retrieval,
                 protocol=snakemake.params.protocol,
+                versions=run.versions([snakemake.input.table]),
                 page=snakemake.output.page,
             )
         )

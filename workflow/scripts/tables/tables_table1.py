@@ -1,8 +1,8 @@
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 from tracklearn.tables.table1 import table1
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             table1(
                 rows=snakemake.params.rows,
@@ -11,6 +11,7 @@ if __name__ == "__main__":
                 bootstraps=snakemake.input.bootstraps,
                 comparisons=snakemake.params.comparisons,
                 protocol=snakemake.params.protocol,
+                versions=run.versions(snakemake.input.cells),
                 table=snakemake.output.table,
                 markdown=snakemake.output.markdown,
                 differences=snakemake.output.differences,

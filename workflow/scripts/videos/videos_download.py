@@ -1,14 +1,14 @@
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 from tracklearn.videos.download import download_shard
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             download_shard(
                 videos=snakemake.params.videos,
                 directory=snakemake.params.directory,
                 manifest=snakemake.output.manifest,
-                **snakemake.params.limits,
+                limits=snakemake.params.limits,
                 threads=snakemake.threads,
                 report=run.report,
             )

@@ -1,8 +1,8 @@
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 from tracklearn.voc.download import fetch_voc
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             fetch_voc(
                 root=snakemake.params.root,

@@ -1,12 +1,12 @@
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 from tracklearn.voc.object_crops import crop_objects
 
 if __name__ == "__main__":
-    with stage(snakemake) as run:
+    with recorded(snakemake) as run:
         run.metrics(
             crop_objects(
-                **snakemake.params.voc,
-                image_set=snakemake.params.image_set,
+                **snakemake.params.photos,
+                image_set=snakemake.wildcards.set,
                 folder=snakemake.output.folder,
             )
         )

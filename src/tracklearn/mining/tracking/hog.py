@@ -1,8 +1,9 @@
 """Histograms of oriented gradients with 31 channels (Felzenszwalb et al., PAMI 2010, section 6), compiled.
 
-It is what the kernelised correlation filter sees. Each pixel votes for one of 18 signed orientations, bilinearly in
-the four cells around it; each cell is then normalised by the energy of the four blocks of 2 x 2 cells that hold it.
-Unlike the detector's, the cells at the border are kept: their missing neighbours repeat them.
+They are the features of the kernelised correlation filter. Each pixel votes for one of 18 signed orientations,
+bilinearly in the four cells around it; each cell is then normalised by the energy of the four blocks of 2 x 2 cells
+that contain it. Unlike in Felzenszwalb's detector, cells at the border are kept; they stand in for their missing
+neighbours.
 """
 
 import numpy as np
@@ -11,9 +12,9 @@ from numba import njit
 CELL = 4  # pixels
 SIGNED, UNSIGNED = 18, 9
 CHANNELS = SIGNED + UNSIGNED + 4
-CLIP = np.float32(0.2)  # of a normalised value
+CLIP = np.float32(0.2)  # largest normalised value
 TEXTURE = np.float32(0.2357)  # weight of the four energies: 1 / sqrt(18)
-FLOOR = np.float32(1e-4 * 255**2)  # of a block's energy, in squared grey levels: flat blocks are not blown up
+FLOOR = np.float32(1e-4 * 255**2)  # added to a block's energy, in squared grey levels, so that flat blocks stay small
 COSINES = np.cos(np.pi * np.arange(UNSIGNED) / UNSIGNED).astype(np.float32)
 SINES = np.sin(np.pi * np.arange(UNSIGNED) / UNSIGNED).astype(np.float32)
 
@@ -22,8 +23,8 @@ def hog(patch: np.ndarray, window: np.ndarray | None = None) -> np.ndarray:
     """Features of a grey patch: 18 signed orientations, 9 unsigned ones, 4 energies.
 
     Args:
-        patch: float32 (H, W), grey levels 0..255; both sides whole cells.
-        window: float32 (H / 4, W / 4) that weighs the cells; None: all alike.
+        patch: float32 (H, W), grey levels 0 to 255; both sides are multiples of a cell.
+        window: float32 (H / 4, W / 4), weights of the cells; None weighs all cells with 1.
 
     Returns:
         float32 (31, H / 4, W / 4).
@@ -40,7 +41,7 @@ def cell_histograms(patch: np.ndarray) -> np.ndarray:
     """Gradient magnitudes by cell and signed orientation, float32 (rows, 18, columns)."""
     height, width = patch.shape
     rows, columns = height // CELL, width // CELL
-    # A frame of cells takes the votes that fall outside.
+    # A margin of one cell takes the votes that fall outside.
     votes = np.zeros((rows + 2, SIGNED * (columns + 2)), np.float32)
     line = np.empty(SIGNED * (columns + 2), np.float32)
     magnitude, place = np.empty(width, np.float32), np.empty(width, np.int32)
@@ -58,7 +59,7 @@ def cell_histograms(patch: np.ndarray) -> np.ndarray:
 def _gradients(
     above: np.ndarray, middle: np.ndarray, below: np.ndarray, magnitude: np.ndarray, orientation: np.ndarray
 ) -> None:
-    """Magnitude and nearest of 18 orientations of a row's central differences."""
+    """Magnitudes of a row's central differences, and the nearest of 18 orientations."""
     width = len(middle)
     dx, dy, best = np.empty(width, np.float32), np.empty(width, np.float32), np.zeros(width, np.float32)
     dx[0], dx[-1] = middle[1] - middle[0], middle[-1] - middle[-2]
@@ -79,7 +80,7 @@ def _gradients(
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _vote(magnitude: np.ndarray, orientation: np.ndarray, columns: int, line: np.ndarray) -> None:
-    """A row's magnitudes by orientation and column of cells, each shared by the two nearest columns."""
+    """A row's magnitudes by orientation and column of cells, each divided between the two nearest columns."""
     line[:] = 0
     for x in range(len(magnitude)):
         left = orientation[x] * columns + (x + CELL // 2) // CELL
@@ -98,7 +99,7 @@ def _share(line: np.ndarray, share: np.float32, top: np.ndarray, bottom: np.ndar
 
 @njit(cache=True, nogil=True, fastmath=True)
 def normalise(histograms: np.ndarray, window: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out`, float32 (31, rows, columns), from `cell_histograms`, weighed by `window`."""
+    """Fill `out`, float32 (31, rows, columns), with the features of `cell_histograms`, weighted by `window`."""
     rows, _, columns = histograms.shape
     scales = _block_scales(histograms)
     half = np.float32(0.5)
@@ -133,7 +134,7 @@ def normalise(histograms: np.ndarray, window: np.ndarray, out: np.ndarray) -> No
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _block_scales(histograms: np.ndarray) -> np.ndarray:
-    """One over the norm of each block of 2 x 2 cells, float32 (rows + 1, columns + 1); cells at the border repeat."""
+    """One over the norm of each block of 2 x 2 cells, float32 (rows + 1, columns + 1); border cells are repeated."""
     rows, _, columns = histograms.shape
     energy = np.zeros((rows + 2, columns + 2), np.float32)
     for row in range(rows):

@@ -1,1 +1,1 @@
-"""Caffe's files."""
+"""Caffe's files: weights (.caffemodel) and descriptions of networks (.prototxt)."""

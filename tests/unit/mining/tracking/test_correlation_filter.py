@@ -15,9 +15,11 @@ from tracklearn.mining.tracking.correlation_filter import (
     window_cells,
 )
 
+KCF = {"least_peak": 0.3, "padding": 1.5, "rate": 0.02}
+
 
 def shifted(x, y):
-    """Luma whose texture lies (x, y) pixels to the right and below."""
+    """Luma of a texture that is shifted to the right and down by (x, y) pixels."""
     grey = cv2.cvtColor(texture(HEIGHT, WIDTH, 4), cv2.COLOR_RGB2GRAY)
     return cv2.warpAffine(grey, np.float32([[1, 0, x], [0, 1, y]]), (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC)
 
@@ -33,22 +35,22 @@ def test_training_and_detection_are_the_loops():
 
 @pytest.mark.parametrize("shift", [(0, 0), (1, 0), (0.5, 0.25), (2.3, -1.7), (4, 4), (10.5, -7.25), (-16, 13)])
 def test_a_shift_is_found_to_a_fraction_of_a_pixel(shift):
-    """Cells are four pixels; a box of 56 may move by three fifths of itself."""
-    tracker = CorrelationFilter(shifted(0, 0), (150, 110), 56, least=0.3)
+    """A cell has four pixels; a box of 56 pixels may move by three fifths of its side."""
+    tracker = CorrelationFilter(shifted(0, 0), (150, 110), 56, **KCF)
     assert tracker.update(shifted(*shift))
     assert np.subtract(tracker.centre, (150, 110)) == pytest.approx(shift, abs=0.35)
     assert tracker.score > 0.75
 
 
-def test_what_is_learnt_already_scores_one():
-    tracker = CorrelationFilter(shifted(0, 0), (150.25, 110.75), 56, least=0.3)
+def test_a_frame_that_was_learnt_scores_one():
+    tracker = CorrelationFilter(shifted(0, 0), (150.25, 110.75), 56, **KCF)
     assert tracker.update(shifted(0, 0))
-    assert tracker.score == pytest.approx(1, abs=0.03)  # the ridge takes a little
+    assert tracker.score == pytest.approx(1, abs=0.03)  # a little less because of the ridge
     assert tracker.centre == pytest.approx((150.25, 110.75), abs=0.02)
 
 
-def test_another_picture_is_lost_and_not_learnt():
-    tracker = CorrelationFilter(shifted(0, 0), (150, 110), 56, least=0.3)
+def test_the_box_is_lost_in_another_image_which_is_not_learnt():
+    tracker = CorrelationFilter(shifted(0, 0), (150, 110), 56, **KCF)
     assert tracker.update(shifted(1, 1))
     centre = tracker.centre
     assert not tracker.update(cv2.cvtColor(texture(HEIGHT, WIDTH, 9), cv2.COLOR_RGB2GRAY))
@@ -56,19 +58,19 @@ def test_another_picture_is_lost_and_not_learnt():
     assert tracker.score < 0.3
 
 
-def test_a_peak_that_falls_at_once_is_lost_however_low_the_least():
-    tracker = CorrelationFilter(shifted(0, 0), (150, 110), 56, least=0.0)
+def test_the_box_is_lost_where_the_peak_falls_at_once():
+    tracker = CorrelationFilter(shifted(0, 0), (150, 110), 56, **KCF | {"least_peak": 0.0})
     assert not tracker.update(cv2.cvtColor(texture(HEIGHT, WIDTH, 9), cv2.COLOR_RGB2GRAY))
 
 
-def test_a_flat_frame_is_lost():
-    tracker = CorrelationFilter(shifted(0, 0), (150, 110), 56, least=0.3)
+def test_the_box_is_lost_in_a_flat_frame():
+    tracker = CorrelationFilter(shifted(0, 0), (150, 110), 56, **KCF)
     assert not tracker.update(np.zeros((HEIGHT, WIDTH), np.uint8))
     assert tracker.score == pytest.approx(0, abs=1e-3)
 
 
 def test_the_peak_lies_between_cells_and_wraps():
-    """A paraboloid with its top at x = 0.25, y = -1.4 from the origin, by hand."""
+    """By hand: a paraboloid with its vertex at x = 0.25, y = -1.4 from the origin."""
     offsets = (np.arange(12) + 6) % 12 - 6
     values = 1 - 0.01 * ((offsets - 0.25)[None] ** 2 + (offsets + 1.4)[:, None] ** 2)
     (x, y), height = peak(values.astype(np.float32))

@@ -9,16 +9,16 @@ def noise(height, width):
     return np.random.default_rng(3).uniform(0, 255, (height, width)).astype(np.float32)
 
 
-def test_it_is_the_loops():
+def test_features_are_those_of_the_loops():
     patch = noise(20, 28)
-    patch[:8, :8] *= 0.01  # nearly flat: what the floor of the energy is for
+    patch[:8, :8] *= 0.01  # nearly flat, where the floor of the energy counts
     expected = np.moveaxis(np.array(loops_hog(patch)), -1, 0)
     assert hog(patch).shape == expected.shape == (31, 5, 7)
     assert np.abs(hog(patch) - expected).max() < 1e-5
 
 
 def test_a_vertical_edge_points_right():
-    """All votes of dark left, bright right go to signed orientation 0; mirrored, to its opposite, 9."""
+    """An edge from dark left to bright right votes for signed orientation 0, its mirror image for the opposite, 9."""
     edge = np.zeros((16, 16), np.float32)
     edge[:, 8:] = 100
     for patch, orientation in ((edge, 0), (edge[:, ::-1].copy(), 9)):
@@ -28,7 +28,7 @@ def test_a_vertical_edge_points_right():
         assert features[orientation].max() == pytest.approx(0.4)  # clipped at 0.2 in all four blocks
 
 
-def test_light_and_contrast_change_little():
+def test_brightness_and_contrast_change_little():
     patch = noise(24, 24)
     assert hog(0.5 * patch + 40) == pytest.approx(hog(patch), abs=1e-3)
 

@@ -2,10 +2,11 @@ import time
 
 import numpy as np
 import pytest
+from reference.detection import svm_objective as objective
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from tracklearn.detection.svm_solver.hinge import fit, objective
+from tracklearn.detection.svm_solver.solver import fit
 from tracklearn.errors import UserError
 
 SOLVER = {"C": 1e-3, "positive_weight": 2, "bias": 10}
@@ -14,7 +15,7 @@ EXACT = SOLVER | {"tolerance": 1e-9}
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """As in training, where each thread has its own class."""
+    """As in training, where each thread trains its own class."""
     with threadpool_limits(1):
         yield
 
@@ -28,7 +29,7 @@ def examples(seed=0, positives=8, negatives=300, size=64):
 
 
 def nearly_constant(negatives=3000, size=1024, positives=20):
-    """What a weakly trained network gives: one row with a little of 30 directions on it."""
+    """Features as a weakly trained network gives them: all rows are nearly the same; they vary in 30 directions."""
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(30, size)) / np.arange(1, 31)[:, None]
     x = rng.random(size) + 0.005 * rng.normal(size=(positives + negatives, 30)) @ directions
@@ -38,7 +39,7 @@ def nearly_constant(negatives=3000, size=1024, positives=20):
 
 
 def liblinear(positives, negatives, *, C=1e-3, tolerance=1e-6):
-    """Weights and bias of the peer, tightly converged."""
+    """Weights and bias of the peer at a small tolerance."""
     model = LinearSVC(
         loss="hinge", C=C, class_weight={1: 2}, intercept_scaling=10, tol=tolerance, max_iter=10**6, random_state=0
     )
@@ -76,7 +77,7 @@ def test_separable_with_a_large_C():
     assert (negatives @ found.weights + found.bias).max() < -0.999
 
 
-def test_nearly_constant_rows_take_no_second():
+def test_nearly_constant_rows_take_less_than_a_second():
     given = nearly_constant()
     fit(*CASES["one positive"], **SOLVER)
     start = time.process_time()
@@ -92,13 +93,13 @@ def test_a_warm_start_leads_to_the_same_solution(case):
     warm = fit(*given, **EXACT, start=(cold.weights + 0.01, cold.bias - 1))
     assert warm.weights == pytest.approx(cold.weights, abs=1e-4)
     assert warm.bias == pytest.approx(cold.bias, abs=1e-3)
-    assert max(cold.gap, warm.gap) < 1e-7  # weights in single precision
+    assert max(cold.gap, warm.gap) < 1e-7  # the weights are in single precision
 
 
 def test_many_rows_in_the_quadratic_zone_are_solved_by_preconditioned_gradients(monkeypatch):
     given = examples(positives=30, negatives=800)
     whole = fit(*given, **EXACT)
-    monkeypatch.setattr("tracklearn.detection.svm_solver.hinge.MOST_PIVOTS", 20)
+    monkeypatch.setattr("tracklearn.detection.svm_solver.solver.MOST_PIVOTS", 20)
     sampled = fit(*given, **EXACT)
     assert sampled.weights == pytest.approx(whole.weights, abs=1e-4)
 
@@ -151,8 +152,8 @@ def test_bias_is_a_constant_feature_of_that_value():
     assert offset == pytest.approx(plain.coef_[0, -1] * 10, abs=1e-4)
 
 
-def test_a_stopped_solver_tells_its_gap(monkeypatch):
-    monkeypatch.setattr("tracklearn.detection.svm_solver.hinge.MOST_STEPS", 3)
+def test_a_stopped_solver_returns_its_gap(monkeypatch):
+    monkeypatch.setattr("tracklearn.detection.svm_solver.solver.MOST_STEPS", 3)
     given = examples()
     found = fit(*given, **SOLVER)
     reached = objective(found.weights, found.bias, *given, **SOLVER)

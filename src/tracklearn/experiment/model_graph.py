@@ -1,0 +1,148 @@
+"""The model graph: every network is an entry of `models:` with its way of training, parent, data, schedule and seed."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tracklearn.errors import UserError
+
+Config = Mapping[str, Any]
+"""A complete configuration: `settings.experiment.Configuration.complete`."""
+
+# What an entry of `models:` needs and may have beside `train`, by its way of training.
+NEEDS = {
+    "none": set(),
+    "given": {"weights"},
+    "ranking": {"from", "subset", "schedule"},
+    "imagenet": {"from", "schedule"},
+    "voc": {"from", "schedule"},
+}
+MAY_HAVE = {"none": {"seed"}, "given": set(), "ranking": {"seed"}, "imagenet": {"seed"}, "voc": {"seed", "transfer"}}
+
+# The keys of `network:` that a network depends on, by its way of training.
+SHAPE = ("width", "input_size", "mean_bgr")
+FILLERS = ("conv_std", "fc_std", "bias")
+NETWORK_KEYS = {
+    "none": (*SHAPE, *FILLERS, "detection_fc7"),
+    "given": SHAPE,
+    "ranking": (*SHAPE, *FILLERS, "ranking_fc7", "ranking_fc_std"),
+    "imagenet": (*SHAPE, *FILLERS, "detection_fc7", "fc8_std"),
+    "voc": (*SHAPE, *FILLERS, "detection_fc7", "fc8_std"),
+}
+
+
+def check_models(config: Config) -> None:
+    """Check that every model can be trained.
+
+    Raises:
+        UserError: a model lacks something, has something useless, or is its own ancestor; names the model.
+    """
+    models = config["models"]
+    for name, model in models.items():
+        entry, train = f"config: models.{name}", model["train"]
+        given = set(model) - {"train"}
+        if missing := NEEDS[train] - given:
+            raise UserError(f"{entry}: train: {train} needs {', '.join(sorted(missing))}")
+        if useless := given - NEEDS[train] - MAY_HAVE[train]:
+            raise UserError(f"{entry}: train: {train} has no use for {', '.join(sorted(useless))}; take it out")
+        check_known(entry, "parent", model.get("from", "random"), [*models, "random"])
+        if "schedule" in model:
+            check_known(entry, "schedule", model["schedule"], config["schedules"])
+        if "subset" in model:
+            check_known(entry, "subset", model["subset"], config["subsets"])
+        parents_training = models.get(model.get("from"), {}).get("train")
+        if model.get("transfer") == "fc7" and parents_training not in ("imagenet", "given", "voc"):
+            raise UserError(f"{entry}: transfer: fc7 needs a parent with fc7 of detection size, not {model['from']}")
+    for name in models:
+        ancestors(config, name)
+
+
+def check_known(entry: str, kind: str, name: str, names: Iterable[str]) -> None:
+    """Check that a name which an entry of the configuration refers to exists.
+
+    Raises:
+        UserError: it does not; suggests a similar name.
+    """
+    known = list(names)
+    if name not in known:
+        similar = difflib.get_close_matches(name, known, n=1)
+        remedy = f"did you mean {similar[0]}?" if similar else f"known: {', '.join(known)}"
+        raise UserError(f"{entry}: unknown {kind} {name}; {remedy}")
+
+
+def ancestors(config: Config, name: str) -> list[str]:
+    """Models that `name` is trained from, the parent first.
+
+    Raises:
+        UserError: a model is its own ancestor.
+    """
+    chain = [name]
+    while (parent := config["models"][chain[-1]].get("from", "random")) != "random":
+        if parent in chain:
+            raise UserError(f"config: models.{name}: a cycle of parents: {' <- '.join([*chain, parent])}; break it")
+        chain.append(parent)
+    return chain[1:]
+
+
+def trained_by(config: Config, way: str) -> list[str]:
+    """Names of the models trained in one way: none, given, ranking, imagenet or voc."""
+    return [name for name, model in config["models"].items() if model["train"] == way]
+
+
+def depends_on_protocol(config: Config, name: str) -> bool:
+    """Whether a model, or an ancestor, learned from the images that the evaluation protocol chose."""
+    ways = {config["models"][each]["train"] for each in [name, *ancestors(config, name)]}
+    return "voc" in ways or ("imagenet" in ways and not config["imagenet"]["folder"])
+
+
+def network_settings(config: Config, name: str) -> dict[str, Any]:
+    """The settings of `network:` that a model depends on: an edit of another one must not train the model again."""
+    network = config["network"]
+    chosen = {key: network[key] for key in NETWORK_KEYS[config["models"][name]["train"]]}
+    if chosen.get("ranking_fc_std") is not None:
+        del chosen["fc_std"]  # `ranking_fc_std` takes its place
+    return chosen
+
+
+def rows_by_id(config: Config) -> dict[str, dict[str, Any]]:
+    """Rows of Table 1 by id, then their copies for each further seed of `evidence:`."""
+    rows = {row["id"]: dict(row) for row in config["table1"]}
+    evidence = config["evidence"] or {"rows": [], "seeds": 1}
+    for seed in range(2, evidence["seeds"] + 1):
+        for name in evidence["rows"]:
+            models = [seed_name(model, seed) for model in rows[name]["models"]]
+            rows[seed_name(name, seed)] = {**rows[name], "id": seed_name(name, seed), "models": models}
+    return rows
+
+
+def with_seeds(config: Config) -> dict[str, Any]:
+    """The configuration with the models that `evidence:` asks for: its rows' and retrieval's models for seeds 2, 3, ...
+
+    The copy of a model for seed 2 is named `{model}-seed2`. Its parents are copies too, so that the copy shares nothing
+    random with the original but the mined patches.
+    """
+    evidence = config["evidence"]
+    if not evidence:
+        return dict(config)
+    rows = {row["id"]: row for row in config["table1"]}
+    originals = {*retrieval_models(evidence), *(model for row in evidence["rows"] for model in rows[row]["models"])}
+    originals |= {parent for name in set(originals) for parent in ancestors(config, name)}
+    models = dict(config["models"])
+    for seed in range(2, evidence["seeds"] + 1):
+        for name in sorted(originals):
+            copy = dict(config["models"][name])
+            copy["seed"] = copy.get("seed", 0) + 1000 * seed
+            if copy.get("from", "random") != "random":
+                copy["from"] = seed_name(copy["from"], seed)
+            models[seed_name(name, seed)] = copy
+    return {**config, "models": models}
+
+
+def retrieval_models(evidence: Mapping[str, Any]) -> list[str]:
+    """Models of all lines of `evidence.retrieval`."""
+    return [model for models in evidence["retrieval"].values() for model in models]
+
+
+def seed_name(name: str, seed: int) -> str:
+    """Name of the copy of a model or row for a seed; the first seed's is the original."""
+    return name if seed == 1 else f"{name}-seed{seed}"

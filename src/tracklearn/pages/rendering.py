@@ -1,0 +1,49 @@
+"""Pages from the Jinja2 templates in `templates/`; what a template shows is escaped unless the template says `safe`."""
+
+import base64
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tracklearn.files import atomic
+
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class Picture(NamedTuple):
+    """A picture for the macro `figure` of a template.
+
+    Attributes:
+        image: the bytes of an image file.
+        caption: text below the picture.
+        kind: "png" or "jpeg".
+    """
+
+    image: bytes
+    caption: str
+    kind: str = "png"
+
+    @property
+    def source(self) -> str:
+        """The image as a `data:` URL, so that the page needs no other file."""
+        return f"data:image/{self.kind};base64,{base64.b64encode(self.image).decode()}"
+
+
+def render(template: str, page: str | Path, **content: Any) -> None:
+    """Write a page.
+
+    Args:
+        template: file name of a template, in full: by it, the template is part of the digest of the caller's code.
+        page: the HTML file to write.
+        content: the variables of the template, all of which must be given.
+    """
+    text = TEMPLATES.get_template(template).render(content)
+    with atomic(page) as temporary:
+        temporary.write_text(text, encoding="utf-8")

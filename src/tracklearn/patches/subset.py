@@ -1,0 +1,94 @@
+"""The pairs that a training reads: the first ones of some shards."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from tracklearn.errors import UserError
+from tracklearn.patches.store import PatchStore
+
+
+class Subset:
+    """The first pairs of some shards, in the order given. A patch is read only when `pairs` asks for it.
+
+    Args:
+        paths: the shards.
+        patches: how many patches to take, two a pair (ASSUME: the paper's 1.5M, 5M and 8M count patches); None takes
+            all patches.
+
+    Raises:
+        UserError: `patches` is odd or not positive, the shards hold fewer patches, or patches of several sizes.
+    """
+
+    def __init__(self, paths: Sequence[str | Path], patches: int | None = None) -> None:
+        if patches is not None and (patches <= 0 or patches % 2):
+            raise UserError(
+                f"a subset of {patches} patches: expected a positive even number, since a pair has two patches"
+            )
+        self.stores: list[PatchStore] = []
+        taken: list[int] = []
+        for path in paths:
+            left = None if patches is None else patches // 2 - sum(taken)
+            if left == 0:
+                break
+            store = PatchStore(path)
+            taken.append(len(store) if left is None else min(len(store), left))
+            self.stores.append(store)
+        if patches is not None and 2 * sum(taken) < patches:
+            raise UserError(
+                f"a subset of {patches} patches: only {2 * sum(taken)} were mined in {len(self.stores)} shards; "
+                "run again (the plan then takes further shards of the list, if there are any), or add videos or lower "
+                "`patches`"
+            )
+        self._starts = np.concatenate([[0], np.cumsum(taken, dtype=np.int64)])
+        for store in self.stores:
+            if store.size != self.size:
+                raise UserError(f"{store.path}: patches of {store.size} px, {self.stores[0].path} has {self.size} px")
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @property
+    def size(self) -> int:
+        """Side of a patch in pixels."""
+        return self.stores[0].size if self.stores else 0
+
+    @cached_property
+    def video_ids(self) -> list[str]:
+        """Every video of the shards once, in the order of their first pairs."""
+        return list(dict.fromkeys(name for store in self.stores for name in store.video_ids))
+
+    @cached_property
+    def videos(self) -> np.ndarray:
+        """int64 (N,): each pair's index into `video_ids`; a video in several shards has one label."""
+        label = {name: index for index, name in enumerate(self.video_ids)}
+        videos = np.empty(len(self), np.int64)
+        for store, start, stop in zip(self.stores, self._starts, self._starts[1:], strict=False):
+            labels = np.array([label[name] for name in store.video_ids], np.int64)
+            videos[start:stop] = labels[store.videos[: stop - start]]
+        return videos
+
+    def pairs(self, indices: Sequence[int] | np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
+        """Decode pairs: uint8 RGB (n, 2, S, S, 3), query first. Several threads may call this at the same time.
+
+        `out`, an array of that shape, is filled and returned: decoding into used memory is up to twice as fast.
+
+        Raises:
+            IndexError: an index outside 0..len - 1.
+            UserError: a shard was removed, cut short or overwritten since it was opened.
+        """
+        indices = np.asarray(indices, np.int64)
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
+            raise IndexError(f"pairs {indices.min()}..{indices.max()} of a subset of {len(self)}")
+        if out is None:
+            out = np.empty((len(indices), 2, self.size, self.size, 3), np.uint8)
+        shards = np.searchsorted(self._starts, indices, side="right") - 1
+        places = (indices - self._starts[shards]).tolist()
+        chosen = [(self.stores[shard], place) for shard, place in zip(shards.tolist(), places, strict=True)]
+        for store, place in chosen:
+            store.read_ahead(place)
+        for (store, place), both in zip(chosen, out, strict=True):
+            store.decode(place, both)
+        return out

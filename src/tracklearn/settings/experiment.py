@@ -1,0 +1,130 @@
+"""The whole configuration."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import model_validator
+
+from tracklearn.errors import UserError
+from tracklearn.settings.base import Block, Count, Settings, setting
+from tracklearn.settings.detection import Detection
+from tracklearn.settings.features import Features
+from tracklearn.settings.mining import Mining
+from tracklearn.settings.models import Model
+from tracklearn.settings.network import Network
+from tracklearn.settings.patches import Patches, Subset
+from tracklearn.settings.ranking import Loss
+from tracklearn.settings.tables import Evidence, Pair, Retrieval, Row
+from tracklearn.settings.training import RankingSchedule, Saving, Schedule, SoftmaxSchedule, Threads
+from tracklearn.settings.videos import Videos
+from tracklearn.settings.voc import ImageNet, Voc
+
+MOVED = {
+    "detection.protocol": "voc.protocol",
+    "detection.images_per_shard": "voc.images_per_part",
+    "detection.proposals": "voc.proposals",
+    "detection.keep_features": "features.keep",
+}
+SCHEDULES: dict[str, type[RankingSchedule] | type[SoftmaxSchedule]] = {
+    "ranking": RankingSchedule,
+    "imagenet": SoftmaxSchedule,
+    "voc": SoftmaxSchedule,
+}
+NAMED = ("subsets", "schedules", "models")
+
+
+class Configuration(Settings):
+    """The whole configuration.
+
+    Whether its blocks fit each other (the model graph, the rows, the sizes of frames and patches) is checked by the
+    experiment that is built from it.
+    """
+
+    where: ClassVar[str] = ""
+
+    threads: Threads = setting(Threads(), "Threads of one job")
+    gpus_per_training: Count = setting(
+        1,
+        "Processes of one ranking training, each with a GPU of its own, or with its share of `threads.train` where "
+        "there is none; other trainings take one. The weights are those of one process up to the rounding of sums",
+        unit="processes",
+    )
+    videos: Videos = setting(Videos(), "The list of videos and their download")
+    mining: Mining = setting(Mining(), "From videos to pairs of patches")
+    patches: Patches = setting(Patches(), "The stored pairs of patches")
+    subsets: dict[str, Subset] = setting({}, "Parts of the patches by name")
+    network: Network = setting(Network(), "CaffeNet's size and initial weights")
+    ranking: Loss = setting(Loss(), "The ranking loss")
+    schedules: dict[str, RankingSchedule | SoftmaxSchedule] = setting({}, "Schedules of trainings by name")
+    saving: Saving = setting(Saving(), "How often a training writes to disk")
+    imagenet: ImageNet = setting(ImageNet(), "Images of the RCNN rows")
+    models: dict[str, Model] = setting({}, "Networks by name")
+    voc: Voc = setting(Voc(), "Photos with labelled objects")
+    features: Features = setting(Features(), "Features of windows")
+    detection: Detection = setting(Detection(), "SVMs and detection")
+    table1: tuple[Row, ...] = setting((), "Rows of Table 1, in order")
+    comparisons: tuple[Pair, ...] = setting(
+        (), "Pairs of row ids whose difference gets a paired bootstrap over the test images"
+    )
+    retrieval: Retrieval = setting(Retrieval(), "Retrieval without fine-tuning")
+    evidence: Evidence | None = setting(None, "Rows that are trained again from other seeds (`make evidence`)")
+
+    @classmethod
+    def read(cls, values: Block = None, *, where: str | None = None) -> Self:
+        """Check a whole configuration; see `Settings.read`. Its errors begin with "config: "."""
+        try:
+            return super().read(values, where=where)
+        except UserError as error:
+            raise UserError(f"config: {error}") from None
+
+    def complete(self) -> dict[str, Any]:
+        """The whole with its defaults; subsets, schedules and models in the order of their names."""
+        blocks = super().complete()
+        return blocks | {name: dict(sorted(blocks[name].items())) for name in NAMED}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _schedules_of_their_kind(cls, values: Any) -> Any:
+        """Refuse keys that have moved, and read each schedule by the class that the models naming it need."""
+        for old, new in MOVED.items():
+            block, key = old.split(".")
+            if key in _mapping(_mapping(values).get(block)):
+                raise UserError(f"{old}: moved to {new}")
+        schedules = _mapping(_mapping(values).get("schedules"))
+        if not schedules:
+            return values
+        users = _users(_mapping(values.get("models")))
+        return {**values, "schedules": {name: _schedule(name, block, users) for name, block in schedules.items()}}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _users(models: Mapping[str, Any]) -> dict[Any, dict[str, str]]:
+    """The models of each schedule, with the way each is trained."""
+    users: dict[Any, dict[str, str]] = {}
+    for name, model in models.items():
+        entry = _mapping(model)
+        schedule, train = entry.get("schedule"), entry.get("train")
+        if isinstance(schedule, str) and isinstance(train, str) and train in SCHEDULES:
+            users.setdefault(schedule, {})[name] = train
+    return users
+
+
+def _schedule(name: str, block: Any, all_users: Mapping[str, Mapping[str, str]]) -> Schedule:
+    """A schedule of the kind that its users need; without users, of the kind that its keys tell."""
+    where, users = f"schedules.{name}", all_users.get(name, {})
+    ranking = [model for model, train in users.items() if SCHEDULES[train] is RankingSchedule]
+    labels = [model for model, train in users.items() if SCHEDULES[train] is SoftmaxSchedule]
+    if ranking and labels:
+        raise UserError(
+            f"{where}: models.{ranking[0]} trains by ranking, models.{labels[0]} on labels; "
+            "give each a schedule of its own"
+        )
+    by_ranking = ranking or (not labels and "hard_from" in _mapping(block))
+    kind, other = (RankingSchedule, SoftmaxSchedule) if by_ranking else (SoftmaxSchedule, RankingSchedule)
+    useless = [key for key in _mapping(block) if key in other.model_fields and key not in kind.model_fields]
+    if useless and users:
+        raise UserError(f"{where}: {useless[0]} means nothing to models.{next(iter(users))}; take it out")
+    return kind.read(block, where=where)

@@ -1,0 +1,42 @@
+"""Settings of the block `videos`: the list of videos and their download."""
+
+from typing import ClassVar
+
+from tracklearn.settings.base import Count, Natural, Positive, Settings, setting
+
+
+class Listing(Settings):
+    """The list of videos and the folder in which they are kept."""
+
+    where: ClassVar[str] = "videos"
+
+    list: str = setting(
+        "data/videos.tsv",
+        "TSV file with the columns `video_id` and `source`. A source is a YouTube id, a URL that yt-dlp takes, or a "
+        "local path relative to the working folder. Append new videos at the end, so that existing shards keep their "
+        "videos",
+    )
+    directory: str = setting("data/videos", "Folder in which downloads are kept")
+    shard_size: Count = setting(100, "Videos of one shard, the unit of work", unit="videos")
+
+
+class Download(Settings):
+    """Which videos are fetched, and how long that may take."""
+
+    where: ClassVar[str] = "videos"
+
+    max_height: Count = setting(
+        480,
+        "Largest shorter side of a download: the height, or the width of a portrait video",
+        unit="pixels",
+        assume="the smallest usual size that holds a frame of 448 pixels",
+    )
+    max_duration: Positive = setting(
+        600, "Longest video that is downloaded", unit="seconds", assume="longer uploads rarely show one scene"
+    )
+    timeout: Positive = setting(900, "Time that the download of one video may take, retries included", unit="seconds")
+    retries: Natural = setting(3, "Tries after the first one fails; each waits longer than the one before")
+
+
+class Videos(Download, Listing):
+    """The list of videos, where they are kept, and their download."""

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tracklearn.experiment.configuration import complete
+from tracklearn.experiment.subsets import inner_subsets, position, subset_shards
+
+PAPER = Path(__file__).parents[3] / "config/config.yaml"
+
+
+@pytest.fixture
+def subsets():
+    return complete(yaml.safe_load(PAPER.read_text()))["subsets"]
+
+
+def test_positions_are_the_van_der_corput_sequence():
+    assert [position(shard) for shard in range(8)] == [0, 0.5, 0.25, 0.75, 0.125, 0.625, 0.375, 0.875]
+
+
+def shards(count, expected=10):
+    return {f"{number:05d}": expected for number in range(count)}
+
+
+def test_the_papers_subsets_are_disjoint_and_inside_the_largest(subsets):
+    taken = {
+        name: set(subset_shards(subset, expected_patches=shards(1000, 8000), packed_patches={}))
+        for name, subset in subsets.items()
+    }
+    assert not taken["1.5M"] & taken["5M"]
+    assert taken["1.5M"] | taken["5M"] < taken["8M"]
+    assert {name: len(found) for name, found in taken.items()} == {"1.5M": 188, "5M": 625, "8M": 1000}
+
+
+def test_an_appended_shard_changes_only_the_subsets_that_take_it():
+    def taken(low, count):
+        return subset_shards(
+            {"share": [low, low + 0.5], "patches": None}, expected_patches=shards(count), packed_patches={}
+        )
+
+    assert taken(0, 7) == [*taken(0, 6), "00006"]  # position 0.375
+    assert taken(0.5, 7) == taken(0.5, 6)
+
+
+def test_a_full_subset_takes_no_appended_shard():
+    subset = {"share": [0, 1], "patches": 50}
+    full = dict.fromkeys(shards(5), 10)
+    assert subset_shards(subset, expected_patches=shards(9), packed_patches=full) == list(shards(5))
+
+
+def test_a_poor_harvest_extends_the_plan_and_a_rich_one_does_not_shorten_it():
+    subset = {"share": [0, 1], "patches": 50}
+    assert subset_shards(subset, expected_patches=shards(9), packed_patches={"00000": 1}) == list(shards(6))
+    assert subset_shards(subset, expected_patches=shards(9), packed_patches={"00000": 90}) == list(shards(5))
+
+
+def test_smaller_subsets_lie_inside_the_largest(subsets):
+    assert inner_subsets(subsets, "8M") == ["1.5M", "5M"]
+    assert inner_subsets(subsets, "5M") == []

@@ -1,0 +1,26 @@
+import subprocess
+import sys
+
+import pytest
+
+from tracklearn.errors import UserError
+from tracklearn.patches.pairs_list import read_pairs
+
+
+def test_pairs_keep_the_numbers_of_their_lines(tmp_path):
+    (tmp_path / "l.txt").write_text("\na/0.jpg 1\n  \na/1.jpg 1\nb 0.jpg 2\nb/1.jpg 2")
+    assert list(read_pairs(tmp_path / "l.txt")) == [
+        ((2, "a/0.jpg 1"), (4, "a/1.jpg 1")),
+        ((5, "b 0.jpg 2"), (6, "b/1.jpg 2")),
+    ]
+
+
+def test_a_line_without_a_partner_is_named(tmp_path):
+    (tmp_path / "l.txt").write_text("0.jpg 1\n1.jpg 1\n\n2.jpg 2\n\n")
+    with pytest.raises(UserError, match=r"l.txt, line 4: a query without a tracked patch; a pair is two lines"):
+        sum(1 for _ in read_pairs(tmp_path / "l.txt"))
+
+
+def test_the_plan_reads_it_without_the_libraries_of_mining():
+    code = "import sys, tracklearn.patches.pairs_list; print({'cv2', 'numpy', 'h5py', 'av'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"

@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tracklearn.tables.page import mean_bars, ranking_curves, table1_page
+
+RESULTS = pd.DataFrame(
+    {
+        "id": ["scratch", "unsup", "empty"],
+        "row": ["scratch", "unsup + ft", "<b>pascal</b>"],
+        "external": ["0", "8M", ""],
+        "horse": [40.0, 44.25, np.nan],
+        "mAP": [40.0, 44.0, np.nan],
+        "mAP_low": [38.0, 42.0, np.nan],
+        "mAP_high": [42.0, 46.0, np.nan],
+        "mAP_11point": [39.0, 43.0, np.nan],
+        "classes_in_mean": [1, 1, 0],
+    }
+)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Writes a page from small inputs whose paths are those of an experiment."""
+    RESULTS.to_csv(tmp_path / "table1.csv", index=False)
+    columns = ["row", "against", "difference", "low", "high", "above_0"]
+    pd.DataFrame([["unsup", "scratch", 4.0, 3.0, 5.0, 1.0]], columns=columns).to_csv(tmp_path / "d.csv", index=False)
+    (tmp_path / "00000.png").write_bytes(b"sheet")
+    (tmp_path / "00000.json").write_text(json.dumps({"pairs": 12, "videos": 3}))
+    models = [tmp_path / "models/alex", tmp_path / "models/voc2007-test/tuned"]
+    for folder in models:
+        folder.mkdir(parents=True)
+        (folder / "conv1.png").write_bytes(b"filters")
+    log = {"iteration": [1, 2], "loss": [1, 0.5], "violated": [1, 0.5]}
+    log |= {"positive_distance": [0.5, 0.2], "negative_distance": [0.5, 0.9]}
+    pd.DataFrame(log).to_csv(models[0] / "log.csv", index=False)
+    cell = tmp_path / "cells/retrieval/voc2007-test/alex/precision.json"
+    cell.parent.mkdir(parents=True)
+    cell.write_text(json.dumps({"k": 20, "precision": 24.26, "hit_rate": 80.0, "chance": 12.0}))
+
+    def make(**changes):
+        arguments = {"retrieval": [cell], "logs": [models[0] / "log.csv"]} | changes
+        metrics = table1_page(
+            table=tmp_path / "table1.csv", differences=tmp_path / "d.csv", sheets=[tmp_path / "00000.png"],
+            summaries=[tmp_path / "00000.json"], conv1=[folder / "conv1.png" for folder in models],
+            protocol="voc2007-test", page=tmp_path / "page.html", **arguments,
+        )  # fmt: skip
+        return metrics, (tmp_path / "page.html").read_text()
+
+    return make
+
+
+def test_the_page_shows_every_part_of_a_run(made):
+    metrics, page = made()
+    assert metrics["pictures"] == page.count("<img ") == 5
+    assert "<h2>Table 1 (voc2007-test)</h2>" in page
+    assert "<td>44.2</td>" in page  # one digit
+    assert page.index("<th>mAP</th>") < page.index("<th>horse</th>")
+    assert "<td>4.0</td>\n      <td>3.0</td>" in page
+    assert "shard 00000: 12 pairs from 3 videos; query above, tracked below" in page
+    assert "<figcaption>alex</figcaption>" in page
+    assert "<figcaption>tuned</figcaption>" in page
+    assert "<td>alex</td>\n      <td>20</td>\n      <td>24.3</td>\n      <td>80.0</td>\n      <td>12.0</td>" in page
+
+
+def test_what_an_experiment_lacks_is_left_out(made):
+    _, page = made(retrieval=[], logs=[])
+    assert "Retrieval" not in page
+    assert "Library versions" not in page
+    assert "<td>-</td>" in page
+
+
+def test_names_are_text_and_no_markup(made):
+    assert "&lt;b&gt;pascal&lt;/b&gt;" in made()[1]
+
+
+def test_a_library_of_several_versions_is_named(made):
+    section = made(versions={"torch": {"2.11": 30, "2.12": 5}, "numpy": {"2.4": 35}})[1].partition("Library versions")[
+        2
+    ]
+    assert "re-runs nothing" in section
+    assert "<td>torch</td>\n      <td>2.12</td>\n      <td>5</td>" in section
+    assert "numpy" not in section
+
+
+def test_rows_without_a_mean_have_no_bar():
+    axes = mean_bars(RESULTS).axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [40, 44]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["scratch", "unsup + ft 8M"]
+
+
+def test_curves_carry_the_names_of_their_models(made, tmp_path):
+    panels = ranking_curves([tmp_path / "models/alex/log.csv"]).axes
+    assert [panel.get_title() for panel in panels] == ["loss", "violated", "positive distance", "negative distance"]
+    assert [text.get_text() for text in panels[-1].get_legend().get_texts()] == ["alex"]
