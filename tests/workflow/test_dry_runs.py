@@ -39,7 +39,7 @@ def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
 
 
 def test_the_protocol_of_the_test_server_plans_a_submission_for_every_row(paper):
-    output = paper(settings="detection: {protocol: voc2012-test}")
+    output = paper(settings="voc: {protocol: voc2012-test}")
     assert any(words.split() == ["detection_submission", "12"] for words in output.splitlines())
 
 
@@ -57,7 +57,7 @@ def test_the_protocol_of_the_test_server_plans_a_submission_for_every_row(paper)
             "tracklearn: data/videos.tsv, line 1001: a query without a tracked patch",
         ),
         ("voc: {download: false}", "no such file; point voc.root at a folder that holds VOC2012"),
-        ("detection: {protocol: voc2013}", "'voc2013': expected one of voc2012-val"),
+        ("voc: {protocol: voc2013}", "'voc2013': expected one of voc2012-val"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_reported_in_one_line(paper, settings, message):
@@ -76,7 +76,7 @@ def test_the_demo_and_its_evidence_are_planned(repository, tmp_path):
     table = checkout.snakemake("--dry-run", "--quiet", "rules", folder=str(demo))
     assert any(words.split() == ["detection_evaluate", "12"] for words in table.splitlines())
     evidence = checkout.snakemake("--dry-run", "--quiet", "rules", "--", "results/evidence.md", folder=str(demo))
-    assert any(words.split() == ["evidence", "1"] for words in evidence.splitlines())
+    assert any(words.split() == ["tables_evidence", "1"] for words in evidence.splitlines())
 
 
 def test_the_real_example_is_planned(repository, real_data, tmp_path):
