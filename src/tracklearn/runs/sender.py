@@ -48,7 +48,6 @@ ENVIRONMENT = {
 class Sent:
     """How much of a run the store has."""
 
-    run_id: str | None = None
     offset: int = 0  # in the file of events
     open: Any = None  # the host of the job, from its start to its end
 
@@ -128,37 +127,34 @@ class Sender:
 
     def _deliver(self, key: str) -> None:
         """Deliver the new events of one run, and record the death of a killed job."""
-        sent = self._load(key)  # another sender may have delivered events in the meantime
-        state = self._state(sent.run_id)
-        if state == "deleted":  # a person deleted the run in the UI: it stays deleted
-            self._save(key, Sent(sent.run_id, self._size(key)))
+        from mlflow.entities import ViewType  # noqa: PLC0415
+
+        filter_string = f"tags.key = '{key}'"
+        found = self._client.search_runs([self._experiment], filter_string, ViewType.ALL, max_results=1)
+        if found and found[0].info.lifecycle_stage == "deleted":  # by a person, in the UI: the run stays deleted
+            self._save(key, Sent(self._size(key)))
             return
-        if state == "missing":  # the store was emptied
-            sent = Sent()
+        # Another sender may have delivered events in the meantime, or the store may have been emptied.
+        sent = self._load(key) if found else Sent()
+        run_id = found[0].info.run_id if found else self._create(key)
         alive = self.spool.is_alive(key)  # asked first: whatever a dead job wrote is delivered next
-        self._deliver_events(key, sent)
+        self._deliver_events(key, run_id, sent)
         if here(sent) and not alive:
             last = self.spool.events_file(key).stat().st_mtime
             tags = {"error": "the process was killed"}
             self.spool.append(key, {"event": "end", "time": last, "status": "KILLED", "tags": tags})
-            self._deliver_events(key, sent)
+            self._deliver_events(key, run_id, sent)
 
-    def _state(self, run_id: str | None) -> str:
-        """State of a run in the store: `active`, `deleted`, `missing`, or `new` without an id."""
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+    def _create(self, key: str) -> str:
+        unknown: Event = {"name": key, "time": time.time()}
+        start = next(iter(self.spool.attempts(key)), unknown)
+        begin = _milliseconds(start["time"])
+        run = self._client.create_run(self._experiment, start_time=begin, run_name=start["name"], tags={"key": key})
+        return str(run.info.run_id)
 
-        try:
-            return str(self._client.get_run(run_id).info.lifecycle_stage) if run_id else "new"
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return "missing"
-            raise
-
-    def _deliver_events(self, key: str, sent: Sent) -> None:
+    def _deliver_events(self, key: str, run_id: str, sent: Sent) -> None:
         """Deliver the new events of one run and note it."""
         events, offset = self.spool.read(key, sent.offset)
-        if offset == sent.offset:
-            return
         params: dict[str, str] = {}
         tags: dict[str, str] = {}
         turn: Event = {"event": "none"}  # the last start or end
@@ -172,7 +168,6 @@ class Sender:
                     tags["input" if name == "input" else f"input.{name}"] = " ".join(keys)
                 # All attempts have the same params, since the params are part of the key.
                 params = params or (event["params"] if sent.offset == 0 else {})
-        run_id = sent.run_id = sent.run_id or self._find_or_create(key, events)
         self._log(run_id, events, params, tags)
         artifacts = self.spool.folder(key) / "artifacts"
         for event in events:
@@ -205,17 +200,6 @@ class Sender:
             for first in range(0, len(listed), BATCH[kind]):
                 self._client.log_batch(run_id, **{kind: listed[first : first + BATCH[kind]]})
 
-    def _find_or_create(self, key: str, events: Sequence[Event]) -> str:
-        # An earlier sender may have been killed after it created the run and before it noted the id.
-        found = self._client.search_runs([self._experiment], f"tags.key = '{key}'", max_results=1)
-        if found:
-            return str(found[0].info.run_id)
-        unknown: Event = {"name": key, "time": time.time()}
-        start = next((event for event in events if event["event"] == "start"), unknown)
-        begin = _milliseconds(start["time"])
-        run = self._client.create_run(self._experiment, start_time=begin, run_name=start["name"], tags={"key": key})
-        return str(run.info.run_id)
-
     def _size(self, key: str) -> int:
         try:
             return self.spool.events_file(key).stat().st_size
@@ -224,7 +208,8 @@ class Sender:
 
     def _load(self, key: str) -> Sent:
         try:
-            self._known[key] = Sent(**json.loads((self._states / f"{key}.json").read_text()))
+            state = json.loads((self._states / f"{key}.json").read_text())
+            self._known[key] = Sent(state["offset"], state["open"])
         except FileNotFoundError:
             self._known[key] = Sent()
         return self._known[key]

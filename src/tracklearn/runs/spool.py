@@ -4,7 +4,7 @@
     results/mlflow/runs/{key}/alive           locked by the process that runs the job
     results/mlflow/runs/{key}/artifacts/      pictures and small files, under the paths that the rule declares
     results/mlflow/outputs/{digest}.json      the run that wrote an output: {path, key}
-    results/mlflow/sent/{store}/{key}.json    how much of a run a store has, and the run's id in the store
+    results/mlflow/sent/{store}/{key}.json    how much of a run a store has
 
 Events are `start` (an attempt begins), `metrics`, `tags`, `artifact` (a file that is complete before the end) and
 `end`.

@@ -114,6 +114,10 @@ def test_a_delivered_run_holds_all_that_was_recorded(job, store, monkeypatch):
     assert (artifacts / "results/sheet.png").read_text() == "picture"
     assert "7 pairs" in (artifacts / "logs/pack.log").read_text()
     assert 0 <= first.info.end_time - first.info.start_time < 60_000
+    with closing(sqlite3.connect(store)) as database:
+        assert ("mlflow.experimentKind", "custom_model_development") in database.execute(
+            "select key, value from experiment_tags"
+        ).fetchall()
 
 
 def test_a_picture_beside_a_checkpoint_arrives_while_the_job_runs(job, store):
