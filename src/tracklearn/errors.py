@@ -1,9 +1,34 @@
-"""The one exception that a user is meant to read."""
+"""Errors that the user can remedy, in one line."""
+
+import errno
+import os
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class UserError(Exception):
     """Something outside the code is wrong: data, configuration, disk or network.
 
-    The message is one line that names the thing, its value, what was expected and the remedy. Stages print it
-    without a traceback; every other exception is a bug and keeps its own.
+    The message is one line that names the thing, its value, what was expected and the remedy. A job prints the message
+    without a traceback; every other exception is a bug and keeps its traceback.
     """
+
+
+def one_line(error: BaseException) -> str | None:
+    """The line to print for an error that the user can remedy; None for a bug, whose traceback is needed."""
+    if isinstance(error, UserError):
+        return " ".join(str(error).split())
+    # torch.cuda.OutOfMemoryError is a RuntimeError; its name is compared because not every job imports torch.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory: use fewer threads or a smaller batch, or run fewer jobs at once"
+    if is_system_error(error, *DISK_FULL):
+        return f"{getattr(error, 'filename', None) or 'output'}: the disk is full; free space and run again"
+    return None
+
+
+def is_system_error(error: BaseException, *codes: int) -> bool:
+    """Whether the operating system reported one of these codes of `errno`.
+
+    h5py and safetensors raise errors without the code; their text holds the system's words for it.
+    """
+    return any(getattr(error, "errno", None) == code or os.strerror(code) in str(error) for code in codes)

@@ -1,14 +1,14 @@
-"""How long-running functions tell their progress without knowing who listens."""
+"""Progress of long-running functions, which do not know who reads it."""
 
 import logging
 from collections.abc import Callable, Mapping
 
 progress = logging.getLogger("tracklearn.progress")
-"""Lines for people on how far a job is: in its log, and on the terminal of a workflow."""
+"""Progress lines for people; a job writes them to its log and to the terminal."""
 
 Report = Callable[[int, Mapping[str, float]], None]
-"""Called as `report(step, {"loss": 0.4})`."""
+"""A function that takes one point of each curve: `report(step, {"loss": 0.4})`."""
 
 
 def silent(step: int, values: Mapping[str, float]) -> None:
-    """Listen to nothing: the default."""
+    """Ignore the values: the default of `report` arguments."""

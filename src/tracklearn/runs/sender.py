@@ -1,9 +1,9 @@
-"""Deliver the runs that jobs left on disk to MLflow: `python -m tracklearn.runs.sender send | follow | ui`.
+"""Deliver the runs on disk to MLflow: `python -m tracklearn.runs.sender send | follow | ui`.
 
 The store is `MLFLOW_TRACKING_URI`, or an SQLite file beside the runs. One sender works at a time, so that SQLite has
-one writer and its schema one maker. What was delivered is remembered per run after each step; a step that was cut off
-is repeated whole, which doubles nothing: a run is looked up by its key before it is created, params and tags overwrite
-themselves, and MLflow keeps a point of a curve (same time, step and value) once.
+one writer. After each step the sender notes how much of a run is delivered; a step that was interrupted is repeated,
+which doubles nothing: a run is looked up by its key before it is created, params and tags are overwritten, and MLflow
+keeps a point of a curve (same time, step and value) once.
 """
 
 import argparse
@@ -12,32 +12,33 @@ import json
 import logging
 import os
 import re
+import select
 import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
-from tracklearn.runs.spool import Event, Spool, digest, started
+from tracklearn.runs.spool import Event, Spool, key_of
 
-POLL = 2.0  # seconds between two looks at the parent process
-EVERY = 10.0  # seconds between two deliveries
-LONGEST = 300.0  # seconds between two tries while the store is gone
+INTERVAL = 10.0  # seconds between two deliveries
+FAILURES = 3  # runs that fail one after the other before the store is taken for unreachable
 
-# https://mlflow.org/docs/latest/rest-api.html#log-batch; tags of 8000 characters
-METRICS, PARAMS, TAG = 1000, 100, 8000
+# https://mlflow.org/docs/latest/rest-api.html#log-batch
+BATCH = {"metrics": 1000, "params": 100, "tags": 100}
+TAG_LENGTH = 8000
 
-# A server that is gone is asked again later, so there is no point in asking it at length now.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # of the UI: nothing here uses it, and it starts six processes
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # the UI would start six processes that nothing here uses
+    # An unreachable server is asked again at the next delivery.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
@@ -45,56 +46,67 @@ ENVIRONMENT = {
 
 @dataclass
 class Sent:
-    """How much of a run is delivered."""
+    """How much of a run the store has."""
 
     run_id: str | None = None
-    offset: int = 0
-    open: list[Any] | None = None  # host, pid and start of the process that runs it; None once it ended
+    offset: int = 0  # in the file of events
+    open: Any = None  # the host of the job, from its start to its end
 
 
 class Sender:
-    """Delivers one spool to one store."""
+    """Delivers the runs of the working directory to one store."""
 
-    def __init__(self, spool: Spool | None = None, uri: str | None = None) -> None:
-        self.spool = spool or Spool()
-        local = f"sqlite:///{self.spool.root.resolve()}/mlflow.db"
+    def __init__(self, uri: str | None = None) -> None:
+        self.spool = Spool()
+        self.database = self.spool.root / "mlflow.db"
+        local = f"sqlite:///{self.database.resolve()}"
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or local
         self.local = self.uri == local
-        self._states = self.spool.root / "sent" / ("local" if self.local else digest(self.uri))
+        self._states = self.spool.root / "sent" / ("local" if self.local else key_of(self.uri))
         self._known: dict[str, Sent] = {}
         self._client: Any = None
         self._experiment = ""
         self._problems: set[str] = set()
 
-    def drain(self) -> int:
-        """Deliver all there is; the number of runs that still wait because the store is gone or refused them."""
-        waiting = self._pending()
-        if not waiting:
+    def deliver_all(self) -> int:
+        """Deliver what is new; return how many runs the store did not take."""
+        pending = self.pending()
+        if not pending:
             return 0
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        delivered = failures = 0
         with lock(self.spool.root / "sender.lock"):
-            if self._client is None and not self._tried(self._connect):
-                return len(waiting)
-            # A store that fails on three runs in a row is taken for gone: the others would only wait longer.
-            failures = 0
-            for key in waiting:
-                failures = 0 if self._tried(self._deliver, key) else failures + 1
-                if failures == 3:
+            for key in pending:
+                try:
+                    self._connect()
+                    self._deliver(key)
+                    delivered, failures = delivered + 1, 0
+                except (MlflowException, OSError) as error:
+                    failures += 1
+                    reason = str(error).partition("\n")[0][:400]
+                    if reason not in self._problems:
+                        print(f"sender: {self.uri}: run {key} stays on disk: {reason}", file=sys.stderr, flush=True)
+                    self._problems.add(reason)
+                if self._client is None or failures == FAILURES:
                     break
-        return len(self._pending())
+        return len(pending) - delivered
 
-    def _pending(self) -> list[str]:
-        """Runs with events that were not delivered, or whose process died without a word."""
-        self._check_store()
-        keys = self.spool.keys()
-        return [key for key in keys if self._size(key) > (sent := self._sent(key)).offset or _dead(sent)]
-
-    def _check_store(self) -> None:
-        """Start afresh where the local store was deleted: what it had been sent is gone with it."""
-        if self.local and not (self.spool.root / "mlflow.db").exists():
+    def pending(self) -> list[str]:
+        """Keys of the runs with events to deliver, or whose job was killed."""
+        if self.local and not self.database.exists():  # a deleted store is filled again
             self._known, self._client = {}, None
             shutil.rmtree(self._states, ignore_errors=True)
+        pending = []
+        for key in self.spool.keys():  # noqa: SIM118 (no dictionary)
+            sent = self._known.get(key) or self._load(key)
+            if self._size(key) > sent.offset or (here(sent) and not self.spool.is_alive(key)):
+                pending.append(key)
+        return pending
 
     def _connect(self) -> None:
+        if self._client is not None:
+            return
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient  # noqa: PLC0415
@@ -105,145 +117,104 @@ class Sender:
         found = client.get_experiment_by_name(name)
         if found is None:
             place = (self.spool.root / "artifacts").resolve().as_uri() if self.local else None
-            self._experiment = client.create_experiment(name, artifact_location=place)
+            # Without the tag the UI opens in its view for language models.
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            self._experiment = client.create_experiment(name, artifact_location=place, tags=kind)
         else:
             self._experiment = found.experiment_id
             if found.lifecycle_stage == "deleted":
                 client.restore_experiment(self._experiment)
         self._client = client
 
-    def _tried(self, step: Any, *arguments: str) -> bool:
-        """Do one step of the delivery; False, with the reason said once, when the store does not take it."""
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
-        try:
-            step(*arguments)
-        except (MlflowException, OSError) as error:
-            reason = " ".join([*arguments, str(error).partition("\n")[0]])[:400]
-            if reason not in self._problems:
-                print(f"sender: {self.uri}: {reason}; runs wait on disk", file=sys.stderr, flush=True)
-            self._problems.add(reason)
-            return False
-        return True
-
     def _deliver(self, key: str) -> None:
-        """Send what is new of one run."""
-        sent = self._load(key)
-        self._known[key] = sent
-        if sent.run_id and (stage := self._stage(sent.run_id)) != "active":
-            if stage == "deleted":  # in the UI, by a person who does not want it
-                self._save(key, Sent(sent.run_id, self._size(key)))
-                return
-            sent = Sent()  # the store was emptied
+        """Deliver the new events of one run, and record the death of a killed job."""
+        sent = self._load(key)  # another sender may have delivered events in the meantime
+        state = self._state(sent.run_id)
+        if state == "deleted":  # a person deleted the run in the UI: it stays deleted
+            self._save(key, Sent(sent.run_id, self._size(key)))
+            return
+        if state == "missing":  # the store was emptied
+            sent = Sent()
+        alive = self.spool.is_alive(key)  # asked first: whatever a dead job wrote is delivered next
         self._deliver_events(key, sent)
-        if _dead(sent) and self._size(key) == sent.offset:
-            self._bury(key)
+        if here(sent) and not alive:
+            last = self.spool.events_file(key).stat().st_mtime
+            tags = {"error": "the process was killed"}
+            self.spool.append(key, {"event": "end", "time": last, "status": "KILLED", "tags": tags})
             self._deliver_events(key, sent)
 
-    def _deliver_events(self, key: str, sent: Sent) -> None:
-        events, offset = self.spool.read(key, sent.offset)
-        while offset > sent.offset:
-            self._send(key, sent, events)
-            sent.offset = offset
-            self._save(key, sent)
-            events, offset = self.spool.read(key, sent.offset)
-
-    def _send(self, key: str, sent: Sent, events: Sequence[Event]) -> None:
-        """Deliver a piece of a run; doing it twice is doing it once."""
-        if sent.run_id is None:
-            sent.run_id = self._find(key) or self._create(key, events)
-        tags: dict[str, str] = {}
-        for event in events:
-            tags |= event.get("tags", {})
-            if event["event"] == "start":
-                tags |= self._input_tags(event["inputs"])
-                sent.open = [event["host"], event["pid"], event["process"]]
-            elif event["event"] == "end":
-                sent.open = None
-        # Later attempts have the same params, for these are in the key.
-        first: Event = next(
-            (event for event in events if event["event"] == "start" and not sent.offset), {"params": {}}
-        )
-        self._log_batches(sent.run_id, events, first["params"], tags)
-        for event in events:
-            if event["event"] == "artifact":
-                path = self.spool.folder(key) / "artifacts" / event["path"]
-                self._client.log_artifact(sent.run_id, str(path), str(Path(event["path"]).parent))
-        self._set_status(key, sent.run_id, events)
-
-    def _log_batches(self, run_id: str, events: Sequence[Event], params: dict[str, str], tags: dict[str, str]) -> None:
-        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
-
-        points = [
-            Metric(_name(name), value, _milliseconds(event["time"]), event["step"])
-            for event in events
-            if event["event"] == "metrics"
-            for name, value in event["values"].items()
-        ]
-        settings = [Param(_name(name), value) for name, value in params.items()]
-        labels = [RunTag(_name(name), str(value)[:TAG]) for name, value in tags.items()]
-        for first in range(0, max(len(settings), len(labels)), PARAMS):
-            part = slice(first, first + PARAMS)
-            self._client.log_batch(run_id, params=settings[part], tags=labels[part])
-        for first in range(0, len(points), METRICS):
-            self._client.log_batch(run_id, metrics=points[first : first + METRICS])
-
-    def _set_status(self, key: str, run_id: str, events: Sequence[Event]) -> None:
-        turns = [event for event in events if event["event"] in ("start", "end")]
-        if not turns:
-            return
-        if turns[-1]["event"] == "start":
-            self._client.update_run(run_id, status="RUNNING")
-            return
-        artifacts = self.spool.folder(key) / "artifacts"
-        if artifacts.is_dir():
-            self._client.log_artifacts(run_id, str(artifacts))
-        self._client.set_terminated(run_id, turns[-1]["status"], end_time=_milliseconds(turns[-1]["time"]))
-
-    def _find(self, key: str) -> str | None:
-        """A run of this key that an earlier sender created and could not note down."""
-        found = self._client.search_runs([self._experiment], f"tags.key = '{key}'", max_results=1)
-        return found[0].info.run_id if found else None
-
-    def _create(self, key: str, events: Sequence[Event]) -> str:
-        unknown: Event = {"name": key, "time": time.time()}
-        start = next((event for event in events if event["event"] == "start"), unknown)
-        run = self._client.create_run(
-            self._experiment, start_time=_milliseconds(start["time"]), run_name=start["name"], tags={"key": key}
-        )
-        return str(run.info.run_id)
-
-    def _input_tags(self, inputs: dict[str, list[str]]) -> dict[str, str]:
-        """`input.{name}`: the runs that made these files, as many as a tag holds."""
-        tags = {}
-        for name, keys in inputs.items():
-            ids = [self._run_id(key) for key in keys[: TAG // 40]]
-            more = f" and {len(keys) - len(ids)} more" if len(keys) > len(ids) else ""
-            tags["input" if name == "input" else f"input.{name}"] = " ".join(ids) + more
-        return tags
-
-    def _run_id(self, key: str) -> str:
-        """Id in the store of the run that made an input; its key if that run is on disk no longer."""
-        if self._load(key).run_id is None and self._size(key):
-            self._deliver(key)
-        return self._load(key).run_id or key
-
-    def _stage(self, run_id: str) -> str:
-        """`active`, `deleted`, or `missing` for a run that the store does not know."""
+    def _state(self, run_id: str | None) -> str:
+        """State of a run in the store: `active`, `deleted`, `missing`, or `new` without an id."""
         from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
         try:
-            return str(self._client.get_run(run_id).info.lifecycle_stage)
+            return str(self._client.get_run(run_id).info.lifecycle_stage) if run_id else "new"
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return "missing"
             raise
 
-    def _bury(self, key: str) -> None:
-        """Write the end of a run whose process was killed before it could."""
-        last = self.spool.events_file(key).stat().st_mtime
-        end = {"event": "end", "time": last, "status": "KILLED", "tags": {"error": "the process was killed"}}
-        self.spool.append(key, end)
+    def _deliver_events(self, key: str, sent: Sent) -> None:
+        """Deliver the new events of one run and note it."""
+        events, offset = self.spool.read(key, sent.offset)
+        if offset == sent.offset:
+            return
+        params: dict[str, str] = {}
+        tags: dict[str, str] = {}
+        turn: Event = {"event": "none"}  # the last start or end
+        for event in events:
+            tags |= event.get("tags", {})
+            if event["event"] in ("start", "end"):
+                turn = event
+                sent.open = event["host"] if event["event"] == "start" else None
+            if event["event"] == "start":
+                for name, keys in event["inputs"].items():
+                    tags["input" if name == "input" else f"input.{name}"] = " ".join(keys)
+                # All attempts have the same params, since the params are part of the key.
+                params = params or (event["params"] if sent.offset == 0 else {})
+        run_id = sent.run_id = sent.run_id or self._find_or_create(key, events)
+        self._log(run_id, events, params, tags)
+        artifacts = self.spool.folder(key) / "artifacts"
+        for event in events:
+            if event["event"] == "artifact":
+                self._client.log_artifact(run_id, str(artifacts / event["path"]), str(Path(event["path"]).parent))
+        if turn["event"] == "start":
+            self._client.update_run(run_id, status="RUNNING")
+        if turn["event"] == "end":
+            if artifacts.is_dir():
+                self._client.log_artifacts(run_id, str(artifacts))
+            self._client.set_terminated(run_id, turn["status"], end_time=_milliseconds(turn["time"]))
+        sent.offset = offset
+        self._save(key, sent)
+
+    def _log(self, run_id: str, events: Sequence[Event], params: Mapping[str, str], tags: Mapping[str, Any]) -> None:
+        """Send params, tags and points of curves, in as many requests as MLflow wants."""
+        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
+
+        entities: dict[str, list[Any]] = {
+            "params": [Param(_name(name), value) for name, value in params.items()],
+            "tags": [RunTag(_name(name), str(value)[:TAG_LENGTH]) for name, value in tags.items()],
+            "metrics": [
+                Metric(_name(name), value, _milliseconds(event["time"]), event["step"])
+                for event in events
+                if event["event"] == "metrics"
+                for name, value in event["values"].items()
+            ],
+        }
+        for kind, listed in entities.items():
+            for first in range(0, len(listed), BATCH[kind]):
+                self._client.log_batch(run_id, **{kind: listed[first : first + BATCH[kind]]})
+
+    def _find_or_create(self, key: str, events: Sequence[Event]) -> str:
+        # An earlier sender may have been killed after it created the run and before it noted the id.
+        found = self._client.search_runs([self._experiment], f"tags.key = '{key}'", max_results=1)
+        if found:
+            return str(found[0].info.run_id)
+        unknown: Event = {"name": key, "time": time.time()}
+        start = next((event for event in events if event["event"] == "start"), unknown)
+        begin = _milliseconds(start["time"])
+        run = self._client.create_run(self._experiment, start_time=begin, run_name=start["name"], tags={"key": key})
+        return str(run.info.run_id)
 
     def _size(self, key: str) -> int:
         try:
@@ -251,17 +222,12 @@ class Sender:
         except FileNotFoundError:
             return 0
 
-    def _sent(self, key: str) -> Sent:
-        if key not in self._known:
-            self._known[key] = self._load(key)
-        return self._known[key]
-
     def _load(self, key: str) -> Sent:
-        """What is delivered of a run, as noted on disk: another sender may have been here."""
         try:
-            return Sent(**json.loads((self._states / f"{key}.json").read_text()))
+            self._known[key] = Sent(**json.loads((self._states / f"{key}.json").read_text()))
         except FileNotFoundError:
-            return Sent()
+            self._known[key] = Sent()
+        return self._known[key]
 
     def _save(self, key: str, sent: Sent) -> None:
         with atomic(self._states / f"{key}.json") as path:
@@ -269,37 +235,24 @@ class Sender:
         self._known[key] = sent
 
 
-def follow(parent: int, sender: Sender | None = None, *, poll: float = POLL, every: float = EVERY) -> int:
-    """Deliver while process `parent` lives and once more after it; the number of runs that wait then."""
+def follow(parent: Any, sender: Sender | None = None, *, interval: float = INTERVAL) -> int:
+    """Deliver until the other end of the pipe `parent` is closed, and once more; return what `deliver_all` returns."""
     sender = sender or Sender()
-    born, due, pause = started(parent), 0.0, every
-    while born is not None and started(parent) == born:
-        if time.monotonic() >= due:
-            pause = min(2 * pause, LONGEST) if _drained(sender) else every
-            due = time.monotonic() + pause
-        time.sleep(poll)
-    return _drained(sender)
+    while not select.select([parent], [], [], interval)[0]:
+        sender.deliver_all()
+    return sender.deliver_all()
 
 
-def _drained(sender: Sender) -> int:
-    """Deliver; the number of runs that wait, at least 1 if another sender is in the way."""
-    try:
-        return sender.drain()
-    except UserError as error:
-        print(f"sender: {error}", file=sys.stderr, flush=True)
-        return 1
-
-
-def open_ui(port: int | None = None) -> None:
-    """Deliver, then show the store on 127.0.0.1."""
+def open_ui(port: int) -> None:
+    """Deliver all runs, then replace this process by MLflow's UI on 127.0.0.1."""
     sender = Sender()
-    sender.drain()
+    sender.deliver_all()
     if sender.uri.startswith("http"):
         print(f"The runs are on {sender.uri}")
         return
-    if sender.local and not (sender.spool.root / "mlflow.db").exists():
+    if sender.local and not sender.database.exists():
         raise UserError(f"{sender.spool.root}: no runs here; run the workflow first")
-    port = port or free_port(5000)
+    port = free_port(port)
     print(f"The runs are on http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
     os.environ.update(ENVIRONMENT)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", sender.uri, "--workers", "1"]
@@ -307,59 +260,45 @@ def open_ui(port: int | None = None) -> None:
 
 
 def free_port(wanted: int = 0) -> int:
-    """The wanted port of 127.0.0.1, or any free one if something listens there."""
-    with closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """The wanted port of 127.0.0.1, or any free port if the wanted one is taken."""
+    try:
+        with socket.create_server(("127.0.0.1", wanted)) as probe:
+            return int(probe.getsockname()[1])
+    except OSError:
+        return free_port()
 
 
 @contextmanager
-def lock(path: Path, *, patience: float = 120.0) -> Iterator[None]:
-    """Be the only sender of this spool on all hosts that see it: a POSIX lock, which NFS 4 and Lustre pass on.
+def lock(path: Path) -> Iterator[None]:
+    """Be the only sender of these runs on all hosts: wait until the senders before this one are done.
 
     Raises:
-        UserError: another sender held it for `patience` seconds, or the filesystem knows no locks.
+        UserError: the filesystem has no locks (NFS 4 has, and so has Lustre when mounted with `flock`).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + patience
     with open(path, "a+") as file:
-        while not _locked(file, path):
-            if time.monotonic() > deadline:
-                file.seek(0)
-                raise UserError(f"{path}: another sender holds it ({file.read().strip()}); try again later")
-            time.sleep(0.1)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            print(f"sender: waiting for another sender ({file.read()})", file=sys.stderr, flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            reason = f"the filesystem has no locks ({error.strerror}); keep results/ on one that has locks"
+            raise UserError(f"{path}: {reason}") from error
         file.truncate(0)
-        file.write(f"{socket.gethostname()} {os.getpid()}")
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
         yield
 
 
-def _locked(file: Any, path: Path) -> bool:
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError as error:
-        raise UserError(
-            f"{path}: the filesystem has no locks ({error.strerror}); keep results/ on one that has"
-        ) from error
-    return True
-
-
-def _dead(sent: Sent) -> bool:
-    """True if the process of a running run is gone; one of another host is believed to live."""
-    if sent.open is None:
-        return False
-    host, pid, process = sent.open
-    return host == socket.gethostname() and started(pid) != process
+def here(sent: Sent) -> bool:
+    """Whether a run is open on this host; a job on another host is taken for alive until its end."""
+    return bool(sent.open == socket.gethostname())
 
 
 def _name(name: str) -> str:
-    """A name as MLflow takes it."""
+    """A name in the characters that MLflow allows."""
     return re.sub(r"[^\w\-. :/]", "_", name)[:250]
 
 
@@ -368,29 +307,25 @@ def _milliseconds(seconds: float) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 1 if runs still wait on disk, 2 for an error of one line."""
+    """Run one command; return 1 if runs were not delivered, 2 after an error of one line."""
     parser = argparse.ArgumentParser(prog="python -m tracklearn.runs.sender", description="Deliver runs to MLflow.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("send", help="deliver what waits on disk")
-    commands.add_parser("follow", help="deliver while a process lives").add_argument(
-        "--parent", type=int, required=True
-    )
-    commands.add_parser("ui", help="deliver, then show the runs").add_argument("--port", type=int)
+    parser.add_argument("command", choices=["send", "follow", "ui"], help="follow: until standard input is closed")
+    parser.add_argument("--port", type=int, default=5000, help="of the UI, if it is free")
     options = parser.parse_args(arguments)
+    waiting = 0
     try:
         if options.command == "ui":
             open_ui(options.port)
-            return 0
-        if options.command == "follow":
+        elif options.command == "follow":
             os.nice(19)
-            waiting = follow(options.parent)
+            waiting = follow(sys.stdin)
         else:
-            waiting = Sender().drain()
+            waiting = Sender().deliver_all()
     except UserError as error:
         print(f"sender: {error}", file=sys.stderr)
         return 2
     if waiting:
-        print(f"sender: {waiting} runs wait in results/mlflow; `send` delivers them later", file=sys.stderr)
+        print(f"sender: {waiting} runs stay on disk, in results/mlflow; `send` delivers them later", file=sys.stderr)
     return 1 if waiting else 0
 
 

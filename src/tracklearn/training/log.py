@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tracklearn.files import room
+from tracklearn.files import disk_errors_explained
 
 
 class Means:
@@ -74,7 +74,7 @@ class Log:
         Raises:
             UserError: the disk is full.
         """
-        with room(self.path), self.path.open("ab") as file:
+        with disk_errors_explained(self.path), self.path.open("ab") as file:
             os.fsync(file.fileno())
             return file.tell()
 
@@ -91,7 +91,7 @@ class Log:
         if names is None:
             writer.writeheader()
         writer.writerow({name: value if isinstance(value, int) else f"{value:.6g}" for name, value in row.items()})
-        with room(self.path), self.path.open("a") as file:
+        with disk_errors_explained(self.path), self.path.open("a") as file:
             file.write(text.getvalue())
 
     def last_row(self) -> dict[str, float]:

@@ -1,8 +1,9 @@
-"""What a stage leaves in the log, on the terminal and on disk."""
+"""What a job leaves in its log, on the terminal and on disk."""
 
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,17 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tracklearn.errors import UserError
+from tracklearn.errors import UserError, one_line
 from tracklearn.report import progress
-from tracklearn.runs import stage
-from tracklearn.runs.run import flatten, git_commit, one_line, summary
+from tracklearn.runs import recorded
+from tracklearn.runs.output import in_words
+from tracklearn.runs.provenance import git_commit
+from tracklearn.runs.run import Run, flatten
 from tracklearn.runs.spool import Spool
 
 SPOOL = Spool()
 
 
 def events_of(run, kind: str) -> list[dict]:
-    return [event for event in SPOOL.history(run.key) if event["event"] == kind]
+    return [event for event in SPOOL.read(run.key)[0] if event["event"] == kind]
 
 
 def write(path: str, text: str = "{}") -> None:
@@ -30,20 +33,19 @@ def write(path: str, text: str = "{}") -> None:
     Path(path).write_text(text)
 
 
-def test_a_stage_says_in_one_line_what_it_did(job, capsys):
-    with stage(job("mining_track", shard="00003")) as run:
+def test_a_job_says_in_one_line_what_it_did(job, capsys):
+    with recorded(job("mining_track", shard="00003")) as run:
         run.metrics({"pairs": 214, "lost_share": 0.25, "detector": "mahotas"})
     line = capsys.readouterr().err
-    assert line.startswith("mining_track 00003: 214 pairs, lost share 0.25 in ")
-    assert line.endswith(" s\n") and line.count("\n") == 1
-    assert line.strip() in Path("logs/mining_track.log").read_text()
-    assert events_of(run, "tags") == [{"event": "tags", "tags": {"detector": "mahotas"}}]
+    assert re.fullmatch(r"mining_track 00003: done in \d\.\d s: 214 pairs, lost share 0\.25\n", line)
+    assert line.removeprefix("mining_track 00003: ") in Path("logs/mining_track.log").read_text()
+    assert [event["tags"] for event in events_of(run, "tags")] == [{"detector": "mahotas"}]
     assert events_of(run, "end")[0]["status"] == "FINISHED"
 
 
 def test_what_a_run_records_of_its_job(job):
     params = {"tracking": {"frames": 30, "kcf": {"sigma": 0.125}}, "code": "abc", "videos": ["x" * 30] * 40}
-    with stage(job("track", shard="7", params=params)) as run:
+    with recorded(job("track", shard="7", params=params)) as run:
         pass
     (start,) = events_of(run, "start")
     assert start["params"].pop("videos").endswith("... (40 in all)")
@@ -51,43 +53,91 @@ def test_what_a_run_records_of_its_job(job):
     assert start["tags"]["code"] == "abc"
     assert start["tags"]["wildcard.shard"] == "7"
     assert start["tags"]["mlflow.source.git.commit"] == git_commit()
-    assert start["pid"] == os.getpid()
 
 
 def test_a_consumer_knows_the_runs_of_its_inputs(job):
-    with stage(job("pack", output={"store": "results/a.h5", "summary": "results/a.json"})) as pack:
+    with recorded(job("pack", output={"store": "results/a.h5", "summary": "results/a.json"})) as pack:
         write("results/a.h5")
         write("results/a.json")
     write("list.tsv")
     inputs = {"stores": ["results/a.h5", "results/a.json"], "list": "list.tsv"}
-    with stage(job("train", input=inputs)) as train:
+    with recorded(job("train", input=inputs)) as train:
         assert train.lineage(["results/a.json", "list.tsv", str(Path.cwd() / "results/a.h5")]) == [pack.key]
     assert events_of(train, "start")[0]["inputs"] == {"stores": [pack.key]}
+
+
+def test_versions_are_those_of_the_runs_behind_a_file(job, monkeypatch):
+    def make(rule, path, *inputs, **versions):
+        tags = {f"version.{name}": version for name, version in versions.items()}
+        monkeypatch.setattr("tracklearn.runs.run.version_tags", lambda: tags)
+        with recorded(job(rule, input={"files": list(inputs)}, output={"file": path} if path else {})) as run:
+            if path is None:
+                raise KeyboardInterrupt
+            write(path)
+        return run
+
+    make("track", "a.csv", numpy="2.2", opencv="4.9")
+    make("track", "a.csv", numpy="2.3", opencv="5.0")  # the whole job was repeated
+    make("pack", "a.h5", "a.csv", numpy="2.3")
+    make("import", "b.csv")  # as if recorded before versions were
+    with pytest.raises(SystemExit):
+        make("train", None, "a.h5", "b.csv", "a.csv", torch="2.10", numpy="2.4")
+    # The training resumes with another version of torch.
+    run = make("train", "w", "a.h5", "b.csv", "a.csv", torch="2.11", numpy="2.4")
+    assert run.versions(["w", "unmade.txt"]) == {
+        "numpy": {"2.3": 2, "2.4": 1}, "opencv": {"5.0": 1}, "torch": {"2.10": 1, "2.11": 1},
+    }  # fmt: skip
+    assert run.versions(["b.csv"]) == {}
+
+
+def test_version_tags_name_what_is_installed_without_importing_it():
+    code = "import sys; from tracklearn.runs.provenance import version_tags; print(version_tags(), *sys.modules)"
+    tags, _, modules = subprocess.check_output([sys.executable, "-c", code], text=True).partition("}")
+    assert f"'version.numpy': '{np.__version__}'" in tags
+    assert "'version.python': '3." in tags and "'version.opencv': '" in tags
+    assert not {"numpy", "torch", "cv2", "av"} & set(modules.split())
+
+
+def test_a_wildcard_with_a_slash_makes_one_folder_of_checkpoints(job):
+    with recorded(job("train", model="voc2012-val/unsup-8M-ft")) as run:
+        assert run.name == "train voc2012-val/unsup-8M-ft"
+        assert run.checkpoints == Path("results/checkpoints/train-voc2012-val+unsup-8M-ft") / run.key
+
+
+def test_checkpoints_of_a_changed_job_are_removed(job):
+    with pytest.raises(SystemExit), recorded(job("train", params={"rate": 0.1})) as run:
+        write(run.checkpoints / "newest")
+        raise KeyboardInterrupt
+    with recorded(job("train", params={"rate": 0.1})) as resumed:
+        assert (resumed.checkpoints / "newest").exists()
+    with recorded(job("train", params={"rate": 0.2})) as changed:
+        assert not list(changed.checkpoints.parent.iterdir())
+    assert "its old checkpoints are removed" in Path("logs/train.log").read_text()
 
 
 def test_a_key_changes_with_params_wildcards_and_inputs_only(job):
     write("list.tsv", "one")
     base = {"input": {"list": "list.tsv"}, "params": {"margin": 0.5, "code": "a"}, "model": "m"}
-    key = stage(job("train", **base)).key
-    assert stage(job("train", **base)).key == key
-    assert stage(job("train", **base | {"model": "n"})).key != key
-    assert stage(job("train", **base | {"params": {"margin": 0.5, "code": "b"}})).key != key
+    key = Run(job("train", **base)).key
+    assert Run(job("train", **base)).key == key
+    assert Run(job("train", **base | {"model": "n"})).key != key
+    assert Run(job("train", **base | {"params": {"margin": 0.5, "code": "b"}})).key != key
     write("list.tsv", "one two")
-    assert stage(job("train", **base)).key != key
+    assert Run(job("train", **base)).key != key
 
 
 def test_a_key_follows_the_runs_of_its_inputs(job):
     keys = []
     for margin in (0.5, 1.0):
-        with stage(job("train", params={"margin": margin}, output={"weights": "w.safetensors"})):
+        with recorded(job("train", params={"margin": margin}, output={"weights": "w.safetensors"})):
             write("w.safetensors")
-        keys.append(stage(job("features", input={"weights": "w.safetensors"})).key)
+        keys.append(Run(job("features", input={"weights": "w.safetensors"})).key)
     assert keys[0] != keys[1]
 
 
 def test_pictures_and_small_files_are_kept_under_their_names(job):
     outputs = {"sheet": "results/mining/sheet.png", "table": "results/t.csv", "big": "results/b.json", "net": "n.h5"}
-    with stage(job("pack", output=outputs)) as run:
+    with recorded(job("pack", output=outputs)) as run:
         for path in outputs.values():
             write(path)
         write("results/b.json", "x" * 1_000_001)
@@ -98,7 +148,7 @@ def test_pictures_and_small_files_are_kept_under_their_names(job):
 
 
 def test_pictures_beside_the_checkpoints_are_kept_at_the_next_report_and_each_once(job):
-    with stage(job("train", model="m")) as run:
+    with recorded(job("train", model="m")) as run:
         run.report(20, {"loss": 1.0})
         write(run.checkpoints / "conv1-0000020.png", "a")
         write(run.checkpoints / ".conv1-0000030.tmp.png")
@@ -112,7 +162,7 @@ def test_pictures_beside_the_checkpoints_are_kept_at_the_next_report_and_each_on
 
 
 def test_progress_shows_on_the_terminal_and_in_the_log(job, capsys):
-    with stage(job("train", model="50%")):
+    with recorded(job("train", model="50%")):
         progress.info("iteration 20 of 900")
     progress.info("iteration 40 of 900")
     assert capsys.readouterr().err.splitlines()[0] == "train 50%: iteration 20 of 900"
@@ -129,12 +179,12 @@ def test_progress_shows_on_the_terminal_and_in_the_log(job, capsys):
     ],
 )
 def test_an_expected_error_is_one_line_and_status_1(job, capsys, error, line):
-    with pytest.raises(SystemExit, match=r"^1$"), stage(job("fetch", year="2012", output={"a": "a.json"})) as run:
+    with pytest.raises(SystemExit, match=r"^1$"), recorded(job("fetch", year="2012", output={"a": "a.json"})) as run:
         write("a.json")
         raise error
     assert capsys.readouterr().err == f"fetch 2012: {line}\n"
     log = Path("logs/fetch.log").read_text()
-    assert f"fetch 2012: {line}" in log and "Traceback" not in log
+    assert f"ERROR {line}\n" in log and "Traceback" not in log
     (end,) = events_of(run, "end")
     assert (end["status"], end["tags"]) == ("FAILED", {"error": line})
     assert run.lineage(["a.json"]) == []
@@ -146,38 +196,38 @@ from types import SimpleNamespace as N
 class L(list):
     def items(self): return []
 from tracklearn.errors import UserError
-from tracklearn.runs import stage
-with stage(N(rule="r", wildcards=L(), input=L(), output=L(), params=L(), log=L(), threads=1)):
+from tracklearn.runs import recorded
+with recorded(N(rule="r", wildcards=L(), input=L(), output=L(), params=L(), log=L(), threads=1)):
     raise UserError("voc.root is x")
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr, done.stdout) == (1, "r: voc.root is x\n", "")
 
 
-def test_a_bug_keeps_its_traceback(job):
-    with pytest.raises(KeyError, match="fc7"), stage(job("features")) as run:
+def test_a_bug_keeps_its_traceback(job, capsys):
+    with pytest.raises(KeyError, match="fc7"), recorded(job("features")) as run:
         {}["fc7"]
+    assert re.fullmatch(r"features: failed after \d\.\d s: KeyError \(see the traceback\)\n", capsys.readouterr().err)
     assert one_line(OSError(errno.ENOENT, "missing")) is None
     assert "Traceback" in (log := Path("logs/features.log").read_text()) and "KeyError: 'fc7'" in log
-    assert events_of(run, "end")[0] | {"time": 0, "host": ""} == {
-        "event": "end", "time": 0, "host": "", "status": "FAILED", "tags": {"error": "KeyError: 'fc7'"},
-    }  # fmt: skip
+    (end,) = events_of(run, "end")
+    assert (end["status"], end["tags"]) == ("FAILED", {"error": "KeyError: 'fc7'"})
 
 
 def test_sigterm_ends_a_run_as_killed(job):
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit, match="143"), stage(job("train")) as run:
+    with pytest.raises(SystemExit, match="143"), recorded(job("train")) as run:
         os.kill(os.getpid(), signal.SIGTERM)
     assert events_of(run, "end")[0]["status"] == "KILLED"
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_resumed_job_continues_its_run_and_its_curve(job):
-    with pytest.raises(SystemExit), stage(job("train")) as first:
+    with pytest.raises(SystemExit), recorded(job("train")) as first:
         for step in (10, 20, 30):
             first.report(step, {"loss": 1 / step})
         raise KeyboardInterrupt
-    with stage(job("train")) as second:
+    with recorded(job("train")) as second:
         for step in (20, 30, 40):
             second.report(step, {"loss": 1 / step})
         second.metrics({"loss": 0.02, "accuracy": np.float32(0.5)})
@@ -185,48 +235,48 @@ def test_a_resumed_job_continues_its_run_and_its_curve(job):
     points = [(event["step"], *event["values"]) for event in events_of(second, "metrics")]
     assert points == [(10, "loss"), (20, "loss"), (30, "loss"), (40, "loss"), (40, "loss"), (0, "accuracy")]
     assert [start["tags"]["attempts"] for start in events_of(second, "start")] == ["1", "2"]
-    assert "stopped after" in (log := Path("logs/train.log").read_text()) and "resumed" in log
+    assert "stopped by SIGINT after" in (log := Path("logs/train.log").read_text()) and "attempt 2 of run" in log
 
 
 def test_a_job_that_ran_whole_before_starts_its_log_anew(job):
     for _ in range(2):
-        with stage(job("train")):
+        with recorded(job("train")):
             pass
     assert Path("logs/train.log").read_text().count("done in") == 1
 
 
 def test_a_line_torn_by_a_kill_costs_that_line_only(job):
-    with stage(job("train")) as run:
+    with recorded(job("train")) as run:
         pass
     with open(SPOOL.events_file(run.key), "a") as file:
         file.write('{"event": "metrics", "st')
-    with stage(job("train")) as run:
+    with recorded(job("train")) as run:
         run.report(1, {"loss": 2.0})
     assert [event["values"] for event in events_of(run, "metrics")] == [{"loss": 2.0}]
     assert len(events_of(run, "start")) == 2
 
 
-def test_a_record_that_cannot_be_written_stops_no_stage(job, capsys):
+def test_a_record_that_cannot_be_written_stops_no_job(job, capsys):
     write("results/mlflow", "a file where the folder should be")
-    with stage(job("train", output={"a": "a.json"})) as run:
+    with recorded(job("train", output={"a": "a.json"})) as run:
         write("a.json")
         run.report(1, {"loss": 2.0})
         run.metrics({"loss": 1.0})
-    assert "train: 1 loss in" in capsys.readouterr().err
-    assert "the stage goes on" in Path("logs/train.log").read_text()
+    assert "train: done in" in capsys.readouterr().err
+    assert "the job continues without a record" in Path("logs/train.log").read_text()
 
 
 def test_warnings_and_records_go_to_the_log(job):
-    with stage(job("train")):
+    with recorded(job("train")):
         warnings.warn("fc8 has no positives", stacklevel=1)
     assert "fc8 has no positives" in Path("logs/train.log").read_text()
 
 
 def test_summary_is_short_and_readable():
-    assert summary({"pairs": 1_234_567.0, "loss": 0.41171, "best_auc": float("nan")}) == (
+    assert in_words({"pairs": 1_234_567.0, "loss": 0.41171, "best_auc": float("nan")}) == (
         "1234567 pairs, loss 0.4117, best auc nan"
     )
-    assert summary({str(number): 1 for number in range(15)}).endswith(", 1 11, 3 more figures")
+    assert in_words({str(number): 1 for number in range(15)}).endswith(", 1 11, 3 more figures")
 
 
 def test_flatten_names_nested_settings_by_dots():
@@ -239,10 +289,10 @@ import json, os, sys
 from types import SimpleNamespace as N
 class L(list):
     def items(self): return []
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 light = sorted({name.split(".")[0] for name in sys.modules})
 import cv2, numpy, threadpoolctl
-with stage(N(rule="r", wildcards=L(), input=L(), output=L(), params=L(), log=L(), threads=1)):
+with recorded(N(rule="r", wildcards=L(), input=L(), output=L(), params=L(), log=L(), threads=1)):
     pools = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
     print(json.dumps([light, cv2.getNumThreads(), pools, os.environ["OMP_NUM_THREADS"]]))
 """

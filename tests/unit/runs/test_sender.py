@@ -1,5 +1,6 @@
 """From runs on disk to MLflow, with a real store: nothing lost, nothing twice."""
 
+import errno
 import json
 import os
 import signal
@@ -11,14 +12,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from tracklearn.errors import UserError
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 from tracklearn.runs.sender import Sender, follow, free_port, lock, main
-from tracklearn.runs.spool import Spool, started
+from tracklearn.runs.spool import Spool
 
 POINTS = 1500
 
@@ -27,10 +29,10 @@ import sys
 from types import SimpleNamespace as N
 class L(list):
     def items(self): return []
-from tracklearn.runs import stage
+from tracklearn.runs import recorded
 for number in sys.argv[1:]:
     job = N(rule="train", wildcards=L([number]), input=L(), output=L(), params=L(), log=L(), threads=1)
-    with stage(job) as run:
+    with recorded(job) as run:
         for step in range(20):
             run.report(step, {"loss": float(number)})
         run.metrics({"pairs": int(number)})
@@ -73,7 +75,7 @@ def curve(run, name: str, uri: str | None = None) -> list[tuple[int, float]]:
 
 
 def do(job, **values: float):
-    with stage(job) as run:
+    with recorded(job) as run:
         run.metrics(values)
     return run
 
@@ -92,12 +94,12 @@ def test_32_writers_on_a_cold_store_lose_nothing(job):
 def test_a_delivered_run_holds_all_that_was_recorded(job, store, monkeypatch):
     monkeypatch.setenv("TRACKLEARN_EXPERIMENT", "table 1")
     outputs = {"store": "a.h5", "sheet": "results/sheet.png"}
-    with stage(job("pack", shard="00003", params={"box": {"size": 227}, "code": "abc"}, output=outputs)) as pack:
+    with recorded(job("pack", shard="00003", params={"box": {"size": 227}, "code": "abc"}, output=outputs)) as pack:
         Path("a.h5").write_text("")
         Path("results/sheet.png").write_text("picture")
         pack.metrics({"pairs": 7, "surf detector!": "mahotas"})
     do(job("train", input={"stores": ["a.h5"], "sheet": "results/sheet.png"}, model="m"), loss=0.5)
-    assert Sender().drain() == 0
+    assert Sender().deliver_all() == 0
     first, second = runs()
     assert first.info.run_name == "pack 00003"
     assert first.data.params == {"box.size": "227"}
@@ -106,7 +108,8 @@ def test_a_delivered_run_holds_all_that_was_recorded(job, store, monkeypatch):
         "key": pack.key, "rule": "pack", "wildcard.shard": "00003", "code": "abc", "surf detector_": "mahotas",
         "attempts": "1", "threads": "1", "host": socket.gethostname(),
     } == first.data.tags  # fmt: skip
-    assert second.data.tags["input.stores"] == first.info.run_id == second.data.tags["input.sheet"]
+    assert second.data.tags["input.stores"] == pack.key == second.data.tags["input.sheet"]
+    assert first.data.tags["version.torch"] == metadata.version("torch")
     artifacts = Path("results/mlflow/artifacts") / first.info.run_id / "artifacts"
     assert (artifacts / "results/sheet.png").read_text() == "picture"
     assert "7 pairs" in (artifacts / "logs/pack.log").read_text()
@@ -115,11 +118,11 @@ def test_a_delivered_run_holds_all_that_was_recorded(job, store, monkeypatch):
 
 def test_a_picture_beside_a_checkpoint_arrives_while_the_job_runs(job, store):
     sender = Sender()
-    with stage(job("train", model="m")) as run:
+    with recorded(job("train", model="m")) as run:
         run.checkpoints.mkdir(parents=True)
         (run.checkpoints / "conv1-0000020.png").write_text("filters")
         run.report(20, {"loss": 1.0})
-        assert sender.drain() == 0
+        assert sender.deliver_all() == 0
         (found,) = runs()
         assert (found.info.status, found.data.metrics) == ("RUNNING", {"loss": 1.0})
         artifacts = Path("results/mlflow/artifacts") / found.info.run_id / "artifacts"
@@ -127,29 +130,29 @@ def test_a_picture_beside_a_checkpoint_arrives_while_the_job_runs(job, store):
 
 
 def test_failed_runs_show_with_their_reason(job, store):
-    with pytest.raises(SystemExit), stage(job("fetch")):
+    with pytest.raises(SystemExit), recorded(job("fetch")):
         raise UserError("voc.root is x")
-    Sender().drain()
+    Sender().deliver_all()
     (run,) = runs()
     assert (run.info.status, run.data.tags["error"]) == ("FAILED", "voc.root is x")
 
 
 def test_a_resumed_job_continues_its_run_in_the_store(job, store):
     sender = Sender()
-    with pytest.raises(SystemExit), stage(job("train")) as run:
+    with pytest.raises(SystemExit), recorded(job("train")) as run:
         run.report(10, {"loss": 3.0})
-        sender.drain()
+        sender.deliver_all()
         assert [found.info.status for found in runs()] == ["RUNNING"]
         run.report(20, {"loss": 2.0})
         raise KeyboardInterrupt
-    sender.drain()
+    sender.deliver_all()
     assert [found.info.status for found in runs()] == ["KILLED"]
-    with stage(job("train")) as run:
+    with recorded(job("train")) as run:
         run.report(20, {"loss": 2.0})
-        Sender().drain()  # as another process would: it knows of the first one by what is on disk
+        Sender().deliver_all()  # as another process would: it knows of the first one by what is on disk
         assert [found.info.status for found in runs()] == ["RUNNING"]
         run.report(30, {"loss": 1.0})
-    sender.drain()
+    sender.deliver_all()
     (found,) = runs()
     assert (found.info.status, found.data.tags["attempts"]) == ("FINISHED", "2")
     assert curve(found, "loss") == [(10, 3.0), (20, 2.0), (30, 1.0)]
@@ -158,17 +161,33 @@ def test_a_resumed_job_continues_its_run_in_the_store(job, store):
 def test_a_job_killed_without_a_word_shows_as_killed(job, store):
     code = WRITER.replace("run.metrics", "import os, signal; os.kill(os.getpid(), signal.SIGKILL); run.metrics")
     assert subprocess.run([sys.executable, "-c", code, "1"], check=False).returncode == -signal.SIGKILL
-    assert Sender().drain() == 0
+    assert Sender().deliver_all() == 0
     (run,) = runs()
     assert (run.info.status, run.data.tags["error"]) == ("KILLED", "the process was killed")
     assert len(curve(run, "loss")) == 20
 
 
+def test_a_line_torn_by_a_kill_hides_neither_the_death_nor_what_follows(job, store):
+    code = WRITER.replace("run.metrics", "import os, signal; os.kill(os.getpid(), signal.SIGKILL); run.metrics")
+    subprocess.run([sys.executable, "-c", code, "1"], check=False)
+    (key,) = Spool().keys()
+    with open(Spool().events_file(key), "a") as file:
+        file.write('{"event": "metrics", "st')
+    sender = Sender()
+    assert sender.deliver_all() == 0
+    assert [run.info.status for run in runs()] == ["KILLED"]
+    assert sender.pending() == []
+    subprocess.run([sys.executable, "-c", WRITER, "1"], check=True)
+    assert sender.deliver_all() == 0
+    (run,) = runs()
+    assert (run.info.status, run.data.tags["attempts"], run.data.metrics["pairs"]) == ("FINISHED", "2", 1)
+
+
 def test_a_job_on_another_host_is_believed_to_live(job, store):
     run = do(job("train"), loss=0.5)
-    start = Spool().history(run.key)[0]
-    Spool().events_file(run.key).write_text(json.dumps(start | {"host": "node7", "pid": 2**22 + 1}) + "\n")
-    assert Sender().drain() == 0
+    start = Spool().read(run.key)[0][0]
+    Spool().events_file(run.key).write_text(json.dumps(start | {"host": "node7"}) + "\n")
+    assert Sender().deliver_all() == 0
     assert [found.info.status for found in runs()] == ["RUNNING"]
 
 
@@ -183,7 +202,7 @@ def test_a_sender_killed_at_any_step_doubles_nothing(job, store, monkeypatch, st
             call(*arguments, **named)
         raise Killed
 
-    with stage(job("train", params={"lr": 0.1})) as run:
+    with recorded(job("train", params={"lr": 0.1})) as run:
         for number in range(POINTS):
             run.report(number, {"loss": 1.0 / (1 + number)})
     sender = Sender()
@@ -191,8 +210,8 @@ def test_a_sender_killed_at_any_step_doubles_nothing(job, store, monkeypatch, st
     call = getattr(sender._client, step)
     monkeypatch.setattr(sender._client, step, deadly)
     with pytest.raises(Killed):
-        sender.drain()
-    assert Sender().drain() == 0
+        sender.deliver_all()
+    assert Sender().deliver_all() == 0
     (found,) = runs()
     assert (found.info.status, found.data.params) == ("FINISHED", {"lr": "0.1"})
     assert [point[0] for point in curve(found, "loss")] == list(range(POINTS))
@@ -222,12 +241,12 @@ def test_a_server_that_is_gone_and_comes_back(job, store, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     do(job("train", model="a"), loss=0.5)
     assert main(["send"]) == 1
-    assert "1 runs wait" in (said := capsys.readouterr().err) and uri in said
+    assert "1 runs stay on disk" in (said := capsys.readouterr().err) and uri in said
     with server(port, store):
         do(job("train", model="b"), loss=0.25)
-        assert Sender().drain() == 0
+        assert Sender().deliver_all() == 0
     do(job("train", model="c"), loss=0.125)
-    assert Sender().drain() == 1
+    assert Sender().deliver_all() == 1
     assert sorted(run.info.run_name for run in runs(f"sqlite:///{store.resolve()}")) == ["train a", "train b"]
 
 
@@ -261,15 +280,15 @@ def test_runs_go_to_each_store_once(job, store):
     other = f"sqlite:///{Path('other.db').resolve()}"
     Path("other.db").write_bytes(store.read_bytes())
     for _ in range(2):
-        assert Sender().drain() == Sender(uri=other).drain() == 0
+        assert Sender().deliver_all() == Sender(uri=other).deliver_all() == 0
     assert len(runs()) == len(runs(other)) == 1
 
 
 def test_a_deleted_store_is_filled_again(job, store, empty_store):
     do(job("train"), loss=0.5)
-    Sender().drain()
+    Sender().deliver_all()
     store.unlink()
-    assert Sender()._pending()
+    assert Sender().pending()
     store.write_bytes(empty_store)
     # Another process, because MLflow keeps the deleted file open in this one.
     subprocess.run([sys.executable, "-m", "tracklearn.runs.sender", "send"], check=True)
@@ -281,19 +300,19 @@ def test_a_run_deleted_in_the_ui_stays_deleted(job, store):
     from mlflow import MlflowClient  # noqa: PLC0415
 
     do(job("train"), loss=0.5)
-    Sender().drain()
+    Sender().deliver_all()
     client = MlflowClient(f"sqlite:///{store.resolve()}")
     client.delete_run(runs()[0].info.run_id)
     do(job("train"), loss=0.5)
     do(job("train", model="other"), loss=0.5)
-    assert Sender().drain() == 0
+    assert Sender().deliver_all() == 0
     assert [run.info.run_name for run in runs()] == ["train other"]
 
 
 def test_follow_delivers_while_the_parent_lives_and_after_it(job, store):
-    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    with stage(job("train")) as run:
-        thread = threading.Thread(target=follow, args=(parent.pid,), kwargs={"poll": 0.05, "every": 0.1})
+    pipe, parent = os.pipe()
+    with recorded(job("train")) as run:
+        thread = threading.Thread(target=follow, args=(pipe,), kwargs={"interval": 0.1})
         thread.start()
         run.report(1, {"loss": 1.0})
         deadline = time.monotonic() + 30
@@ -301,28 +320,21 @@ def test_follow_delivers_while_the_parent_lives_and_after_it(job, store):
             time.sleep(0.1)
         assert curve(runs()[0], "loss") == [(1, 1.0)]
     do(job("features"), images=3)
-    parent.communicate(b"\n")
+    os.close(parent)
     thread.join(timeout=30)
+    os.close(pipe)
     assert not thread.is_alive()
     assert [found.info.status for found in runs()] == ["FINISHED", "FINISHED"]
 
 
-def test_follow_outlasts_a_sender_that_holds_the_lock(capsys):
-    class Blocked(Sender):
-        tries = 0
-
-        def drain(self) -> int:
-            self.tries += 1
-            if self.tries == 1:
-                raise UserError("sender.lock: another sender holds it")
-            return 0
-
-    sender = Blocked()
-    parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.5)"])
-    assert follow(parent.pid, sender, poll=0.05, every=0.05) == 0
-    parent.wait()
-    assert sender.tries > 2
-    assert "another sender holds it" in capsys.readouterr().err
+def test_the_sender_of_a_killed_workflow_delivers_and_ends(job, store):
+    code = WRITER + "from tracklearn.runs import start_sender; import os; start_sender(); os.kill(os.getpid(), 9)"
+    workflow = subprocess.run([sys.executable, "-c", code, "1"], check=False)
+    assert workflow.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 60
+    while not runs() or runs()[0].info.status != "FINISHED":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_an_idle_sender_does_not_import_mlflow(job):
@@ -331,34 +343,30 @@ def test_an_idle_sender_does_not_import_mlflow(job):
 
 
 def test_two_senders_take_turns(tmp_path):
+    path = tmp_path / "sender.lock"
     code = "import sys; from pathlib import Path; from tracklearn.runs.sender import lock\n"
     code += "with lock(Path(sys.argv[1])): print('held', flush=True); input()"
-    path = tmp_path / "sender.lock"
-    other = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert other.stdout.readline() == "held\n"
-    held = rf"another sender holds it \({socket.gethostname()} {other.pid}\)"
-    with pytest.raises(UserError, match=held), lock(path, patience=0.2):
-        raise AssertionError("two senders at once")
-    other.communicate("\n")
-    with lock(path, patience=0.2):
-        assert path.read_text().endswith(str(os.getpid()))
+    command, pipe = [sys.executable, "-c", code, str(path)], subprocess.PIPE
+    first = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    assert first.stdout.readline() == "held\n"
+    second = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    waiting = f"sender: waiting for another sender (process {first.pid} on {socket.gethostname()})\n"
+    assert second.stderr.readline() == waiting
+    first.communicate("\n")
+    assert second.stdout.readline() == "held\n"
+    second.communicate("\n")
+
+
+def test_a_filesystem_without_locks_is_said_in_a_line(tmp_path, monkeypatch):
+    def flock(file, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    message = r"sender\.lock: the filesystem has no locks \(No locks available\); keep results/ on one that has locks"
+    with pytest.raises(UserError, match=message), lock(tmp_path / "sender.lock"):
+        raise AssertionError("a lock where there are none")
 
 
 def test_ui_without_runs_says_so(job, capsys):
     assert main(["ui"]) == 2
     assert "results/mlflow: no runs here; run the workflow first" in capsys.readouterr().err
-
-
-def test_started_tells_a_process_from_a_later_one_of_its_id():
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    born = started(child.pid)
-    assert born is not None and int(born) >= int(started(os.getpid()) or 0)
-    child.stdin.close()
-    deadline = time.monotonic() + 10
-    while started(child.pid) is not None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert started(child.pid) is None  # a zombie until it is waited for
-    child.wait()
-    assert started(child.pid) is None

@@ -1,0 +1,59 @@
+"""What a job says: its log and its lines on the terminal."""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from tracklearn.report import progress
+
+
+@contextmanager
+def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iterator[None]:
+    """Send log records and Python warnings to the file `log`, and progress lines to stderr too.
+
+    On stderr each line begins with the name of the job, since several jobs write there at once.
+    """
+    file: logging.Handler = logging.NullHandler()
+    if log is not None:
+        Path(log).parent.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(log, mode="a" if append else "w", encoding="utf-8")
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%SZ")
+    formatter.converter = time.gmtime
+    file.setFormatter(formatter)
+    terminal = logging.StreamHandler()
+    terminal.setFormatter(logging.Formatter(f"{name.replace('%', '%%')}: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(file)
+    progress.addHandler(terminal)
+    for logger in (root, progress):
+        logger.setLevel(logging.INFO)
+    show_before = warnings.showwarning
+    warnings.showwarning = lambda text, kind, path, line, *_: root.warning("%s (%s:%d)", text, path, line)
+    try:
+        yield
+    finally:
+        warnings.showwarning = show_before
+        progress.removeHandler(terminal)
+        root.removeHandler(file)
+        file.close()
+
+
+def in_words(figures: Mapping[str, float], *, most: int = 12) -> str:
+    """Figures in words, `214 pairs, loss 0.4117`: the first `most` figures, and how many are left out."""
+    words = []
+    for name, value in list(figures.items())[:most]:
+        label = name.replace("_", " ")
+        is_whole = abs(value) < 1e15 and value == int(value)
+        words.append(f"{value:.0f} {label}" if is_whole else f"{label} {value:.4g}")
+    if len(figures) > most:
+        words.append(f"{len(figures) - most} more figures")
+    return ", ".join(words)
+
+
+def duration(seconds: float) -> str:
+    """A time that took `seconds`: `12.3 s` or `1:02:03`."""
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
