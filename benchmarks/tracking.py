@@ -162,7 +162,7 @@ def table(clips: Sequence[Path]) -> Iterator[str]:
     """Lines of a table in Markdown."""
     yield f"\nIoU with full scale after {Tracking().frames} frames: {scale_fidelity(clips, every=10):.3f}"
     yield ""
-    yield "| tracker | one candidate in | kept | lead back | cuts noticed | ms a frame |"
+    yield "| tracker | one candidate in | kept | lead back | cuts found | ms a frame |"
     yield "|---|---|---|---|---|---|"
     for tracker in TRACKERS:
         cost = milliseconds(clips, tracker)

@@ -30,7 +30,7 @@ def build_list(
     column: str | None = None,
     per_keyword: int = 50,
     search: Callable[[str, int], Iterable[str]] | None = None,
-    tell: Callable[[str], object] = print,
+    print_line: Callable[[str], object] = print,
 ) -> int:
     """Build a list, or append the videos to a list that are not in it yet.
 
@@ -41,7 +41,7 @@ def build_list(
         column: column of `ids_file` with the ids or URLs.
         per_keyword: number of results taken from each search.
         search: (keyword, count) -> YouTube ids; yt-dlp's search by default.
-        tell: called with a line for each keyword.
+        print_line: called with one line for each keyword.
 
     Returns:
         Number of videos appended.
@@ -58,7 +58,7 @@ def build_list(
     if ids_file is not None:
         found = _listed(ids_file, column)
     else:
-        found = _searched(_lines(str(keywords_file)), per_keyword, search or youtube_search, tell)
+        found = _searched(_lines(str(keywords_file)), per_keyword, search or youtube_search, print_line)
     try:
         for video in found:
             if video.source not in sources:
@@ -93,19 +93,19 @@ def _searched(
     keywords: Iterable[tuple[int, str]],
     per_keyword: int,
     search: Callable[[str, int], Iterable[str]],
-    tell: Callable[[str], object],
+    print_line: Callable[[str], object],
 ) -> Iterator[Video]:
-    """Videos of all searches; the reason of a failed search is told, and raised if no search succeeds."""
+    """Videos of all searches; the reason of a failed search is printed, and raised if no search succeeds."""
     failure, succeeded = None, False
     for _, keyword in keywords:
         try:
             ids = list(search(keyword, per_keyword))
         except UserError as error:
             failure = error
-            tell(str(error))
+            print_line(str(error))
             continue
         succeeded = True
-        tell(f"{keyword}: {len(ids)} videos")
+        print_line(f"{keyword}: {len(ids)} videos")
         yield from (Video(video_id, video_id) for video_id in ids)
     if failure and not succeeded:
         raise failure

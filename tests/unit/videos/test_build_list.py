@@ -51,7 +51,7 @@ def test_list_is_append_only(tmp_path: Path) -> None:
 
 def test_keywords_are_searched_one_by_one(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("# comment\nred panda\n\nclosed\njuggling\n")
-    asked, told = [], []
+    asked, lines = [], []
 
     def search(keyword: str, count: int) -> list[str]:
         asked.append((keyword, count))
@@ -61,11 +61,12 @@ def test_keywords_are_searched_one_by_one(tmp_path: Path) -> None:
 
     out = tmp_path / "l.tsv"
     assert (
-        build_list(out=out, keywords_file=tmp_path / "words.txt", per_keyword=7, search=search, tell=told.append) == 3
+        build_list(out=out, keywords_file=tmp_path / "words.txt", per_keyword=7, search=search, print_line=lines.append)
+        == 3
     )
     assert asked == [("red panda", 7), ("closed", 7), ("juggling", 7)]
     assert [video.video_id for video in read_list(out)] == ["sharedvideo", "red________", "jug________"]
-    assert told == ["red panda: 2 videos", "search for 'closed' failed: HTTP 429", "juggling: 2 videos"]
+    assert lines == ["red panda: 2 videos", "search for 'closed' failed: HTTP 429", "juggling: 2 videos"]
 
 
 def test_results_are_kept_when_the_search_is_interrupted(tmp_path: Path) -> None:
