@@ -57,7 +57,7 @@ def test_the_protocol_of_the_test_server_plans_a_submission_for_every_row(paper)
             "tracklearn: data/videos.tsv, line 1001: a query without a tracked patch",
         ),
         ("voc: {download: false}", "no such file; point voc.root at a folder that holds VOC2012"),
-        ("voc: {protocol: voc2013}", "'voc2013': expected one of voc2012-val"),
+        ("voc: {protocol: voc2013}", "voc.protocol is 'voc2013'; expected one of voc2012-val"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_reported_in_one_line(paper, settings, message):

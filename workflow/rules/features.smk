@@ -9,7 +9,7 @@ kept = (lambda path: path) if config["features"]["keep"] else temp
 
 rule features_extract:
     input:
-        weights=lambda wildcards: plan.model_files("weights.safetensors", [wildcards.model]),
+        weights=lambda wildcards: plan.weights(wildcards.model),
         proposals=f"results/voc/proposals/{VOC}/{{set}}-{{part}}.npz",
     output:
         features=kept("results/features/{protocol}/{model}/{layer}/{set}-{part}.h5"),

@@ -29,6 +29,7 @@ SILENT = frozenset(
         "settings",  # a job's parameters hold every setting, defaults included
         "training.launch",  # as many processes as there are compute what one does
         "training.progress",
+        "videos.progress",
     }
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

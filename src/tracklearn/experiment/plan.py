@@ -166,10 +166,14 @@ class Plan:
         """A model's seed."""
         return int(self.model(path).get("seed", 0))
 
+    def weights(self, name: str) -> str:
+        """A model's weights."""
+        return f"results/models/{self.model_path(name)}/weights.safetensors"
+
     def parent(self, path: str) -> str | list[str]:
-        """The weights that a model starts from; none where they are random."""
+        """The weights that a model starts from; none if they are random."""
         parent = self.model(path).get("from", "random")
-        return [] if parent == "random" else self.model_files("weights.safetensors", [parent])[0]
+        return [] if parent == "random" else self.weights(parent)
 
     def model_files(self, file: str, names: Sequence[str]) -> list[str]:
         """One of the files of each model."""
