@@ -15,8 +15,8 @@ rule detection_svms:
         "results/logs/detection_svms/{protocol}/{row}.log",
     threads: config["threads"]["detection"]
     params:
-        photos=plan.photos,
-        annotation_files=lambda wildcards: plan.annotation_files(plan.protocol.train),
+        devkit=plan.labelled_devkit,
+        annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.train),
         models=lambda wildcards: len(plan.rows[wildcards.row]["models"]),
         svm=config["detection"]["svm"],
         code=code("detection/detection_svms.py"),
@@ -57,8 +57,8 @@ if plan.protocol.annotated:
         log:
             "results/logs/detection_evaluate/{protocol}/{row}.log",
         params:
-            photos=plan.photos,
-            annotation_files=lambda wildcards: plan.annotation_files(plan.protocol.test),
+            devkit=plan.labelled_devkit,
+            annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.test),
             image_set=plan.protocol.test,
             bootstrap=config["detection"]["bootstrap"],
             code=code("detection/detection_evaluate.py"),
@@ -77,9 +77,9 @@ else:
         log:
             "results/logs/detection_submission/{protocol}/{row}.log",
         params:
-            photos=plan.photos,
+            devkit=plan.labelled_devkit,
             image_set=plan.protocol.test,
-            external=lambda wildcards: plan.external(wildcards.row),
+            external=lambda wildcards: plan.uses_external_data(wildcards.row),
             code=code("detection/detection_submission.py"),
         message:
             "Row {wildcards.row}: write the archive for the test server"

@@ -19,9 +19,9 @@ rule features_extract:
     resources:
         gpu=1,
     params:
-        photos=plan.photos,
-        photo_files=lambda wildcards: plan.photo_files(wildcards.set, int(wildcards.part)),
-        annotation_files=lambda wildcards: plan.annotation_files(wildcards.set, int(wildcards.part)),
+        devkit=plan.labelled_devkit,
+        photos_digest=lambda wildcards: plan.photos_digest(wildcards.set, int(wildcards.part)),
+        annotations_digest=lambda wildcards: plan.annotations_digest(wildcards.set, int(wildcards.part)),
         annotated=lambda wildcards: plan.annotated(wildcards.set),
         code=code("features/features_extract.py"),
     message:

@@ -26,7 +26,7 @@ rule models_random:
 
 rule models_given:
     input:
-        given=lambda wildcards: plan.model(wildcards.path)["weights"],
+        given=lambda wildcards: plan.model_entry(wildcards.path)["weights"],
     output:
         weights="results/models/{path}/weights.safetensors",
         conv1="results/models/{path}/conv1.png",
@@ -45,7 +45,7 @@ rule models_given:
 
 rule models_ranking:
     input:
-        stores=lambda wildcards: plan.stores(wildcards.path),
+        stores=lambda wildcards: plan.ranking_shards(wildcards.path),
         parent=lambda wildcards: plan.parent(wildcards.path),
     output:
         weights="results/models/{path}/weights.safetensors",
@@ -61,7 +61,7 @@ rule models_ranking:
         gpu=config["gpus_per_training"],
     params:
         patches=lambda wildcards: plan.patches_wanted(wildcards.path),
-        reading_order=lambda wildcards: plan.reading_order(wildcards.path),
+        reading_order_digest=lambda wildcards: plan.reading_order_digest(wildcards.path),
         network=lambda wildcards: plan.network(wildcards.path),
         loss=config["ranking"],
         schedule=lambda wildcards: plan.schedule(wildcards.path),
@@ -96,7 +96,7 @@ rule models_supervised:
         gpu=1,
     params:
         folder=IMAGENET or OBJECT_CROPS,
-        image_files=lambda wildcards: plan.image_folder(),
+        image_folder_digest=lambda wildcards: plan.image_folder_digest(),
         network=lambda wildcards: plan.network(wildcards.path),
         schedule=lambda wildcards: plan.schedule(wildcards.path),
         seed=lambda wildcards: plan.seed(wildcards.path),
@@ -109,7 +109,7 @@ rule models_supervised:
 
 rule models_finetuning:
     input:
-        images=plan.voc_files(plan.protocol.train),
+        images=plan.voc_ready_file(plan.protocol.train),
         proposals=plan.proposals(plan.protocol.train),
         parent=lambda wildcards: plan.parent(wildcards.path),
     output:
@@ -124,11 +124,11 @@ rule models_finetuning:
     resources:
         gpu=1,
     params:
-        photos=plan.photos,
-        photo_files=lambda wildcards: plan.photo_files(plan.protocol.train),
-        annotation_files=lambda wildcards: plan.annotation_files(plan.protocol.train),
+        devkit=plan.labelled_devkit,
+        photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.train),
+        annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.train),
         image_set=plan.protocol.train,
-        transfer=lambda wildcards: plan.model(wildcards.path).get("transfer", "conv"),
+        transfer=lambda wildcards: plan.model_entry(wildcards.path).get("transfer", "conv"),
         network=lambda wildcards: plan.network(wildcards.path),
         schedule=lambda wildcards: plan.schedule(wildcards.path),
         seed=lambda wildcards: plan.seed(wildcards.path),

@@ -17,7 +17,7 @@ if config["patches"]["import"]:
             list=config["patches"]["import"]["list"],
             folder=config["patches"]["import"]["folder"],
             pairs_per_shard=config["patches"]["import"]["pairs_per_shard"],
-            files=lambda wildcards: plan.imported_pairs(wildcards.shard),
+            imported_pairs_digest=lambda wildcards: plan.imported_pairs_digest(wildcards.shard),
             packing={key: config["patches"][key] for key in ("size", "quality")},
             code=code("patches/patches_import.py"),
         message:

@@ -16,8 +16,8 @@ rule retrieval_precision:
         "results/logs/retrieval_precision/{protocol}/{model}.log",
     threads: config["threads"]["detection"]
     params:
-        photos=plan.photos,
-        annotation_files=lambda wildcards: [plan.annotation_files(name) for name in plan.image_sets],
+        devkit=plan.labelled_devkit,
+        annotations_digest=lambda wildcards: [plan.annotations_digest(name) for name in plan.image_sets],
         k=config["retrieval"]["k"],
         code=code("retrieval/retrieval_precision.py"),
     message:

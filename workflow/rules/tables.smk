@@ -8,8 +8,8 @@
 
 rule tables_table1:
     input:
-        cells=plan.cells(plan.table1),
-        bootstraps=plan.bootstraps(plan.table1),
+        cells=plan.cells(plan.table1_rows),
+        bootstraps=plan.bootstraps(plan.table1_rows),
     output:
         table=report("results/tables/{protocol}/table1.csv", caption="../report/table1.rst", category="Table 1"),
         markdown="results/tables/{protocol}/table1.md",
@@ -35,7 +35,7 @@ rule tables_page:
         sheets=[f"results/patches/{shard}.png" for shard in plan.patch_shards[:2]],
         summaries=[f"results/patches/{shard}.json" for shard in plan.patch_shards[:2]],
         conv1=plan.model_files("conv1.png", plan.pictured_models()),
-        logs=plan.model_files("log.csv", plan.ranked_models()),
+        logs=plan.model_files("log.csv", plan.ranking_models()),
         retrieval=plan.retrieval_cells(plan.retrieval_models()),
     output:
         page=report("results/tables/{protocol}/table1.html", caption="../report/page.rst", category="Table 1"),

@@ -13,7 +13,7 @@ rule videos_download:
     threads: config["threads"]["download"]
     params:
         videos=lambda wildcards: plan.sources(wildcards.shard),
-        files=lambda wildcards: plan.local_videos(wildcards.shard),
+        local_videos_digest=lambda wildcards: plan.local_videos_digest(wildcards.shard),
         directory=f"{config['videos']['directory']}/{{shard}}",
         limits={key: config["videos"][key] for key in ("max_height", "max_duration", "timeout", "retries")},
         code=code("videos/videos_download.py"),

@@ -25,7 +25,7 @@ rule voc_download:
 
 rule voc_proposals:
     input:
-        images=lambda wildcards: plan.voc_files(wildcards.set),
+        images=lambda wildcards: plan.voc_ready_file(wildcards.set),
     output:
         proposals=f"results/voc/proposals/{VOC}/{{set}}-{{part}}.npz",
     log:
@@ -33,7 +33,7 @@ rule voc_proposals:
     threads: config["threads"]["detection"]
     params:
         devkit=plan.devkit,
-        photo_files=lambda wildcards: plan.photo_files(wildcards.set, int(wildcards.part)),
+        photos_digest=lambda wildcards: plan.photos_digest(wildcards.set, int(wildcards.part)),
         images_per_part=config["voc"]["images_per_part"],
         proposals=config["voc"]["proposals"],
         code=code("voc/voc_proposals.py"),
@@ -45,15 +45,15 @@ rule voc_proposals:
 
 rule voc_object_crops:
     input:
-        images=lambda wildcards: plan.voc_files(wildcards.set),
+        images=lambda wildcards: plan.voc_ready_file(wildcards.set),
     output:
         folder=directory(f"results/voc/object_crops/{VOC}/{{set}}"),
     log:
         f"results/logs/voc_object_crops/{VOC}/{{set}}.log",
     params:
-        photos=plan.photos,
-        photo_files=lambda wildcards: plan.photo_files(wildcards.set),
-        annotation_files=lambda wildcards: plan.annotation_files(wildcards.set),
+        devkit=plan.labelled_devkit,
+        photos_digest=lambda wildcards: plan.photos_digest(wildcards.set),
+        annotations_digest=lambda wildcards: plan.annotations_digest(wildcards.set),
         code=code("voc/voc_object_crops.py"),
     message:
         "Crop the objects of VOC {wildcards.set} into an ImageFolder"

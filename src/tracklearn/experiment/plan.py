@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
-from itertools import islice
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from tracklearn.experiment.configuration import complete
 from tracklearn.experiment.file_digests import digest_of_files, folder_files, text_digest
 from tracklearn.experiment.subsets import inner_subsets, read_packed_patches, subset_shards
 from tracklearn.files import atomic
-from tracklearn.patches.pairs_list import read_pairs
+from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
 from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
@@ -45,18 +44,18 @@ class Plan:
         whole = complete(config)
         self.config = model_graph.with_seeds(whole)
         self.rows = model_graph.rows_by_id(whole)
-        self.table1 = [row["id"] for row in whole["table1"]]
+        self.table1_rows = [row["id"] for row in whole["table1"]]
         self.protocol = protocol_named(whole["voc"]["protocol"])
         self.classes = list(whole["voc"]["classes"] or CLASSES)
         self.columns = [*self.classes, "mAP"]
         self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}
-        self.photos = self.devkit | {"classes": self.classes}
+        self.labelled_devkit = self.devkit | {"classes": self.classes}
         self.parts_of = {name: range(ceil(self._size(name) / self._images_per_part)) for name in self.image_sets}
         self.shards = {} if whole["patches"]["import"] else self._video_shards()
-        self.patch_shards = list(self.shards) or self._imported_shards()
+        self.patch_shards = list(self.shards) or [f"{number:05d}" for number in range(len(self._published_starts))]
         self._packed_patches = read_packed_patches("results/patches")
         for model in self.trained_by("ranking"):
-            self.stores(model)  # an empty share is an error before anything runs
+            self.ranking_shards(model)  # raises here, before anything runs, if no shard lies in the subset's share
 
     # Videos and patches
 
@@ -75,49 +74,49 @@ class Plan:
         """[video_id, source] of a shard's videos."""
         return [[video.video_id, video.source] for video in self.shards[shard]]
 
-    def local_videos(self, shard: str) -> str:
+    def local_videos_digest(self, shard: str) -> str:
         """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""
         return digest_of_files(video.source for video in self.shards[shard] if "://" not in video.source)
 
     def galleries(self) -> list[str]:
-        """Pages of what was mined, one a shard; none of patches that were imported."""
+        """One page for each mined shard; imported shards have no page."""
         return [f"results/patches/{shard}.html" for shard in self.shards]
 
-    def _imported_shards(self) -> list[str]:
+    @cached_property
+    def _published_starts(self) -> list[int]:
         published = self.config["patches"]["import"]
         try:
-            pairs = sum(1 for _ in read_pairs(published["list"]))
+            return shard_starts(published["list"], published["pairs_per_shard"])
         except FileNotFoundError as error:
             raise UserError(
                 f"patches.import.list: no file {published['list']}; expected lines of `path label`"
             ) from error
-        return [f"{number:05d}" for number in range(ceil(pairs / published["pairs_per_shard"]))]
 
-    def imported_pairs(self, shard: str) -> str:
+    def imported_pairs_digest(self, shard: str) -> str:
         """Digest of a shard's lines in the published list, and of the patch files that these lines name."""
         published = self.config["patches"]["import"]
-        first = int(shard) * published["pairs_per_shard"]
-        pairs = islice(read_pairs(published["list"]), first, first + published["pairs_per_shard"])
-        lines = [text for pair in pairs for _, text in pair]
-        files = [Path(published["folder"], line.rsplit(maxsplit=1)[0].lstrip("/")) for line in lines]
+        start = self._published_starts[int(shard)]
+        lines = read_shard_lines(published["list"], start, published["pairs_per_shard"])
+        files = (Path(published["folder"], line.rsplit(maxsplit=1)[0].lstrip("/")) for line in lines)
         return text_digest("\n".join([*lines, digest_of_files(files)]))
 
-    def stores(self, model: str) -> list[str]:
+    def ranking_shards(self, model: str) -> list[str]:
         """Patch shards that a ranking model trains on, in the order in which it reads them."""
-        name = self.model(model)["subset"]
+        name = self.model_entry(model)["subset"]
         shards = self._subset(name)
         if not shards:
             raise UserError(
                 f"config: subsets.{name}: none of the {len(self.patch_shards)} shards lies in its share; "
                 "lower videos.shard_size or widen the share"
             )
-        # The shards of smaller subsets come first, so that these lie inside a larger one whatever was mined.
+        # The shards of smaller subsets are read first. A smaller subset therefore lies inside a larger one, however many
+        # patches each shard holds.
         inner = {shard for other in inner_subsets(self.config["subsets"], name) for shard in self._subset(other)}
         return [f"results/patches/{shard}.h5" for shard in sorted(shards, key=lambda shard: shard not in inner)]
 
-    def reading_order(self, model: str) -> str:
+    def reading_order_digest(self, model: str) -> str:
         """Digest of the order of a model's shards: Snakemake compares the inputs of a job as a set."""
-        return text_digest(" ".join(self.stores(model)))
+        return text_digest(" ".join(self.ranking_shards(model)))
 
     def _subset(self, name: str) -> list[str]:
         return subset_shards(
@@ -135,18 +134,18 @@ class Plan:
 
     def patches_wanted(self, model: str) -> int | None:
         """Patches that a ranking model's subset must hold; None takes what there is."""
-        wanted: int | None = self.config["subsets"][self.model(model)["subset"]]["patches"]
+        wanted: int | None = self.config["subsets"][self.model_entry(model)["subset"]]["patches"]
         return wanted
 
-    # Models: `path` is a model's place below results/models, `name` its entry in `models:`.
+    # Models. A model's path is its place below results/models; its name is its key in `models:`, the path's last part.
 
-    def model(self, path: str) -> dict[str, Any]:
+    def model_entry(self, path: str) -> dict[str, Any]:
         """A model's entry."""
         entry: dict[str, Any] = self.config["models"][_name(path)]
         return entry
 
     def model_path(self, name: str) -> str:
-        """Where a model lies below results/models: a folder of the protocol's holds what learned from its images."""
+        """A model's place below results/models: the protocol's folder if it learned from the protocol's images."""
         return f"{self.protocol.name}/{name}" if model_graph.depends_on_protocol(self.config, name) else name
 
     def model_paths(self, way: str | None = None) -> list[str]:
@@ -159,12 +158,12 @@ class Plan:
 
     def schedule(self, path: str) -> dict[str, Any]:
         """A model's schedule."""
-        entry: dict[str, Any] = self.config["schedules"][self.model(path)["schedule"]]
+        entry: dict[str, Any] = self.config["schedules"][self.model_entry(path)["schedule"]]
         return entry
 
     def seed(self, path: str) -> int:
         """A model's seed."""
-        return int(self.model(path).get("seed", 0))
+        return int(self.model_entry(path).get("seed", 0))
 
     def weights(self, name: str) -> str:
         """A model's weights."""
@@ -172,7 +171,7 @@ class Plan:
 
     def parent(self, path: str) -> str | list[str]:
         """The weights that a model starts from; none if they are random."""
-        parent = self.model(path).get("from", "random")
+        parent = self.model_entry(path).get("from", "random")
         return [] if parent == "random" else self.weights(parent)
 
     def model_files(self, file: str, names: Sequence[str]) -> list[str]:
@@ -185,7 +184,7 @@ class Plan:
 
     def pictured_models(self) -> list[str]:
         """Models whose filters the page shows: those of retrieval, then the first one of each row."""
-        first = [self.rows[row]["models"][0] for row in self.table1]
+        first = [self.rows[row]["models"][0] for row in self.table1_rows]
         return list(dict.fromkeys([*self.config["retrieval"]["models"], *first]))
 
     def retrieval_models(self) -> list[str]:
@@ -193,14 +192,14 @@ class Plan:
         listed: list[str] = self.config["retrieval"]["models"]
         return listed if self.protocol.annotated else []
 
-    def ranked_models(self) -> list[str]:
+    def ranking_models(self) -> list[str]:
         """Models trained by ranking that Table 1 rests on."""
-        leaves = [model for row in self.table1 for model in self.rows[row]["models"]]
+        leaves = [model for row in self.table1_rows for model in self.rows[row]["models"]]
         used = {name for leaf in leaves for name in [leaf, *model_graph.ancestors(self.config, leaf)]}
         return [name for name in self.trained_by("ranking") if name in used]
 
     @cache  # noqa: B019 (one plan a process)
-    def image_folder(self) -> str:
+    def image_folder_digest(self) -> str:
         """Digest of every file of the ImageFolder for `train: imagenet`."""
         folder = self.config["imagenet"]["folder"]
         return digest_of_files(folder_files(Path(folder))) if folder else ""
@@ -218,10 +217,10 @@ class Plan:
 
     def image_list(self, image_set: str) -> str:
         """The file that names the images of a set."""
-        return f"{voc_folder(**self._place)}/ImageSets/Main/{image_set}.txt"
+        return f"{voc_folder(**self._root_and_year)}/ImageSets/Main/{image_set}.txt"
 
     @property
-    def _place(self) -> dict[str, Any]:
+    def _root_and_year(self) -> dict[str, Any]:
         return {"root": self.config["voc"]["root"], "year": self.protocol.year}
 
     @property
@@ -229,15 +228,15 @@ class Plan:
         """The file that says that VOC lies downloaded and checked under voc.root."""
         return f"results/voc/VOC{self.protocol.year}.json"
 
-    def voc_files(self, image_set: str) -> str:
-        """What a job waits for before it reads a set: its download, or the list of a devkit that the user keeps."""
+    def voc_ready_file(self, image_set: str) -> str:
+        """The file that a job waits for before it reads a set: the download's stamp, or the user's image list."""
         return self.stamp if self.config["voc"]["download"] else self.image_list(image_set)
 
-    def photo_files(self, image_set: str, part: int | None = None) -> str:
+    def photos_digest(self, image_set: str, part: int | None = None) -> str:
         """Digest of the photos of a set or of one part of it: a replaced photo re-runs what reads it."""
         return self._devkit_files("JPEGImages", ".jpg", image_set, part)
 
-    def annotation_files(self, image_set: str, part: int | None = None) -> str:
+    def annotations_digest(self, image_set: str, part: int | None = None) -> str:
         """Digest of the annotations of a set or of one part of it."""
         return self._devkit_files("Annotations", ".xml", image_set, part)
 
@@ -248,12 +247,12 @@ class Plan:
         ids = self._ids(image_set)
         if part is not None:
             ids = ids[part * self._images_per_part : (part + 1) * self._images_per_part]
-        files = (voc_folder(**self._place) / folder / f"{image_id}{suffix}" for image_id in ids)
+        files = (voc_folder(**self._root_and_year) / folder / f"{image_id}{suffix}" for image_id in ids)
         return digest_of_files(files, newer_than=Path(self.stamp) if self.config["voc"]["download"] else None)
 
     @cache  # noqa: B019 (one plan a process)
     def _ids(self, image_set: str) -> list[str]:
-        return read_image_set(**self._place, image_set=image_set)
+        return read_image_set(**self._root_and_year, image_set=image_set)
 
     def _size(self, image_set: str) -> int:
         """Images in a set: counted where VOC is at hand, known for the official sets before they are downloaded."""
@@ -288,11 +287,11 @@ class Plan:
         entry = self.rows[row]
         return [file for model in entry["models"] for file in self.features(model, entry["layer"], image_set)]
 
-    def external(self, row: str) -> bool:
+    def uses_external_data(self, row: str) -> bool:
         """Whether a row learned from more than the challenge's own images (comp4 instead of comp3)."""
         models = self.rows[row]["models"]
         models = [*models, *(parent for model in models for parent in model_graph.ancestors(self.config, model))]
-        return any(self.model(model)["train"] not in ("voc", "none") for model in models)
+        return any(self.model_entry(model)["train"] not in ("voc", "none") for model in models)
 
     # Tables
 
@@ -327,18 +326,18 @@ class Plan:
         ]
 
     def check_targets(self, targets: Sequence[str]) -> None:
-        """Name the present path of a target that had another path in an earlier version.
+        """Refuse targets whose path was changed since an earlier version.
 
         Raises:
-            UserError: one of the targets had.
+            UserError: names the target's current path.
         """
         for target in targets:
-            if present := self._moved(target):
-                raise UserError(f"{target}: this target is now {present}")
+            if current := self._moved(target):
+                raise UserError(f"{target}: this target is now {current}")
 
     def _moved(self, target: str) -> str | None:
         protocol, year = self.protocol.name, f"VOC{self.protocol.year}"
-        for pattern, present in (
+        for pattern, current in (
             (r"results/cells/table1/([^/]+)/([^/]+\.json)", rf"results/cells/table1/{protocol}/\1/\2"),
             (r"results/cells/retrieval/([^/]+)\.json", rf"results/cells/retrieval/{protocol}/\1/precision.json"),
             (r"results/detection/(svms|detections|bootstraps)/([^/]+\.npz)", rf"results/detection/{protocol}/\1/\2"),
@@ -349,10 +348,10 @@ class Plan:
             (r"results/models/object_crops", rf"results/voc/object_crops/{year}/{self.protocol.train}"),
         ):
             if re.fullmatch(pattern, target):
-                return re.sub(pattern, present, target)
+                return re.sub(pattern, current, target)
         if (found := re.fullmatch(r"results/models/([^/]+)/([^/]+)", target)) and found[1] in self.config["models"]:
-            present = f"results/models/{self.model_path(found[1])}/{found[2]}"
-            return present if present != target else None
+            current = f"results/models/{self.model_path(found[1])}/{found[2]}"
+            return current if current != target else None
         return None
 
 

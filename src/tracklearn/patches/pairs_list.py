@@ -1,6 +1,10 @@
-"""The list of a folder of published patches: a line a patch, two lines a pair. The plan counts its pairs."""
+"""The list of a folder of published patches: one line for each patch, two lines for each pair.
+
+The plan of the experiment reads the list too, so this module imports no large library.
+"""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from tracklearn.errors import UserError
@@ -21,3 +25,32 @@ def read_pairs(path: str | Path) -> Iterator[tuple[Line, Line]]:
             if tracked is None:
                 raise UserError(f"{path}, line {query[0]}: a query without a tracked patch; a pair is two lines")
             yield query, tracked
+
+
+def shard_starts(path: str | Path, pairs_per_shard: int) -> list[int]:
+    """Byte offset in the list at which each shard of so many pairs begins.
+
+    Raises:
+        UserError: the last line has no partner; names the line.
+    """
+    starts: list[int] = []
+    offset = patches = last = 0
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.isspace():
+                if patches % (2 * pairs_per_shard) == 0:
+                    starts.append(offset)
+                patches, last = patches + 1, number
+            offset += len(line)
+    if patches % 2:
+        raise UserError(f"{path}, line {last}: a query without a tracked patch; a pair is two lines")
+    return starts
+
+
+def read_shard_lines(path: str | Path, start: int, pairs_per_shard: int) -> list[str]:
+    """Lines of the shard that begins at a byte offset, without blank lines."""
+    with open(path, "rb") as file:
+        file.seek(start)
+        return [
+            line.decode().strip() for line in islice((line for line in file if not line.isspace()), 2 * pairs_per_shard)
+        ]

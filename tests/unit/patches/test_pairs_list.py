@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from tracklearn.errors import UserError
-from tracklearn.patches.pairs_list import read_pairs
+from tracklearn.patches.pairs_list import read_pairs, read_shard_lines, shard_starts
 
 
 def test_pairs_keep_the_numbers_of_their_lines(tmp_path):
@@ -19,6 +19,20 @@ def test_a_line_without_a_partner_is_named(tmp_path):
     (tmp_path / "l.txt").write_text("0.jpg 1\n1.jpg 1\n\n2.jpg 2\n\n")
     with pytest.raises(UserError, match=r"l.txt, line 4: a query without a tracked patch; a pair is two lines"):
         sum(1 for _ in read_pairs(tmp_path / "l.txt"))
+
+
+def test_a_shard_is_read_from_where_it_starts(tmp_path):
+    lines = [f"ä/{number}.jpg {number // 2}" for number in range(10)]
+    (tmp_path / "l.txt").write_text("\n" + "\n \n".join(lines) + "\n")
+    starts = shard_starts(tmp_path / "l.txt", 2)
+    shards = [read_shard_lines(tmp_path / "l.txt", start, 2) for start in starts]
+    assert shards == [lines[:4], lines[4:8], lines[8:]]
+
+
+def test_counting_names_a_line_without_a_partner(tmp_path):
+    (tmp_path / "l.txt").write_text("0.jpg 1\n1.jpg 1\n\n2.jpg 2\n\n")
+    with pytest.raises(UserError, match=r"l.txt, line 4: a query without a tracked patch; a pair is two lines"):
+        shard_starts(tmp_path / "l.txt", 1)
 
 
 def test_the_plan_reads_it_without_the_libraries_of_mining():

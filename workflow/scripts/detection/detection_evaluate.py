@@ -5,7 +5,7 @@ if __name__ == "__main__":
     with recorded(snakemake) as run:
         run.metrics(
             evaluate_row(
-                **snakemake.params.photos,
+                **snakemake.params.devkit,
                 image_set=snakemake.params.image_set,
                 row=snakemake.wildcards.row,
                 detections=snakemake.input.detections,

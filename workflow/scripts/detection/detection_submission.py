@@ -5,7 +5,7 @@ if __name__ == "__main__":
     with recorded(snakemake) as run:
         run.metrics(
             write_submission(
-                **snakemake.params.photos,
+                **snakemake.params.devkit,
                 image_set=snakemake.params.image_set,
                 detections=snakemake.input.detections,
                 external=snakemake.params.external,

@@ -5,7 +5,7 @@ if __name__ == "__main__":
     with recorded(snakemake) as run:
         run.metrics(
             train_svms(
-                **snakemake.params.photos,
+                **snakemake.params.devkit,
                 features=snakemake.input.features,
                 models=snakemake.params.models,
                 svm=snakemake.params.svm,

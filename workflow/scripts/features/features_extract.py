@@ -5,7 +5,7 @@ if __name__ == "__main__":
     with recorded(snakemake) as run:
         run.metrics(
             extract_features(
-                **snakemake.params.photos,
+                **snakemake.params.devkit,
                 proposals=snakemake.input.proposals,
                 weights=snakemake.input.weights,
                 layer=snakemake.wildcards.layer,

@@ -5,7 +5,7 @@ if __name__ == "__main__":
     with recorded(snakemake) as run:
         run.metrics(
             finetune_voc(
-                **snakemake.params.photos,
+                **snakemake.params.devkit,
                 image_set=snakemake.params.image_set,
                 proposals=snakemake.input.proposals,
                 parent=snakemake.input.get("parent") or None,

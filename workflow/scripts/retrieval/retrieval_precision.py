@@ -5,7 +5,7 @@ if __name__ == "__main__":
     with recorded(snakemake) as run:
         run.metrics(
             precision_at_k(
-                **snakemake.params.photos,
+                **snakemake.params.devkit,
                 query_features=snakemake.input.queries,
                 database_features=snakemake.input.database,
                 k=snakemake.params.k,

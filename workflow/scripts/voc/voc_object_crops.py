@@ -5,7 +5,7 @@ if __name__ == "__main__":
     with recorded(snakemake) as run:
         run.metrics(
             crop_objects(
-                **snakemake.params.photos,
+                **snakemake.params.devkit,
                 image_set=snakemake.wildcards.set,
                 folder=snakemake.output.folder,
             )
