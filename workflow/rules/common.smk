@@ -24,6 +24,10 @@ code = lambda script: digest(HERE / "workflow/scripts" / script)
 # A wildcard constraint that matches exactly these names; for an empty list, it matches nothing.
 names = lambda listed: "|".join(map(re.escape, listed)) or "(?!)"
 
+# Priority of the rules that the longest chain of jobs begins with: from videos to patches and ranking nets, which are
+# fine-tuned, ranked and fine-tuned again.
+LONGEST_CHAIN = 10
+
 VOC = f"VOC{plan.protocol.year}"
 
 # Waiting threads must not spin: on busy cores, spinning costs ten times more than the work.

@@ -14,6 +14,7 @@ rule mining_filter:
         frames="results/mining/{shard}/frames.csv",
     log:
         "results/logs/mining_filter/{shard}.log",
+    priority: LONGEST_CHAIN
     threads: config["threads"]["mining"]
     params:
         frame=config["mining"]["frame"],
@@ -34,6 +35,7 @@ rule mining_track:
         tracks="results/mining/{shard}/tracks.csv",
     log:
         "results/logs/mining_track/{shard}.log",
+    priority: LONGEST_CHAIN
     threads: config["threads"]["mining"]
     params:
         frame=config["mining"]["frame"],

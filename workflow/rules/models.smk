@@ -55,7 +55,7 @@ rule models_ranking:
         "results/logs/models_ranking/{path}.log",
     wildcard_constraints:
         path=names(plan.model_paths("ranking")),
-    priority: 10
+    priority: LONGEST_CHAIN
     threads: config["threads"]["train"]
     resources:
         gpu=config["gpus_per_training"],
@@ -90,7 +90,6 @@ rule models_supervised:
         "results/logs/models_supervised/{path}.log",
     wildcard_constraints:
         path=names(plan.model_paths("imagenet")),
-    priority: 5
     threads: config["threads"]["train"]
     resources:
         gpu=1,

@@ -13,6 +13,7 @@ if config["patches"]["import"]:
             summary="results/patches/{shard}.json",
         log:
             "results/logs/patches_import/{shard}.log",
+        priority: LONGEST_CHAIN
         params:
             list=config["patches"]["import"]["list"],
             folder=config["patches"]["import"]["folder"],
@@ -36,6 +37,7 @@ else:
             summary="results/patches/{shard}.json",
         log:
             "results/logs/patches_pack/{shard}.log",
+        priority: LONGEST_CHAIN
         threads: config["threads"]["mining"]
         params:
             frame=config["mining"]["frame"],

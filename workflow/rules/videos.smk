@@ -10,6 +10,7 @@ rule videos_download:
         manifest="results/videos/{shard}.tsv",
     log:
         "results/logs/videos_download/{shard}.log",
+    priority: LONGEST_CHAIN
     threads: config["threads"]["download"]
     params:
         videos=lambda wildcards: plan.sources(wildcards.shard),

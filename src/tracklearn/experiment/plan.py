@@ -109,8 +109,8 @@ class Plan:
                 f"config: subsets.{name}: none of the {len(self.patch_shards)} shards lies in its share; "
                 "lower videos.shard_size or widen the share"
             )
-        # The shards of smaller subsets are read first. A smaller subset therefore lies inside a larger one, however many
-        # patches each shard holds.
+        # The shards of smaller subsets are read first. A smaller subset therefore lies inside a larger one, however
+        # many patches each shard holds.
         inner = {shard for other in inner_subsets(self.config["subsets"], name) for shard in self._subset(other)}
         return [f"results/patches/{shard}.h5" for shard in sorted(shards, key=lambda shard: shard not in inner)]
 
