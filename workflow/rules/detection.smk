@@ -17,11 +17,11 @@ rule detection_svms:
     params:
         devkit=plan.labelled_devkit,
         annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.train),
-        models=lambda wildcards: len(plan.rows[wildcards.row]["models"]),
+        models=lambda wildcards: plan.rows[wildcards.row]["models"],
         svm=config["detection"]["svm"],
         code=code("detection/detection_svms.py"),
     message:
-        "Row {wildcards.row}: train one SVM a class on features of {params.models} model(s)"
+        "Row {wildcards.row}: train one SVM for each class on features of {params.models}"
     script:
         "../scripts/detection/detection_svms.py"
 
@@ -36,7 +36,7 @@ rule detection_detect:
         "results/logs/detection_detect/{protocol}/{row}.log",
     threads: config["threads"]["detection"]
     params:
-        models=lambda wildcards: len(plan.rows[wildcards.row]["models"]),
+        models=lambda wildcards: plan.rows[wildcards.row]["models"],
         settings=config["detection"]["detect"],
         code=code("detection/detection_detect.py"),
     message:

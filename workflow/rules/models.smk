@@ -108,8 +108,8 @@ rule models_supervised:
 
 rule models_finetuning:
     input:
-        images=plan.voc_ready_file(plan.protocol.train),
-        proposals=plan.proposals(plan.protocol.train),
+        images=lambda wildcards: ancient(plan.voc_ready_file(plan.protocol.train)),
+        proposals=lambda wildcards: plan.proposals(plan.protocol.train),
         parent=lambda wildcards: plan.parent(wildcards.path),
     output:
         weights="results/models/{path}/weights.safetensors",

@@ -16,7 +16,7 @@ rule videos_download:
         videos=lambda wildcards: plan.sources(wildcards.shard),
         local_videos_digest=lambda wildcards: plan.local_videos_digest(wildcards.shard),
         directory=f"{config['videos']['directory']}/{{shard}}",
-        limits={key: config["videos"][key] for key in ("max_height", "max_duration", "timeout", "retries")},
+        limits={key: config["videos"][key] for key in ("max_height", "max_duration")},
         code=code("videos/videos_download.py"),
     message:
         "Shard {wildcards.shard}: download or probe the videos"

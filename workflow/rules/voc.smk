@@ -1,7 +1,7 @@
 # VOC: the photos of the detection experiment, divided by the evaluation protocol, and boxes in these photos.
 #
 # inputs   config voc.root: a VOCdevkit; with voc.download, the folder need not exist yet
-# outputs  results/voc/VOC{year}.json, written when the archives lie unpacked under voc.root;
+# outputs  results/voc/VOC{year}/{archive}.json, written when the archives lie unpacked under voc.root;
 #          results/voc/proposals/VOC{year}/{set}-{part}.npz; results/voc/object_crops/VOC{year}/{set}: an ImageFolder
 # steps    download and check missing archives, run selective search in every image, crop the annotated objects
 
@@ -9,13 +9,15 @@
 rule voc_download:
     output:
         # The lists of images are no outputs: Snakemake deletes outputs before a job, and the user may own the devkit.
-        stamp=plan.stamp,
+        stamp=f"results/voc/{VOC}/{{archive}}.json",
     log:
-        "results/logs/voc_download.log",
+        f"results/logs/voc_download/{VOC}/{{archive}}.log",
+    wildcard_constraints:
+        archive="trainval|test",
     params:
         root=lambda wildcards: config["voc"]["root"],
         year=plan.protocol.year,
-        image_sets=[plan.protocol.train, plan.protocol.test],
+        image_sets=lambda wildcards: [wildcards.archive],
         code=code("voc/voc_download.py"),
     message:
         "Download the missing archives of VOC {params.year} to {params.root}"
@@ -25,7 +27,8 @@ rule voc_download:
 
 rule voc_proposals:
     input:
-        images=lambda wildcards: plan.voc_ready_file(wildcards.set),
+        # A digest among the parameters shows whether a file was replaced since.
+        images=lambda wildcards: ancient(plan.voc_ready_file(wildcards.set)),
     output:
         proposals=f"results/voc/proposals/{VOC}/{{set}}-{{part}}.npz",
     log:
@@ -45,7 +48,8 @@ rule voc_proposals:
 
 rule voc_object_crops:
     input:
-        images=lambda wildcards: plan.voc_ready_file(wildcards.set),
+        # A digest among the parameters shows whether a file was replaced since.
+        images=lambda wildcards: ancient(plan.voc_ready_file(wildcards.set)),
     output:
         folder=directory(f"results/voc/object_crops/{VOC}/{{set}}"),
     log:

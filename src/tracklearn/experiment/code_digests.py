@@ -32,8 +32,9 @@ SILENT = frozenset(
         "videos.progress",
     }
 )
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-SPEAKERS = {"log", "progress", "warnings", "logging"}  # objects whose methods only tell people something
+SPEAKERS = {"log", "progress", "warnings"}  # objects with methods that only tell people something, ...
+SPEECH = {"debug", "info", "warning", "error", "exception", "critical", "warn"}  # ... which are these
+VERSIONED = {"type_params", "type_comment", "kind"}  # fields that only some versions of Python have
 
 
 def digest(script: str | Path) -> str:
@@ -110,23 +111,28 @@ def _file_digest(file: Path) -> str:
     if file.suffix != ".py":
         return hashlib.sha256(file.read_bytes()).hexdigest()
     tree = _Silenced().visit(ast.parse(file.read_text(encoding="utf-8")))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return hashlib.sha256(_text(tree).encode()).hexdigest()
+
+
+def _text(node: object) -> str:
+    """A syntax tree as text that is the same in every version of Python; `ast.dump` shows empty fields in some."""
+    if isinstance(node, ast.AST):
+        fields = [(name, value) for name, value in ast.iter_fields(node) if name not in VERSIONED]
+        inside = ",".join(f"{name}={_text(value)}" for name, value in fields if value is not None and value != [])
+        return f"{type(node).__name__}({inside})"
+    return f"[{','.join(map(_text, node))}]" if isinstance(node, list) else repr(node)
 
 
 class _Silenced(ast.NodeTransformer):
     """Takes docstrings, calls that log or warn, and the texts of `UserError`s out of a syntax tree."""
 
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-        return super().generic_visit(node)
-
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        call = node.value
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-            speaker = call.func.value
-            if isinstance(speaker, ast.Name) and speaker.id in SPEAKERS:
-                return None
+        if isinstance(node.value, ast.Constant):  # a docstring, of an attribute too
+            return None
+        match node.value:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=speaker), attr=method)):
+                if speaker in SPEAKERS and method in SPEECH:
+                    return None
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:

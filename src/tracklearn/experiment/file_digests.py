@@ -1,48 +1,59 @@
 """Digests of files that rules read and that no rule makes: photos, annotations, imported patches, an ImageFolder.
 
 A file counts by its size and modification time: reading the contents of a million images would take minutes. An edit
-in place changes both.
+in place changes the time, and a file that takes another one's place has another size or time.
 """
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+State = tuple[int, int]
+"""Bytes and modification time in ns of a file; (-1, 0) if it does not exist."""
 
-def digest_of_files(files: Iterable[str | Path], *, newer_than: Path | None = None) -> str:
-    """Digest of the names, sizes and modification times of some files; files that do not exist count by name.
+
+def digest_of_files(files: Iterable[str | Path], *, known: Mapping[str, State] | None = None) -> str:
+    """Digest of the names, sizes and modification times of some files; the order of the files makes no difference.
 
     Args:
-        files: in any order.
-        newer_than: the stamp that a checked download leaves once its files are unpacked. Only files that were changed
-            since then count, and none before the stamp exists, so that the digest is the same before and after the
-            download.
+        files: the files; one that does not exist counts by its name.
+        known: states by name. Files that have their known state are left out.
     """
-    states = sorted((str(file), *_state(file)) for file in files)
-    if newer_than:
-        size, since = _state(newer_than)
-        states = [state for state in states if size >= 0 and state[2] > since]
-    return text_digest(repr(states))
+    states = ((str(file), file_state(file)) for file in files)
+    return text_digest(
+        "".join(f"{name} {state}" for name, state in sorted(states) if not known or known.get(name) != state)
+    )
 
 
-def folder_files(folder: Path) -> list[Path]:
-    """All files below a folder."""
-    found: list[Path] = []
-    for place, _, names in os.walk(folder, followlinks=True):
-        found += [Path(place, name) for name in names]
-    return found
+def digest_of_folder(folder: str | Path) -> str:
+    """Digest of the names, sizes and modification times of all files below a folder."""
+    whole = hashlib.sha256()
+    for name, size, time in _walk(str(folder)):
+        whole.update(f"{name} {size} {time}".encode())
+    return whole.hexdigest()[:16]
 
 
-def text_digest(text: str) -> str:
-    """The first 16 hex digits of the SHA-256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _walk(folder: str) -> Iterator[tuple[str, int, int]]:
+    """Name, bytes and modification time in ns of every file, in an order of the names alone."""
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir():
+                yield from _walk(entry.path)
+            else:
+                found = entry.stat()
+                yield entry.path, found.st_size, found.st_mtime_ns
 
 
-def _state(file: str | Path) -> tuple[int, int]:
-    """Bytes and modification time in ns; of a file that does not exist (-1, 0)."""
+def file_state(file: str | Path) -> State:
+    """State of one file."""
     try:
         found = os.stat(file)  # noqa: PTH116 (a Path for each of 100,000 names would take longer)
     except OSError:
         return -1, 0
     return found.st_size, found.st_mtime_ns
+
+
+def text_digest(text: str) -> str:
+    """The first 16 hex digits of the SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -16,7 +16,7 @@ from typing import Any
 from tracklearn.errors import UserError
 from tracklearn.experiment import model_graph
 from tracklearn.experiment.configuration import complete
-from tracklearn.experiment.file_digests import digest_of_files, folder_files, text_digest
+from tracklearn.experiment.file_digests import State, digest_of_files, digest_of_folder, text_digest
 from tracklearn.experiment.subsets import inner_subsets, read_packed_patches, subset_shards
 from tracklearn.files import atomic
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
@@ -25,6 +25,7 @@ from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
 
 LEDGER = Path("results/videos/shards.json")
+PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_")  # targets of mining begin so
 TABLES = ("table1.csv", "table1.md", "table1.html", "differences.csv", "evidence.csv", "evidence.md")
 
 
@@ -50,19 +51,19 @@ class Plan:
         self.columns = [*self.classes, "mAP"]
         self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}
         self.labelled_devkit = self.devkit | {"classes": self.classes}
-        self.parts_of = {name: range(ceil(self._size(name) / self._images_per_part)) for name in self.image_sets}
         self.shards = {} if whole["patches"]["import"] else self._video_shards()
         self.patch_shards = list(self.shards) or [f"{number:05d}" for number in range(len(self._published_starts))]
         self._packed_patches = read_packed_patches("results/patches")
-        for model in self.trained_by("ranking"):
-            self.ranking_shards(model)  # raises here, before anything runs, if no shard lies in the subset's share
 
     # Videos and patches
 
     def _video_shards(self) -> dict[str, list[Video]]:
         ledger = json.loads(LEDGER.read_text()) if LEDGER.exists() else []
         settings = self.config["videos"]
-        return plan_shards(read_list(settings["list"]), ledger, settings["shard_size"])
+        videos = read_list(settings["list"])
+        if not videos:
+            raise UserError(f"{settings['list']}: the list holds no video; append lines of `video_id<TAB>source`")
+        return plan_shards(videos, ledger, settings["shard_size"])
 
     def record_shards(self) -> None:
         """Keep the boundaries of the shards, so that videos appended to the list start a new one."""
@@ -202,7 +203,7 @@ class Plan:
     def image_folder_digest(self) -> str:
         """Digest of every file of the ImageFolder for `train: imagenet`."""
         folder = self.config["imagenet"]["folder"]
-        return digest_of_files(folder_files(Path(folder))) if folder else ""
+        return digest_of_folder(folder) if folder and Path(folder).is_dir() else ""
 
     # VOC, features and detection
 
@@ -223,14 +224,13 @@ class Plan:
     def _root_and_year(self) -> dict[str, Any]:
         return {"root": self.config["voc"]["root"], "year": self.protocol.year}
 
-    @property
-    def stamp(self) -> str:
-        """The file that says that VOC lies downloaded and checked under voc.root."""
-        return f"results/voc/VOC{self.protocol.year}.json"
-
     def voc_ready_file(self, image_set: str) -> str:
         """The file that a job waits for before it reads a set: the download's stamp, or the user's image list."""
-        return self.stamp if self.config["voc"]["download"] else self.image_list(image_set)
+        return self._stamp(image_set) if self.config["voc"]["download"] else self.image_list(image_set)
+
+    def _stamp(self, image_set: str) -> str:
+        """The file that the download of a set's archive leaves when everything is unpacked and checked."""
+        return f"results/voc/VOC{self.protocol.year}/{'test' if image_set == 'test' else 'trainval'}.json"
 
     def photos_digest(self, image_set: str, part: int | None = None) -> str:
         """Digest of the photos of a set or of one part of it: a replaced photo re-runs what reads it."""
@@ -242,18 +242,35 @@ class Plan:
 
     @cache  # noqa: B019 (one plan a process)
     def _devkit_files(self, folder: str, suffix: str, image_set: str, part: int | None) -> str:
-        if not Path(self.image_list(image_set)).exists():
+        image_list = Path(self.image_list(image_set))
+        known = self._downloaded_files(image_set) if self.config["voc"]["download"] else {}
+        if known is None or not image_list.exists():
             return digest_of_files([])
         ids = self._ids(image_set)
         if part is not None:
             ids = ids[part * self._images_per_part : (part + 1) * self._images_per_part]
-        files = (voc_folder(**self._root_and_year) / folder / f"{image_id}{suffix}" for image_id in ids)
-        return digest_of_files(files, newer_than=Path(self.stamp) if self.config["voc"]["download"] else None)
+        photos = (voc_folder(**self._root_and_year) / folder / f"{image_id}{suffix}" for image_id in ids)
+        return digest_of_files([image_list, *photos], known=known)
+
+    @cache  # noqa: B019 (one plan a process)
+    def _downloaded_files(self, image_set: str) -> dict[str, State] | None:
+        """States of the files when their archive was unpacked; None before the download.
+
+        Files in this state count neither before nor after the download, so that a first run is not out of date at once.
+        """
+        stamp = Path(self._stamp(image_set))
+        if not stamp.exists():
+            return None
+        return {name: (size, time) for name, (size, time) in json.loads(stamp.read_text())["unpacked"].items()}
 
     @cache  # noqa: B019 (one plan a process)
     def _ids(self, image_set: str) -> list[str]:
         return read_image_set(**self._root_and_year, image_set=image_set)
 
+    def _parts(self, image_set: str) -> range:
+        return range(ceil(self._size(image_set) / self._images_per_part))
+
+    @cache  # noqa: B019 (one plan a process)
     def _size(self, image_set: str) -> int:
         """Images in a set: counted where VOC is at hand, known for the official sets before they are downloaded."""
         settings = self.config["voc"]
@@ -274,13 +291,13 @@ class Plan:
     def proposals(self, image_set: str) -> list[str]:
         """Proposal files of a set, in the order of its images."""
         return [
-            f"results/voc/proposals/VOC{self.protocol.year}/{image_set}-{part}.npz" for part in self.parts_of[image_set]
+            f"results/voc/proposals/VOC{self.protocol.year}/{image_set}-{part}.npz" for part in self._parts(image_set)
         ]
 
     def features(self, model: str, layer: str, image_set: str) -> list[str]:
         """Feature files of one model, in the order of the images."""
         folder = f"results/features/{self.protocol.name}/{model}/{layer}"
-        return [f"{folder}/{image_set}-{part}.h5" for part in self.parts_of[image_set]]
+        return [f"{folder}/{image_set}-{part}.h5" for part in self._parts(image_set)]
 
     def row_features(self, row: str, image_set: str) -> list[str]:
         """Feature files of a row: model after model."""
@@ -325,15 +342,27 @@ class Plan:
             "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
         ]
 
-    def check_targets(self, targets: Sequence[str]) -> None:
-        """Refuse targets whose path was changed since an earlier version.
+    def check_targets(self, arguments: Sequence[str]) -> None:
+        """Check that the targets exist and that their data can be there, before Snakemake builds its graph.
+
+        Whoever asks for pairs alone needs neither VOC nor enough shards for every subset.
+
+        Args:
+            arguments: of the command line, the targets among them.
 
         Raises:
-            UserError: names the target's current path.
+            UserError: a target whose path was changed since an earlier version; an image set or a subset without data.
         """
-        for target in targets:
+        for target in arguments:
             if current := self._moved(target):
                 raise UserError(f"{target}: this target is now {current}")
+        targets = [argument for argument in arguments if argument.startswith(("results/", *PAIRS))]
+        if "--target-jobs" in arguments or (targets and all(target.startswith(PAIRS) for target in targets)):
+            return  # a single job, whose graph was checked, or pairs alone
+        for image_set in self.image_sets:
+            self._size(image_set)
+        for model in self.trained_by("ranking"):
+            self.ranking_shards(model)
 
     def _moved(self, target: str) -> str | None:
         protocol, year = self.protocol.name, f"VOC{self.protocol.year}"

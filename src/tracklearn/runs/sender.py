@@ -139,7 +139,7 @@ class Sender:
         run_id = found[0].info.run_id if found else self._create(key)
         alive = self.spool.is_alive(key)  # asked first: whatever a dead job wrote is delivered next
         self._deliver_events(key, run_id, sent)
-        if here(sent) and not alive:
+        if here(sent) and not alive and not self.spool.is_alive(key):  # no new attempt has begun in the meantime
             last = self.spool.events_file(key).stat().st_mtime
             tags = {"error": "the process was killed"}
             self.spool.append(key, {"event": "end", "time": last, "status": "KILLED", "tags": tags})

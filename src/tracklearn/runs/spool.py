@@ -61,8 +61,10 @@ class Spool:
         # A killed process may have left half a line: the first event after its death ends that line.
         before = "\n" if event["event"] in ("start", "end") else ""
         self.folder(key).mkdir(parents=True, exist_ok=True)
+        line = f"{before}{json.dumps(event, default=str)}\n".encode()
         with open(self.events_file(key), "ab", buffering=0) as file:
-            file.write(f"{before}{json.dumps(event, default=str)}\n".encode())
+            if file.write(line) < len(line):  # the disk is full: end the half line, so that only this event is lost
+                file.write(b"\n")
 
     def read(self, key: str, offset: int = 0) -> tuple[list[Event], int]:
         """Whole events from byte `offset` on, and the offset after the last of them."""

@@ -94,7 +94,8 @@ def fetch_voc(
     Args:
         image_sets: "test" asks for the test archive, any other name for trainval's.
         retries, timeout, pause: see `RETRIES`, `TIMEOUT` and `PAUSE`; attempts take an archive's addresses in turn.
-        stamp: JSON that is written at the end, for a workflow to wait on.
+        stamp: JSON that is written at the end, for a workflow to wait on. Its `unpacked` holds the size and the
+            modification time (ns) of every file of the year, so that a file that is replaced later can be found.
 
     Returns:
         Numbers of archives, files and bytes.
@@ -126,8 +127,15 @@ def fetch_voc(
     }
     if stamp:
         with atomic(stamp) as temporary:
-            temporary.write_text(json.dumps({"root": str(root), "year": year, **fetched}) + "\n")
+            stamped = {"root": str(root), "year": year, **fetched, "unpacked": _states(voc_folder(root, year))}
+            temporary.write_text(json.dumps(stamped) + "\n")
     return fetched
+
+
+def _states(folder: Path) -> dict[str, tuple[int, int]]:
+    """Bytes and modification time of every photo, annotation and image list, by path."""
+    files = (file for name in FOLDERS for file in (folder / name).rglob("*") if file.is_file())
+    return {str(file): (file.stat().st_size, file.stat().st_mtime_ns) for file in files}
 
 
 def download(

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from tracklearn.experiment.file_digests import digest_of_files, folder_files
+from tracklearn.experiment.file_digests import digest_of_files, digest_of_folder, file_state
 
 
 @pytest.fixture
@@ -35,19 +35,23 @@ def test_a_removed_file_changes_the_digest_and_the_order_does_not(photos):
     assert digest_of_files(photos) != before
 
 
-def test_only_files_changed_since_the_download_count(photos, tmp_path):
-    stamp = tmp_path / "stamp.json"
-    before = digest_of_files(photos, newer_than=stamp)
-    assert digest_of_files([], newer_than=stamp) == before  # the download is still to come
-    stamp.write_text("{}")
-    os.utime(stamp, ns=(2 * 10**18, 2 * 10**18))
-    assert digest_of_files(photos, newer_than=stamp) == before
-    os.utime(photos[2], ns=(3 * 10**18, 3 * 10**18))
-    assert digest_of_files(photos, newer_than=stamp) != before
+def test_files_in_their_known_state_are_left_out(photos):
+    known = {str(photo): file_state(photo) for photo in photos}
+    assert digest_of_files(photos, known=known) == digest_of_files([])
+    photos[2].write_bytes(b"other")
+    edited = digest_of_files(photos, known=known)
+    assert edited != digest_of_files([])
+    os.utime(photos[2], ns=(10**17, 10**17))  # older than before, as a file that `cp -p` brought
+    assert digest_of_files(photos, known=known) not in (edited, digest_of_files([]))
+    photos[2].unlink()
+    assert digest_of_files(photos, known=known) not in (edited, digest_of_files([]))
 
 
-def test_a_folder_is_read_to_its_depth(tmp_path):
+def test_a_folder_counts_to_its_depth(tmp_path):
     for name in ("cat/1.jpg", "dog/old/2.jpg"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
-    assert {path.name for path in folder_files(tmp_path)} == {"1.jpg", "2.jpg"}
+    before = digest_of_folder(tmp_path)
+    assert digest_of_folder(tmp_path) == before
+    (tmp_path / "dog/old/2.jpg").write_bytes(b"photo")
+    assert digest_of_folder(tmp_path) != before

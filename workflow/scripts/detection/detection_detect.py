@@ -6,7 +6,7 @@ if __name__ == "__main__":
         run.metrics(
             detect(
                 features=snakemake.input.features,
-                models=snakemake.params.models,
+                models=len(snakemake.params.models),
                 svms=snakemake.input.svms,
                 settings=snakemake.params.settings,
                 out=snakemake.output.detections,

@@ -7,7 +7,7 @@ if __name__ == "__main__":
             train_svms(
                 **snakemake.params.devkit,
                 features=snakemake.input.features,
-                models=snakemake.params.models,
+                models=len(snakemake.params.models),
                 svm=snakemake.params.svm,
                 out=snakemake.output.svms,
                 threads=snakemake.threads,

@@ -8,7 +8,8 @@ if __name__ == "__main__":
                 videos=snakemake.params.videos,
                 directory=snakemake.params.directory,
                 manifest=snakemake.output.manifest,
-                limits=snakemake.params.limits,
+                limits=snakemake.params.limits
+                | {key: snakemake.config["videos"][key] for key in ("timeout", "retries")},  # not parameters
                 threads=snakemake.threads,
                 report=run.report,
             )

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from scipy.fft import irfft2, next_fast_len, rfft2
 
-from tracklearn.mining.tracking.hog import CELL, CHANNELS, hog
+from tracklearn.mining.tracking.hog import CELL, hog
 
 TARGET_SIGMA = 0.1  # of the regression target, in sides of the box
 RIDGE = 1e-4
@@ -111,7 +111,7 @@ def correlate(x: np.ndarray, z: np.ndarray) -> np.ndarray:
         complex64 (n, n / 2 + 1).
     """
     channels, rows, columns = x.shape
-    scale = np.float32(1 / (CHANNELS * rows * rows))
+    scale = np.float32(1 / (channels * rows * rows))
     real, imaginary = np.empty(columns, np.float32), np.empty(columns, np.float32)
     out = np.empty((rows, columns), np.complex64)
     for row in range(rows):
