@@ -1,8 +1,8 @@
 """Does ranking learn, and which of its settings matter? `make learning`, about twenty minutes on two cores.
 
 Trains on the patches that `make demo` and `make real` mined, with their networks and schedules, and measures on clips
-that the training has not seen: seed s holds out every third clip, beginning with clip s. The random net of a seed is
-the network from which the trainings of this seed start. All distances are cosine distances.
+that the training has not seen: training seed s holds out every third clip, beginning with clip s. The random network of
+a seed is the network from which the trainings of this seed start. All distances are cosine distances.
 """
 
 import argparse
@@ -68,12 +68,13 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("default: random, then hard for the last 3 to 5%", {}),
+    Variant("default: random negatives, hard ones in the last 3 to 5% of the iterations", {}),
     Variant("random negatives only", {}, hard_from=1.0),
-    Variant("hard from 5/8 on, as the paper", {}, hard_from=0.625),  # PAPER §5.6: 150K of 240K
-    Variant("symmetric loss, the default's negatives", {"form": "fork", "sampling": "paper"}),
-    Variant("symmetric loss and sampling of the fork", {"form": "fork"}),
-    Variant("margin 1", {"margin": 1.0}),
+    # PAPER §5.6: 150K of 240K
+    Variant("hard negatives after 5/8 of the iterations, as in the paper", {}, hard_from=0.625),
+    Variant("symmetric loss, negatives of the default", {"form": "fork", "sampling": "paper"}),
+    Variant("symmetric loss and sampling of the released code", {"form": "fork"}),
+    Variant("default, with margin 1", {"margin": 1.0}),
     Variant("default, in bf16", {}, precision="bf16"),
 )
 
@@ -109,7 +110,7 @@ class World:
 
 
 def shown_category(video_id: str) -> int:
-    """Category of the thing that a clip of the small world shows; -1 for clips in which only the camera moves."""
+    """Category of the object that a clip of the small world shows; -1 for clips in which only the camera moves."""
     index = int(video_id.removeprefix("clip"))
     return -1 if KINDS[index * 7 % len(KINDS)] == "camera" else index % len(NAMES)
 
@@ -216,33 +217,37 @@ FIGURES = {
 }
 
 EXPLAINED = f"""\
-The tables show means over the seeds ± their standard deviation. Each seed trains on two thirds of the clips; the
-other clips are held out. The random net of a seed is the net that the trainings of this seed start from. Distances are
-cosine distances. All figures except the loss are measured on the held-out clips:
+The tables show means over the training seeds ± their standard deviation. Each training seed trains on two thirds of the
+clips and holds out the other clips. The random network of a training seed is the network that its trainings start from.
+The released code is the authors' code for training, a fork of Caffe. Distances are cosine distances. All figures except
+the loss are measured on the held-out clips:
 
-- loss at the end: the loss of the last iterations of the training, with the negatives (random or hard) that the net's
-  rule takes at this point. The figure compares only nets of the same rule and margin.
+- loss at the end: the loss of the last iterations of the training, with the negatives (random or hard) that the
+  training takes in these iterations. Compare this figure only between rows with the same negatives and the same margin.
 - ranked right: the share of all triplets (query, its tracked patch, a patch of another clip) whose tracked patch is
   nearer to the query than the other patch, as ranking demands. Chance is 50.
-- violated: the share of the same triplets that miss a margin of {MARGIN:g}. If the share is still 100 after training,
-  all features lie together: the net has collapsed or has never left the margin.
+- violated: the share of the same triplets whose tracked patch is not nearer to the query than the other patch by a
+  margin of {MARGIN:g}. If the share of fc7 is still 100 after a training, all features of fc7 lie close together.
+  Either the training has drawn them together, or its loss has stayed at the value of the margin, which means that the
+  training has learned nothing.
 - recall@k: the share of queries whose tracked patch is among the k nearest of all held-out patches. Another patch of
-  the same clip counts as wrong, although it shows the same thing. "Other clips" compares the tracked patch only with
+  the same clip counts as wrong, although it shows the same object. "Other clips" compares the tracked patch only with
   patches of other clips.
-- precision@{K}: the share of the {K} nearest patches of other clips that show the same category as the query."""
+- precision@{K}: the share of the {K} nearest held-out patches of other clips that show the category of the query."""
 
 
 SMALL_WORLD = """\
-All things share their hues and tones, and they turn, swell and change their light within a track. Only the texture of
-the category surely stays the same. A net that knows categories ranks most triplets right, but among the patches of one
-category it finds the tracked patch hardly more often than chance: recall@1 rises and stays low. In such a short
-training, hard negatives in the last three eighths collapse the features. With margin 1, most seeds never leave the
-margin."""
+All objects share their hues and tones, and they turn, swell and change their light within a track. Only the texture of
+the category surely stays the same. A network that knows categories ranks most triplets right, but among the patches of
+one category it finds the tracked patch hardly more often than chance: recall@1 rises and stays low. In such a short
+training, hard negatives in the last three eighths of the iterations draw all features together. With margin 1, the loss
+of most trainings stays at the value of the margin."""
 
 REAL_CLIPS = """\
-There are few clips, each clip has its own colours, and the tracks change little. A random net already distinguishes the
-clips, and training on six or seven clips is too little to improve on the random net. Ranking adds the margin, but it
-also draws the patches of one clip together, which lowers recall@1 among all patches."""
+Only ten of the sixteen real clips yield pairs, each clip has its own colours, and the tracks change little. A random
+network already distinguishes the clips, and a training on six or seven clips is too small to improve on the random
+network. The ranking training increases the share of triplets that keep the margin, but it also draws the patches of one
+clip together, which lowers recall@1 among all patches."""
 
 
 def tables(results: Mapping[str, Sequence[Figures]]) -> str:
@@ -253,7 +258,7 @@ def tables(results: Mapping[str, Sequence[Figures]]) -> str:
             _table(results, {"loss": "loss at the end"} | _columns(results, "fc7"), _spread),
             "pool5, below the fully connected layers:",
             _table(results, _columns(results, "pool5"), _spread),
-            "fc7 by seed:",
+            "fc7 by training seed:",
             _table(results, _columns(results, "fc7"), _one_by_one),
         ]
     )
@@ -271,8 +276,10 @@ def _table(
     rows = []
     for net, runs in results.items():
         found = {name: [run[name] for run in runs if name in run] for name in columns}
-        rows.append({"net": net} | {name: cell(values, 2 if name == "loss" else 1) for name, values in found.items()})
-    return grid(rows, ["net", *columns.values()])
+        rows.append(
+            {"network": net} | {name: cell(values, 2 if name == "loss" else 1) for name, values in found.items()}
+        )
+    return grid(rows, ["network", *columns.values()])
 
 
 def _spread(values: list[float], digits: int) -> str:
@@ -335,7 +342,7 @@ def submit(
     pool: ProcessPoolExecutor, world: World, variants: Sequence[Variant], seeds: Sequence[int]
 ) -> dict[str, list[Future[Figures]]]:
     """Start the runs of every network, by its name; each run prints a line when it is done."""
-    jobs = {"random net": [pool.submit(untrained, world, seed) for seed in seeds]}
+    jobs = {"random network": [pool.submit(untrained, world, seed) for seed in seeds]}
     jobs |= {each.name: [pool.submit(trained, world, each, seed) for seed in seeds] for each in variants}
     for net, runs in jobs.items():
         for seed, run in zip(seeds, runs, strict=True):

@@ -13,12 +13,22 @@ class Svm(Settings):
     C: Positive = setting(0.001, "Weight of the hinge loss against the regulariser")
     positive_weight: Positive = setting(2, "Factor on the loss of positives")
     bias: Positive = setting(10, "Value of the constant feature that stands for the bias")
-    target_norm: Positive = setting(20, "Mean norm to which features are scaled")
-    hard_threshold: float = setting(-1.0001, "A negative that scores higher is hard and is taken in", unit="score")
-    evict: float = setting(-1.2, "A negative that scores lower after a training is dropped", unit="score")
-    retrain_every: Count = setting(2000, "New negatives after which a class is trained again", unit="windows")
+    target_norm: Positive = setting(20, "Mean norm of a model's features after scaling")
+    hard_threshold: float = setting(
+        -1.0001,
+        "A negative whose score is above this value is hard and takes part in the next training",
+        unit="score",
+    )
+    evict: float = setting(-1.2, "A negative whose score is below this value after a training is dropped", unit="score")
+    retrain_every: Count = setting(
+        2000,
+        "A class is trained again when it has more than this many hard negatives that its last training has not seen",
+        unit="windows",
+    )
     negative_iou: Share = setting(
-        0.3, "Negatives overlap every object of the class by less", unit="intersection over union"
+        0.3,
+        "A proposal is a negative of a class if it overlaps every object of the class by less than this value",
+        unit="intersection over union",
     )
 
 
@@ -27,8 +37,16 @@ class Detect(Settings):
 
     where: ClassVar[str] = "detection.detect"
 
-    top: Count = setting(100, "Boxes of a class and image that enter non-maximum suppression, best first", unit="boxes")
-    nms: Share = setting(0.3, "A box that overlaps a better one by more is suppressed", unit="intersection over union")
+    top: Count = setting(
+        100,
+        "Number of boxes of one class and image that enter non-maximum suppression: those with the highest scores",
+        unit="boxes",
+    )
+    nms: Share = setting(
+        0.3,
+        "A box is suppressed if it overlaps a box with a higher score by more than this value",
+        unit="intersection over union",
+    )
 
 
 class Detection(Settings):
@@ -38,9 +56,9 @@ class Detection(Settings):
 
     svm: Svm = setting(Svm(), "One linear SVM a class")
     detect: Detect = setting(Detect(), "Which boxes are reported")
-    bootstrap: Count = setting(1000, "Draws of test images behind each 95% interval", unit="draws")
+    bootstrap: Count = setting(1000, "Number of draws of the test images behind each 95% interval", unit="draws")
     server_scores: str | None = setting(
         None,
-        "For `voc2012-test`: file with the average precisions of the test server, one `row class value` a line. Cells "
-        "that it does not hold stay empty and say so",
+        "Only for `protocol: voc2012-test`: file with the average precisions of the test server, one `row class value` "
+        "a line. A cell whose value is not in the file stays empty and states this reason",
     )

@@ -45,8 +45,9 @@ class Configuration(Settings):
     threads: Threads = setting(Threads(), "Threads of one job")
     gpus_per_training: Count = setting(
         1,
-        "Processes of one ranking training, each with a GPU of its own, or with its share of `threads.train` where "
-        "there is none; other trainings take one. The weights are those of one process up to the rounding of sums",
+        "Number of processes of one ranking training. Each process has its own GPU if there are GPUs, and the "
+        "processes share `threads.train`. Every other training has one process. The number of processes changes the "
+        "weights only by the rounding of sums",
         unit="processes",
     )
     videos: Videos = setting(Videos(), "The list of videos and their download")
@@ -67,7 +68,9 @@ class Configuration(Settings):
         (), "Pairs of row ids whose difference gets a paired bootstrap over the test images"
     )
     retrieval: Retrieval = setting(Retrieval(), "Retrieval without fine-tuning")
-    evidence: Evidence | None = setting(None, "Rows that are trained again from other seeds (`make evidence`)")
+    evidence: Evidence | None = setting(
+        None, "Rows whose networks are trained again with other training seeds (`make evidence`)"
+    )
 
     @classmethod
     def read(cls, values: Block = None, *, where: str | None = None) -> Self:

@@ -24,54 +24,65 @@ class Filtering(Settings):
     every: Count = setting(30, "Distance between two candidate frames", unit="frames", assume="the paper does not say")
     surf: Literal["fast-hessian", "mahotas", "opencv"] = setting(
         "fast-hessian",
-        "Implementation of SURF's detector: `fast-hessian` is part of this project, `opencv` needs a build with SURF "
-        "(PyPI's has none). The tables record which one was used",
+        "Implementation of SURF's detector: `fast-hessian` is part of this project; `opencv` needs a build of OpenCV "
+        "with SURF, and PyPI's build has no SURF. The tables record which implementation was used",
     )
     surf_threshold: Positive = setting(
         5,
-        "Threshold of the determinant of SURF points, as a multiple of its mean",
-        assume="at 5 the verdicts agree best with those of the dense flow",
+        "A SURF point is a maximum of the Hessian's determinant above this value",
+        unit="squared grey levels",
+        assume="with a threshold of 5, the verdicts agree best with the verdicts of the dense flow",
     )
     max_points: Count = setting(
-        1024, "SURF points kept of a frame, the strongest first", assume="most frames have fewer at this threshold"
+        1024,
+        "Largest number of SURF points of one frame; the strongest points are kept",
+        assume="most frames have fewer points at the default `surf_threshold`",
     )
     min_points: int = setting(
         50,
-        "A frame is rejected if fewer SURF points lie outside overlays and are found again in the next frame",
+        "A frame is rejected if fewer SURF points than this number lie outside overlays and are found again in the "
+        "next frame",
         ge=4,
-        assume="a share of fewer points says little; improved dense trajectories ask for as many",
+        assume="a share of fewer than 50 points says little; improved dense trajectories demand 50 points too",
     )
     flow: Literal["lucas-kanade", "farneback"] = setting(
         "lucas-kanade",
-        "Optical flow: `lucas-kanade` is sparse, computed at the points; `farneback` is the dense flow of the improved "
-        "dense trajectories, with their second pass",
+        "Optical flow: `lucas-kanade` is sparse and computed only at the SURF points; `farneback` is the dense flow of "
+        "the improved dense trajectories, with their second pass",
     )
     moving_px: Positive = setting(
         0.5,
-        "A point moves if its flow without the camera's motion is longer",
+        "A point moves if its flow without the camera's motion is longer than this value",
         unit="pixels a frame",
         paper="§4",
     )
     noise: Share = setting(
-        0.25, "A frame is rejected as noise if a smaller share of its points moves", unit="share", paper="§4"
+        0.25,
+        "A frame is rejected as noise if the share of its points that move is below this value",
+        unit="share",
+        paper="§4",
     )
     camera: Share = setting(
-        0.75, "A frame is rejected as camera motion if a larger share of its points moves", unit="share", paper="§4"
+        0.75,
+        "A frame is rejected as camera motion if the share of its points that move is above this value",
+        unit="share",
+        paper="§4",
     )
     box: Count = setting(227, "Side of the query box", unit="pixels", paper="§4")
     overlays: bool = setting(
         True,
         "`true` leaves out points on logos and subtitles, and keeps the query box and the tracked box off black bars; "
-        "`false` counts all points and ignores bars. Overlays are found by comparing up to seven key frames: in a "
-        "short clip with a single key frame a dark rim counts as a bar, and a container without usable times has no "
-        "key frames, so nothing is found in it",
+        "`false` counts all points and ignores bars. Overlays are found by comparing up to seven key frames. In a "
+        "short clip with a single key frame, a dark rim counts as a bar. A container without usable times has no key "
+        "frames, and the comparison finds nothing in it",
         assume="the paper does not say",
     )
     max_pairs_per_video: Count = setting(
         100,
-        "Largest number of accepted frames of one video; of more, those spread evenly over the video are kept",
+        "Largest number of accepted frames, and so of pairs, of one video; if more frames are accepted, this many of "
+        "them are kept, spread evenly over the video",
         unit="frames",
-        assume="2.5 times the paper's mean of 40 (§4), so that no video dominates",
+        assume="2.5 times the paper's mean of 40 pairs a video (§4), so that no video dominates",
     )
 
     @model_validator(mode="after")
@@ -86,7 +97,7 @@ class Tracking(Settings):
 
     where: ClassVar[str] = "mining.track"
 
-    frames: Count = setting(30, "Distance of the tracked patch from the query patch", unit="frames", paper="§4")
+    frames: Count = setting(30, "Number of frames from the query patch to the tracked patch", unit="frames", paper="§4")
     tracker: Literal["hog", "opencv"] = setting(
         "hog",
         "`hog` is this project's KCF, with HOG features of luma and a linear kernel; `opencv` is OpenCV's KCF with "
@@ -95,34 +106,36 @@ class Tracking(Settings):
     )
     side: int = setting(
         64,
-        "Side of the box in the frames that the tracker sees. Frames are shrunk to give the box this side, and never "
-        "enlarged",
+        "Side of the box in the frames that the tracker sees. Frames are shrunk until the box has this side; they are "
+        "never enlarged",
         unit="pixels",
         ge=16,
-        assume="at 64 tracks end where they end at full scale",
+        assume="with a side of 64, tracks end where they end at full scale",
     )
     padding: NotNegative = setting(
         1.5,
-        "Width of the surroundings that the tracker sees, which limits how far a box can jump. Take less where the "
-        "background is as rich in texture as the objects (`hog` only). The default is KCF's",
+        "Only for `tracker: hog`: width of the surroundings of the box that the tracker sees, which limits how far a "
+        "box can jump. Choose a smaller value where the background is as rich in texture as the objects. The default "
+        "is KCF's",
         unit="sides of the box",
     )
     rate: Share = setting(
         0.02,
-        "Share of each new frame in the tracker's model of the box. Take more where objects turn (`hog` only). The "
-        "default is KCF's",
+        "Only for `tracker: hog`: share of each new frame in the tracker's model of the box. Choose a larger value "
+        "where objects turn. The default is KCF's",
         unit="share a frame",
     )
     peak: Share = setting(
         0.3,
-        "Least response of the tracker's filter: the track is lost below it, and wherever the response falls by more "
-        "than two fifths from one frame to the next. For `opencv` it is OpenCV's `detect_thresh`, by default 0.5 there",
+        "A track is lost if the peak of the filter's response falls below this value. With `tracker: hog` a track is "
+        "also lost if the peak falls by more than two fifths from one frame to the next. With `tracker: opencv` the "
+        "value is OpenCV's `detect_thresh`, whose default in OpenCV is 0.5",
         assume="benchmarks/tracking.py counts the cuts that each value finds",
     )
     visible: Share = setting(
         0.75,
-        "Least share of the last box that lies inside the frame and between its black bars; a box that sticks out less "
-        "is shifted inside",
+        "A track is lost if the share of its last box inside the frame and between the black bars is below this value. "
+        "Another box that sticks out is shifted inside",
         unit="share",
         assume="the paper does not say",
     )
@@ -136,15 +149,16 @@ class Mining(Settings):
     frame: Frame = setting(Frame(), "Size of the resized frames")
     resample_fps: Positive | None = setting(
         None,
-        "Rate at which frames are counted. `null` counts every frame of the file, whatever the video's rate. A number "
-        "takes the frames nearest in time to that rate, and `every`, `moving_px` and `track.frames` count those; "
-        "videos with a lower rate keep their frames. The tables hold frame numbers of the file in both cases",
+        "Rate at which frames are counted. `null` counts every frame of the file, whatever the video's rate. With a "
+        "number, only the frames nearest in time to this rate count, for `filter.every`, `filter.moving_px` and "
+        "`track.frames` too; a video with a lower rate keeps all its frames. The tables hold frame numbers of the file "
+        "in both cases",
         unit="frames a second",
         assume="the paper counts frames, not seconds",
     )
     timeout: Positive = setting(
         3600,
-        "Time that one video may take in each of filtering, tracking and packing. What was done until then is kept",
+        "Time that one video may take in each of filtering, tracking and packing. The results up to this time are kept",
         unit="seconds",
     )
     filter: Filtering = setting(Filtering(), "Which frames are accepted")

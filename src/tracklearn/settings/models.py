@@ -19,17 +19,17 @@ class Model(Settings):
     )
     parent: str | None = setting(None, "Model whose weights the training starts from, or `random`", alias="from")
     subset: str | None = setting(None, "Entry of `subsets` that a ranking training sees")
-    schedule: str | None = setting(None, "Entry of `schedules`")
+    schedule: str | None = setting(None, "Entry of `schedules` that the training follows")
     transfer: Literal["conv", "fc7"] | None = setting(
         None,
-        "What a `voc` model takes from its parent: `conv`, the layers conv1 to conv5, which `null` means as well; "
-        "`fc7`, fc6 and fc7 too",
+        "Only for `train: voc`: layers that the model takes from its parent. `conv` takes conv1 to conv5; `fc7` takes "
+        "conv1 to conv5, fc6 and fc7; `null` means `conv`",
     )
-    seed: int | None = setting(None, "Seed of weights, batches and mirrored images; `null` is 0")
+    seed: int | None = setting(None, "Seed of the initial weights, the batches and the mirrored images; `null` means 0")
     weights: str | None = setting(
         None,
-        "A safetensors file of this project, or a `.caffemodel` of Caffe, whose input size and mean are those of "
-        "`network` unless the file states them",
+        "Only for `train: given`: a safetensors file of this project, or a `.caffemodel` file of Caffe. If a "
+        "`.caffemodel` file does not state its input size or its mean, the value of `network` applies",
     )
 
     @model_serializer(mode="wrap")

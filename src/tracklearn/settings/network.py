@@ -12,7 +12,7 @@ class Network(Settings):
 
     width: Positive = setting(1, "Factor on the channels of CaffeNet", unit="factor")
     input_size: int = setting(227, "Side of the input; it equals `patches.size`", unit="pixels", ge=67)
-    ranking_fc7: Count = setting(1024, "Size of the last layer in ranking", unit="units", paper="§5.1")
+    ranking_fc7: Count = setting(1024, "Size of fc7, the last layer, in ranking", unit="units", paper="§5.1")
     detection_fc7: Count = setting(4096, "Size of fc7 in detection", unit="units")
     mean_bgr: tuple[float, float, float] = setting(
         (96.64, 102.75, 107.99),
@@ -21,6 +21,11 @@ class Network(Settings):
     )
     conv_std: Positive = setting(0.01, "Standard deviation of the initial weights of conv1 to conv5")
     fc_std: Positive = setting(0.005, "Standard deviation of the initial weights of fc6 and fc7")
-    ranking_fc_std: Positive | None = setting(None, "Takes the place of `fc_std` in ranking; `null` is `fc_std`")
+    ranking_fc_std: Positive | None = setting(
+        None,
+        "Standard deviation of the initial weights of fc6 and fc7 in ranking; `null` means the value of `fc_std`",
+    )
     fc8_std: Positive = setting(0.01, "Standard deviation of the initial weights of fc8")
-    bias: float = setting(1, "Initial bias of conv2, conv4, conv5, fc6 and fc7; the other layers have 0")
+    bias: float = setting(
+        1, "Initial bias of conv2, conv4, conv5, fc6 and fc7; the initial bias of the other layers is 0"
+    )

@@ -19,18 +19,19 @@ class Packing(Settings):
     duplicate_bits: int | None = setting(
         5,
         "A pair is dropped if the difference hashes (64 bits) of both its patches differ in at most this many bits "
-        "from those of a kept pair of the same video. `null` keeps all pairs",
+        "from the hashes of a kept pair of the same video. `null` keeps all pairs",
         unit="bits",
         ge=0,
         le=64,
-        assume="on real clips the nearest pairs are 21 bits apart, and 8 with one candidate in 10 frames",
+        assume="on real clips the nearest pairs are 21 bits apart with one candidate in 30 frames, and 8 bits with one "
+        "candidate in 10 frames",
     )
     min_change: NotNegative | None = setting(
         1,
-        "A pair is dropped as a frozen picture if its box stays and its patches differ by less on average. `null` "
-        "keeps all pairs",
+        "A pair is dropped as a frozen image if its box stays in place and its two patches differ on average by less "
+        "than this value. `null` keeps all pairs",
         unit="grey levels",
-        assume="no pair of real clips changes by less than 4",
+        assume="the patches of every pair of real clips differ by 4 or more",
     )
 
 
@@ -41,7 +42,7 @@ class Published(Settings):
 
     folder: str = setting(..., "Folder of the patches")
     list: str = setting(..., "Text file with one `path label` a line; two consecutive lines are a pair")
-    pairs_per_shard: Count = setting(..., "Pairs of one shard", unit="pairs")
+    pairs_per_shard: Count = setting(..., "Number of pairs of one shard", unit="pairs")
 
 
 class Patches(Packing):
@@ -49,12 +50,12 @@ class Patches(Packing):
 
     per_video: Positive = setting(
         80,
-        "Patches that a video is expected to yield, from which the number of shards of a subset is planned",
+        "Number of patches that a video is expected to yield; the plan computes from it how many shards a subset needs",
         unit="patches",
         paper="§4",
     )
     published: Published | None = setting(
-        None, "Published patches that are taken instead of mining; `null` mines the videos", alias="import"
+        None, "Published patches that take the place of mined patches; `null` mines the videos", alias="import"
     )
 
 
@@ -67,11 +68,14 @@ class Subset(Settings):
 
     where: ClassVar[str] = "subsets"
 
-    share: tuple[Share, Share] = setting(..., "Interval [low, high) of the shards that the subset may use")
+    share: tuple[Share, Share] = setting(
+        ..., "Interval [low, high) within [0, 1): the part of the shards that the subset may use"
+    )
     patches: int | None = setting(
         None,
-        "Number of patches. Shards of the interval are taken in order until it is reached; too few are an error. "
-        "`null` takes the whole interval",
+        "Number of patches of the subset. The shards of the interval are taken in order until they hold this many "
+        "patches; if the whole interval holds fewer, the training stops with an error. `null` takes all patches of the "
+        "interval",
         unit="patches",
         ge=2,
     )

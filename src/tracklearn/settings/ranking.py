@@ -11,11 +11,19 @@ class Loss(Settings):
     where: ClassVar[str] = "ranking"
 
     form: Literal["paper", "fork"] = setting(
-        "paper", "`paper` is the loss of Eq. 2; `fork` is the symmetric loss of the released code", paper="§5.2"
+        "paper",
+        "`paper` is the loss of Eq. 2; `fork` is the symmetric loss of the authors' released code, a fork of Caffe",
+        paper="§5.2",
     )
     sampling: Literal["paper", "fork"] | None = setting(
         None,
-        "Whose sampling of negatives is used; `null` is that of `form`. The other one serves to compare the losses",
+        "Sampling of negatives: `paper` is the paper's sampling, `fork` is the sampling of the released code, and "
+        "`null` takes the sampling that belongs to `form`. The other sampling serves to compare the losses",
     )
-    margin: Positive = setting(0.5, "Margin M between the distances", unit="cosine distance", paper="§5.6")
-    negatives: Count = setting(4, "Number K of negatives of a pair", paper="§5.6")
+    margin: Positive = setting(
+        0.5,
+        "Margin M: how much nearer to the query the tracked patch must be than a negative",
+        unit="cosine distance",
+        paper="§5.6",
+    )
+    negatives: Count = setting(4, "Number K of negatives of each pair", paper="§5.6")

@@ -22,8 +22,10 @@ class Row(Settings):
     )
     label: str = setting(..., "Text of the row's first column")
     external: str = setting("", "Text of the column of external data")
-    models: Names = setting(..., "Entries of `models`; more than one are an ensemble, whose features share one SVM")
-    layer: Layer = setting("fc7", "Layer of the features")
+    models: Names = setting(
+        ..., "Entries of `models`; several models are an ensemble, and each SVM sees the features of all of them"
+    )
+    layer: Layer = setting("fc7", "Layer whose features the SVMs see")
 
 
 class Retrieval(Settings):
@@ -32,7 +34,9 @@ class Retrieval(Settings):
     where: ClassVar[str] = "retrieval"
 
     layer: Layer = setting("pool5", "Layer whose features are compared", paper="§6.1")
-    k: Count = setting(20, "Neighbours among which precision and hit rate are counted", unit="windows", paper="§6.1")
+    k: Count = setting(
+        20, "Number of nearest windows among which precision and hit rate are counted", unit="windows", paper="§6.1"
+    )
     models: tuple[str, ...] = setting((), "Entries of `models` that are compared")
 
 
@@ -41,11 +45,13 @@ class Evidence(Settings):
 
     where: ClassVar[str] = "evidence"
 
-    seeds: Count = setting(..., "Number of seeds, the first of which is the experiment itself")
-    rows: Names = setting(..., "Ids of rows of Table 1 that are trained again")
+    seeds: Count = setting(..., "Number of training seeds, the first of which is the experiment itself")
+    rows: Names = setting(..., "Ids of the rows of Table 1 whose networks are trained again")
     retrieval: Annotated[dict[str, Names], MinLen(1)] = setting(
-        ..., "Lists of models by the name of their line; the others are compared with the first line"
+        ...,
+        "Each key names a line of the retrieval table, and its value lists the line's models. Every further line is "
+        "compared with the first",
     )
     comparisons: Annotated[tuple[Pair, ...], MinLen(1)] = setting(
-        ..., "Pairs of row ids whose difference is taken over the seeds"
+        ..., "Pairs of row ids whose difference is averaged over the training seeds"
     )

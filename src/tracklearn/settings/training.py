@@ -10,9 +10,11 @@ class Schedule(Settings):
 
     where: ClassVar[str] = "schedule"
 
-    lr: Positive = setting(..., "Learning rate of weights; biases have twice that")
-    iterations: Count = setting(..., "Number of batches in all", unit="iterations")
-    batch: Count = setting(..., "Size of a batch: patches in ranking, windows or images otherwise")
+    lr: Positive = setting(..., "Learning rate of weights; the learning rate of biases is twice as high")
+    iterations: Count = setting(..., "Number of iterations; each iteration trains on one batch", unit="iterations")
+    batch: Count = setting(
+        ..., "Size of a batch: in patches for `train: ranking`, in images for `imagenet`, in windows for `voc`"
+    )
     step: Count | None = setting(
         None,
         "The learning rate is multiplied by `gamma` each time this many iterations have passed; `null` keeps it "
@@ -24,19 +26,20 @@ class Schedule(Settings):
         0,
         "Iterations at the start in which the learning rate rises linearly to its full value",
         unit="iterations",
-        assume="Caffe has none",
+        assume="Caffe has no warmup",
     )
     momentum: float = setting(0.9, "Momentum of the gradient descent", ge=0, lt=1)
-    weight_decay: NotNegative = setting(0.0005, "Decay of weights; biases have none")
+    weight_decay: NotNegative = setting(0.0005, "Decay of weights; biases have no decay")
     precision: Literal["fp32", "tf32", "bf16"] = setting(
         "fp32",
         "How products and convolutions are computed; weights, velocities and sums are always single precision. `tf32` "
-        "rounds factors to ten bits on NVIDIA GPUs since Ampere, `bf16` computes the passes in bfloat16",
+        "rounds factors to ten bits on NVIDIA GPUs since Ampere; `bf16` computes the forward and the backward pass in "
+        "bfloat16",
     )
     compile: bool = setting(
         False,
-        "Whether torch compiles the forward pass, the loss and the gradient on a GPU, which takes a minute or two at "
-        "the start",
+        "Whether torch compiles the forward pass, the loss and the gradient on a GPU. Compiling takes a minute or two "
+        "at the start",
     )
 
 
@@ -45,7 +48,8 @@ class RankingSchedule(Schedule):
 
     hard_from: Natural = setting(
         150_000,
-        "Ranking only: first iteration with the hardest negatives; before it they are random",
+        "Only for `train: ranking`: first iteration with the hardest negatives; earlier iterations have random "
+        "negatives",
         unit="iterations",
         paper="§5.3",
     )
@@ -55,9 +59,17 @@ class SoftmaxSchedule(Schedule):
     """Schedule of a training on labels."""
 
     dropout: float = setting(
-        0.5, "Labels only: dropout of fc6 and fc7, as in R-CNN and CaffeNet", unit="share", ge=0, lt=1
+        0.5,
+        "Only for `train: imagenet` and `train: voc`: dropout of fc6 and fc7, as in R-CNN and CaffeNet",
+        unit="share",
+        ge=0,
+        lt=1,
     )
-    fc8_lr: Positive = setting(1, "Labels only: factor on the learning rate of the new layer fc8; R-CNN takes 10")
+    fc8_lr: Positive = setting(
+        1,
+        "Only for `train: imagenet` and `train: voc`: factor on the learning rate of the new layer fc8; R-CNN has a "
+        "factor of 10",
+    )
 
 
 class Saving(Settings):
@@ -65,14 +77,19 @@ class Saving(Settings):
 
     where: ClassVar[str] = "saving"
 
-    checkpoint_every: Count = setting(10_000, "A checkpoint is written after this many iterations", unit="iterations")
+    checkpoint_every: Count = setting(
+        10_000, "A checkpoint is written this many iterations after the last one", unit="iterations"
+    )
     checkpoint_minutes: Positive = setting(
-        10, "A checkpoint is written after this many minutes, if they pass first", unit="minutes"
+        10,
+        "A checkpoint is written this many minutes after the last one, if they pass before `checkpoint_every` "
+        "iterations",
+        unit="minutes",
     )
     log_every: Count = setting(
         20,
-        "Iterations that one row of `log.csv` averages over. The GPU is waited for at each row: give a fast one 100 or "
-        "more",
+        "Number of iterations over which one row of `log.csv` averages. At each row the training waits for the GPU: "
+        "choose 100 or more for a fast GPU",
         unit="iterations",
     )
 
@@ -82,7 +99,7 @@ class Threads(Settings):
 
     where: ClassVar[str] = "threads"
 
-    download: Count = setting(8, "Downloads at a time")
-    mining: Count = setting(8, "Filtering, tracking and packing")
-    train: Count = setting(8, "Training and features")
-    detection: Count = setting(8, "Proposals, SVMs and detection")
+    download: Count = setting(8, "Number of downloads at a time")
+    mining: Count = setting(8, "Threads of filtering, tracking and packing")
+    train: Count = setting(8, "Threads of training and features")
+    detection: Count = setting(8, "Threads of proposals, SVMs, detection and retrieval")

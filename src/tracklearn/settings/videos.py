@@ -17,7 +17,7 @@ class Listing(Settings):
         "videos",
     )
     directory: str = setting("data/videos", "Folder in which downloads are kept")
-    shard_size: Count = setting(100, "Videos of one shard, the unit of work", unit="videos")
+    shard_size: Count = setting(100, "Number of videos of one shard, the unit of work", unit="videos")
 
 
 class Download(Settings):
@@ -27,15 +27,20 @@ class Download(Settings):
 
     max_height: Count = setting(
         480,
-        "Largest shorter side of a download: the height, or the width of a portrait video",
+        "Largest length of the shorter side of a download: the height, or the width of a portrait video",
         unit="pixels",
         assume="the smallest usual size that holds a frame of 448 pixels",
     )
     max_duration: Positive = setting(
-        600, "Longest video that is downloaded", unit="seconds", assume="longer uploads rarely show one scene"
+        600,
+        "Longest duration of a video that is downloaded",
+        unit="seconds",
+        assume="uploads of more than ten minutes rarely show one scene",
     )
     timeout: Positive = setting(900, "Time that the download of one video may take, retries included", unit="seconds")
-    retries: Natural = setting(3, "Tries after the first one fails; each waits longer than the one before")
+    retries: Natural = setting(
+        3, "Number of tries after the first try fails; the wait doubles from one try to the next"
+    )
 
 
 class Videos(Download, Listing):

@@ -17,9 +17,11 @@ class Proposals(Settings):
     colours: Annotated[tuple[Colour, ...], MinLen(1)] = setting(("hsv", "lab"), "Colour spaces")
     k: Annotated[tuple[Positive, ...], MinLen(1)] = setting((50, 100), "Scales of the first segmentation")
     sigma: Positive = setting(0.8, "Standard deviation of the blur before segmentation", unit="pixels")
-    min_side: Natural = setting(20, "Shortest side of a box", unit="pixels")
+    min_side: Natural = setting(
+        20, "A box is dropped if its width or its height is smaller than this value", unit="pixels"
+    )
     max_boxes: Count | None = setting(
-        None, "Largest number of boxes of an image; `null` keeps all, about 2,000 as in R-CNN", unit="boxes"
+        None, "Largest number of boxes of an image; `null` keeps all boxes, about 2,000 as in R-CNN", unit="boxes"
     )
     seed: int = setting(0, "Seed of the order of the boxes")
 
@@ -34,11 +36,13 @@ class Voc(Settings):
     classes: Names | None = setting(None, "Names of the categories; `null` is VOC's twenty")
     protocol: str = setting(
         "voc2012-val",
-        "Images that train and images that are evaluated, in every stage: `voc2012-val` (train, val), `voc2007-test` "
-        "and `voc2012-test` (trainval, test; the annotations of 2012 are with the test server), `labelled-test` "
-        "(trainval, test, with annotations at hand), `tuning` (trainval, tune; to choose settings)",
+        "Image sets for training and for evaluation in every stage: `voc2012-val` (train, val), `voc2007-test` and "
+        "`voc2012-test` (trainval, test; only the test server has the test annotations of 2012), `labelled-test` "
+        "(trainval, test; the test annotations of `root` are used), `tuning` (trainval, tune; for choosing settings)",
     )
-    images_per_part: Count = setting(500, "Images of one part of proposals and features", unit="images")
+    images_per_part: Count = setting(
+        500, "Number of images in one part of the proposals and the features", unit="images"
+    )
     proposals: Proposals = setting(Proposals(), "Selective search")
 
 
