@@ -60,6 +60,11 @@ class Checkout:
         self._config.write_text(self._original.read_text())
 
     @property
+    def settings(self) -> dict:
+        """The demo's configuration."""
+        return yaml.safe_load(self._config.read_text())
+
+    @property
     def _config(self) -> Path:
         return self.root / "demo/config/config.yaml"
 

@@ -1,6 +1,7 @@
 """An edit re-runs exactly the jobs whose result it can change."""
 
 import json
+import os
 import re
 
 import pytest
@@ -127,15 +128,21 @@ def test_another_order_of_keys_re_runs_nothing(checkout):
 @pytest.mark.parametrize(
     ("key", "value", "trained", "untouched"),
     [
-        ("detection_fc7", 48, {"models_random", "models_supervised", "models_finetuning"}, {"models_ranking"}),
-        ("fc8_std", 0.02, {"models_supervised", "models_finetuning"}, {"models_ranking", "models_random"}),
-        ("ranking_fc7", 48, {"models_ranking"}, {"models_supervised", "models_random"}),
+        (
+            "detection_fc7",
+            48,
+            {"models_random": 1, "models_supervised": 1, "models_finetuning": 4},
+            {"models_ranking"},
+        ),
+        ("fc8_std", 0.02, {"models_supervised": 1, "models_finetuning": 4}, {"models_ranking", "models_random"}),
+        # Two of the four fine-tuned nets start from ranking nets.
+        ("ranking_fc7", 48, {"models_ranking": 2, "models_finetuning": 2}, {"models_supervised", "models_random"}),
     ],
 )
 def test_a_setting_of_one_head_re_trains_no_net_with_another_head(checkout, key, value, trained, untouched):
     checkout.configure({"network": {key: value}})
     planned = checkout.planned()
-    assert trained <= set(planned)
+    assert {rule: planned.get(rule) for rule in trained} == trained
     assert untouched.isdisjoint(planned)
 
 
@@ -147,6 +154,16 @@ def test_another_order_of_a_nets_shards_re_trains_the_net(checkout):
     assert planned["models_ranking"] == 1
     assert planned["models_finetuning"] == 1
     assert "patches_pack" not in planned
+
+
+def test_another_order_of_an_ensembles_models_re_trains_its_svms(checkout):
+    rows = checkout.settings["table1"]
+    ensemble = next(row for row in rows if row["id"] == "both")
+    ensemble["models"].reverse()
+    checkout.configure({"table1": rows})
+    planned = checkout.planned()
+    assert planned["detection_svms"] == planned["detection_detect"] == 1
+    assert set(planned) <= SCORING
 
 
 # Data that no rule makes
@@ -211,6 +228,19 @@ def test_an_imported_patch_replaced_in_place_is_imported_again(checkout, publish
     assert checkout.planned("results/patches/00000.json", "results/patches/00001.json") == {"patches_import": 1}
 
 
+def test_downloaded_photos_count_if_they_differ_from_what_was_unpacked(checkout):
+    target = "results/voc/proposals/VOC2012/trainval-0.npz"
+    checkout.configure({"voc": {"download": True}})  # everything is there, so nothing is downloaded
+    checkout.snakemake(target)
+    assert checkout.planned(target) == NOTHING
+    checkout.configure({"voc": {"protocol": "tuning"}})
+    assert checkout.planned(target) == NOTHING
+    photo = checkout.root / f"demo/world/VOCdevkit/VOC2012/JPEGImages/{first_of(checkout, 'trainval')}.jpg"
+    photo.write_bytes(photo.read_bytes() + b" ")
+    os.utime(photo, ns=(10**18, 10**18))  # older than the download
+    assert checkout.planned(target) == {"voc_proposals": 1}
+
+
 def replace_in_place(checkout, image_id, folder, suffix):
     path = checkout.root / f"demo/world/VOCdevkit/VOC2012/{folder}/{image_id}{suffix}"
     path.write_bytes(path.read_bytes() + b" ")
@@ -227,7 +257,7 @@ def first_of(checkout, image_set):
 def test_two_protocols_stand_side_by_side(checkout):
     labelled = {"voc": {"protocol": "labelled-test"}}
     checkout.configure({"voc": {"protocol": "tuning"}, "table1": [row("scratch", "scratch-1")], "comparisons": []})
-    target = "results/cells/table1/tuning/scratch/mAP.json"
+    target = "results/table1.csv"
     planned = checkout.planned(target)
     assert planned["models_finetuning"] == 1
     assert {"models_ranking", "mining_track", "models_supervised"}.isdisjoint(planned)
@@ -237,7 +267,7 @@ def test_two_protocols_stand_side_by_side(checkout):
     assert (results / "cells/table1/tuning/scratch/mAP.json").exists()
     checkout.restore()
     checkout.configure(labelled)
-    assert checkout.planned() == NOTHING
+    assert checkout.planned() == {"tables_configured": 1, "all": 1}  # which copies results/table1.csv
 
 
 def row(name, *models):

@@ -19,7 +19,7 @@ Count = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
 Names = Annotated[tuple[str, ...], MinLen(1)]
 
-LIMITS = ("gt", "ge", "lt", "le", "min_length", "pattern")
+LIMITS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "pattern")
 LONGEST_VALUE = 100  # characters of a value that an error message quotes
 KINDS = {
     float: ("a number", "numbers"),
@@ -177,7 +177,7 @@ def _range(bounds: Mapping[str, Any]) -> str:
         return f" that matches {bounds['pattern']}"
     if {"ge", "le"} <= set(bounds):
         return f" from {bounds['ge']} to {bounds['le']}"
-    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most", "multiple_of": "a multiple of"}
     parts = [f"{words[name]} {bounds[name]}" for name in words if name in bounds]
     return (", " if parts and parts[0].startswith("at") else " " if parts else "") + " and ".join(parts)
 

@@ -78,6 +78,7 @@ class Subset(Settings):
         "interval",
         unit="patches",
         ge=2,
+        multiple_of=2,
     )
 
     @model_validator(mode="after")

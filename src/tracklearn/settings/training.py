@@ -1,6 +1,8 @@
 """Settings of the blocks `schedules`, `saving` and `threads`: how a training runs."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
 
 from tracklearn.settings.base import Count, Natural, NotNegative, Positive, Settings, setting
 
@@ -53,6 +55,14 @@ class RankingSchedule(Schedule):
         unit="iterations",
         paper="§5.3",
     )
+
+    @model_validator(mode="after")
+    def _pairs_against_pairs(self) -> Self:
+        if self.batch % 2 or self.batch < 4:
+            raise ValueError(
+                f"batch is {self.batch}; expected an even number of patches, at least 4: pairs are ranked against pairs"
+            )
+        return self
 
 
 class SoftmaxSchedule(Schedule):

@@ -23,7 +23,7 @@ class Proposals(Settings):
     max_boxes: Count | None = setting(
         None, "Largest number of boxes of an image; `null` keeps all boxes, about 2,000 as in R-CNN", unit="boxes"
     )
-    seed: int = setting(0, "Seed of the order of the boxes")
+    seed: Natural = setting(0, "Seed of the order of the boxes")
 
 
 class Voc(Settings):

@@ -128,6 +128,22 @@ def test_a_model_holds_only_the_keys_that_were_given() -> None:
     ("config", "expected"),
     [
         ({"video": {}}, "config: video: unknown key; did you mean videos?"),
+        (
+            {"subsets": {"5M": {"share": [0, 1], "patches": 3}}},
+            "config: subsets.5M.patches is 3; expected a whole number, at least 2 and a multiple of 2, or null",
+        ),
+        (
+            {
+                "schedules": {"r": {"lr": 0.1, "iterations": 5, "batch": 3}},
+                "models": {"m": {"train": "ranking", "from": "random", "schedule": "r"}},
+            },
+            "config: schedules.r.batch is 3; expected an even number of patches, at least 4: "
+            "pairs are ranked against pairs",
+        ),
+        (
+            {"models": {"m": {"train": "none", "seed": -1}}},
+            "config: models.m.seed is -1; expected a whole number, at least 0, or null",
+        ),
         ({"gpus_per_training": 0}, "config: gpus_per_training is 0; expected a whole number, at least 1"),
         (
             {"voc": {"proposals": {"min_side": -1}}},
