@@ -35,6 +35,8 @@ include: "workflow/rules/tables.smk"
 rule all:
     input:
         "results/table1.csv",
+        "results/table1.md",
+        "results/differences.csv",
         "results/table1.html",
         plan.galleries()[:1],
 

@@ -25,7 +25,7 @@ class Model(Settings):
         "Only for `train: voc`: layers that the model takes from its parent. `conv` takes conv1 to conv5; `fc7` takes "
         "conv1 to conv5, fc6 and fc7; `null` means `conv`",
     )
-    seed: Natural | None = setting(None, "Seed of the initial weights, the batches and the mirrored images; `null` means 0")
+    seed: Natural | None = setting(None, "Seed of the initial weights, batches and mirrored images; `null` means 0")
     weights: str | None = setting(
         None,
         "Only for `train: given`: a safetensors file of this project, or a `.caffemodel` file of Caffe. If a "
