@@ -183,7 +183,7 @@ def finetune_voc(
         log=log,
         checkpoints=checkpoints,
         conv1=conv1,
-        settings={
+        identity={
             "training": "voc",
             "network": Network.read(network).complete(),
             "schedule": plan.model_dump(),

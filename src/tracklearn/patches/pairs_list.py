@@ -1,4 +1,4 @@
-"""The list of a folder of published patches: a line a patch, two lines a pair. The plan counts its pairs."""
+"""The list of a folder of published patches: one line for each patch, two for each pair. The plan counts its pairs."""
 
 from collections.abc import Iterator
 from pathlib import Path

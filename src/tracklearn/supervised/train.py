@@ -168,7 +168,7 @@ def train_imagenet(
         log=log,
         checkpoints=checkpoints,
         conv1=conv1,
-        settings={
+        identity={
             "training": "imagenet",
             "network": Network.read(network).complete(),
             "schedule": schedule.complete(),
