@@ -29,7 +29,7 @@ from tracklearn.patches.store import PatchStore
 from tracklearn.patches.subset import Subset
 from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.loss import cosine_distances
-from tracklearn.ranking.negatives import candidates
+from tracklearn.ranking.negatives import other_videos
 from tracklearn.ranking.recall import category_precision, other_pairs, tracked_ranks
 from tracklearn.ranking.train import measure, train_ranking
 from tracklearn.tables.formats import grid
@@ -139,7 +139,7 @@ def write_split(shards: Sequence[Path], seed: int, train: Path, test: Path) -> N
 
 
 def _pairs(store: PatchStore) -> Iterator[Pair]:
-    for i, video in enumerate(store.videos):
+    for i, video in enumerate(store.video_of_pair):
         first, second = store.frames[i].tolist()
         query, tracked = (store.jpeg(2 * i + half).tobytes() for half in (0, 1))
         yield Pair(store.video_ids[video], (first, second), store.boxes[i], float(store.scores[i]), query, tracked)
@@ -180,8 +180,8 @@ def untrained(world: World, seed: int) -> Figures:
 
 def evaluate(net: CaffeNet, subset: Subset, category: Callable[[str], int] | None) -> Figures:
     """Figures of these pairs by layer, in percent, by `recall` and `measure`."""
-    videos = torch.from_numpy(subset.videos)
-    others = candidates(videos)
+    videos = torch.from_numpy(subset.video_of_pair)
+    others = other_videos(videos)
     figures: dict[str, torch.Tensor] = {}
     for layer in LAYERS:
         distances = cosine_distances(features(net, subset, cast(Layer, layer)))
@@ -192,7 +192,7 @@ def evaluate(net: CaffeNet, subset: Subset, category: Callable[[str], int] | Non
         figures[f"{layer} recall@{K}"] = among_all < K
         figures[f"{layer} other clips"] = among_others < 1
         if category:
-            categories = torch.tensor([category(subset.video_ids[video]) for video in subset.videos])
+            categories = torch.tensor([category(subset.video_ids[video]) for video in subset.video_of_pair])
             figures[f"{layer} precision"] = category_precision(distances, videos, categories, k=K)
     return {name: 100 * float(values.float().mean()) for name, values in figures.items()}
 

@@ -1,4 +1,4 @@
-"""Does the patch store keep up with decoding from memory? Random pairs of q95 patches, decoded on one core.
+"""Does the patch shard keep up with decoding from memory? Random pairs of q95 patches, decoded on one core.
 
 Every peer holds the same patches, and a round reads the same pairs from each, one after the other; the order turns
 from round to round. Ratios are taken within a round. Everything is in the page cache. Then the paper's 8M patches: how
@@ -90,7 +90,7 @@ def _synthetic(count: int) -> Iterator[np.ndarray]:
 
 
 def _readers(patches: list[bytes], folder: Path, stack: ExitStack) -> dict[str, Read]:
-    """The peers by name: (a) the ceiling, (b) the store, (c) to (e) others."""
+    """The peers by name: (a) the ceiling, (b) the patch shard, (c) to (e) others."""
     hdf5 = stack.enter_context(h5py.File(_write_hdf5(folder / "peers.h5", patches)))
     subset = Subset(_write_shards(folder, patches))
     vlen, raw = hdf5["vlen"], hdf5["raw"]
@@ -124,7 +124,7 @@ def _readers(patches: list[bytes], folder: Path, stack: ExitStack) -> dict[str, 
 
     return {
         "a: bytes in memory, simplejpeg": decoded(patches.__getitem__),
-        "b: patch store": read_store,
+        "b: patch shard": read_store,
         "c: HDF5, variable length, simplejpeg": decoded(vlen.__getitem__),
         "d: HDF5, raw, a patch a chunk": read_raw,
         "e: folder of JPEGs, torchvision": read_files,
@@ -209,7 +209,7 @@ def _opening(shards: list[Path]) -> tuple[np.ndarray, dict[str, float]]:
         times.append(_clocks())
         check_pairs(subset, SIDE, 2 * BATCH)
         times.append(_clocks())
-        SpreadOrder(subset.videos, seed=1).batch(0, count=BATCH)
+        SpreadOrder(subset.video_of_pair, seed=1).batch(0, count=BATCH)
         seconds[repetition] = np.diff([*times, _clocks()], axis=0)
         memory.setdefault("after opening", _peak_memory())
     out = np.zeros((BATCH, 2, SIDE, SIDE, 3), np.uint8)

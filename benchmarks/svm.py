@@ -21,7 +21,7 @@ from tracklearn.detection.svm_solver.solver import fit
 GAP = 1e-4
 PEER_TOLERANCES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4)  # the last one is LinearSVC's default
 MOST_PASSES = 2000  # of the peer; its time counts even if it has not reached the gap by then
-SOLVER = {"C": 1e-3, "positive_weight": 2, "bias": 10}  # R-CNN's
+SOLVER = {"C": 1e-3, "positive_weight": 2, "bias_feature": 10}  # R-CNN's
 
 
 class Case(NamedTuple):
@@ -94,7 +94,7 @@ def _liblinear(given: tuple[np.ndarray, np.ndarray], tolerance: float, bound: fl
         loss="hinge",
         C=SOLVER["C"],
         class_weight={1: SOLVER["positive_weight"]},
-        intercept_scaling=SOLVER["bias"],
+        intercept_scaling=SOLVER["bias_feature"],
         tol=tolerance,
         max_iter=MOST_PASSES,
         random_state=0,
@@ -112,7 +112,7 @@ def _objective(weights: np.ndarray, bias: float, given: tuple[np.ndarray, np.nda
     weights = weights.astype(np.float64)
     missed = np.maximum(0, 1 - given[0] @ weights - bias).sum()
     alarms = np.maximum(0, 1 + given[1] @ weights + bias).sum()
-    regular = (weights @ weights + (bias / SOLVER["bias"]) ** 2) / 2
+    regular = (weights @ weights + (bias / SOLVER["bias_feature"]) ** 2) / 2
     return float(regular + SOLVER["C"] * (SOLVER["positive_weight"] * missed + alarms))
 
 

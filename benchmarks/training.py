@@ -7,7 +7,7 @@ torch may use other code. On a CPU the product is in single precision and uses a
 precision of the row.
 
 Plain PyTorch means torch's LocalResponseNorm after ReLU and pooling, NCHW, torch.optim.SGD and a loop over triplets, on
-a GPU in TF32. On a GPU, trainings from a patch store are measured too: images per second, the share of time in which
+a GPU in TF32. On a GPU, trainings from a patch shard are measured too: images per second, the share of time in which
 the GPU had no batch, and the hours of the paper's three pretrainings. The patches are cut from the clips of DATA
 (environment; default ../shared/data), or synthetic if there are no clips.
 """
@@ -26,12 +26,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.store import SIDE, _patches
-from tracklearn.machine.memory import keep_memory
+from tracklearn.machine.memory import keep_freed_memory
 from tracklearn.networks.caffenet import DEFAULTS, CaffeNet
 from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.train import RankingObjective, train_ranking
 from tracklearn.settings.ranking import Loss
-from tracklearn.training.gpu import compiled, computing
+from tracklearn.training.gpu import compiled, set_precision
 from tracklearn.training.solver import Solver
 
 BATCH = 100  # PAPER §5.6
@@ -96,19 +96,19 @@ def _compare(device: torch.device, kinds: Iterable[Kind], peaks: dict[Kind, str]
     steps = {f"ours, {kind}": (kind.precision, ours(device, kind)) for kind in kinds}
     steps[f"plain PyTorch, {usual}"] = usual.precision, plain(device)
     products = {precision: matrix_products(device, precision) for precision in dict.fromkeys(peaks.values())}
-    keep_memory()  # as the training loop does; plain PyTorch becomes faster by it too
+    keep_freed_memory()  # as the training loop does; plain PyTorch becomes faster by it too
     images: dict[str, list[float]] = {name: [] for name in steps}
     rates: dict[str, dict[str, list[float]]] = {
         precision: {way: [] for way in ways} for precision, ways in products.items()
     }
     for _ in range(ROUNDS):
         for precision, ways in products.items():
-            with computing(device, precision):
+            with set_precision(device, precision):
                 for way, steps_by_side in ways.items():
                     flops = (2 * side**3 * rate(step, device, SECONDS / 4) for side, step in steps_by_side)
                     rates[precision][way].append(max(flops))
         for name, (precision, step) in steps.items():
-            with computing(device, precision):
+            with set_precision(device, precision):
                 images[name].append(BATCH * rate(step, device, SECONDS))
     medians = ", ".join(
         f"{precision} {' and '.join(f'{statistics.median(flops) / 1e9:.0f}' for flops in ways.values())}"
@@ -222,7 +222,7 @@ def batch(device: torch.device) -> tuple[Tensor, Tensor]:
 def ours(device: torch.device, kind: Kind) -> Step:
     """One iteration as in the training loop, with random negatives."""
     net, examples = CaffeNet(fc7=1024, seed=1).to(device), batch(device)
-    objective = RankingObjective(loss=Loss(), hard_from=ITERATIONS, seed=1)
+    objective = RankingObjective(loss_settings=Loss(), hard_from=ITERATIONS, seed=1)
     if kind.compiled:
         objective = compiled(objective, device)
     solver = Solver(net, momentum=0.9, weight_decay=5e-4)

@@ -120,9 +120,11 @@ def loops_mining(images, positives, fit, *, hard, evict, retrain_every):
     return weights, bias, cache_sizes
 
 
-def svm_objective(weights, offset, positives, negatives, *, C, positive_weight, bias):
+def svm_objective(weights, offset, positives, negatives, *, C, positive_weight, bias_feature):
     """The loss of rcnn_train.m in double precision; the bias is the weight of a constant feature."""
     weights = weights.astype(np.float64)
     positive_hinges = np.maximum(0, 1 - positives @ weights - offset).sum()
     negative_hinges = np.maximum(0, 1 + negatives @ weights + offset).sum()
-    return (weights @ weights + (offset / bias) ** 2) / 2 + C * (positive_weight * positive_hinges + negative_hinges)
+    return (weights @ weights + (offset / bias_feature) ** 2) / 2 + C * (
+        positive_weight * positive_hinges + negative_hinges
+    )

@@ -64,7 +64,7 @@ def test_a_split_keeps_every_pair_as_it_was_and_no_clip_on_both_sides(learning, 
     assert set(test.video_ids) == {f"clip{number:04d}" for number in range(2, 32, 3)}
     assert not set(test.video_ids) & set(train.video_ids)
     given, where = PatchStore(shards[1]), test.frames[:, 0].tolist().index(34)  # the first pair of clip 17
-    assert test.video_ids[test.videos[where]] == "clip0017"
+    assert test.video_ids[test.video_of_pair[where]] == "clip0017"
     assert (test.boxes[where] == given.boxes[2]).all()
     assert test.jpeg(2 * where + 1).tobytes() == given.jpeg(5).tobytes()
 

@@ -1,5 +1,6 @@
 """Fine-tuning on VOC's windows as R-CNN samples them (Girshick et al. 2014; https://github.com/rbgirshick/rcnn)."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,15 @@ def collect_windows(photos: Voc, ids: Sequence[str], proposals: Mapping[str, np.
             "expected some of both kinds; check the annotations and proposals"
         )
     return found
+
+
+def _digest_of_windows(windows: TrainingWindows, photos: Voc) -> str:
+    """SHA-256 of all windows and labels, and of the names and sizes of the photos behind them."""
+    sizes = [photos.photo_path(image_id).stat().st_size for image_id in windows.ids]
+    digest = hashlib.sha256(repr(list(zip(windows.ids, sizes, strict=True))).encode())
+    for values in (windows.images, windows.boxes, windows.labels):
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
 
 
 class WindowBatches:
@@ -183,16 +193,16 @@ def finetune_voc(
         log=log,
         checkpoints=checkpoints,
         conv1=conv1,
-        settings={
+        identity={
             "training": "voc",
             "network": Network.read(network).complete(),
-            "schedule": plan.model_dump(),
+            "schedule": plan.complete(),
             "seed": seed,
             "transfer": transfer,
             "parent": digest_of_weights(parent),
             "image_set": image_set,
             "classes": list(classes),
-            "windows": len(windows.labels),
+            "windows": _digest_of_windows(windows, photos),
         },
         metadata={"training": "voc", "seed": seed, "classes": ["background", *classes]},
         layer_rates={"fc8": plan.fc8_lr},

@@ -133,7 +133,7 @@ class Miner:
             self.negatives,
             C=self.settings.C,
             positive_weight=self.settings.positive_weight,
-            bias=self.settings.bias,
+            bias_feature=self.settings.bias,
             tolerance=self.tolerance,
             start=(self.weights, self.bias),
         )

@@ -5,7 +5,7 @@ import ctypes
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
 
-def keep_memory() -> None:
+def keep_freed_memory() -> None:
     """From now on this process keeps the memory that it frees, since the next iteration needs as much again.
 
     The system clears every page of memory that was returned to it before it is used again, which takes a tenth of a

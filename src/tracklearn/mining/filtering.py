@@ -55,7 +55,7 @@ def filter_shard(
 ) -> dict[str, float]:
     """Accept or reject every candidate frame of a shard's videos, and find the query box of each accepted frame.
 
-    Writes a CSV file with one row a candidate, in these columns:
+    Writes a CSV file with one row for each candidate, in these columns:
 
     - `points`: SURF points found; `overlaid`: those left out because they lie on an overlay;
     - `moving`: points that move; `fraction`: their share of the points that were found again in the next frame;
@@ -71,7 +71,8 @@ def filter_shard(
         frames_table: the CSV file to write.
         frame: settings of `settings.mining.Frame`.
         filtering: settings of `settings.mining.Filtering`.
-        resample_fps: frames a second at which frames are counted, see `timeline`; the table holds indices of the file.
+        resample_fps: frames per second at which frames are counted, see `timeline`. The table holds frame indices of
+            the file in any case.
         timeout: seconds that one video may take.
         threads: videos at once.
         report: called after each video, see `ShardProgress`.
@@ -83,14 +84,15 @@ def filter_shard(
     Raises:
         UserError: a wrong setting, or the disk is full.
     """
-    size, rule = Frame.read(frame), Filtering.read(filtering)
-    if rule.box > min(size.height, size.width):
+    frame_settings, filter_settings = Frame.read(frame), Filtering.read(filtering)
+    frame_size = (frame_settings.height, frame_settings.width)
+    if filter_settings.box > min(frame_size):
         raise UserError(
-            f"{rule.where}.box is {rule.box}; expected at most the shorter side of the frame, "
-            f"{min(size.height, size.width)}"
+            f"{filter_settings.where}.box is {filter_settings.box}; expected at most the shorter side of the frame, "
+            f"{min(frame_size)}"
         )
-    check_detector(rule.surf)
-    work = partial(judge_video, frame=size, filtering=rule, resample_fps=resample_fps)
+    check_detector(filter_settings.surf)
+    work = partial(judge_video, frame_size=frame_size, filter_settings=filter_settings, resample_fps=resample_fps)
     videos = read_manifest(manifest)
     counts = Counter(dict.fromkeys(COUNTED, 0))
     progress = ShardProgress("accepted", videos, report)
@@ -115,37 +117,37 @@ def _counted(rows: list[dict[str, Any]]) -> Counter[str]:
         accepted=len(candidate_rows) - reasons.total(),
         overlaid_points=sum(row["overlaid"] for row in candidate_rows),
     )
-    counts["unfinished_videos" if candidate_rows else "unreadable_videos"] = len(rows) - len(candidate_rows)
+    failure_rows = len(rows) - len(candidate_rows)  # 1 if the video failed, otherwise 0
+    counts["unfinished_videos" if candidate_rows else "unreadable_videos"] = failure_rows
     return counts + reasons
 
 
 def judge_video(
-    video: ManifestRow, *, frame: Frame, filtering: Filtering, resample_fps: float | None
+    video: ManifestRow, *, frame_size: tuple[int, int], filter_settings: Filtering, resample_fps: float | None
 ) -> list[dict[str, Any]]:
-    """Rows of one video, see `filter_shard`."""
-    rejected = {"video_id": video.video_id, "verdict": "rejected", "surf": filtering.surf}
+    """Rows of one video, see `filter_shard`; `frame_size` is (height, width) of the resized frames."""
+    failure_row = {"video_id": video.video_id, "verdict": "rejected", "surf": filter_settings.surf}
     if not video.ok:
-        return [rejected | {"reason": f"video failed: {video.reason}"}]
-    size = (frame.height, frame.width)
+        return [failure_row | {"reason": f"video failed: {video.reason}"}]
     rows: list[dict[str, Any]] = []
-    failure = "no two frames in a row can be decoded"
+    failure = "no two consecutive frames can be decoded"
     try:
-        overlay = find_overlay(read_key_frames(video.path, size=size)) if filtering.overlays else None
-        pairs = candidates(video.path, size, resample_fps=resample_fps, every=filtering.every)
-        for index, image, following in pairs:
-            judged = judge(image, following, filtering, overlay)
-            rows.append({"video_id": video.video_id, "frame": index, **judged, "surf": filtering.surf})
+        overlay = find_overlay(read_key_frames(video.path, size=frame_size)) if filter_settings.overlays else None
+        found = candidate_frames(video.path, frame_size, resample_fps=resample_fps, every=filter_settings.every)
+        for frame_index, image, next_image in found:
+            judged = judge(image, next_image, filter_settings, overlay)
+            rows.append({"video_id": video.video_id, "frame": frame_index, **judged, "surf": filter_settings.surf})
     except UserError as error:
         failure = str(error)
     else:
         if rows:
-            return _limited(rows, filtering.max_pairs_per_video)
-    return [*_limited(rows, filtering.max_pairs_per_video), rejected | {"reason": f"video failed: {failure}"}]
+            return _limited(rows, filter_settings.max_pairs_per_video)
+    return [*_limited(rows, filter_settings.max_pairs_per_video), failure_row | {"reason": f"video failed: {failure}"}]
 
 
-def candidates(
+def candidate_frames(
     path: str,
-    size: tuple[int, int],
+    frame_size: tuple[int, int],
     *,
     resample_fps: float | None,
     every: int = 1,
@@ -153,73 +155,74 @@ def candidates(
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Candidate frames of a video, each with its successor: (index in the file, luma, luma of the next frame).
 
-    Candidates are one in `every` frames of the video's timeline; with `among` only those with one of its indices.
+    The candidates are every `every`-th frame of the video's timeline. If `among` is given, a candidate whose index is
+    not in `among` is left out.
     """
     frame_indices = timeline(path, resample_fps)
     steps = zip(frame_indices[:-1:every], frame_indices[1::every], strict=True)
-    following = {index: successor for index, successor in steps if among is None or index in among}
-    wanted = sorted({*following, *following.values()})
+    successor_of = {index: successor for index, successor in steps if among is None or index in among}
+    needed = sorted({*successor_of, *successor_of.values()})
     previous: tuple[int, np.ndarray] | None = None
-    for index, image in read_frames(path, size=size, indices=wanted):
-        if previous is not None and following.get(previous[0]) == index:
+    for index, image in read_frames(path, size=frame_size, indices=needed):
+        if previous is not None and successor_of.get(previous[0]) == index:
             yield previous[0], previous[1], image
         previous = index, image
 
 
 def judge(
-    frame: np.ndarray, following: np.ndarray, filtering: Filtering, overlay: Overlay | None = None
+    image: np.ndarray, next_image: np.ndarray, filter_settings: Filtering, overlay: Overlay | None = None
 ) -> dict[str, Any]:
-    """Accept or reject one frame by its motion towards the following frame, both luma, uint8 (H, W).
+    """Accept or reject one frame by its motion towards the next frame; both images are luma, uint8 (H, W).
 
     Returns:
         Values of the frame's row, see `filter_shard`.
     """
-    points = moving_points(frame, following, filtering, overlay)
+    points = points_with_motion(image, next_image, filter_settings, overlay)
     overlaid = int(points.overlaid.sum())
     row: dict[str, Any] = {"points": len(points.at), "overlaid": overlaid, "verdict": "rejected"}
     if points.homography is None:
-        few = len(points.at) - overlaid < filtering.min_points
+        few = len(points.at) - overlaid < filter_settings.min_points
         return row | {"reason": "too few points" if few else "no homography"}
     measured = int(np.isfinite(points.lengths).sum())
-    if measured < filtering.min_points:
+    if measured < filter_settings.min_points:
         return row | {"reason": "too few points"}
-    moving = points.at[points.lengths > filtering.moving_px]  # False for NaN
+    moving = points.at[points.lengths > filter_settings.moving_px]  # False for NaN
     fraction = len(moving) / max(1, measured)
     row |= {"moving": len(moving), "fraction": f"{fraction:.4f}"}
-    if not filtering.noise <= fraction <= filtering.camera:
-        return row | {"reason": "noise" if fraction < filtering.noise else "camera"}
-    whole = (0, 0, frame.shape[1], frame.shape[0])
+    if not filter_settings.noise <= fraction <= filter_settings.camera:
+        return row | {"reason": "noise" if fraction < filter_settings.noise else "camera"}
+    whole = (0, 0, image.shape[1], image.shape[0])
     left, top, right, bottom = overlay.between_bars if overlay else whole
-    if filtering.box > min(right - left, bottom - top):
+    if filter_settings.box > min(right - left, bottom - top):
         return row | {"reason": "black bars leave no room for the box"}
-    x, y, inside = best_box(moving - (left, top), (bottom - top, right - left), filtering.box)
+    x, y, inside = best_box(moving - (left, top), (bottom - top, right - left), filter_settings.box)
     row |= {"verdict": "accepted", "reason": "motion", "x": left + x, "y": top + y, "inside": inside}
     if (left, top, right, bottom) != whole:
         row |= {"left": left, "top": top, "right": right, "bottom": bottom}
     return row
 
 
-def moving_points(
-    frame: np.ndarray, following: np.ndarray, filtering: Filtering, overlay: Overlay | None = None
+def points_with_motion(
+    image: np.ndarray, next_image: np.ndarray, filter_settings: Filtering, overlay: Overlay | None = None
 ) -> Points:
-    """The SURF points of a frame and their motion towards the following frame, both luma, uint8 (H, W).
+    """The SURF points of a frame and their motion towards the next frame; both images are luma, uint8 (H, W).
 
     The motion is not measured where fewer than `min_points` lie outside the overlay.
     """
-    at = interest_points(frame, filtering)
+    at = interest_points(image, filter_settings)
     overlaid = ~overlay.free(at) if overlay else np.zeros(len(at), bool)
     lengths, homography = np.full(len(at), np.nan, np.float32), None
     scene = np.flatnonzero(~overlaid)
-    if len(scene) >= filtering.min_points:
-        lengths[scene], homography = compensated_flow(frame, following, at[scene], flow=filtering.flow)
+    if len(scene) >= filter_settings.min_points:
+        lengths[scene], homography = compensated_flow(image, next_image, at[scene], flow=filter_settings.flow)
     if overlay and homography is not None:
-        stuck = scene[stuck_points(frame, following, at[scene], homography)]
+        stuck = scene[stuck_points(image, next_image, at[scene], homography)]
         overlaid[stuck], lengths[stuck] = True, np.nan
     return Points(at, lengths, overlaid, homography)
 
 
 def _limited(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """The rows with at most `limit` accepted ones, evenly spread; the others become rejected."""
+    """Reject accepted rows in place until at most `limit` remain; these are spread evenly over the video."""
     accepted = [row for row in rows if row["verdict"] == "accepted"]
     for place in {*range(len(accepted))} - {*spread(range(len(accepted)), limit)}:
         accepted[place].update(verdict="rejected", reason="more than max_pairs_per_video")

@@ -2,8 +2,8 @@
 
 The points of a logo stand still under a moving camera, so they seem to move once the camera's motion is removed; and a
 box that holds a part of a bar shows less of the object. Overlays are found in two ways. `find_overlay` compares a few
-frames of the whole video and finds what never changes. `stuck_points` compares two frames in a row and finds what stays
-in place while the scene moves, for example a subtitle, which is in no two of those few frames.
+frames of the whole video and finds what never changes. `stuck_points` compares two consecutive frames and finds what
+stays in place while the scene moves, for example a subtitle, which is in no two of those few frames.
 
 ASSUME: the paper does not say whether it handled overlays.
 """

@@ -36,13 +36,13 @@ def interest_points(grey: np.ndarray, filtering: Block = None) -> np.ndarray:
     Raises:
         UserError: a wrong setting, or as `check_detector`.
     """
-    rule = Filtering.read(filtering)
-    check_detector(rule.surf)
-    if rule.surf == "fast-hessian":
-        points = fast_hessian(grey, threshold=rule.surf_threshold, max_points=rule.max_points)
+    filter_settings = Filtering.read(filtering)
+    check_detector(filter_settings.surf)
+    if filter_settings.surf == "fast-hessian":
+        points = fast_hessian(grey, threshold=filter_settings.surf_threshold, max_points=filter_settings.max_points)
         return np.ascontiguousarray(points[:, :2])
-    find = _mahotas_points if rule.surf == "mahotas" else _opencv_points
-    return find(grey, rule.surf_threshold, rule.max_points)
+    find = _mahotas_points if filter_settings.surf == "mahotas" else _opencv_points
+    return find(grey, filter_settings.surf_threshold, filter_settings.max_points)
 
 
 def _mahotas_points(grey: np.ndarray, threshold: float, max_points: int) -> np.ndarray:

@@ -7,7 +7,7 @@ with patches of S x S pixels, holds these datasets, created in this order:
 |-------------|--------------------|--------------------------------------------------------------------|
 | `video_ids` | string (V,)        | the videos, in the order of their first pair                        |
 | `video`     | int32 (N,)         | each pair's index into `video_ids`                                  |
-| `frames`    | int64 (N, 2)       | native frame numbers of query and tracked patch                     |
+| `frames`    | int64 (N, 2)       | frame numbers of the file, of query and tracked patch               |
 | `boxes`     | float32 (N, 2, 4)  | x, y, w, h of query and tracked patch in the resized frame, pixels  |
 | `scores`    | float32 (N,)       | the tracker's score of the last box                                 |
 | `offsets`   | int64 (2 N + 1,)   | patch `p` is `jpeg[offsets[p]:offsets[p + 1]]`                      |
@@ -38,7 +38,7 @@ TABLES: dict[str, tuple[Any, tuple[int, ...]]] = {  # dtype, and shape of one en
 
 
 def table_lengths(pairs: int) -> dict[str, int]:
-    """Number of entries of each table of a shard of `pairs` pairs; `video_ids` has one entry a video."""
+    """Number of entries of each table of a shard of `pairs` pairs; `video_ids` has one entry for each video."""
     return {"offsets": 2 * pairs + 1, "crc32": 2 * pairs} | dict.fromkeys(("video", "frames", "boxes", "scores"), pairs)
 
 

@@ -1,4 +1,7 @@
-"""A page a shard to judge mining by eye: frames with points and boxes (the paper's figure 2), pairs (figure 3)."""
+"""A page for each shard to judge mining by eye.
+
+It shows frames with points and boxes (the paper's figure 2) and pairs (figure 3).
+"""
 
 import json
 from collections import Counter, defaultdict
@@ -12,7 +15,7 @@ import cv2
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.mining.filtering import Points, candidates, moving_points
+from tracklearn.mining.filtering import Points, candidate_frames, points_with_motion
 from tracklearn.mining.overlays import Overlay, find_overlay, read_key_frames
 from tracklearn.mining.tables import FRAMES, TRACKS, by_video, read_table, short_reason, spread
 from tracklearn.pages.rendering import Picture, render
@@ -41,14 +44,14 @@ LEGEND = {
 }
 
 TableRow = dict[str, str]
-FrameKey = tuple[str, int]  # video_id, native frame number
+FrameKey = tuple[str, int]  # video_id, frame number of the file
 
 
 class Candidate(NamedTuple):
     """What the filter saw: luma of a candidate frame and of the next one, uint8 (H, W), and their video's overlay."""
 
-    frame: np.ndarray
-    following: np.ndarray
+    image: np.ndarray
+    next_image: np.ndarray
     overlay: Overlay | None
 
 
@@ -79,7 +82,7 @@ def mining_gallery(
         page: the HTML file to write.
         frame: block `settings.mining.Frame`, the size of the resized frames.
         filtering: block `settings.mining.Filtering`, the settings of the filter.
-        resample_fps: frames a second at which the filter counted.
+        resample_fps: frames per second at which the filter counted.
         timeout: seconds that reading a video may take; None sets no limit.
 
     Returns:
@@ -166,16 +169,17 @@ def _read_candidates(
         return found
     with suppress(UserError):  # the file was removed since it was mined, or the time limit is over
         overlay = find_overlay(read_key_frames(video.path, size=size)) if overlays else None
-        for number, frame, following in candidates(video.path, size, resample_fps=resample_fps, among=frame_numbers):
-            found[video.video_id, number] = Candidate(frame, following, overlay)
+        images = candidate_frames(video.path, size, resample_fps=resample_fps, among=frame_numbers)
+        for number, image, next_image in images:
+            found[video.video_id, number] = Candidate(image, next_image, overlay)
     return found
 
 
 def _frame_picture(row: TableRow, candidate: Candidate, settings: Filtering) -> Picture:
     """A candidate frame with its points, and its query box if it has one."""
-    points = moving_points(candidate.frame, candidate.following, settings, candidate.overlay)
+    points = points_with_motion(candidate.image, candidate.next_image, settings, candidate.overlay)
     corner = (int(row["x"]), int(row["y"])) if row["x"] else None
-    image = draw_points(candidate.frame, points, moving_px=settings.moving_px, corner=corner, box=settings.box)
+    image = draw_points(candidate.image, points, moving_px=settings.moving_px, corner=corner, box=settings.box)
     share = f", {float(row['fraction']):.0%} move" if row["fraction"] else ""
     return _picture(image, f"{row['video_id']} {row['frame']}: {row['reason']}{share}")
 
@@ -183,7 +187,7 @@ def _frame_picture(row: TableRow, candidate: Candidate, settings: Filtering) -> 
 def _pair_picture(store: PatchStore, index: int) -> Picture:
     """Query and tracked patch of a pair side by side."""
     first, last = store.frames[index]
-    caption = f"{store.video_ids[store.videos[index]]} {first} to {last}: score {store.scores[index]:.2f}"
+    caption = f"{store.video_ids[store.video_of_pair[index]]} {first} to {last}: score {store.scores[index]:.2f}"
     return _picture(np.hstack([_small(patch) for patch in store.pair(index)]), caption)
 
 
@@ -191,7 +195,7 @@ def _query_picture(row: TableRow, candidate: Candidate) -> Picture:
     """The query patch of a lost track, in grey."""
     x, y, w, h = (int(row[column]) for column in ("x", "y", "w", "h"))
     end = f" to {row['last_frame']}" if row["last_frame"] else ""
-    patch = cv2.cvtColor(_small(candidate.frame[y : y + h, x : x + w]), cv2.COLOR_GRAY2RGB)
+    patch = cv2.cvtColor(_small(candidate.image[y : y + h, x : x + w]), cv2.COLOR_GRAY2RGB)
     return _picture(patch, f"{row['video_id']} {row['frame']}{end}: {short_reason(row['reason'])}")
 
 

@@ -9,7 +9,7 @@ from tracklearn.files import atomic
 from tracklearn.mining.tables import spread
 from tracklearn.patches.store import PatchStore
 
-PAIRS, COLUMNS, PATCH_SIDE = 60, 12, 112  # pairs on the sheet, pairs a row, pixels
+PAIRS, COLUMNS, PATCH_SIDE = 60, 12, 112  # pairs on the sheet, pairs per row, pixels
 
 
 def draw_sheet(store: str | Path, sheet: str | Path) -> dict[str, float]:
@@ -33,7 +33,7 @@ def _tile(store: PatchStore, index: int) -> np.ndarray:
     """One pair with its caption: RGB (H, W, 3)."""
     patches = [cv2.resize(patch, (PATCH_SIDE, PATCH_SIDE), interpolation=cv2.INTER_AREA) for patch in store.pair(index)]
     frames = "-".join(str(frame) for frame in store.frames[index])
-    caption = _caption(PATCH_SIDE, store.video_ids[store.videos[index]], frames)
+    caption = _caption(PATCH_SIDE, store.video_ids[store.video_of_pair[index]], frames)
     return np.pad(np.vstack([*patches, caption]), ((0, 4), (0, 4), (0, 0)), constant_values=255)
 
 

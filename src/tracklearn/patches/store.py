@@ -1,4 +1,4 @@
-"""Reading a patch shard (its layout: `format`): tables by HDF5, patches at random through a memory map."""
+"""Reading a patch shard (its layout: `format`): tables by HDF5, patches in any order through a memory map."""
 
 import mmap
 import os
@@ -17,15 +17,15 @@ from tracklearn.errors import UserError
 from tracklearn.machine.open_files import raise_open_files
 from tracklearn.patches.format import VERSION, jpeg_shape, table_lengths
 
-AGAIN = "pack the shard again"
+PACK_AGAIN = "pack the shard again"
 
 
-class _Index(NamedTuple):
+class _Header(NamedTuple):
     """What a training needs of every shard before its first batch; one opening of the file reads all of it."""
 
     pairs: int
     size: int
-    video: np.ndarray
+    video_of_pair: np.ndarray
     video_ids: list[str]
 
 
@@ -37,13 +37,13 @@ class _Map(NamedTuple):
 
 
 class PatchStore:
-    """One shard. A table is read at its first use, patches through a memory map.
+    """One patch shard. A table is read at its first use, patches through a memory map.
 
-    Threads and forked processes may share a store.
+    Threads and forked processes may share a `PatchStore`.
 
     Raises:
-        UserError: at the first access, when the file is not a patch shard of this format version; at a later access,
-            when the file was cut short or overwritten, or was removed and its map has been closed since.
+        UserError: the first access finds that the file is not a patch shard of this format version. A later access
+            finds that the file was cut short or overwritten, or that it was removed and its map is closed.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -51,10 +51,10 @@ class PatchStore:
         self._tables: dict[str, np.ndarray] = {}
 
     @cached_property
-    def _index(self) -> _Index:
+    def _header(self) -> _Header:
         with _opened(self.path) as file:
             names = [name.decode() for name in _dataset(file, "video_ids")]
-            return _Index(_number(file, "pairs"), _number(file, "size"), _dataset(file, "video"), names)
+            return _Header(_number(file, "pairs"), _number(file, "size"), _dataset(file, "video"), names)
 
     @cached_property
     def _bounds(self) -> np.ndarray:
@@ -70,26 +70,26 @@ class PatchStore:
         return self._tables[name]
 
     def __len__(self) -> int:
-        return self._index.pairs
+        return self._header.pairs
 
     @property
     def size(self) -> int:
         """Side of a patch in pixels."""
-        return self._index.size
+        return self._header.size
 
     @property
     def video_ids(self) -> list[str]:
         """The shard's videos, in the order in which their pairs were written."""
-        return self._index.video_ids
+        return self._header.video_ids
 
     @property
-    def videos(self) -> np.ndarray:
+    def video_of_pair(self) -> np.ndarray:
         """int32 (N,): each pair's index into `video_ids`."""
-        return self._index.video
+        return self._header.video_of_pair
 
     @property
     def frames(self) -> np.ndarray:
-        """int64 (N, 2): native frame numbers of query and tracked patch."""
+        """int64 (N, 2): frame numbers of the file, of query and tracked patch."""
         return self._table("frames")
 
     @property
@@ -104,13 +104,13 @@ class PatchStore:
 
     def _map(self) -> _Map:
         """The whole file. Its length is checked each time: reading past a cut ends the process (SIGBUS)."""
-        mapped = _open_maps()(self)
+        mapped = _map_cache()(self)
         self._check_length(mapped.memory.size())
         return mapped
 
     def _check_length(self, length: int) -> None:
         if length < (needed := int(self._bounds[-1])):
-            raise UserError(f"{self.path}: cut to {length} bytes, expected {needed}; {AGAIN}")
+            raise UserError(f"{self.path}: cut to {length} bytes, expected {needed}; {PACK_AGAIN}")
 
     def jpeg(self, patch: int) -> np.ndarray:
         """The bytes of one patch as a uint8 view of the memory map; `patch` is 2 i (query) or 2 i + 1 (tracked)."""
@@ -133,13 +133,13 @@ class PatchStore:
                 patch = 2 * index + half
                 simplejpeg.decode_jpeg(data[bounds[patch] : bounds[patch + 1]], "RGB", buffer=out[half])
         except ValueError as error:
-            raise UserError(f"{self.path}: pair {index} cannot be decoded ({error}); {AGAIN}") from error
+            raise UserError(f"{self.path}: pair {index} cannot be decoded ({error}); {PACK_AGAIN}") from error
 
     def read_ahead(self, index: int) -> None:
         """Ask the system to read a pair from disk, and return at once.
 
-        Without this call a process waits for one page fault after the other, and the system's own reading ahead loads
-        several times the bytes of a pair.
+        Without this call, decoding stops at each page of the pair until that page is read from disk, and the system's
+        own reading ahead loads several times as many bytes as the pair has.
         """
         start, stop = int(self._bounds[2 * index]), int(self._bounds[2 * index + 2])
         start -= start % mmap.PAGESIZE
@@ -157,37 +157,43 @@ class PatchStore:
             data = self.jpeg(patch)
             checksum = zlib.crc32(data.data)
             if checksum != expected:
-                raise UserError(f"{name}: checksum {checksum:08x}, expected {expected:08x}; {AGAIN}")
+                raise UserError(f"{name}: checksum {checksum:08x}, expected {expected:08x}; {PACK_AGAIN}")
             shape = jpeg_shape(data, name)
             if shape != (self.size, self.size):
-                raise UserError(f"{name}: a patch of {shape}, expected {(self.size, self.size)}; {AGAIN}")
+                raise UserError(f"{name}: a patch of {shape}, expected {(self.size, self.size)}; {PACK_AGAIN}")
         return len(self)
 
     def _verify_tables(self) -> None:
-        count, offsets, video = len(self), self._table("offsets"), self.videos
+        count, offsets, video_of_pair = len(self), self._table("offsets"), self.video_of_pair
         for name, expected in table_lengths(count).items():
             if (length := len(self._table(name))) != expected:
-                raise UserError(f"{self.path}: {length} {name}, expected {expected} for {count} pairs; {AGAIN}")
+                raise UserError(f"{self.path}: {length} {name}, expected {expected} for {count} pairs; {PACK_AGAIN}")
         with _opened(self.path) as file:
-            (size,) = h5d.open(file, b"jpeg").shape
+            (jpeg_bytes,) = h5d.open(file, b"jpeg").shape
         empty = np.flatnonzero(np.diff(offsets) <= 0)
         if len(empty):
-            raise UserError(f"{self.path}: pair {empty[0] // 2} has a patch without bytes; {AGAIN}")
-        if offsets[0] != 0 or offsets[-1] != size:
-            raise UserError(f"{self.path}: offsets end at {offsets[-1]}, expected {size} bytes; {AGAIN}")
-        unlisted = np.flatnonzero((video < 0) | (video >= len(self.video_ids)))
+            raise UserError(f"{self.path}: pair {empty[0] // 2} has a patch without bytes; {PACK_AGAIN}")
+        if offsets[0] != 0 or offsets[-1] != jpeg_bytes:
+            first, last = offsets[0], offsets[-1]
+            raise UserError(
+                f"{self.path}: offsets run from {first} to {last}, expected 0 to {jpeg_bytes}; {PACK_AGAIN}"
+            )
+        unlisted = np.flatnonzero((video_of_pair < 0) | (video_of_pair >= len(self.video_ids)))
         if len(unlisted):
-            raise UserError(f"{self.path}: pair {unlisted[0]} belongs to no listed video; {AGAIN}")
+            raise UserError(f"{self.path}: pair {unlisted[0]} belongs to no listed video; {PACK_AGAIN}")
 
 
 @cache
-def _open_maps() -> Callable[[PatchStore], _Map]:
-    """The maps of this process, of which the least recently read one is closed first; each holds an open file."""
-    return lru_cache(maxsize=3 * raise_open_files() // 4)(_mapped)
+def _map_cache() -> Callable[[PatchStore], _Map]:
+    """`_map_file` with a cache for this process.
+
+    Each map holds an open file. If there are too many, the least recently read map is closed.
+    """
+    return lru_cache(maxsize=3 * raise_open_files() // 4)(_map_file)
 
 
-def _mapped(store: PatchStore) -> _Map:
-    """A store's whole file."""
+def _map_file(store: PatchStore) -> _Map:
+    """The whole file of a patch shard."""
     try:
         file = os.open(store.path, os.O_RDONLY)  # half the time of Python's open()
         try:
@@ -211,7 +217,7 @@ def _opened(path: Path) -> Iterator[h5f.FileID]:
     try:
         version = _number(file, "format_version") if h5a.exists(file, b"format_version") else None
         if version != VERSION:
-            raise UserError(f"{path}: patch store format {version}, expected {VERSION}; {AGAIN}")
+            raise UserError(f"{path}: patch shard format {version}, expected {VERSION}; {PACK_AGAIN}")
         yield file
     finally:
         file.close()
@@ -219,7 +225,7 @@ def _opened(path: Path) -> Iterator[h5f.FileID]:
 
 def _unreadable(path: Path, error: OSError) -> UserError:
     reason = os.strerror(error.errno).lower() if error.errno else "truncated or no HDF5 file"
-    return UserError(f"{path}: {reason}, expected a patch store; {AGAIN}")
+    return UserError(f"{path}: {reason}, expected a patch shard; {PACK_AGAIN}")
 
 
 def _number(file: h5f.FileID, name: str) -> int:

@@ -15,8 +15,8 @@ class Subset:
 
     Args:
         paths: the shards.
-        patches: how many patches to take, two a pair (ASSUME: the paper's 1.5M, 5M and 8M count patches); None takes
-            all patches.
+        patches: how many patches to take, two for each pair (ASSUME: the paper's 1.5M, 5M and 8M count patches); None
+            takes all patches.
 
     Raises:
         UserError: `patches` is odd or not positive, the shards hold fewer patches, or patches of several sizes.
@@ -61,14 +61,14 @@ class Subset:
         return list(dict.fromkeys(name for store in self.stores for name in store.video_ids))
 
     @cached_property
-    def videos(self) -> np.ndarray:
+    def video_of_pair(self) -> np.ndarray:
         """int64 (N,): each pair's index into `video_ids`; a video in several shards has one label."""
         label = {name: index for index, name in enumerate(self.video_ids)}
-        videos = np.empty(len(self), np.int64)
+        video_of_pair = np.empty(len(self), np.int64)
         for store, start, stop in zip(self.stores, self._starts, self._starts[1:], strict=False):
             labels = np.array([label[name] for name in store.video_ids], np.int64)
-            videos[start:stop] = labels[store.videos[: stop - start]]
-        return videos
+            video_of_pair[start:stop] = labels[store.video_of_pair[: stop - start]]
+        return video_of_pair
 
     def pairs(self, indices: Sequence[int] | np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
         """Decode pairs: uint8 RGB (n, 2, S, S, 3), query first. Several threads may call this at the same time.

@@ -30,14 +30,15 @@ def paper_loss(distances: Tensor, negatives: Tensor, *, margin: float) -> Tensor
     return (query_hinges(distances, margin=margin) * negatives).sum() / negatives.sum().clamp(min=1)
 
 
-def fork_loss(distances: Tensor, negatives: Tensor, *, margin: float, count: int) -> Tensor:
-    """The fork's symmetric loss, which also sums the tracked patch's hinges, max(0, D(q, t) - D(t, n) + M).
+def fork_loss(distances: Tensor, negatives: Tensor, *, margin: float, negatives_per_pair: int) -> Tensor:
+    """The released code's symmetric loss, which also sums the tracked patch's hinges, max(0, D(q, t) - D(t, n) + M).
 
-    The sum is divided by `count` x pairs x 2 even if fewer negatives violate the margin (rank_hard_loss_layer.cpp).
+    The sum is divided by `negatives_per_pair` x pairs x 2 even if fewer negatives violate the margin
+    (rank_hard_loss_layer.cpp).
     """
     tracked = F.relu(positive_distances(distances)[:, None] - distances[1::2] + margin)
     hinges = (query_hinges(distances, margin=margin) + tracked) * negatives
-    return hinges.sum() / (count * len(negatives) * 2)
+    return hinges.sum() / (negatives_per_pair * len(negatives) * 2)
 
 
 def query_hinges(distances: Tensor, *, margin: float) -> Tensor:

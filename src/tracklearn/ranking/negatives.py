@@ -1,7 +1,7 @@
 """Which patches of the batch are a query's negatives (section 5.3).
 
-All masks are bool (P, 2 P): query of pair i against row j of the batch. A query with fewer candidates than `count` has
-all of them as negatives.
+All masks are bool (P, 2 P): query of pair i against row j of the batch. A mask `others` holds the rows from which the
+negatives are chosen. A query with fewer than `negatives_per_pair` such rows has all of them as negatives.
 """
 
 import torch
@@ -10,32 +10,33 @@ from torch import Tensor
 from tracklearn.ranking.loss import query_hinges
 
 
-def candidates(videos: Tensor) -> Tensor:
+def other_videos(videos: Tensor) -> Tensor:
     """The rows of other videos than the query's; `videos` (P,) holds each pair's video."""
     return videos[:, None] != videos.repeat_interleave(2)[None, :]
 
 
-def random_negatives(allowed: Tensor, *, count: int, generator: torch.Generator) -> Tensor:
-    """`count` of the allowed rows for each query, drawn without replacement."""
-    draws = torch.rand(allowed.shape, generator=generator, device=allowed.device)
-    return _highest(draws, allowed, count)
+def random_negatives(others: Tensor, *, negatives_per_pair: int, generator: torch.Generator) -> Tensor:
+    """`negatives_per_pair` of the rows `others` for each query, drawn without replacement."""
+    draws = torch.rand(others.shape, generator=generator, device=others.device)
+    return _highest(draws, others, negatives_per_pair)
 
 
-def hardest_negatives(distances: Tensor, allowed: Tensor, *, count: int) -> Tensor:
-    """The `count` allowed rows of highest loss: those nearest to the query."""
-    return _highest(-distances[0::2], allowed, count)
+def hardest_negatives(distances: Tensor, others: Tensor, *, negatives_per_pair: int) -> Tensor:
+    """The `negatives_per_pair` rows of highest loss among `others`: those nearest to the query."""
+    return _highest(-distances[0::2], others, negatives_per_pair)
 
 
 def fork_negatives(
-    distances: Tensor, allowed: Tensor, *, count: int, margin: float, generator: torch.Generator
+    distances: Tensor, others: Tensor, *, negatives_per_pair: int, margin: float, generator: torch.Generator
 ) -> Tensor:
-    """The fork's choice among the allowed rows that violate the margin: one half the nearest, one half at random."""
-    violating = allowed & (query_hinges(distances, margin=margin) > 0)
-    nearest = hardest_negatives(distances, violating, count=count // 2)
-    drawn = random_negatives(violating & ~nearest, count=count - count // 2, generator=generator)
+    """The released code's choice among the rows `others` that violate the margin: half the nearest, half at random."""
+    violating = others & (query_hinges(distances, margin=margin) > 0)
+    half = negatives_per_pair // 2
+    nearest = hardest_negatives(distances, violating, negatives_per_pair=half)
+    drawn = random_negatives(violating & ~nearest, negatives_per_pair=negatives_per_pair - half, generator=generator)
     return nearest | drawn
 
 
-def _highest(scores: Tensor, allowed: Tensor, count: int) -> Tensor:
-    rows = scores.masked_fill(~allowed, -torch.inf).topk(min(count, scores.shape[1])).indices
-    return torch.zeros_like(allowed).scatter_(1, rows, True) & allowed
+def _highest(scores: Tensor, others: Tensor, count: int) -> Tensor:
+    rows = scores.masked_fill(~others, -torch.inf).topk(min(count, scores.shape[1])).indices
+    return torch.zeros_like(others).scatter_(1, rows, True) & others

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from tracklearn.ranking.loss import positive_distances
-from tracklearn.ranking.negatives import candidates
+from tracklearn.ranking.negatives import other_videos
 
 
-def other_pairs(count: int) -> Tensor:
-    """The rows of all other pairs, also of those of the query's video; `count` is P."""
-    return candidates(torch.arange(count))
+def other_pairs(pair_count: int) -> Tensor:
+    """The rows of all other pairs, also of those of the query's video; `pair_count` is P."""
+    return other_videos(torch.arange(pair_count))
 
 
 def tracked_ranks(distances: Tensor, rivals: Tensor) -> Tensor:
@@ -36,8 +36,8 @@ def category_precision(distances: Tensor, videos: Tensor, categories: Tensor, *,
     """
     known = categories >= 0
     row_categories = categories.repeat_interleave(2)  # (2 P,)
-    allowed = (candidates(videos) & (row_categories >= 0))[known]  # (Q, 2 P)
-    if len(allowed) and (fewest := int(allowed.sum(1).min())) < k:
+    others = (other_videos(videos) & (row_categories >= 0))[known]  # (Q, 2 P)
+    if len(others) and (fewest := int(others.sum(1).min())) < k:
         raise ValueError(f"k is {k}, but some query has only {fewest} rows of other videos")
-    nearest = distances[0::2][known].masked_fill(~allowed, torch.inf).topk(k, largest=False).indices  # (Q, k)
+    nearest = distances[0::2][known].masked_fill(~others, torch.inf).topk(k, largest=False).indices  # (Q, k)
     return (row_categories[nearest] == categories[known, None]).float().mean(1)

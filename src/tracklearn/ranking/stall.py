@@ -1,10 +1,10 @@
 """A warning when the ranking loss stays at the margin, as users of the released code reported.
 
 Features that do not distinguish patches have D(q, t) = D(q, n). Every hinge then equals the margin M, and so does the
-loss: the mean of the paper's form, and the fork's sum of 2 K hinges per pair divided by 2 K. There are two such states:
-all features are equal (distances and `spread` are 0), or all units of fc7 are off (features of zeros have distance 1 to
-all others). In both the gradient is nearly or exactly 0; some networks leave the state after hundreds of iterations,
-most do not.
+loss: the mean of the paper's form, and the released code's sum of 2 K hinges per pair divided by 2 K. There are two
+such states: all features are equal (distances and `spread` are 0), or all units of fc7 are off (features of zeros have
+distance 1 to all others). In both the gradient is nearly or exactly 0; some networks leave the state after hundreds of
+iterations, most do not.
 """
 
 import logging

@@ -47,28 +47,32 @@ def recorded(job: Any) -> Iterator["Run"]:
     sigterm_before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         with (
-            log_and_terminal(run.name, next(iter(job.log), None), append=run.interrupted),
+            log_and_terminal(run.name, next(iter(job.log), None), append=run.previous_attempt_unfinished),
             run.spool.alive(run.key),
         ):
             limit_threads(job.threads)
-            run._start()
+            run._record_start()
             try:
                 yield run
             except (KeyboardInterrupt, SystemExit) as stop:
                 status = getattr(stop, "code", 130)
                 cause = {130: "SIGINT", 143: "SIGTERM"}.get(status, f"exit status {status}")
                 line = f"stopped by {cause} after {run.elapsed}"
-                run._end("KILLED", line, error=line)
+                run._record_end("KILLED", line, error=line)
                 raise SystemExit(status) from None
             except BaseException as error:
                 if message := one_line(error):
-                    run._end("FAILED", message, error=message)
+                    run._record_end("FAILED", message, error=message)
                     raise SystemExit(1) from None
                 kind = type(error).__name__
                 log.critical("%s is an unexpected error", kind, exc_info=error)
-                run._end("FAILED", f"failed after {run.elapsed}: {kind} (see the traceback)", error=f"{kind}: {error}")
+                run._record_end(
+                    "FAILED", f"failed after {run.elapsed}: {kind} (see the traceback)", error=f"{kind}: {error}"
+                )
                 raise
-            run._end("FINISHED", ": ".join(filter(None, [f"done in {run.elapsed}", in_words(run.figures)])))
+            run._record_end(
+                "FINISHED", ": ".join(filter(None, [f"done in {run.elapsed}", in_words(run.final_metrics)]))
+            )
     finally:
         signal.signal(signal.SIGTERM, sigterm_before)
 
@@ -78,10 +82,11 @@ class Run:
 
     Attributes:
         name: the rule and its wildcards.
-        key: digest of the rule, wildcards, params and inputs: the run that wrote an input, else the input's size and
-            time. A job that resumes continues its run; a job that changed has another run.
-        interrupted: whether the last attempt did not finish.
-        figures: the numbers among the final metrics.
+        key: digest of the rule, the wildcards, the params and the inputs. The key of the run that wrote an input stands
+            for this input; if no job wrote it, its path, size and time do. A job that resumes has the same key and
+            continues its run; a job that changed has another key and another run.
+        previous_attempt_unfinished: whether the attempt before this one failed, was stopped or was killed.
+        final_metrics: the numbers that `metrics` recorded.
         spool: the runs on disk.
     """
 
@@ -97,27 +102,27 @@ class Run:
         with suppress(OSError):  # the first event to write meets the same error and reports it
             past, _ = self.spool.read(self.key)
         attempts = [event for event in past if event["event"] in ("start", "end")]
-        self.interrupted = bool(attempts) and attempts[-1].get("status") != "FINISHED"
+        self.previous_attempt_unfinished = bool(attempts) and attempts[-1].get("status") != "FINISHED"
         self._attempt = 1 + sum(event["event"] == "start" for event in attempts)
         self._last_steps: dict[str, int] = {}  # by curve
         for event in past:
             if event["event"] == "metrics":
                 self._last_steps |= dict.fromkeys(event["values"], event["step"])
-        self.figures: dict[str, float] = {}
+        self.final_metrics: dict[str, float] = {}
         self._warned = False
-        self._begin = time.monotonic()
+        self._start_time = time.monotonic()
 
     @property
     def elapsed(self) -> str:
         """The time of this attempt so far, in words."""
-        return duration(time.monotonic() - self._begin)
+        return duration(time.monotonic() - self._start_time)
 
     @property
     def checkpoints(self) -> Path:
-        """A folder for the job's checkpoints, apart from the declared outputs, which a failure removes.
+        """The folder of the job's checkpoints; reading this property removes older checkpoints of a job that changed.
 
-        The key is part of its name, so that the same job resumes. Checkpoints of a job that changed since are removed.
-        Pictures in the folder are added to the run at the next report.
+        The folder lies outside the declared outputs, because Snakemake removes these after a failure. The key is part
+        of its name, so that the same job resumes. Pictures in the folder are added to the run at the next report.
         """
         for old in self._checkpoints.parent.glob("*"):
             if old.name != self.key:
@@ -126,23 +131,25 @@ class Run:
         return self._checkpoints
 
     def lineage(self, paths: Iterable[str | Path]) -> list[str]:
-        """Keys of the runs that wrote these files, each once, in order; a file that no job wrote has none."""
+        """Keys of the runs that wrote these files, without the runs behind their inputs.
+
+        Each key appears once, in the order of the files. A file that no job wrote is left out.
+        """
         makers = (self.spool.maker(str(path)) for path in paths)
         return list(dict.fromkeys(key for key in makers if key))
 
     def versions(self, paths: Iterable[str | Path]) -> dict[str, dict[str, int]]:
-        """Versions of the libraries that computed these files and everything behind them.
+        """Versions of the libraries in the runs that wrote these files, and in all runs behind their inputs.
 
         Returns:
-            {library: {version: number of runs}}, over the runs that wrote the files and all runs behind their inputs.
+            {library: {version: number of runs}}.
         """
         return versions_behind(self.spool, self.lineage(paths))
 
     def report(self, step: int, values: Mapping[str, float]) -> None:
-        """Add a point to each curve.
+        """Add a point to each curve, unless the curve already has a point at this or a later step.
 
-        A job that resumes computes again what followed its last checkpoint; the points that a curve already has are
-        left out.
+        A job that resumes repeats the steps after its last checkpoint, and the curves have their points already.
         """
         new = {name: float(value) for name, value in values.items() if step > self._last_steps.get(name, -1)}
         if new:
@@ -151,18 +158,18 @@ class Run:
         self._keep_pictures()
 
     def metrics(self, values: Mapping[str, Any]) -> None:
-        """Record the final figures, each at the end of its curve if it has one; a value that is no number is a tag."""
-        numbers = {name: float(value) for name, value in values.items() if isinstance(value, Real)}
-        self.figures |= numbers
+        """Record the final metrics, each at the end of its curve if it has one; a value that is no number is a tag."""
+        final_metrics = {name: float(value) for name, value in values.items() if isinstance(value, Real)}
+        self.final_metrics |= final_metrics
         by_step: dict[int, dict[str, float]] = {}
-        for name, number in numbers.items():
-            by_step.setdefault(self._last_steps.get(name, 0), {})[name] = number
-        for step, figures in by_step.items():
-            self._record("metrics", step=step, values=figures)
-        if words := {name: str(value) for name, value in values.items() if name not in numbers}:
-            self._record("tags", tags=words)
+        for name, value in final_metrics.items():
+            by_step.setdefault(self._last_steps.get(name, 0), {})[name] = value
+        for step, metrics_at_step in by_step.items():
+            self._record("metrics", step=step, values=metrics_at_step)
+        if tags := {name: str(value) for name, value in values.items() if name not in final_metrics}:
+            self._record("tags", tags=tags)
 
-    def _start(self) -> None:
+    def _record_start(self) -> None:
         """Record that an attempt begins."""
         params, commit = dict(self._params), git_commit()
         tags = {
@@ -187,12 +194,12 @@ class Run:
             host=tags["host"],
         )
 
-    def _end(self, status: str, line: str, *, error: str | None = None) -> None:
-        """Print `line` and record how the attempt ended; a failed attempt claims no outputs."""
+    def _record_end(self, status: str, line: str, *, error: str | None = None) -> None:
+        """Print `line` and record how the attempt ended. Outputs are recorded only of an attempt without an error."""
         progress.log(logging.ERROR if error else logging.INFO, "%s", line)
         self._keep_pictures()
         outputs = [] if error else list(map(str, self._job.output))
-        with self._tolerance():
+        with self._warn_if_unrecorded():
             self.spool.set_maker(outputs, self.key)
             for path in map(Path, [*self._job.log, *outputs]):
                 small = path.suffix in KEPT_IF_SMALL and path.is_file() and path.stat().st_size < SMALL
@@ -201,7 +208,7 @@ class Run:
         self._record("end", status=status, tags={"error": error} if error else {})
 
     def _origin(self, path: str) -> Any:
-        """What stands for an input in the key."""
+        """What stands for an input in the key: the key of its run, or its path, size and time."""
         maker = self.spool.maker(path)
         if maker or not Path(path).exists():
             return maker or path
@@ -209,8 +216,8 @@ class Run:
         return [path, found.st_size, found.st_mtime_ns]
 
     def _keep_pictures(self) -> None:
-        """Add the new pictures beside the checkpoints to the run."""
-        with self._tolerance():
+        """Add the new pictures in the folder of checkpoints to the run."""
+        with self._warn_if_unrecorded():
             for path in sorted(self._checkpoints.glob("[!.]*.png")):
                 name = f"checkpoints/{path.name}"
                 if not (self._artifacts / name).exists():
@@ -222,12 +229,12 @@ class Run:
             shutil.copyfile(path, temporary)
 
     def _record(self, event: str, **content: Any) -> None:
-        with self._tolerance():
+        with self._warn_if_unrecorded():
             self.spool.append(self.key, {"event": event, "time": time.time(), **content})
 
     @contextmanager
-    def _tolerance(self) -> Iterator[None]:
-        """Warn, once, if the run cannot be recorded: a job does not fail for want of its record."""
+    def _warn_if_unrecorded(self) -> Iterator[None]:
+        """Within the block, an error is logged as a warning, once, and not raised: a job does not need its record."""
         try:
             yield
         except (OSError, UserError) as error:
@@ -239,8 +246,8 @@ class Run:
 def by_name(files: Any) -> dict[str, list[str]]:
     """Files of a Snakemake list by name; files without a name are together under `input`."""
     named = {name: [value] if isinstance(value, str) else list(value) for name, value in files.items()}
-    seen = {path for paths in named.values() for path in paths}
-    return named | {"input": [path for path in files if path not in seen]}
+    named_paths = {path for paths in named.values() for path in paths}
+    return named | {"input": [path for path in files if path not in named_paths]}
 
 
 def flatten(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -56,9 +56,10 @@ def list_images(folder: str | Path) -> tuple[list[str], list[Path], np.ndarray]:
     return [subfolder.name for subfolder in folders], files, np.array(labels, np.int64)
 
 
-def _digest_of_names(folder: str | Path, files: Sequence[Path]) -> str:
-    """SHA-256 of the files' paths within the folder, in order."""
-    return hashlib.sha256("\n".join(str(path.relative_to(folder)) for path in files).encode()).hexdigest()
+def _digest_of_files(folder: str | Path, files: Sequence[Path]) -> str:
+    """SHA-256 of the files' paths within the folder and their sizes, in order."""
+    lines = (f"{path.relative_to(folder)} {path.stat().st_size}" for path in files)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def read_image(path: str, *, size: int) -> np.ndarray:
@@ -168,7 +169,7 @@ def train_imagenet(
         log=log,
         checkpoints=checkpoints,
         conv1=conv1,
-        settings={
+        identity={
             "training": "imagenet",
             "network": Network.read(network).complete(),
             "schedule": schedule.complete(),
@@ -176,7 +177,7 @@ def train_imagenet(
             "parent": digest_of_weights(parent),
             "classes": classes,
             "images": len(files),
-            "files": _digest_of_names(folder, files),
+            "files": _digest_of_files(folder, files),
         },
         metadata={"training": "imagenet", "seed": seed, "classes": classes},
         layer_rates={"fc8": schedule.fc8_lr},

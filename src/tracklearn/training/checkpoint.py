@@ -1,4 +1,4 @@
-"""The state of a training on disk: net, velocities, iteration, log position and settings in one file.
+"""The state of a training on disk: net, velocities, iteration, log position and identity in one file.
 
 Two files are kept: the newest checkpoint and the one before it.
 """
@@ -23,6 +23,7 @@ from tracklearn.errors import UserError
 from tracklearn.files import atomic
 
 NEWEST, PREVIOUS = "newest.safetensors", "previous.safetensors"
+IDENTITY = "settings"  # the identity's name in the file
 ABSENT = object()  # equal to no value
 
 log = logging.getLogger(__name__)
@@ -35,13 +36,13 @@ class Checkpoint:
     Attributes:
         tensors: by group and name, {"net": {"conv1.weight": ...}, ...}.
         numbers: plain numbers by name.
-        settings: everything that the training's result depends on, in values that JSON can hold; None in a checkpoint
+        identity: everything that the training's result depends on, in values that JSON can hold; None in a checkpoint
             of an older version.
     """
 
     tensors: Mapping[str, Mapping[str, Tensor]]
     numbers: Mapping[str, int]
-    settings: Mapping[str, Any] | None
+    identity: Mapping[str, Any] | None
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -58,7 +59,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         for group, tensors in checkpoint.tensors.items()
         for name, tensor in tensors.items()
     }
-    metadata = {"numbers": json.dumps(dict(checkpoint.numbers)), "settings": json.dumps(checkpoint.settings)}
+    metadata = {"numbers": json.dumps(dict(checkpoint.numbers)), IDENTITY: json.dumps(checkpoint.identity)}
     with atomic(folder / NEWEST) as temporary:
         save_file(flat, temporary, metadata | {"crc32": _checksum(flat, metadata)})
         with temporary.open("rb") as file:
@@ -67,14 +68,14 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
             (folder / NEWEST).replace(folder / PREVIOUS)
 
 
-def load_checkpoint(folder: Path, settings: Mapping[str, Any]) -> Checkpoint | None:
-    """The newest readable checkpoint of a training under `settings`, or None if the folder holds none.
+def load_checkpoint(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
+    """The newest readable checkpoint of the training with this identity, or None if the folder holds none.
 
     A truncated file does not match the lengths in its own header, and a damaged file does not match its checksum. Such
     a file is removed with a warning in the log; otherwise the next save would keep it instead of the good previous one.
 
     Raises:
-        UserError: the checkpoint was made under other settings, or by an older version that recorded none.
+        UserError: the checkpoint has another identity, or was made by an older version that recorded none.
     """
     paths = [path for path in (folder / NEWEST, folder / PREVIOUS) if path.exists()]
     for path in paths:
@@ -85,13 +86,13 @@ def load_checkpoint(folder: Path, settings: Mapping[str, Any]) -> Checkpoint | N
             log.warning("%s: the checkpoint cannot be read (%s); %s", path, error, consequence)
             path.unlink()
             continue
-        _check_settings(folder, checkpoint.settings, settings)
+        _check_identity(folder, checkpoint.identity, identity)
         return checkpoint
     return None
 
 
 def digest_of_weights(path: str | Path | None) -> str | None:
-    """SHA-256 of a parent's weights file, by which the settings identify it; None without a parent."""
+    """SHA-256 of a parent's weights file, by which a training's identity states its parent; None without a parent."""
     if path is None:
         return None
     with open(path, "rb") as file:
@@ -105,7 +106,7 @@ def drop_checkpoints(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _check_settings(folder: Path, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
+def _check_identity(folder: Path, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
     remedy = "remove the folder, or give another `checkpoints` folder"
     if old is None:
         raise UserError(f"{folder}: the checkpoint is of an older version, which recorded no settings; {remedy}")
@@ -144,16 +145,16 @@ def _read(path: Path) -> Checkpoint:
     for key, tensor in flat.items():
         group, name = key.split("/")
         tensors.setdefault(group, {})[name] = tensor
-    return Checkpoint(tensors, json.loads(metadata["numbers"]), json.loads(metadata.get("settings", "null")))
+    return Checkpoint(tensors, json.loads(metadata["numbers"]), json.loads(metadata.get(IDENTITY, "null")))
 
 
 def _checksum(flat: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     """CRC-32 of everything that a checkpoint holds; safetensors keeps none.
 
-    Without settings it is the checksum of an older version.
+    Without an identity it is the checksum of an older version.
     """
     value = 0
-    for name in ("numbers", "settings"):
+    for name in ("numbers", IDENTITY):
         value = zlib.crc32(metadata.get(name, "").encode(), value)
     for name, tensor in sorted(flat.items()):
         value = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)

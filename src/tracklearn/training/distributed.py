@@ -26,14 +26,14 @@ T = TypeVar("T")
 class World:
     """The processes of one training: their number, and the rank of this process among them.
 
-    With several processes, all methods that exchange something need `joined`.
+    With several processes, all methods that exchange something need `joined_processes`.
     """
 
     rank: int = 0
     size: int = 1
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this is the process that writes files and reports."""
         return self.rank == 0
 
@@ -62,15 +62,15 @@ class World:
         device = next(net.parameters()).device
         return Parallel(net, device_ids=[device] if device.type == "cuda" else None)
 
-    def agreed(self, number: int) -> int:
+    def largest(self, number: int) -> int:
         """The largest of the processes' numbers, without waiting for a GPU."""
         if self.size == 1:
             return number
-        largest = torch.tensor(number)
-        dist.all_reduce(largest, dist.ReduceOp.MAX)
-        return int(largest)
+        maximum = torch.tensor(number)
+        dist.all_reduce(maximum, dist.ReduceOp.MAX)
+        return int(maximum)
 
-    def from_first(self, value: T) -> T:
+    def value_of_first(self, value: T) -> T:
         """The first process's value, returned in all of them; it must pickle."""
         if self.size == 1:
             return value
@@ -78,15 +78,15 @@ class World:
         dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
         return values[0]
 
-    def first_of(self, value: T | None) -> T | None:
-        """The value of the first process that has one, returned in all of them; it must pickle."""
+    def first_error(self, error: UserError | None) -> UserError | None:
+        """The error of the first process that has one, returned in all of them."""
         if self.size == 1:
-            return value
-        values: list[Any] = [None] * self.size
-        dist.all_gather_object(values, value)
-        return next((each for each in values if each is not None), None)
+            return error
+        errors: list[Any] = [None] * self.size
+        dist.all_gather_object(errors, error)
+        return next((each for each in errors if each is not None), None)
 
-    def copy_first(self, tensors: Iterable[Tensor]) -> None:
+    def copy_from_first(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite the tensors of all processes by the first process's."""
         if self.size > 1:
             for tensor in tensors:
@@ -140,7 +140,7 @@ def this_world() -> World:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[World]:
+def joined_processes(device: torch.device) -> Iterator[World]:
     """Connect to the other processes within the block: by NCCL between GPUs, by Gloo between CPUs.
 
     Raises:

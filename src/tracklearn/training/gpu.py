@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def computing(device: torch.device, precision: str) -> Iterator[None]:
+def set_precision(device: torch.device, precision: str) -> Iterator[None]:
     """Within the block, a GPU rounds float32 products and convolutions to TF32 only if `precision` is "tf32".
 
     torch's own default rounds convolutions alone. cuDNN tries its convolutions and takes the fastest one for each

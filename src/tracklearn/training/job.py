@@ -26,7 +26,7 @@ def run_job(
     weights: str | Path,
     log: str | Path,
     checkpoints: str | Path,
-    settings: Mapping[str, Any],
+    identity: Mapping[str, Any],
     conv1: str | Path,
     metadata: Mapping[str, object],
     layer_rates: Mapping[str, float] | None = None,
@@ -48,12 +48,12 @@ def run_job(
         schedule=schedule,
         saving=saving,
         checkpoints=checkpoints,
-        settings=settings,
+        identity=identity,
         layer_rates=layer_rates,
         threads=threads,
         report=report,
     )
-    if not this_world().first:
+    if not this_world().is_first:
         return metrics
     save_weights(weights, net, metadata=metadata)
     draw_filters(conv1, net)

@@ -44,16 +44,16 @@ class Means:
         sums = torch.stack(list(self.sums.values())).tolist()
         return {name: value / self.count for name, value in zip(self.sums, sums, strict=True)}
 
-    def take(self, images: int, waited: Callable[[], float]) -> dict[str, float]:
+    def take(self, batch_size: int, waited: Callable[[], float]) -> dict[str, float]:
         """The means, the images per second and the share of time spent waiting for batches; then reset.
 
         Args:
-            images: number of images in an iteration.
+            batch_size: number of images in an iteration.
             waited: gives the seconds waited since its last call; called after the device has finished all work.
         """
         values = self.means()
         seconds = time.perf_counter() - self.started
-        values |= {"images_per_s": images * self.timed / seconds, "waiting": waited() / seconds}
+        values |= {"images_per_s": batch_size * self.timed / seconds, "waiting": waited() / seconds}
         self.sums, self.count = {}, 0
         self._start_clock()
         return values

@@ -12,15 +12,15 @@ from torch import Tensor
 from tracklearn.errors import UserError
 from tracklearn.machine.devices import own_device
 from tracklearn.machine.interrupts import exit_code, stop_noted
-from tracklearn.machine.memory import keep_memory
+from tracklearn.machine.memory import keep_freed_memory
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.report import Report, silent
 from tracklearn.settings.training import Saving, Schedule
 from tracklearn.training.checkpoint import load_checkpoint, save_checkpoint
-from tracklearn.training.distributed import World, joined
+from tracklearn.training.distributed import World, joined_processes
 from tracklearn.training.feed import Batch, Feed, MakeBatch, feed
-from tracklearn.training.gpu import compiled, computing
+from tracklearn.training.gpu import compiled, set_precision
 from tracklearn.training.log import Log
 from tracklearn.training.progress import Progress
 from tracklearn.training.schedule import learning_rate
@@ -28,7 +28,7 @@ from tracklearn.training.solver import Solver
 from tracklearn.training.state import TrainingState
 
 T = TypeVar("T")
-FAILED = 128  # above all signals: what the processes agree on after an error in one of them
+FAILED = 128  # stands for an error; FAILED is larger than every signal number, so that an error wins
 Objective = Callable[[CaffeNet, Batch, int], tuple[Tensor, dict[str, Tensor]]]
 """Loss and measurements (scalars) of a net on a batch at an iteration."""
 
@@ -41,7 +41,7 @@ def train(
     schedule: Schedule,
     saving: Saving,
     checkpoints: str | Path,
-    settings: Mapping[str, Any],
+    identity: Mapping[str, Any],
     layer_rates: Mapping[str, float] | None = None,
     threads: int | None = None,
     report: Report = silent,
@@ -52,21 +52,21 @@ def train(
     same bits as one that was never stopped.
 
     Args:
-        net: changed in place; on the CPU and in evaluation mode at the end.
-        make_batch: of an iteration; depends on nothing else.
-        objective: loss and measurements; depends on nothing that went before.
-        schedule: how long and how fast.
-        saving: how often to write checkpoints and rows of the log; changes nothing else.
-        checkpoints: a folder of this job's own; the caller removes it once the job's outputs are written.
-        settings: everything that the result depends on, in values that JSON can hold: the kind of training, network,
-            loss, schedule, seed, digest of the parent, identity of the data. Checkpoints record the settings, and a
-            checkpoint made under other settings is refused.
-        layer_rates: factors on the learning rate by layer name.
-        threads: of torch and, on a GPU, for making batches.
-        report: called with each row of the log.
+        net: the network. It is changed in place, and it is on the CPU and in evaluation mode at the end.
+        make_batch: makes the batch of an iteration. The batch depends on the iteration alone.
+        objective: computes loss and measurements. They depend on its arguments alone, not on earlier calls.
+        schedule: how many iterations there are, and the learning rate of each.
+        saving: how often checkpoints and rows of the log are written. It changes nothing else.
+        checkpoints: a folder that only this job uses. The caller removes it once the job's outputs are written.
+        identity: everything that the result depends on, in values that JSON can hold: the kind of training, network,
+            loss, schedule, seed, digest of the parent, and what identifies the data. Checkpoints record it, and a
+            checkpoint with another identity is refused.
+        layer_rates: factors by which the learning rates of some layers are multiplied, by the layer's name.
+        threads: how many threads torch uses; on a GPU, also how many threads make batches.
+        report: is called with each row of the log.
 
     Raises:
-        UserError: the folder holds a checkpoint made under other settings, the loss or a weight is not finite, a batch
+        UserError: the folder holds a checkpoint with another identity, the loss or a weight is not finite, a batch
             cannot be made, or the disk is full. An error in one of several processes is raised in all of them.
         SystemExit: code 143 after SIGTERM and 130 after SIGINT, with a checkpoint written.
     """
@@ -76,72 +76,72 @@ def train(
     net.train().to(device)
     if schedule.compile:
         objective = compiled(objective, device)
-    with joined(device) as world, computing(device, schedule.precision):
+    with joined_processes(device) as world, set_precision(device, schedule.precision):
         solver = Solver(net, momentum=schedule.momentum, weight_decay=schedule.weight_decay, layer_rates=layer_rates)
         state = TrainingState(net, solver)
-        _resume(state, folder, settings, world)
+        _resume(state, folder, identity, world)
         parallel_net = cast(CaffeNet, world.parallel(net))  # with the first process's weights in all of them
-        log = Log(folder / "log.csv", state.log_bytes) if world.first else None
+        log = Log(folder / "log.csv", state.log_bytes) if world.is_first else None
         listeners: list[Report] = [log.write, report, Progress(schedule.iterations, state.iteration)] if log else []
-        saver = _Saver(state, folder, log, saving=saving, settings=settings)
+        saver = _Saver(state, folder, log, saving=saving, identity=identity)
         batches = feed(make_batch, device, state.iteration, schedule.iterations, threads=threads or 1)
-        keep_memory()
-        attempt = _Attempts()
+        keep_freed_memory()
+        failure = _FirstError()
         with stop_noted() as stop, closing(batches):
             while state.iteration < schedule.iterations:
-                batch = attempt(lambda: next(batches))
-                if world.agreed(FAILED if attempt.error else stop.signal) or batch is None:
+                batch = failure.catch(lambda: next(batches))
+                if world.largest(FAILED if failure.error else stop.signal) or batch is None:
                     break
-                # Until the next row or checkpoint nothing waits for a GPU.
+                # Nothing below waits for a GPU, except at a row of the log or a checkpoint.
                 rate = learning_rate(schedule, state.iteration)
                 with torch.autocast(device.type, torch.bfloat16, enabled=schedule.precision == "bf16"):
                     loss, measurements = objective(parallel_net, batch, state.iteration)
                 loss.backward()
                 solver.step(rate)
-                state.count(loss, measurements, rate)
+                state.finish_iteration(loss, measurements, rate)
                 if state.iteration % saving.log_every == 0 or state.iteration == schedule.iterations:
-                    attempt(lambda: _report_row(state, schedule.batch, batches, listeners))
+                    failure.catch(lambda: _report_row(state, schedule.batch, batches, listeners))
                 if saver.due():
-                    attempt(saver.save)
-            attempt(saver.save_rest)
-            ending = world.agreed(stop.signal)
-        _raise_first(world, attempt.error)
-        if ending:
-            raise SystemExit(exit_code(ending))
-        row = world.from_first(log.last_row() if log else {})
+                    failure.catch(saver.save)
+            failure.catch(saver.save_if_newer)
+            stop_signal = world.largest(stop.signal)
+        _raise_in_all(world, failure.error)
+        if stop_signal:
+            raise SystemExit(exit_code(stop_signal))
+        row = world.value_of_first(log.last_row() if log else {})
     net.eval().cpu()
     return row
 
 
-def _resume(state: TrainingState, folder: Path, settings: Mapping[str, Any], world: World) -> None:
-    """Continue from the newest checkpoint, if there is one: the first process reads it for all of them.
+def _resume(state: TrainingState, folder: Path, identity: Mapping[str, Any], world: World) -> None:
+    """Continue from the newest checkpoint, if there is one; only the first process reads it.
 
-    The network is not copied to the others here; `World.parallel` does so.
+    The other processes get the iteration and the velocities here, and the network by `World.parallel`.
     """
-    attempt = _Attempts()
-    if world.first and (checkpoint := attempt(lambda: load_checkpoint(folder, settings))):
+    failure = _FirstError()
+    if world.is_first and (checkpoint := failure.catch(lambda: load_checkpoint(folder, identity))):
         state.restore(checkpoint)
-    _raise_first(world, attempt.error)
-    state.iteration = world.from_first(state.iteration)
-    world.copy_first(state.solver.velocities.values())
+    _raise_in_all(world, failure.error)
+    state.iteration = world.value_of_first(state.iteration)
+    world.copy_from_first(state.solver.velocities.values())
 
 
-def _report_row(state: TrainingState, images: int, batches: Feed, listeners: Iterable[Report]) -> None:
-    row = state.take_row(images, batches.waited)
+def _report_row(state: TrainingState, batch_size: int, batches: Feed, listeners: Iterable[Report]) -> None:
+    row = state.take_row(batch_size, batches.waited)
     for listener in listeners:
         listener(state.iteration, row)
 
 
-class _Attempts:
-    """Does work and keeps the first error, which all processes raise together once they have agreed to end.
+class _FirstError:
+    """The first error of this process, kept until all processes raise it together.
 
-    torchrun kills the other processes as soon as one of them has ended: none of them may end alone.
+    torchrun kills the other processes as soon as one of them has ended, so no process may end alone.
     """
 
     error: UserError | None = None
 
-    def __call__(self, work: Callable[[], T]) -> T | None:
-        """The result of `work`, or None after an error."""
+    def catch(self, work: Callable[[], T]) -> T | None:
+        """Do `work`; returns its result, or None after an error."""
         try:
             return work()
         except UserError as error:
@@ -149,19 +149,19 @@ class _Attempts:
             return None
 
 
-def _raise_first(world: World, error: UserError | None) -> None:
-    """Raise the error of the first process that has one in all of them."""
-    if first := world.first_of(error):
-        raise first
+def _raise_in_all(world: World, error: UserError | None) -> None:
+    """Raise in all processes the error of the first process that has one."""
+    if first_error := world.first_error(error):
+        raise first_error
 
 
 class _Saver:
     """Writes checkpoints and, beside each, a picture of conv1. A process without a log writes nothing."""
 
     def __init__(
-        self, state: TrainingState, folder: Path, log: Log | None, *, saving: Saving, settings: Mapping[str, Any]
+        self, state: TrainingState, folder: Path, log: Log | None, *, saving: Saving, identity: Mapping[str, Any]
     ) -> None:
-        self.state, self.folder, self.log, self.saving, self.settings = state, folder, log, saving, settings
+        self.state, self.folder, self.log, self.saving, self.identity = state, folder, log, saving, identity
         self.iteration, self.time = state.iteration, time.monotonic()  # of the newest checkpoint
 
     def due(self) -> bool:
@@ -178,10 +178,10 @@ class _Saver:
         self.iteration, self.time = self.state.iteration, time.monotonic()
         if self.log:
             self.state.log_bytes = self.log.sync()
-            save_checkpoint(self.folder, self.state.checkpoint(self.settings))
+            save_checkpoint(self.folder, self.state.checkpoint(self.identity))
             draw_filters(self.folder / f"conv1-{self.iteration:07d}.png", self.state.net)
 
-    def save_rest(self) -> None:
-        """Write a checkpoint of the iterations since the newest one, if there are any."""
+    def save_if_newer(self) -> None:
+        """Write a checkpoint if an iteration was done since the newest one."""
         if self.iteration != self.state.iteration:
             self.save()

@@ -8,6 +8,8 @@ from torch import Tensor
 from tracklearn.networks.caffenet import CaffeNet, to_input
 from tracklearn.seeds import torch_generator
 
+DROPOUT_STREAM = 2  # second number in the seed of dropout; `sampling` uses 0 and 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxObjective:
@@ -26,7 +28,7 @@ class SoftmaxObjective:
     def __call__(self, net: CaffeNet, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and accuracy of one batch."""
         images, labels = batch
-        generator = torch_generator(self.seed, 2, iteration, device=images.device)
+        generator = torch_generator(self.seed, DROPOUT_STREAM, iteration, device=images.device)
         scores = net(to_input(images, net.mean_bgr), "fc8", dropout=self.dropout, generator=generator).float()  # (N, C)
         correct = (scores.argmax(1) == labels).float()  # (N,)
         measurements = {"accuracy": correct.mean()}

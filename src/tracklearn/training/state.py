@@ -27,24 +27,24 @@ class TrainingState:
         self.net, self.solver, self.means = net, solver, Means()
         self.iteration, self.rate, self.log_bytes = 0, 0.0, 0
 
-    def count(self, loss: Tensor, measurements: Mapping[str, Tensor], rate: float) -> None:
-        """Count one iteration that was done at a learning rate; waits for no GPU."""
+    def finish_iteration(self, loss: Tensor, measurements: Mapping[str, Tensor], rate: float) -> None:
+        """Count an iteration that was done at a learning rate and add its measurements; waits for no GPU."""
         self.means.add({"loss": loss, **measurements})
         self.iteration += 1
         self.rate = rate
 
-    def take_row(self, images: int, waited: Callable[[], float]) -> dict[str, float]:
+    def take_row(self, batch_size: int, waited: Callable[[], float]) -> dict[str, float]:
         """The next row of the log, as `Means.take`, and the learning rate.
 
         Raises:
             UserError: the loss is not finite.
         """
         self._check_loss()
-        means = self.means.take(images, waited)
+        means = self.means.take(batch_size, waited)
         return {"loss": means.pop("loss"), "lr": self.rate} | means
 
-    def checkpoint(self, settings: Mapping[str, Any]) -> Checkpoint:
-        """The state as a checkpoint of a training under `settings`.
+    def checkpoint(self, identity: Mapping[str, Any]) -> Checkpoint:
+        """The state as a checkpoint of the training with this identity.
 
         Raises:
             UserError: the loss or a weight is not finite.
@@ -53,7 +53,7 @@ class TrainingState:
         self._check_weights()
         tensors = {"net": self.net.state_dict(), "velocity": self.solver.velocities, "sums": self.means.sums}
         numbers = {"iteration": self.iteration, "summed": self.means.count, "log": self.log_bytes}
-        return Checkpoint(tensors, numbers, settings)
+        return Checkpoint(tensors, numbers, identity)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint."""

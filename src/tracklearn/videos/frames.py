@@ -27,7 +27,7 @@ class Probe:
 
     Attributes:
         frames: number of frames in the readable part of the file, by its packets.
-        fps: mean frames a second.
+        fps: mean frames per second.
         width: width of the upright frame, in pixels.
         height: height of the upright frame, in pixels.
         duration: seconds from the first frame to the end of the last.

@@ -23,7 +23,7 @@ class ManifestRow:
         bytes: size of the file.
         sha256: checksum of the file, 64 hexadecimal digits.
         frames: number of frames that can be read.
-        fps: mean frames a second.
+        fps: mean frames per second.
         width: width of the upright frame, in pixels.
         height: height of the upright frame, in pixels.
         duration: seconds.

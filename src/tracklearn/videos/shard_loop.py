@@ -20,8 +20,8 @@ def each_video(
     """Run `work` on `threads` videos at once, and yield each video with its result in the order of `videos`.
 
     The videos run in threads because decoding, SURF, optical flow and KCF release Python's lock; OpenCV's own threads
-    are switched off meanwhile. At most `AHEAD` videos a thread are begun before the first result is fetched, so the
-    results that wait for a slow video do not grow with the shard.
+    are switched off meanwhile. At most `AHEAD` videos for each thread are begun before the first result is fetched, so
+    the results that wait for a slow video do not grow with the shard.
 
     Args:
         work: function of one video.

@@ -9,7 +9,7 @@ from tracklearn.videos.packets import packet_table
 
 
 def timeline(path: str | Path, resample_fps: float | None) -> list[int]:
-    """Ascending indices of the frames of a video file that are nearest in time to `resample_fps` frames a second.
+    """Ascending indices of the frames of a video file that are nearest in time to `resample_fps` frames per second.
 
     With None these are all frames of the file. A container without times is taken to have a constant rate. No frame is
     taken twice, because nothing would move between its copies: a video with a lower rate keeps its frames.

@@ -49,7 +49,7 @@ class Voc:
         Raises:
             UserError: the file is missing or not a JPEG image.
         """
-        path = self._jpeg_path(image_id)
+        path = self.photo_path(image_id)
         try:
             return simplejpeg.decode_jpeg(self._read(path), colorspace="RGB")
         except ValueError as error:
@@ -57,7 +57,7 @@ class Voc:
 
     def size(self, image_id: str) -> tuple[int, int]:
         """Width and height in pixels, from the JPEG header alone."""
-        path = self._jpeg_path(image_id)
+        path = self.photo_path(image_id)
         try:
             height, width, _, _ = simplejpeg.decode_jpeg_header(self._read(path))
         except ValueError as error:
@@ -106,7 +106,8 @@ class Voc:
             raise UserError(f"{path}: bndbox of {name!r} is {corners}; expected a box inside {width} x {height} pixels")
         return box, self.classes.index(name), (element.findtext("difficult") or "0").strip() == "1"
 
-    def _jpeg_path(self, image_id: str) -> Path:
+    def photo_path(self, image_id: str) -> Path:
+        """The file of a photo, which may be missing."""
         return self.folder / "JPEGImages" / f"{image_id}.jpg"
 
     @staticmethod

@@ -1,4 +1,5 @@
 import csv
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,9 +11,10 @@ from tracklearn.detection.finetune import TrainingWindows, WindowBatches, collec
 from tracklearn.errors import UserError
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build, load_weights, save_weights
+from tracklearn.training import job
 from tracklearn.training.sampling import batch_rng
 from tracklearn.voc.annotations import Voc
-from tracklearn.voc.proposals_file import write_proposals
+from tracklearn.voc.proposals_file import read_proposals, write_proposals
 from tracklearn.voc.warp import warp
 
 NETWORK = {"width": 1 / 8, "input_size": 67, "detection_fc7": 64, "conv_std": 0.05, "fc_std": 0.05, "bias": 0.0}
@@ -85,6 +87,26 @@ def test_a_memory_limit_and_how_often_to_save_change_nothing(tmp_path, devkit, m
         run(tmp_path / name, devkit, schedule=SCHEDULE | {"iterations": 5}, saving=saving)
     cached, decoded = ((tmp_path / name / "weights.safetensors").read_bytes() for name in ("cached", "decoded"))
     assert cached == decoded
+
+
+def test_a_checkpoint_of_other_windows_or_settings_is_refused(tmp_path, devkit, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    schedule = SCHEDULE | {"iterations": 2}
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(job, "save_weights", killed)
+        run(tmp_path, devkit, schedule=schedule)
+    made_with = f"^{tmp_path / 'checkpoints'}: the checkpoint was made with "
+    with pytest.raises(UserError, match=made_with + "seed 1, and this training has 2; remove the folder, "):
+        run(tmp_path, devkit, schedule=schedule, seed=2)
+    proposals = read_proposals([devkit / "0.npz"])
+    moved = tmp_path / "moved"
+    shutil.copytree(devkit, moved)
+    write_proposals(moved / "0.npz", list(proposals), [boxes + 1 for boxes in proposals.values()])
+    with pytest.raises(UserError, match=made_with + 'windows "[0-9a-f]{64}", and this training has "'):
+        run(tmp_path, moved, schedule=schedule)
+    run(tmp_path, devkit, schedule=schedule)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_equals_the_loops_of_rcnn(world, retrain_every):
         weights, bias, given = loops_mining(
             images,
             np.array(positives),
-            lambda p, n: fit(p, n, C=0.1, positive_weight=2, bias=10, tolerance=1e-10)[:2],
+            lambda p, n: fit(p, n, C=0.1, positive_weight=2, bias_feature=10, tolerance=1e-10)[:2],
             hard=-1.0001,
             evict=-1.05,
             retrain_every=retrain_every,

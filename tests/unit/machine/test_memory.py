@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import resource, torch
-from tracklearn.machine.memory import keep_memory
+from tracklearn.machine.memory import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -16,7 +16,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 given_back = faults()
-keep_memory()
+keep_freed_memory()
 faults()
 print(given_back, faults())
 """

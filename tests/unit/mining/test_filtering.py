@@ -7,7 +7,7 @@ from worlds.films import BOX, HEIGHT, WIDTH
 
 from tracklearn.errors import UserError
 from tracklearn.mining import filtering as module
-from tracklearn.mining.filtering import Points, _limited, candidates, filter_shard, judge
+from tracklearn.mining.filtering import Points, _limited, candidate_frames, filter_shard, judge
 from tracklearn.settings.mining import Filtering
 from tracklearn.videos.deadline import TimeLimitError
 from tracklearn.videos.manifest import ManifestRow, write_manifest
@@ -119,7 +119,7 @@ def test_a_frame_of_which_too_few_points_are_found_again_is_rejected(monkeypatch
     lengths = np.full(60, np.nan, np.float32)
     lengths[:20] = [0, 1] * 10
     points = Points(np.tile(np.float32([30, 30]), (60, 1)), lengths, np.zeros(60, bool), np.eye(3))
-    monkeypatch.setattr(module, "moving_points", lambda *args: points)
+    monkeypatch.setattr(module, "points_with_motion", lambda *args: points)
     frame = np.zeros((HEIGHT, WIDTH), np.uint8)
     assert judge(frame, frame, Filtering(box=BOX, min_points=21))["reason"] == "too few points"
     assert judge(frame, frame, Filtering(box=BOX, min_points=20))["verdict"] == "accepted"
@@ -130,12 +130,12 @@ def test_frames_judged_before_a_failure_are_kept(filter_films, filtered, monkeyp
     """Reading breaks off after the third candidate: three rows, and a row with the reason."""
 
     def broken(path, *args, **options):
-        for place, found in enumerate(candidates(path, *args, **options)):
+        for place, found in enumerate(candidate_frames(path, *args, **options)):
             if place == 3 and Path(path).stem == "moving":
                 raise error
             yield found
 
-    monkeypatch.setattr(module, "candidates", broken)
+    monkeypatch.setattr(module, "candidate_frames", broken)
     metrics, table = filter_films(every=15)
     whole, cut = ([row for row in read(path) if row["video_id"] == "moving"] for path in (filtered[1], table))
     assert cut[:3] == whole[:3]

@@ -22,7 +22,7 @@ REJECTED = {
     "tiny": "too few points",
     "two_rows": "too few points",
     "audio_only": "video failed: .*audio_only.m4a: no video stream",
-    "one_frame": "video failed: no two frames in a row can be decoded",
+    "one_frame": "video failed: no two consecutive frames can be decoded",
     "no_key_frame": "video failed: .*none of its 39 frames can be decoded",
     "noise": "video failed: .*none of its 64 frames can be decoded",
 }
@@ -69,7 +69,7 @@ def test_every_video_is_accounted_for(mined):
 def test_rough_videos_that_are_mined(mined, name):
     """Each gives pairs whose boxes lie inside its upright frames."""
     store = mined.store
-    pairs = [index for index in range(len(store)) if store.video_ids[store.videos[index]] == name]
+    pairs = [index for index in range(len(store)) if store.video_ids[store.video_of_pair[index]] == name]
     assert pairs
     for index in pairs:
         height, width = (WIDTH, HEIGHT) if name == "portrait" else (HEIGHT, WIDTH)

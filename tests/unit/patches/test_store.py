@@ -8,7 +8,7 @@ import pytest
 from worlds.pairs import SIDE, first_byte, smooth_patch
 
 from tracklearn.errors import UserError
-from tracklearn.patches.store import PatchStore, _open_maps
+from tracklearn.patches.store import PatchStore, _map_cache
 
 
 def test_a_written_pair_is_read_back(shard):
@@ -19,14 +19,14 @@ def test_a_written_pair_is_read_back(shard):
     assert np.abs(query.astype(int) - smooth_patch(8)).mean() < 2
     assert np.abs(tracked.astype(int) - smooth_patch(9)).mean() < 2
     assert store.video_ids == ["ant", "bee"]
-    assert store.videos.tolist() == [0, 0, 0, 1, 1, 1]
+    assert store.video_of_pair.tolist() == [0, 0, 0, 1, 1, 1]
     assert store.frames[4].tolist() == [120, 150]
     assert store.boxes[4].tolist() == [[4, 5, 6, 7], [8, 9, 10, 11]]
     assert store.scores[4] == pytest.approx(0.4)
     assert store.verify() == 6
 
 
-def test_pair_outside_the_store(shard):
+def test_pair_outside_the_shard(shard):
     with pytest.raises(IndexError, match="pair 6 of 6"):
         PatchStore(shard).pair(6)
 
@@ -45,7 +45,7 @@ def test_verify_names_the_file_and_the_broken_pair(shard):
     [
         ("video", 2, 9, "pair 2 belongs to no listed video"),
         ("offsets", 4, 1, "pair 1 has a patch without bytes"),
-        ("offsets", 12, 10**6, "offsets end at 1000000"),
+        ("offsets", 12, 10**6, "offsets run from 0 to 1000000, expected 0 to"),
     ],
 )
 def test_verify_checks_the_tables(shard, name, index, value, message):
@@ -66,7 +66,7 @@ def test_verify_checks_lengths_and_sizes(shard):
         PatchStore(shard).verify()
 
 
-def test_what_is_no_store_is_named(shard, tmp_path):
+def test_what_is_no_patch_shard_is_named(shard, tmp_path):
     with pytest.raises(UserError, match=r"gone\.h5: no such file"):
         len(PatchStore(tmp_path / "gone.h5"))
     cut = tmp_path / "cut.h5"
@@ -81,17 +81,17 @@ def test_what_is_no_store_is_named(shard, tmp_path):
 
 def test_there_are_fewer_maps_than_files_that_a_process_may_open():
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert 0 < _open_maps().cache_info().maxsize < limit
+    assert 0 < _map_cache().cache_info().maxsize < limit
 
 
 PROGRAM = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, 400))
-from tracklearn.patches.store import PatchStore, _open_maps
+from tracklearn.patches.store import PatchStore, _map_cache
 from tracklearn.patches.subset import Subset
 before = resource.getrlimit(resource.RLIMIT_NOFILE)
 Subset([sys.argv[1]]).pairs([0])
-print(before, resource.getrlimit(resource.RLIMIT_NOFILE), _open_maps().cache_info().maxsize)
+print(before, resource.getrlimit(resource.RLIMIT_NOFILE), _map_cache().cache_info().maxsize)
 """
 
 

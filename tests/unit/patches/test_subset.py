@@ -9,7 +9,7 @@ import simplejpeg
 from worlds.pairs import SIDE, first_byte, smooth_patch, some_pairs
 
 from tracklearn.errors import UserError
-from tracklearn.patches.store import _mapped, _open_maps
+from tracklearn.patches.store import _map_cache, _map_file
 from tracklearn.patches.subset import Subset
 from tracklearn.patches.writing import write_shard
 
@@ -19,7 +19,7 @@ def test_a_subset_spans_shards(shards):
     assert len(subset) == 10
     assert subset.video_ids == ["ant", "bee", "cow"]
     later = [subset.video_ids.index(pair.video) for pair in some_pairs(4, videos=("bee", "cow"), start=6)]
-    assert subset.videos.tolist() == [0, 0, 0, 1, 1, 1, *later]
+    assert subset.video_of_pair.tolist() == [0, 0, 0, 1, 1, 1, *later]
     patches = subset.pairs([9, 0, 6, 0])
     assert patches.shape == (4, 2, SIDE, SIDE, 3)
     for row, index in enumerate([9, 0, 6, 0]):
@@ -36,7 +36,7 @@ def test_patches_are_decoded_into_given_memory(shards):
 
 def test_a_subset_takes_as_many_patches_as_it_is_asked_for(shards):
     assert len(Subset(shards, 14)) == 7
-    assert Subset(shards, 14).videos.shape == (7,)
+    assert Subset(shards, 14).video_of_pair.shape == (7,)
     assert len(Subset(shards, 12).stores) == 1  # nothing of the other shards is opened
     with pytest.raises(IndexError, match=r"7\.\.7 of a subset of 7"):
         Subset(shards, 14).pairs([7])
@@ -86,7 +86,7 @@ def test_shards_of_the_paper_s_size_are_opened_once_and_need_little_memory(tmp_p
     tracemalloc.start()
     try:
         subset = Subset(shards)
-        videos = subset.videos
+        videos = subset.video_of_pair
         assert len(opened) == 50
         last = np.arange(3999, 200_000, 4000)
         patches = subset.pairs(last)
@@ -101,15 +101,15 @@ def test_shards_of_the_paper_s_size_are_opened_once_and_need_little_memory(tmp_p
 
 
 def test_more_shards_than_maps_can_be_read(shards, monkeypatch):
-    few = lru_cache(maxsize=7)(_mapped)
-    monkeypatch.setattr("tracklearn.patches.store._open_maps", lambda: few)
+    few = lru_cache(maxsize=7)(_map_file)
+    monkeypatch.setattr("tracklearn.patches.store._map_cache", lambda: few)
     subset = Subset([shards[0]] * 100)
     assert len(subset) == 600
     assert (subset.pairs(np.arange(0, 600, 6)) == subset.pairs([0])).all()
     assert few.cache_info().currsize == 7
 
 
-def test_forked_processes_read_through_the_same_store(shards):
+def test_forked_processes_read_through_the_same_subset(shards):
     subset = Subset(shards)
     expected = subset.pairs([0, 9])
     children = []
@@ -126,16 +126,16 @@ def test_a_shard_cut_after_its_tables_is_named(shard):
     shard.write_bytes(content[: first_byte(shard, 5)])
     with pytest.raises(UserError) as raised:
         Subset([shard])
-    assert str(raised.value) == (f"{shard}: truncated or no HDF5 file, expected a patch store; pack the shard again")
+    assert str(raised.value) == (f"{shard}: truncated or no HDF5 file, expected a patch shard; pack the shard again")
 
 
 def test_a_shard_removed_after_opening_is_named(shard):
     subset = Subset([shard])
-    assert len(subset.videos) == 6
+    assert len(subset.video_of_pair) == 6
     shard.unlink()
     with pytest.raises(UserError) as raised:
         subset.pairs([2])
-    assert str(raised.value) == f"{shard}: no such file or directory, expected a patch store; pack the shard again"
+    assert str(raised.value) == f"{shard}: no such file or directory, expected a patch shard; pack the shard again"
 
 
 def test_a_shard_removed_after_its_first_pair_is_read_until_its_map_is_closed(shard):
@@ -143,7 +143,7 @@ def test_a_shard_removed_after_its_first_pair_is_read_until_its_map_is_closed(sh
     expected = subset.pairs([2])
     shard.unlink()
     assert (subset.pairs([2]) == expected).all()
-    _open_maps().cache_clear()
+    _map_cache().cache_clear()
     with pytest.raises(UserError, match=r"00000\.h5: no such file or directory"):
         subset.pairs([2])
 
@@ -153,7 +153,7 @@ def test_a_shard_cut_after_opening_is_named(shard, mapped):
     subset = Subset([shard])
     subset.pairs([2])
     if not mapped:
-        _open_maps().cache_clear()
+        _map_cache().cache_clear()
     size, cut = first_byte(shard, 12), first_byte(shard, 5)
     os.truncate(shard, cut)
     with pytest.raises(UserError) as raised:

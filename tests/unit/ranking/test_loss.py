@@ -4,7 +4,7 @@ import torch
 from reference.ranking import cosine_distance, loops_gradient, loops_paper_loss
 
 from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
-from tracklearn.ranking.negatives import candidates, fork_negatives, hardest_negatives, random_negatives
+from tracklearn.ranking.negatives import fork_negatives, hardest_negatives, other_videos, random_negatives
 from tracklearn.seeds import torch_generator
 
 
@@ -59,7 +59,9 @@ def test_hinges_by_hand():
     assert paper_loss(distances, mask(2, [(0, 2), (0, 3)]), margin=0.5).item() == pytest.approx(0.35)
     # the tracked patch's side: D(t, n) = 0.04 and 1.6; normaliser 4 negatives x 2 pairs x 2
     expected = (0.7 + 0.86 + 0.0 + 0.0) / 16
-    assert fork_loss(distances, mask(2, [(0, 2), (0, 3)]), margin=0.5, count=4).item() == pytest.approx(expected)
+    assert fork_loss(distances, mask(2, [(0, 2), (0, 3)]), margin=0.5, negatives_per_pair=4).item() == pytest.approx(
+        expected
+    )
 
 
 def test_equal_features_cost_the_margin():
@@ -80,7 +82,7 @@ def test_gradients_are_the_numerical_ones(form):
         unit = torch.nn.functional.normalize(rows)
         distances = 1 - unit @ unit.T  # in float64, which finite differences need
         if form == "fork":
-            return fork_loss(distances, negatives, margin=0.5, count=4)
+            return fork_loss(distances, negatives, margin=0.5, negatives_per_pair=4)
         return paper_loss(distances, negatives, margin=0.5)
 
     assert torch.autograd.gradcheck(loss, values)
@@ -91,16 +93,16 @@ def test_gradients_are_the_numerical_ones(form):
 def test_gradients_are_those_of_the_loop_over_triplets(sampling, margin):
     """In float32, with the negatives of each sampling; margin 0.1 leaves some hinges at 0."""
     values = features(8, size=16, seed=2).requires_grad_()
-    distances, allowed, draws = cosine_distances(values), candidates(torch.arange(8) // 2), torch_generator(1)
+    distances, others, draws = cosine_distances(values), other_videos(torch.arange(8) // 2), torch_generator(1)
     if sampling == "random":
-        negatives = random_negatives(allowed, count=4, generator=draws)
+        negatives = random_negatives(others, negatives_per_pair=4, generator=draws)
     elif sampling == "hardest":
-        negatives = hardest_negatives(distances, allowed, count=4)
+        negatives = hardest_negatives(distances, others, negatives_per_pair=4)
     else:
-        negatives = fork_negatives(distances, allowed, count=4, margin=margin, generator=draws)
+        negatives = fork_negatives(distances, others, negatives_per_pair=4, margin=margin, generator=draws)
     triplets = [(int(pair), int(row)) for pair, row in negatives.nonzero()]
     if sampling == "fork":
-        loss, normaliser = fork_loss(distances, negatives, margin=margin, count=4), 4 * 8 * 2
+        loss, normaliser = fork_loss(distances, negatives, margin=margin, negatives_per_pair=4), 4 * 8 * 2
     else:
         loss, normaliser = paper_loss(distances, negatives, margin=margin), len(triplets)
     loss.backward()

@@ -4,7 +4,7 @@ import torch
 from reference.ranking import fork_layer, loops_hardest
 
 from tracklearn.ranking.loss import cosine_distances, fork_loss
-from tracklearn.ranking.negatives import candidates, fork_negatives, hardest_negatives, random_negatives
+from tracklearn.ranking.negatives import fork_negatives, hardest_negatives, other_videos, random_negatives
 from tracklearn.seeds import torch_generator
 
 VIDEOS = [0, 0, 1, 2, 2, 2, 3]
@@ -18,41 +18,44 @@ def as_set(mask):
     return {(int(pair), int(row)) for pair, row in mask.nonzero()}
 
 
-def allowed():
-    return candidates(torch.tensor(VIDEOS))
+def others():
+    return other_videos(torch.tensor(VIDEOS))
 
 
-def test_candidates_are_the_rows_of_other_videos():
+def test_others_are_the_rows_of_other_videos():
     expected = {(pair, row) for pair, video in enumerate(VIDEOS) for row in range(14) if VIDEOS[row // 2] != video}
-    assert as_set(allowed()) == expected
+    assert as_set(others()) == expected
 
 
-def test_random_negatives_are_distinct_candidates_of_every_pair():
-    chosen = random_negatives(allowed(), count=4, generator=torch_generator(1))
+def test_random_negatives_are_distinct_rows_of_other_videos():
+    chosen = random_negatives(others(), negatives_per_pair=4, generator=torch_generator(1))
     assert chosen.sum(1).tolist() == [4] * 7
-    assert as_set(chosen) <= as_set(allowed())
-    assert torch.equal(chosen, random_negatives(allowed(), count=4, generator=torch_generator(1)))
+    assert as_set(chosen) <= as_set(others())
+    assert torch.equal(chosen, random_negatives(others(), negatives_per_pair=4, generator=torch_generator(1)))
 
 
 def test_random_negatives_are_drawn_evenly():
-    drawn = sum(random_negatives(allowed(), count=4, generator=torch_generator(i)).float() for i in range(600)) / 600
-    expected = 4 * allowed().float() / allowed().sum(1, keepdim=True)
+    drawn = (
+        sum(random_negatives(others(), negatives_per_pair=4, generator=torch_generator(i)).float() for i in range(600))
+        / 600
+    )
+    expected = 4 * others().float() / others().sum(1, keepdim=True)
     assert (drawn - expected).abs().max().item() < 0.08
 
 
 def test_hardest_negatives_are_those_of_the_loop():
     values = features()
-    chosen = hardest_negatives(cosine_distances(values), allowed(), count=4)
+    chosen = hardest_negatives(cosine_distances(values), others(), negatives_per_pair=4)
     assert as_set(chosen) == set(loops_hardest(values.double().numpy(), VIDEOS, 4))
 
 
-def test_few_candidates_are_all_taken_and_a_lone_video_has_none():
+def test_few_others_are_all_taken_and_a_lone_video_has_none():
     distances = cosine_distances(features()[:4])
-    two_videos = candidates(torch.tensor([0, 1]))
-    assert hardest_negatives(distances, two_videos, count=4).sum(1).tolist() == [2, 2]
-    assert random_negatives(two_videos, count=4, generator=torch_generator(1)).sum(1).tolist() == [2, 2]
-    single_video = candidates(torch.tensor([5, 5]))
-    assert not hardest_negatives(distances, single_video, count=4).any()
+    two_videos = other_videos(torch.tensor([0, 1]))
+    assert hardest_negatives(distances, two_videos, negatives_per_pair=4).sum(1).tolist() == [2, 2]
+    assert random_negatives(two_videos, negatives_per_pair=4, generator=torch_generator(1)).sum(1).tolist() == [2, 2]
+    single_video = other_videos(torch.tensor([5, 5]))
+    assert not hardest_negatives(distances, single_video, negatives_per_pair=4).any()
 
 
 @pytest.mark.parametrize("margin", [0.1, 0.5, 1.0])
@@ -60,8 +63,8 @@ def test_few_candidates_are_all_taken_and_a_lone_video_has_none():
 def test_the_fork_s_choice_and_loss_are_those_of_its_layer(margin, seed):
     values = features(seed)
     distances = cosine_distances(values)
-    chosen = fork_negatives(distances, allowed(), count=4, margin=margin, generator=torch_generator(seed))
-    loss = fork_loss(distances, chosen, margin=margin, count=4).item()
+    chosen = fork_negatives(distances, others(), negatives_per_pair=4, margin=margin, generator=torch_generator(seed))
+    loss = fork_loss(distances, chosen, margin=margin, negatives_per_pair=4).item()
 
     drawn = as_set(chosen)
 
@@ -76,7 +79,10 @@ def test_the_fork_s_choice_and_loss_are_those_of_its_layer(margin, seed):
 
 def test_the_fork_s_second_half_is_random():
     distances = cosine_distances(features())
-    picks = [fork_negatives(distances, allowed(), count=4, margin=1.0, generator=torch_generator(i)) for i in range(20)]
+    picks = [
+        fork_negatives(distances, others(), negatives_per_pair=4, margin=1.0, generator=torch_generator(i))
+        for i in range(20)
+    ]
     always = torch.stack(picks).all(0).sum(1)
     assert (always >= 2).all()  # the nearest two
     assert len({frozenset(as_set(pick)) for pick in picks}) > 10

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tracklearn.ranking.loss import cosine_distances
-from tracklearn.ranking.negatives import candidates
+from tracklearn.ranking.negatives import other_videos
 from tracklearn.ranking.recall import category_precision, other_pairs, tracked_ranks
 
 # Directions in degrees, query and tracked patch of five pairs: the distance grows with the angle between them.
@@ -22,7 +22,7 @@ def test_ranks_among_all_other_pairs_by_hand():
 
 
 def test_ranks_among_other_videos_by_hand():
-    assert tracked_ranks(on_circle(), candidates(VIDEOS)).tolist() == [0, 0, 0, 2, 0]
+    assert tracked_ranks(on_circle(), other_videos(VIDEOS)).tolist() == [0, 0, 0, 2, 0]
 
 
 def test_features_that_have_collapsed_have_the_last_rank():

@@ -10,7 +10,7 @@ from tracklearn.networks.weights import build, load_weights, save_weights
 from tracklearn.patches.subset import Subset
 from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.loss import cosine_distances
-from tracklearn.ranking.negatives import candidates, hardest_negatives
+from tracklearn.ranking.negatives import hardest_negatives, other_videos
 from tracklearn.ranking.train import PairBatches, RankingObjective, measure, train_ranking
 from tracklearn.settings.ranking import Loss
 from tracklearn.training import job
@@ -30,7 +30,7 @@ SAVING = {"log_every": 10}
 
 
 def objective(*, hard_from=150_000, **loss):
-    return RankingObjective(loss=Loss(**loss), hard_from=hard_from, seed=1)
+    return RankingObjective(loss_settings=Loss(**loss), hard_from=hard_from, seed=1)
 
 
 def pattern(seed, size=67):
@@ -123,13 +123,13 @@ def test_the_fork_s_variant_trains_by_config(tmp_path, store):
 @pytest.mark.parametrize(("form", "sampling"), [("paper", "fork"), ("fork", "paper")])
 def test_either_loss_may_be_trained_with_the_other_one_s_negatives(form, sampling):
     distances = torch.rand(12, 12, generator=torch.Generator().manual_seed(1))
-    allowed = candidates(torch.arange(6))
+    others = other_videos(torch.arange(6))
     objectives = (
         objective(form=form, sampling=sampling),
         objective(form=form),
         objective(form=sampling),
     )
-    mixed, own, other = (each.choose(distances, allowed, 3) for each in objectives)
+    mixed, own, other = (each.choose(distances, others, 3) for each in objectives)
     assert torch.equal(mixed, other)
     assert not torch.equal(mixed, own)
 
@@ -170,14 +170,14 @@ def test_each_patch_of_a_pair_is_mirrored_on_its_own(store):
 
 def test_negatives_are_random_before_the_switch_and_hardest_after():
     distances = cosine_distances(torch.randn(24, 5, generator=torch.Generator().manual_seed(1)))
-    allowed = candidates(torch.arange(12) // 2)
+    others = other_videos(torch.arange(12) // 2)
     ranking = objective(hard_from=5)
-    hardest = hardest_negatives(distances, allowed, count=4)
-    early = [ranking.choose(distances, allowed, iteration) for iteration in (0, 4, 4)]
+    hardest = hardest_negatives(distances, others, negatives_per_pair=4)
+    early = [ranking.choose(distances, others, iteration) for iteration in (0, 4, 4)]
     assert not torch.equal(early[0], early[1])
     assert torch.equal(early[1], early[2])
     assert not torch.equal(early[1], hardest)
-    assert torch.equal(ranking.choose(distances, allowed, 5), hardest)
+    assert torch.equal(ranking.choose(distances, others, 5), hardest)
 
 
 @pytest.mark.parametrize("form", ["paper", "fork"])
@@ -192,9 +192,9 @@ def test_a_batch_of_one_video_teaches_nothing(store, form):
 
 
 def test_measurements_show_a_collapse():
-    allowed = candidates(torch.arange(4))
+    others = other_videos(torch.arange(4))
     collapsed = cosine_distances(torch.ones(8, 4))
-    values = measure(collapsed, allowed, allowed, margin=0.5)
+    values = measure(collapsed, others, others, margin=0.5)
     assert {name: value.item() for name, value in values.items()} == {
         "violated": 1.0,
         "positive_distance": 0.0,
@@ -202,7 +202,7 @@ def test_measurements_show_a_collapse():
         "spread": 0.0,
     }
     apart = cosine_distances(torch.eye(4).repeat_interleave(2, 0))
-    values = measure(apart, allowed, allowed, margin=0.5)
+    values = measure(apart, others, others, margin=0.5)
     assert values["violated"].item() == 0
     assert values["negative_distance"].item() == 1
     assert values["spread"].item() == pytest.approx(0.75**0.5)
@@ -215,7 +215,7 @@ def test_measurements_show_a_collapse():
         ({"loss": {"form": "triplet"}}, "ranking.form is 'triplet'; expected one of paper, fork"),
         ({"schedule": SCHEDULE | {"lr": "0.001"}}, "schedule.lr is '0.001'; expected a number above 0"),
         ({"schedule": SCHEDULE | {"dropout": 0.5}}, "schedule.dropout: unknown key; known here: lr, iterations, batch"),
-        ({"schedule": SCHEDULE | {"batch": 2}}, "schedule.batch is 2; expected an even number of patches, 4 or more"),
+        ({"schedule": SCHEDULE | {"batch": 2}}, "schedule.batch is 2; expected an even number of patches, at least 4"),
         ({"schedule": SCHEDULE | {"batch": 7}}, "schedule.batch is 7; expected an even number of patches"),
         ({"saving": {"log_every": 0}}, "saving.log_every is 0; expected a whole number, at least 1"),
         ({"network": NETWORK | {"input_size": 99}}, "ranking: the patches are 67 px and network.input_size is 99"),

@@ -18,7 +18,7 @@ from tracklearn.training.checkpoint import (
     save_checkpoint,
 )
 
-SETTINGS = {
+IDENTITY = {
     "training": "ranking",
     "schedule": {"lr": 0.001, "step": None, "batch": 100},
     "mean_bgr": (104.0, 117.0, 123.0),
@@ -26,20 +26,20 @@ SETTINGS = {
 }
 
 
-def checkpoint(iteration, settings=SETTINGS):
+def checkpoint(iteration, identity=IDENTITY):
     weights = torch.full((2, 3), float(iteration))
     return Checkpoint(
-        {"net": {"conv1.weight": weights}, "velocity": {"conv1.weight": -weights}}, {"iteration": iteration}, settings
+        {"net": {"conv1.weight": weights}, "velocity": {"conv1.weight": -weights}}, {"iteration": iteration}, identity
     )
 
 
 def test_what_is_loaded_is_what_was_saved(tmp_path):
     save_checkpoint(tmp_path, checkpoint(7))
-    loaded = load_checkpoint(tmp_path, SETTINGS)
+    loaded = load_checkpoint(tmp_path, IDENTITY)
     assert loaded.numbers == {"iteration": 7}
     assert loaded.tensors["net"]["conv1.weight"].tolist() == [[7.0] * 3] * 2
     assert loaded.tensors["velocity"]["conv1.weight"].tolist() == [[-7.0] * 3] * 2
-    assert loaded.settings == SETTINGS | {"mean_bgr": [104.0, 117.0, 123.0]}
+    assert loaded.identity == IDENTITY | {"mean_bgr": [104.0, 117.0, 123.0]}
 
 
 def test_two_checkpoints_are_kept(tmp_path):
@@ -47,7 +47,7 @@ def test_two_checkpoints_are_kept(tmp_path):
         save_checkpoint(tmp_path, checkpoint(iteration))
     assert sorted(path.name for path in tmp_path.iterdir()) == [NEWEST, PREVIOUS]
     (tmp_path / NEWEST).unlink()  # as when killed between the two renames
-    assert load_checkpoint(tmp_path, SETTINGS).numbers == {"iteration": 2}
+    assert load_checkpoint(tmp_path, IDENTITY).numbers == {"iteration": 2}
 
 
 def test_instead_of_a_truncated_checkpoint_the_previous_one_is_used(tmp_path):
@@ -56,7 +56,7 @@ def test_instead_of_a_truncated_checkpoint_the_previous_one_is_used(tmp_path):
     whole = (tmp_path / NEWEST).read_bytes()
     for length in (0, 4, 20, len(whole) // 2, len(whole) - 1):
         (tmp_path / NEWEST).write_bytes(whole[:length])
-        assert load_checkpoint(tmp_path, SETTINGS).numbers == {"iteration": 1}, length
+        assert load_checkpoint(tmp_path, IDENTITY).numbers == {"iteration": 1}, length
 
 
 def test_instead_of_a_damaged_checkpoint_the_previous_one_is_used_with_a_warning(tmp_path, caplog):
@@ -68,7 +68,7 @@ def test_instead_of_a_damaged_checkpoint_the_previous_one_is_used_with_a_warning
         damaged = bytearray(whole)
         damaged[position] ^= 1 << position % 7
         (tmp_path / NEWEST).write_bytes(damaged)
-        assert load_checkpoint(tmp_path, SETTINGS).numbers == {"iteration": 1}, position
+        assert load_checkpoint(tmp_path, IDENTITY).numbers == {"iteration": 1}, position
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == len(padding) + 48
     assert all(line.startswith(f"{tmp_path / NEWEST}: the checkpoint cannot be read (") for line in lines)
@@ -81,7 +81,7 @@ def test_a_truncated_checkpoint_never_replaces_the_previous_one(tmp_path, monkey
     for iteration in (1, 2):
         save_checkpoint(tmp_path, checkpoint(iteration))
     (tmp_path / NEWEST).write_bytes((tmp_path / NEWEST).read_bytes()[:50])
-    assert load_checkpoint(tmp_path, SETTINGS).numbers == {"iteration": 1}
+    assert load_checkpoint(tmp_path, IDENTITY).numbers == {"iteration": 1}
 
     def killed(temporary, path):
         raise KeyboardInterrupt
@@ -89,11 +89,11 @@ def test_a_truncated_checkpoint_never_replaces_the_previous_one(tmp_path, monkey
     monkeypatch.setattr(files.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint(tmp_path, checkpoint(2))
-    assert load_checkpoint(tmp_path, SETTINGS).numbers == {"iteration": 1}
+    assert load_checkpoint(tmp_path, IDENTITY).numbers == {"iteration": 1}
 
 
 def test_an_empty_folder_holds_no_checkpoint(tmp_path):
-    assert load_checkpoint(tmp_path, SETTINGS) is None
+    assert load_checkpoint(tmp_path, IDENTITY) is None
 
 
 REMEDY = "remove the folder, or give another `checkpoints` folder"
@@ -118,18 +118,18 @@ REMEDY = "remove the folder, or give another `checkpoints` folder"
         ({"stores": []}, 'stores[0].name "00000.h5", and this training has absent'),
     ],
 )
-def test_a_checkpoint_of_other_settings_is_refused_and_kept(tmp_path, changes, difference):
+def test_a_checkpoint_of_another_identity_is_refused_and_kept(tmp_path, changes, difference):
     save_checkpoint(tmp_path, checkpoint(7))
     with pytest.raises(UserError) as raised:
-        load_checkpoint(tmp_path, SETTINGS | changes)
+        load_checkpoint(tmp_path, IDENTITY | changes)
     assert str(raised.value) == f"{tmp_path}: the checkpoint was made with {difference}; {REMEDY}, or the old value"
-    assert load_checkpoint(tmp_path, SETTINGS).numbers == {"iteration": 7}
+    assert load_checkpoint(tmp_path, IDENTITY).numbers == {"iteration": 7}
 
 
-def test_equal_numbers_and_lists_are_equal_settings(tmp_path):
+def test_equal_numbers_and_lists_are_an_equal_identity(tmp_path):
     save_checkpoint(tmp_path, checkpoint(7, {"margin": 1, "mean_bgr": (104.0, 117, 123), "loss": {}}))
-    settings = {"mean_bgr": [104, 117.0, 123.0], "margin": 1.0}  # in another order, without the empty block
-    assert load_checkpoint(tmp_path, settings).numbers == {"iteration": 7}
+    identity = {"mean_bgr": [104, 117.0, 123.0], "margin": 1.0}  # in another order, without the empty block
+    assert load_checkpoint(tmp_path, identity).numbers == {"iteration": 7}
 
 
 def test_a_checkpoint_of_an_older_version_is_refused_and_kept(tmp_path):
@@ -139,20 +139,20 @@ def test_a_checkpoint_of_an_older_version_is_refused_and_kept(tmp_path):
     checksum = f"{zlib.crc32(weights.numpy().tobytes(), value):08x}"
     save_file({"net/conv1.bias": weights}, tmp_path / NEWEST, {"numbers": numbers, "crc32": checksum})
     with pytest.raises(UserError) as raised:
-        load_checkpoint(tmp_path, SETTINGS)
+        load_checkpoint(tmp_path, IDENTITY)
     assert str(raised.value) == (
         f"{tmp_path}: the checkpoint is of an older version, which recorded no settings; {REMEDY}"
     )
     assert (tmp_path / NEWEST).exists()
 
 
-def test_damaged_settings_are_a_damaged_checkpoint(tmp_path, caplog):
+def test_a_damaged_identity_is_a_damaged_checkpoint(tmp_path, caplog):
     save_checkpoint(tmp_path, checkpoint(7))
     with safe_open(tmp_path / NEWEST, framework="pt") as stored:
         metadata, tensors = stored.metadata(), {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     edited = metadata | {"settings": metadata["settings"].replace("0.001", "0.003")}
     save_file(tensors, tmp_path / NEWEST, edited)
-    assert load_checkpoint(tmp_path, SETTINGS) is None
+    assert load_checkpoint(tmp_path, IDENTITY) is None
     assert "the checkpoint cannot be read (checksum " in caplog.text
 
 

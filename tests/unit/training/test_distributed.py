@@ -25,7 +25,7 @@ from tracklearn.training.launch import launch
 class Pairs:
     """Fourteen pairs of seven videos, as a `Subset` gives them."""
 
-    videos = np.arange(14) // 2
+    video_of_pair = np.arange(14) // 2
     size = 67
     seen: list[int]
 
@@ -46,7 +46,7 @@ def train(folder, *, form, precision="fp32", interrupt=None, spoil=None, threads
     """A ranking training of a tiny net; process 1 is sent a signal, or has a broken shard, at an iteration."""
     schedule = RankingSchedule(lr=0.01, iterations=8, batch=14, hard_from=4, precision=precision)
     world = this_world()
-    objective = RankingObjective(loss=Loss(form=form), hard_from=schedule.hard_from, seed=1, world=world)
+    objective = RankingObjective(loss_settings=Loss(form=form), hard_from=schedule.hard_from, seed=1, world=world)
     batches = PairBatches(Pairs(), 7, 1, world)
 
     def make_batch(iteration):
@@ -65,7 +65,7 @@ def train(folder, *, form, precision="fp32", interrupt=None, spoil=None, threads
         weights=folder / "weights.safetensors",
         log=folder / "log.csv",
         checkpoints=folder / "checkpoints",
-        settings={"form": form},
+        identity={"form": form},
         conv1=folder / "conv1.png",
         metadata={},
         threads=threads,

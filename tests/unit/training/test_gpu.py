@@ -12,7 +12,7 @@ from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.ranking.train import RankingObjective
 from tracklearn.settings.ranking import Loss
 from tracklearn.training import gpu
-from tracklearn.training.gpu import compiled, computing
+from tracklearn.training.gpu import compiled, set_precision
 from tracklearn.training.log import Means
 from tracklearn.training.softmax import SoftmaxObjective
 from tracklearn.training.solver import Solver
@@ -20,8 +20,8 @@ from tracklearn.training.solver import Solver
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 OBJECTIVES = {
-    "paper": RankingObjective(loss=Loss(), hard_from=4, seed=1),
-    "fork": RankingObjective(loss=Loss(form="fork", margin=1.0), hard_from=4, seed=1),
+    "paper": RankingObjective(loss_settings=Loss(), hard_from=4, seed=1),
+    "fork": RankingObjective(loss_settings=Loss(form="fork", margin=1.0), hard_from=4, seed=1),
     "softmax": SoftmaxObjective(dropout=0.5, seed=1, background=True),
 }
 
@@ -44,7 +44,7 @@ def settings():
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
 def test_a_gpu_rounds_to_tf32_for_that_precision_alone_and_within_the_block_alone(precision):
     before, rounded = settings(), precision == "tf32"
-    with warnings.catch_warnings(action="error"), pytest.raises(ZeroDivisionError), computing(GPU, precision):
+    with warnings.catch_warnings(action="error"), pytest.raises(ZeroDivisionError), set_precision(GPU, precision):
         products, convolutions, trying = settings()
         assert (products == "tf32", convolutions == "tf32", trying) == (rounded, rounded, True)
         # The older interface, which torch.compile reads, agrees.
@@ -63,7 +63,7 @@ def test_a_gpu_rounds_to_tf32_for_that_precision_alone_and_within_the_block_alon
 )
 def test_on_a_cpu_nothing_changes_and_tf32_is_mentioned(precision, lines, caplog):
     before = settings(), torch.get_float32_matmul_precision()
-    with computing(CPU, precision):
+    with set_precision(CPU, precision):
         assert (settings(), torch.get_float32_matmul_precision()) == before
     assert [record.getMessage() for record in caplog.records] == lines
 
@@ -160,7 +160,7 @@ class Erring:
 @pytest.mark.parametrize("iteration", [0, 4])
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_nothing_in_an_iteration_waits_for_the_gpu(name, iteration):
-    with computing(GPU, "fp32"):
+    with set_precision(GPU, "fp32"):
         assert iterate(name, GPU, iteration, Erring())["loss"] > 0
 
 
@@ -169,7 +169,7 @@ def test_nothing_in_an_iteration_waits_for_the_gpu(name, iteration):
 def test_a_gpu_gives_the_cpu_s_activations(precision):
     images = torch.randn(4, 3, 67, 67) * 50
     expected = net()(images)
-    with computing(GPU, precision), torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
+    with set_precision(GPU, precision), torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
         activations = net().to(GPU)(images.to(GPU)).float().cpu()
     error = (activations - expected).norm() / expected.norm()
     assert error < {"fp32": 1e-5, "tf32": 1e-2, "bf16": 5e-2}[precision]
@@ -195,7 +195,7 @@ def test_a_gpu_steps_as_caffe_does():
 def test_compiled_for_the_gpu_it_is_the_same_to_rounding(precision):
     examples = tuple(tensor.to(GPU) for tensor in batch("paper"))
     traced = compiled(OBJECTIVES["paper"], GPU)
-    with computing(GPU, precision), torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
+    with set_precision(GPU, precision), torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
         loss, _ = OBJECTIVES["paper"](net().to(GPU), examples, 0)
         traced_loss, _ = traced(net().to(GPU), examples, 0)
     torch.testing.assert_close(traced_loss, loss, rtol=1e-2 if precision == "bf16" else 1e-4, atol=1e-4)

@@ -10,22 +10,22 @@ import torch
 
 from tracklearn.errors import UserError
 from tracklearn.training import launch as launching
-from tracklearn.training.distributed import joined
+from tracklearn.training.distributed import joined_processes
 from tracklearn.training.launch import _failure, _Listener, launch
 
 
 def killed(*, how, threads, report):
     """Process 1 is killed while it sends something; process 0 waits for it."""
-    with joined(torch.device("cpu")) as world:
+    with joined_processes(torch.device("cpu")) as world:
         report(world.rank, {})
-        world.agreed(0)
+        world.largest(0)
         if world.rank == 1:
             queue = inspect.getclosurevars(report).nonlocals["messages"]
             queue._wlock.acquire()
             if how == "cut":
                 os.write(queue._writer.fileno(), b"\0\0\1\0half of a message of 256 bytes")
             os.kill(os.getpid(), signal.SIGKILL)
-        world.agreed(0)
+        world.largest(0)
     return {}
 
 
@@ -42,10 +42,10 @@ def test_a_process_killed_while_it_sends_gives_one_line(how, monkeypatch, capfd)
 
 
 def broken(*, threads, report):
-    with joined(torch.device("cpu")) as world:
+    with joined_processes(torch.device("cpu")) as world:
         if world.rank == 1:
             raise ValueError("a bug")
-        world.agreed(0)
+        world.largest(0)
     return {}
 
 

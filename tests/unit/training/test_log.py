@@ -12,12 +12,12 @@ def test_means_are_over_the_iterations_since_the_last_row():
     means = Means()
     for loss in (1.0, 2.0, 6.0):
         means.add({"loss": torch.tensor(loss)})
-    row = means.take(images=10, waited=lambda: 0.0)
+    row = means.take(batch_size=10, waited=lambda: 0.0)
     assert row["loss"] == pytest.approx(3)
     assert row["images_per_s"] > 0
     assert row["waiting"] == 0
     means.add({"loss": torch.tensor(5.0)})
-    assert means.take(images=10, waited=lambda: 0.0)["loss"] == 5
+    assert means.take(batch_size=10, waited=lambda: 0.0)["loss"] == 5
 
 
 def test_restored_sums_count_but_their_time_does_not():

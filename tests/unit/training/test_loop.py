@@ -51,7 +51,7 @@ def run(folder, make_batch=make_batch, report=None, saving=SAVING, seed=1, **cha
         weights=folder / "weights.safetensors",
         log=folder / "log.csv",
         checkpoints=folder / "checkpoints",
-        settings={"schedule": SCHEDULE | changes, "seed": seed},
+        identity={"schedule": SCHEDULE | changes, "seed": seed},
         conv1=folder / "conv1.png",
         metadata={"seed": 1},
         layer_rates={"fc8": 10},
@@ -356,7 +356,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
 
     plan = {"schedule": SoftmaxSchedule.read(SCHEDULE), "saving": Saving.read(SAVING)}
     with pytest.raises(UserError) as raised:
-        train(net(), make_batch, explode, **plan, checkpoints=tmp_path, settings={}, threads=1)
+        train(net(), make_batch, explode, **plan, checkpoints=tmp_path, identity={}, threads=1)
     assert str(raised.value) == (
         "training: the loss is nan within the 3 iterations before 7 at learning rate 0.01; "
         "expected a finite number; lower schedule.lr"
@@ -382,7 +382,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
     arguments = {
         "schedule": SoftmaxSchedule.read(SCHEDULE | {"iterations": 17}),
         "saving": quiet,
-        "settings": {},
+        "identity": {},
         "threads": 1,
     }
     with pytest.raises(UserError) as raised:
@@ -420,8 +420,8 @@ def test_a_compiled_training_gives_the_same_weights_under_the_same_names(tmp_pat
     monkeypatch.setattr(loop, "compiled", lambda objective, _: traced(objective))
     with pytest.raises(Stopped):
         run(tmp_path, lambda iteration: make_batch(iteration) if iteration < 16 else throw(), compile=True)
-    settings = {"schedule": SCHEDULE | {"compile": True}, "seed": 1}
-    saved = checkpoint.load_checkpoint(tmp_path / "checkpoints", settings)
+    identity = {"schedule": SCHEDULE | {"compile": True}, "seed": 1}
+    saved = checkpoint.load_checkpoint(tmp_path / "checkpoints", identity)
     assert list(saved.tensors["net"]) == sorted(net().state_dict())
     run(tmp_path, compile=True)
     torch.compiler.reset()

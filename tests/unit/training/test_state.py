@@ -17,11 +17,11 @@ def step(state, loss, rate=0.01):
     for parameter in state.net.parameters():
         parameter.grad = torch.ones_like(parameter)
     state.solver.step(rate)
-    state.count(torch.tensor(loss), {"accuracy": torch.tensor(loss / 2)}, rate)
+    state.finish_iteration(torch.tensor(loss), {"accuracy": torch.tensor(loss / 2)}, rate)
 
 
 def row(state):
-    taken = state.take_row(images=4, waited=lambda: 0.0)
+    taken = state.take_row(batch_size=4, waited=lambda: 0.0)
     return {name: taken[name] for name in ("loss", "lr", "accuracy")}
 
 
@@ -38,11 +38,11 @@ def test_a_restored_state_continues_like_the_saved_one():
     assert row(saved) == row(restored) == {"loss": 2.0, "lr": 0.002, "accuracy": 1.0}
 
 
-def test_a_checkpoint_holds_everything_under_its_settings():
+def test_a_checkpoint_holds_everything_and_its_identity():
     state = new_state(seed=1)
     step(state, 3.0)
     checkpoint = state.checkpoint({"seed": 1})
-    assert checkpoint.settings == {"seed": 1}
+    assert checkpoint.identity == {"seed": 1}
     assert checkpoint.numbers == {"iteration": 1, "summed": 1, "log": 0}
     assert set(checkpoint.tensors["net"]) == set(checkpoint.tensors["velocity"])
     assert {name: value.item() for name, value in checkpoint.tensors["sums"].items()} == {"loss": 3.0, "accuracy": 1.5}

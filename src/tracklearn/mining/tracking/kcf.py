@@ -40,8 +40,9 @@ def track_shard(
 ) -> dict[str, float]:
     """Track the query box of each accepted frame of a shard to its last frame, `frames` frames later.
 
-    Writes a CSV file with one row an accepted frame: the query box, the last frame, the tracked box (both boxes in the
-    resized frame, frames by their index in the file), a score, and a status, "tracked" or "lost", with the reason:
+    Writes a CSV file with one row for each accepted frame: the query box, the last frame, the tracked box (both boxes
+    in the resized frame, frames by their index in the file), a score, and a status, "tracked" or "lost", with the
+    reason:
 
     - "lost": the peak of the filter's response fell below `peak`, or by more than two fifths from one frame to the
       next, as at a cut;
@@ -63,7 +64,7 @@ def track_shard(
         box: side of the query boxes in pixels.
         frame: settings of `settings.mining.Frame`.
         tracking: settings of `settings.mining.Tracking`.
-        resample_fps: frames a second at which `frames` counts, see `timeline`.
+        resample_fps: frames per second at which `frames` counts, see `timeline`.
         timeout: seconds that one video may take.
         threads: videos at once.
         report: called after each video, see `ShardProgress`.
@@ -107,13 +108,15 @@ def _track_video(
     for row in queries[video.video_id]:
         corner = (int(row["x"]), int(row["y"]))
         tracks[int(row["frame"])] = Track(corner, box, tracking, between_bars=_between_bars(row))
-    otherwise = "video ended"
+    unended_reason = "video ended"
     try:
         if tracks:
             _follow(video.path, tracks, box=box, frame=frame, tracking=tracking, resample_fps=resample_fps)
     except UserError as error:
-        otherwise = f"video failed: {error}"
-    return [{"video_id": video.video_id, "frame": index, **track.finish(otherwise)} for index, track in tracks.items()]
+        unended_reason = f"video failed: {error}"
+    return [
+        {"video_id": video.video_id, "frame": index, **track.finish(unended_reason)} for index, track in tracks.items()
+    ]
 
 
 def _between_bars(row: Mapping[str, str]) -> Rectangle | None:

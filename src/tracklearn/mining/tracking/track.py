@@ -12,7 +12,7 @@ from tracklearn.settings.mining import Tracking
 
 
 class BoxFilter(Protocol):
-    """What follows a box from frame to frame, see `CorrelationFilter`."""
+    """A filter that has learnt a box in one frame and finds it in each later frame, see `CorrelationFilter`."""
 
     @property
     def centre(self) -> tuple[float, float]: ...
@@ -28,7 +28,7 @@ class Track:
 
     Args:
         corner: left and top of the query box in the resized frame, pixels.
-        box: side of the box in the resized frame, pixels.
+        side: side of the box in the resized frame, pixels.
         tracking: the settings.
         between_bars: area of the resized frame in which the tracked box must lie; None is the whole frame.
 
@@ -39,16 +39,16 @@ class Track:
     """
 
     def __init__(
-        self, corner: tuple[int, int], box: int, tracking: Tracking, *, between_bars: Rectangle | None = None
+        self, corner: tuple[int, int], side: int, tracking: Tracking, *, between_bars: Rectangle | None = None
     ) -> None:
         self.frame_indices: Sequence[int] = ()
         self.reason: str | None = None
-        self._corner, self._box, self._tracking, self._between_bars = corner, box, tracking, between_bars
+        self._corner, self._side, self._tracking, self._between_bars = corner, side, tracking, between_bars
         self._needed: frozenset[int] = frozenset()
         self._frame_size = (0, 0)
-        self._passed = 0  # number of frames
+        self._passed = 0  # how many of its frames the track has passed
         self._filter: BoxFilter | None = None
-        self._end: dict[str, Any] = {}
+        self._last_values: dict[str, Any] = {}  # of the row, known when the track ends
 
     def start(self, frame_indices: Sequence[int], frame_size: tuple[int, int]) -> None:
         """Set the track's frames; it ends at once where the video has too few.
@@ -59,10 +59,11 @@ class Track:
         """
         count = self._tracking.frames + 1
         if len(frame_indices) < count:
-            self._ended("video ended")
+            self._stop("video ended")
         else:
             self.frame_indices, self._frame_size = frame_indices[:count], frame_size
-            self._needed = frozenset(self.frame_indices)  # asked for every frame of the video
+            # A set, because `needs` is called for every frame of the video.
+            self._needed = frozenset(self.frame_indices)
 
     def needs(self, index: int) -> bool:
         """Whether the track has not ended and passes the frame with this index."""
@@ -79,72 +80,77 @@ class Track:
             return
         if index > self.frame_indices[self._passed]:  # a frame of the track could not be decoded
             if self._filter is not None:
-                self._ended("video ended")
+                self._stop("video ended")
             return
         self._passed += 1
         height, width = image.shape[:2]
+        # Pixels of the image for each pixel of the resized frame, (x, y).
         scales = (width / self._frame_size[1], height / self._frame_size[0])
         if self._filter is None:
-            self._filter = self._learnt(image, scales)
+            self._filter = self._new_filter(image, scales)
             return
         found = self._filter.update(image)
         x, y = self._filter.centre
         if not found:
-            self._ended("lost", last_frame=index)
+            self._stop("lost", last_frame=index)
         elif not (0 <= x < width and 0 <= y < height):
-            self._ended("left the frame", last_frame=index)
+            self._stop("left the frame", last_frame=index)
         elif self._passed == len(self.frame_indices):
-            corner = (round(x / scales[0] - self._box / 2), round(y / scales[1] - self._box / 2))
-            self._arrived(index, corner, self._filter.score)
+            corner = (round(x / scales[0] - self._side / 2), round(y / scales[1] - self._side / 2))
+            self._stop_at_last_frame(index, corner, self._filter.score)
 
-    def finish(self, otherwise: str = "video ended") -> dict[str, Any]:
+    def finish(self, unended_reason: str = "video ended") -> dict[str, Any]:
         """The track's values in the table of tracks, see `kcf.track_shard`.
 
         Args:
-            otherwise: reason for a track that has not ended, since no further frame can be read.
+            unended_reason: the reason of a track that has not ended although no further frame can be read.
         """
         x, y = self._corner
         status = "tracked" if self.reason == "" else "lost"
-        reason = otherwise if self.reason is None else self.reason
-        return {"x": x, "y": y, "w": self._box, "h": self._box, "status": status, "reason": reason, **self._end}
+        reason = unended_reason if self.reason is None else self.reason
+        box = {"x": x, "y": y, "w": self._side, "h": self._side}
+        return {**box, "status": status, "reason": reason, **self._last_values}
 
-    def _learnt(self, image: np.ndarray, scales: tuple[float, float]) -> BoxFilter:
-        """A filter that has learnt the query box, from an image at `scales` (x, y) of the resized frame."""
-        x, y = ((at + self._box / 2) * scale for at, scale in zip(self._corner, scales, strict=True))
-        side, settings = self._box * scales[0], self._tracking
+    def _new_filter(self, image: np.ndarray, scales: tuple[float, float]) -> BoxFilter:
+        """A filter that has learnt the query box in an image, which is `scales` (x, y) times the resized frame."""
+        x, y = ((corner + self._side / 2) * scale for corner, scale in zip(self._corner, scales, strict=True))
+        side, settings = self._side * scales[0], self._tracking
         if settings.tracker == "opencv":
             return OpenCVFilter(image, (x, y), side, least_peak=settings.peak)
         return CorrelationFilter(
             image, (x, y), side, least_peak=settings.peak, padding=settings.padding, rate=settings.rate
         )
 
-    def _arrived(self, index: int, corner: tuple[int, int], score: float) -> None:
-        """End at the last frame, with the box at `corner` there."""
+    def _stop_at_last_frame(self, index: int, corner: tuple[int, int], score: float) -> None:
+        """End at the last frame, in which the box lies at `corner`: tracked, or lost if too little of it is visible."""
         height, width = self._frame_size
-        inside = shifted_inside(corner, self._box, self._between_bars or (0, 0, width, height), self._tracking.visible)
-        if inside is None:
-            self._ended("left the frame", last_frame=index)
+        area = self._between_bars or (0, 0, width, height)
+        shifted_corner = shifted_inside(corner, self._side, area, self._tracking.visible)
+        if shifted_corner is None:
+            self._stop("left the frame", last_frame=index)
         else:
-            tracked = {"tracked_x": inside[0], "tracked_y": inside[1], "tracked_w": self._box, "tracked_h": self._box}
-            self._ended("", last_frame=index, **tracked, score=f"{score:.4f}")
+            x, y = shifted_corner
+            tracked_box = {"tracked_x": x, "tracked_y": y, "tracked_w": self._side, "tracked_h": self._side}
+            self._stop("", last_frame=index, **tracked_box, score=f"{score:.4f}")
 
-    def _ended(self, reason: str, **values: Any) -> None:
-        self.reason, self._end = reason, values
-        self._filter = None  # its memory is needed for the tracks that follow
+    def _stop(self, reason: str, **last_values: Any) -> None:
+        """End for a reason, "" for a tracked box, with the last values of the row."""
+        self.reason, self._last_values = reason, last_values
+        self._filter = None  # later tracks need its memory
 
 
-def shifted_inside(corner: tuple[int, int], box: int, area: Rectangle, least_visible: float) -> tuple[int, int] | None:
-    """Left and top of a box shifted inside an area, or None where less than a share of the box lies inside.
+def shifted_inside(corner: tuple[int, int], side: int, area: Rectangle, least_visible: float) -> tuple[int, int] | None:
+    """Left and top of a box shifted inside an area; None if less than `least_visible` of the box's area lies inside.
 
     Args:
         corner: left and top of the box.
-        box: side of the box.
+        side: side of the box.
         area: the area, at least as large as the box.
-        least_visible: the least share of the box that lies inside.
+        least_visible: the least share of the box's area that must lie inside.
     """
     spans = tuple(zip(corner, area[:2], area[2:], strict=True))
-    width, height = (max(0, min(at + box, end) - max(at, start)) for at, start, end in spans)
-    if width * height < least_visible * box * box:
+    width, height = (max(0, min(coordinate + side, end) - max(coordinate, start)) for coordinate, start, end in spans)
+    if width * height < least_visible * side * side:
         return None
-    x, y = (min(max(at, start), end - box) for at, start, end in spans)
+    x, y = (min(max(coordinate, start), end - side) for coordinate, start, end in spans)
     return x, y

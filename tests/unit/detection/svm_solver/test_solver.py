@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from tracklearn.detection.svm_solver.solver import fit
 from tracklearn.errors import UserError
 
-SOLVER = {"C": 1e-3, "positive_weight": 2, "bias": 10}
+SOLVER = {"C": 1e-3, "positive_weight": 2, "bias_feature": 10}
 EXACT = SOLVER | {"tolerance": 1e-9}
 
 
@@ -71,7 +71,7 @@ def test_gap_bounds_the_distance_to_the_least_objective(case, C):
 def test_separable_with_a_large_C():
     positives, negatives = examples(positives=20, size=200)
     positives = positives + 2
-    found = fit(positives, negatives, C=1, positive_weight=2, bias=10)
+    found = fit(positives, negatives, C=1, positive_weight=2, bias_feature=10)
     assert found.gap <= 1e-4
     assert (positives @ found.weights + found.bias).min() > 0.999
     assert (negatives @ found.weights + found.bias).max() < -0.999
@@ -126,7 +126,9 @@ def test_no_direction_lowers_the_objective():
 
 def test_one_feature_by_hand():
     # Two points at +-1, both inside the margin: alphas at their bound, w = C + C, and b = 0 by symmetry.
-    weights, offset, gap = fit(np.array([[1.0]]), np.array([[-1.0]]), C=0.1, positive_weight=1, bias=1, tolerance=1e-9)
+    weights, offset, gap = fit(
+        np.array([[1.0]]), np.array([[-1.0]]), C=0.1, positive_weight=1, bias_feature=1, tolerance=1e-9
+    )
     assert weights[0] == pytest.approx(0.2, abs=1e-6)
     assert offset == pytest.approx(0, abs=1e-6)
     assert gap < 1e-9
@@ -135,7 +137,7 @@ def test_one_feature_by_hand():
 def test_positive_weight_counts_each_positive_twice():
     positives, negatives = examples(positives=5)
     twice = np.repeat(positives, 2, axis=0)
-    doubled = fit(twice, negatives, C=1e-3, positive_weight=1, bias=10, tolerance=1e-9)
+    doubled = fit(twice, negatives, C=1e-3, positive_weight=1, bias_feature=10, tolerance=1e-9)
     weighted = fit(positives, negatives, **EXACT)
     assert weighted.weights == pytest.approx(doubled.weights, abs=1e-5)
     assert weighted.bias == pytest.approx(doubled.bias, abs=1e-4)
