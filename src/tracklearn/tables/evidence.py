@@ -13,6 +13,7 @@ from tracklearn.settings.tables import Evidence
 from tracklearn.tables.bootstrap import interval
 from tracklearn.tables.cells import MEAN, read_cell
 from tracklearn.tables.formats import grid, write_csv
+from tracklearn.tables.versions import NOTE, mixed_versions
 
 BySeed = Mapping[str, np.ndarray]  # by row or line: the figures of each seed
 
@@ -25,6 +26,7 @@ def evidence_table(
     retrieval: Sequence[str | Path],
     markdown: str | Path,
     table: str | Path,
+    versions: Mapping[str, Mapping[str, int]] | None = None,
 ) -> dict[str, float]:
     """Write the rows, their differences and retrieval over all seeds.
 
@@ -35,6 +37,7 @@ def evidence_table(
             its row.
         retrieval: the cells of the retrieval models and seeds, each in a folder named after its model.
         markdown, table: the files to write.
+        versions: number of runs behind the table by library and version.
 
     Returns:
         Mean mAP of each row, mean precision of each line, and the lower end of each difference.
@@ -52,7 +55,7 @@ def evidence_table(
     }
     replicates = {row: np.stack([draws[seed_name(row, seed)] for seed in seeds]) for row in rows}  # (S, B) each
     compared = [compare(better, worse, rows, replicates) for better, worse in settings.comparisons]
-    _write(markdown, table, rows, compared, nearest)
+    _write(markdown, table, rows, compared, nearest, mixed_versions(versions))
     return (
         {f"mAP.{row}": float(found.mean()) for row, found in rows.items()}
         | {f"precision.{line}": float(found.mean()) for line, found in nearest.items()}
@@ -86,7 +89,12 @@ def compare(better: str, worse: str, rows: BySeed, replicates: BySeed) -> dict[s
 
 
 def _write(
-    markdown: str | Path, table: str | Path, rows: BySeed, compared: Sequence[Mapping[str, Any]], nearest: BySeed
+    markdown: str | Path,
+    table: str | Path,
+    rows: BySeed,
+    compared: Sequence[Mapping[str, Any]],
+    nearest: BySeed,
+    mixed: Sequence[Mapping[str, Any]],
 ) -> None:
     means = [_statistics(row, found) for row, found in rows.items()]
     first = next(iter(nearest.values())).mean()
@@ -97,7 +105,8 @@ def _write(
     write_csv(table, [{"figure": figure, **line} for figure, line in named])
     sections = [
         "# Evidence on the small world",
-        f"Means over {len(next(iter(rows.values())))} seeds; each trains every network anew on the same videos.",
+        f"Means over {len(next(iter(rows.values())))} seeds. Every seed trains every network from new weights, on "
+        "the same videos.",
         "## mAP of the test set, %",
         grid(means, ["row", "mean", "sd", "by seed"]),
         "## Differences",
@@ -107,6 +116,8 @@ def _write(
         "## Retrieval without fine-tuning: precision among the nearest windows, %",
         grid(precisions, ["network", "mean", "sd", "by network", f"ratio to {next(iter(nearest))}"]),
     ]
+    if mixed:
+        sections += ["## Library versions", NOTE, grid(mixed)]
     with atomic(markdown) as temporary:
         temporary.write_text("\n\n".join(sections) + "\n")
 

@@ -35,6 +35,7 @@ def made(tmp_path):
     result = evidence_table(
         evidence=EVIDENCE, means=means, bootstraps=bootstraps, retrieval=cells,
         markdown=tmp_path / "e.md", table=tmp_path / "e.csv",
+        versions={"torch": {"2.13": 1, "2.14": 40}, "numpy": {"2.4": 41}},
     )  # fmt: skip
     return tmp_path, result
 
@@ -60,3 +61,10 @@ def test_the_csv_holds_the_rows_and_the_lines_of_retrieval(made):
         "precision,random,21.0,1.4,20.0 22.0,1.00",
         "precision,unsup,31.5,2.1,30.0 33.0,1.50",
     ]
+
+
+def test_the_page_shows_libraries_with_several_versions(made):
+    text = (made[0] / "e.md").read_text()
+    assert "## Library versions" in text
+    assert "| torch | 2.13 | 1 |" in text
+    assert "numpy" not in text
