@@ -5,30 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tracklearn.errors import UserError
+from tracklearn.settings.models import WAYS
 
 Config = Mapping[str, Any]
 """A complete configuration: `settings.experiment.Configuration.complete`."""
-
-# What an entry of `models:` needs and may have beside `train`, by its way of training.
-NEEDS = {
-    "none": set(),
-    "given": {"weights"},
-    "ranking": {"from", "subset", "schedule"},
-    "imagenet": {"from", "schedule"},
-    "voc": {"from", "schedule"},
-}
-MAY_HAVE = {"none": {"seed"}, "given": set(), "ranking": {"seed"}, "imagenet": {"seed"}, "voc": {"seed", "transfer"}}
-
-# The keys of `network:` that a network depends on, by its way of training.
-SHAPE = ("width", "input_size", "mean_bgr")
-FILLERS = ("conv_std", "fc_std", "bias")
-NETWORK_KEYS = {
-    "none": (*SHAPE, *FILLERS, "detection_fc7"),
-    "given": SHAPE,
-    "ranking": (*SHAPE, *FILLERS, "ranking_fc7", "ranking_fc_std"),
-    "imagenet": (*SHAPE, *FILLERS, "detection_fc7", "fc8_std"),
-    "voc": (*SHAPE, *FILLERS, "detection_fc7", "fc8_std"),
-}
 
 
 def check_models(config: Config) -> None:
@@ -41,9 +21,10 @@ def check_models(config: Config) -> None:
     for name, model in models.items():
         entry, train = f"config: models.{name}", model["train"]
         given = set(model) - {"train"}
-        if missing := NEEDS[train] - given:
+        way = WAYS[train]
+        if missing := way.needs - given:
             raise UserError(f"{entry}: train: {train} needs {', '.join(sorted(missing))}")
-        if useless := given - NEEDS[train] - MAY_HAVE[train]:
+        if useless := given - way.needs - way.may_have:
             raise UserError(f"{entry}: train: {train} has no use for {', '.join(sorted(useless))}; take it out")
         check_known(entry, "parent", model.get("from", "random"), [*models, "random"])
         if "schedule" in model:
@@ -98,7 +79,8 @@ def depends_on_protocol(config: Config, name: str) -> bool:
 def network_settings(config: Config, name: str) -> dict[str, Any]:
     """The settings of `network:` that a model depends on: an edit of another one must not train the model again."""
     network = config["network"]
-    chosen = {key: network[key] for key in NETWORK_KEYS[config["models"][name]["train"]]}
+    keys = WAYS[config["models"][name]["train"]].network
+    chosen = {key: value for key, value in network.items() if key in keys}
     if chosen.get("ranking_fc_std") is not None:
         del chosen["fc_std"]  # `ranking_fc_std` takes its place
     return chosen

@@ -10,7 +10,7 @@ from tracklearn.settings.base import Block, Count, Settings, setting
 from tracklearn.settings.detection import Detection
 from tracklearn.settings.features import Features
 from tracklearn.settings.mining import Mining
-from tracklearn.settings.models import Model
+from tracklearn.settings.models import WAYS, Model
 from tracklearn.settings.network import Network
 from tracklearn.settings.patches import Patches, Subset
 from tracklearn.settings.ranking import Loss
@@ -24,11 +24,6 @@ MOVED = {
     "detection.images_per_shard": "voc.images_per_part",
     "detection.proposals": "voc.proposals",
     "detection.keep_features": "features.keep",
-}
-SCHEDULES: dict[str, type[RankingSchedule] | type[SoftmaxSchedule]] = {
-    "ranking": RankingSchedule,
-    "imagenet": SoftmaxSchedule,
-    "voc": SoftmaxSchedule,
 }
 NAMED = ("subsets", "schedules", "models")
 
@@ -110,7 +105,7 @@ def _users(models: Mapping[str, Any]) -> dict[Any, dict[str, str]]:
     for name, model in models.items():
         entry = _mapping(model)
         schedule, train = entry.get("schedule"), entry.get("train")
-        if isinstance(schedule, str) and isinstance(train, str) and train in SCHEDULES:
+        if isinstance(schedule, str) and isinstance(train, str) and train in WAYS and WAYS[train].schedule:
             users.setdefault(schedule, {})[name] = train
     return users
 
@@ -118,8 +113,8 @@ def _users(models: Mapping[str, Any]) -> dict[Any, dict[str, str]]:
 def _schedule(name: str, block: Any, all_users: Mapping[str, Mapping[str, str]]) -> Schedule:
     """A schedule of the kind that its users need; without users, of the kind that its keys tell."""
     where, users = f"schedules.{name}", all_users.get(name, {})
-    ranking = [model for model, train in users.items() if SCHEDULES[train] is RankingSchedule]
-    labels = [model for model, train in users.items() if SCHEDULES[train] is SoftmaxSchedule]
+    ranking = [model for model, train in users.items() if WAYS[train].schedule is RankingSchedule]
+    labels = [model for model, train in users.items() if WAYS[train].schedule is SoftmaxSchedule]
     if ranking and labels:
         raise UserError(
             f"{where}: models.{ranking[0]} trains by ranking, models.{labels[0]} on labels; "

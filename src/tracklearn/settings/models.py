@@ -1,10 +1,54 @@
 """Settings of the block `models`: every network by its name."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from tracklearn.settings.base import Natural, Settings, setting
+from tracklearn.settings.training import RankingSchedule, SoftmaxSchedule
+
+SHAPE = {"width", "input_size", "mean_bgr"}
+FILLERS = {"conv_std", "fc_std", "bias"}
+
+
+class Way(NamedTuple):
+    """What a way of training needs and may have.
+
+    Attributes:
+        network: the keys of `network` that the trained weights depend on.
+        needs: the keys of a model's entry that the way needs, beside `train`.
+        may_have: the keys that it may have as well.
+        schedule: the class of its schedule.
+    """
+
+    network: set[str]
+    needs: set[str] = set()
+    may_have: set[str] = set()
+    schedule: type[RankingSchedule] | type[SoftmaxSchedule] | None = None
+
+
+WAYS = {
+    "none": Way(SHAPE | FILLERS | {"detection_fc7"}, may_have={"seed"}),
+    "given": Way(SHAPE, needs={"weights"}),
+    "ranking": Way(
+        SHAPE | FILLERS | {"ranking_fc7", "ranking_fc_std"},
+        needs={"from", "subset", "schedule"},
+        may_have={"seed"},
+        schedule=RankingSchedule,
+    ),
+    "imagenet": Way(
+        SHAPE | FILLERS | {"detection_fc7", "fc8_std"},
+        needs={"from", "schedule"},
+        may_have={"seed"},
+        schedule=SoftmaxSchedule,
+    ),
+    "voc": Way(
+        SHAPE | FILLERS | {"detection_fc7", "fc8_std"},
+        needs={"from", "schedule"},
+        may_have={"seed", "transfer"},
+        schedule=SoftmaxSchedule,
+    ),
+}
 
 
 class Model(Settings):

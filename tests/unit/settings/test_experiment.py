@@ -9,6 +9,8 @@ import pytest
 from tracklearn.errors import UserError
 from tracklearn.settings.base import Settings, is_block, key_of
 from tracklearn.settings.experiment import Configuration
+from tracklearn.settings.models import WAYS, Model
+from tracklearn.settings.network import Network
 from tracklearn.settings.training import RankingSchedule, SoftmaxSchedule
 
 SCHEDULE = {"lr": 0.001, "iterations": 10, "batch": 4}
@@ -217,3 +219,8 @@ def test_a_schedule_serves_one_kind_of_training() -> None:
     models = {"a": {"train": "voc", "schedule": "s"}, "b": {"train": "ranking", "schedule": "s"}}
     expected = "config: schedules.s: models.b trains by ranking, models.a on labels; give each a schedule of its own"
     assert message({"schedules": {"s": SCHEDULE}, "models": models}) == expected
+
+
+def test_every_way_of_training_has_its_record() -> None:
+    assert set(WAYS) == set(get_args(Model.model_fields["train"].annotation))
+    assert set().union(*(way.network for way in WAYS.values())) == set(Network.model_fields)
