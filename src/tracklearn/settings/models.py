@@ -1,5 +1,6 @@
 """Settings of the block `models`: every network by its name."""
 
+from collections.abc import Set
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
@@ -21,9 +22,9 @@ class Way(NamedTuple):
         schedule: the class of its schedule.
     """
 
-    network: set[str]
-    needs: set[str] = set()
-    may_have: set[str] = set()
+    network: Set[str]
+    needs: Set[str] = frozenset()
+    may_have: Set[str] = frozenset()
     schedule: type[RankingSchedule] | type[SoftmaxSchedule] | None = None
 
 
