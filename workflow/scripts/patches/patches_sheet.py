@@ -1,5 +1,4 @@
 from tracklearn.patches.sheet import draw_sheet
-
 from tracklearn.runs import recorded
 
 if __name__ == "__main__":
