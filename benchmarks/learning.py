@@ -134,7 +134,7 @@ def write_split(shards: Sequence[Path], seed: int, train: Path, test: Path) -> N
     stores = [PatchStore(path) for path in shards]
     test_videos = held_out([name for store in stores for name in store.video_ids], seed)
     for path, is_test in ((train, False), (test, True)):
-        pairs = (pair for store in stores for pair in _pairs(store) if (pair.video in test_videos) == is_test)
+        pairs = (pair for store in stores for pair in _pairs(store) if (pair.video_id in test_videos) == is_test)
         write_shard(path, pairs, size=stores[0].size, quality=95)
 
 

@@ -55,11 +55,13 @@ def evaluate_row(
     with np.load(svms) as stored:
         reasons = dict(zip(stored["classes"].tolist(), stored["reasons"].tolist(), strict=True))
     objects = [photos.objects(image_id) for image_id in ids]
-    counts = image_draws(len(ids), draws, seed=seed)
+    times_drawn = image_draws(len(ids), draws, seed=seed)
     filled: dict[str, Cell] = {}
     by_class = np.full((draws, len(classes)), np.nan)
     for label, name in enumerate(classes):
-        filled[name], by_class[:, label] = _evaluate(detections_by_class[name], objects, label, counts, reasons[name])
+        filled[name], by_class[:, label] = _evaluate(
+            detections_by_class[name], objects, label, times_drawn, reasons[name]
+        )
     means = mean_over_classes(by_class)
     filled[MEAN] = mean_cell(filled, means)
     write_cells(cells, filled, row=row, images=len(ids), runs=runs)
@@ -72,27 +74,30 @@ def match(detections: Detections, objects: Sequence[Objects], label: int) -> tup
     """Decide which detections of a class are correct (VOCevaldet.m of the development kit).
 
     Each detection, best score first, is compared with the object of its class and image that it overlaps most. With an
-    overlap of at least 0.5, the first detection of an object is a hit and every later one is false. A detection whose
-    object is difficult does not count.
+    overlap of at least 0.5, the first detection of an object is a hit and every later one is false. A detection that
+    overlaps a difficult object by at least 0.5 does not count. A detection with a smaller overlap is false.
 
     Args:
         objects: of every image, (I,).
         label: index of the class.
 
     Returns:
-        image (M,) and hit (M,) bool of the detections that count, by falling score (equal scores: the earlier first).
+        image_of_detection (M,) and hit (M,) bool of the detections that count, by falling score (equal scores: the
+        earlier first).
     """
     order = np.argsort(-detections.scores, kind="stable")
-    image, boxes = detections.image[order], detections.boxes[order]
+    image_of_detection, boxes = detections.image[order], detections.boxes[order]
     hit, counted = np.zeros(len(order), bool), np.ones(len(order), bool)
-    by_image = np.argsort(image, kind="stable")  # groups the images; within an image the score still falls
-    starts = np.flatnonzero(np.diff(image[by_image], prepend=-1))
-    for places in np.split(by_image, starts[1:]) if len(order) else []:
-        of_class = objects[image[places[0]]].labels == label
+    # Groups the images; within an image the score still falls.
+    by_image = np.argsort(image_of_detection, kind="stable")
+    starts = np.flatnonzero(np.diff(image_of_detection[by_image], prepend=-1))
+    for detections_of_image in np.split(by_image, starts[1:]) if len(order) else []:
+        objects_of_image = objects[image_of_detection[detections_of_image[0]]]
+        of_class = objects_of_image.labels == label
         if of_class.any():
-            chosen = Objects(*(values[of_class] for values in objects[image[places[0]]]))
-            hit[places], counted[places] = _match_image(boxes[places], chosen)
-    return image[counted], hit[counted]
+            chosen = Objects(*(values[of_class] for values in objects_of_image))
+            hit[detections_of_image], counted[detections_of_image] = _match_image(boxes[detections_of_image], chosen)
+    return image_of_detection[counted], hit[counted]
 
 
 def _match_image(boxes: np.ndarray, objects: Objects) -> tuple[np.ndarray, np.ndarray]:
@@ -109,7 +114,7 @@ def _match_image(boxes: np.ndarray, objects: Objects) -> tuple[np.ndarray, np.nd
 
 
 def average_precisions(
-    image: np.ndarray, hit: np.ndarray, positives: np.ndarray, counts: np.ndarray
+    image_of_detection: np.ndarray, hit: np.ndarray, positives: np.ndarray, times_drawn: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average precision of ranked detections for each draw of the images.
 
@@ -118,28 +123,32 @@ def average_precisions(
     above.
 
     Args:
-        image: (M,) image of each detection, by falling score.
+        image_of_detection: (M,) index of each detection's image, by falling score.
         hit: (M,) bool.
         positives: (I,) objects in each image that are not difficult.
-        counts: (B, I) how often each draw holds an image.
+        times_drawn: (B, I) how often each draw holds an image.
 
     Returns:
         Both figures, (B,) each, from 0 to 1; NaN where a draw holds no object.
     """
     last = int(np.flatnonzero(hit)[-1]) + 1 if hit.any() else 0
-    image, hit = image[:last], hit[:last]  # detections after the last hit change neither figure
-    # No part has a single draw, since NumPy adds the values of a single row in another order.
-    parts = max(1, min(len(counts) // 2, ceil(len(counts) * last / BOOTSTRAP_VALUES)))
-    figures = [_average_precisions(image, hit, part @ positives, part) for part in np.array_split(counts, parts)]
-    whole, eleven = (np.concatenate(figure) for figure in zip(*figures, strict=True))
-    return whole, eleven
+    # Detections after the last hit change neither figure.
+    image_of_detection, hit = image_of_detection[:last], hit[:last]
+    # The parts of several draws have at least two draws each: NumPy adds the values of a single row in another order.
+    parts = max(1, min(len(times_drawn) // 2, ceil(len(times_drawn) * last / BOOTSTRAP_VALUES)))
+    figures = [
+        _average_precisions(image_of_detection, hit, part @ positives, part)
+        for part in np.array_split(times_drawn, parts)
+    ]
+    over_all_points, over_11_points = (np.concatenate(figure) for figure in zip(*figures, strict=True))
+    return over_all_points, over_11_points
 
 
 def _average_precisions(
-    image: np.ndarray, hit: np.ndarray, total: np.ndarray, counts: np.ndarray
+    image_of_detection: np.ndarray, hit: np.ndarray, total: np.ndarray, times_drawn: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both figures of draws `counts` (B, I) that hold `total` (B,) objects."""
-    weights = counts[:, image]  # (B, M)
+    """Both figures of draws `times_drawn` (B, I) that hold `total` (B,) objects."""
+    weights = times_drawn[:, image_of_detection]  # (B, M)
     gained = weights[:, hit]  # (B, hits)
     hits = np.cumsum(gained, axis=1)
     seen = np.cumsum(weights, axis=1)[:, hit]
@@ -147,12 +156,12 @@ def _average_precisions(
     # The highest precision at this recall or above. A hit that is not drawn has weight 0 in the sum.
     highest = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     with np.errstate(invalid="ignore"):
-        whole = (gained * highest).sum(axis=1) / total
-    eleven = np.zeros(len(counts))
+        over_all_points = (gained * highest).sum(axis=1) / total
+    over_11_points = np.zeros(len(times_drawn))
     for tenth in range(11):
         reached = 10 * hits >= tenth * total[:, None]
-        eleven += np.where(reached, precision, 0).max(axis=1, initial=0)
-    return whole, np.where(total > 0, eleven / 11, np.nan)
+        over_11_points += np.where(reached, precision, 0).max(axis=1, initial=0)
+    return over_all_points, np.where(total > 0, over_11_points / 11, np.nan)
 
 
 def mean_cell(cells: Mapping[str, Cell], means: np.ndarray) -> Cell:
@@ -168,7 +177,7 @@ def mean_cell(cells: Mapping[str, Cell], means: np.ndarray) -> Cell:
 
 
 def _evaluate(
-    detections: Detections, objects: Sequence[Objects], label: int, counts: np.ndarray, reason: str
+    detections: Detections, objects: Sequence[Objects], label: int, times_drawn: np.ndarray, reason: str
 ) -> tuple[Cell, np.ndarray]:
     """Cell of one class and its replicates (B,), in percent."""
     positives = np.array([((each.labels == label) & ~each.difficult).sum() for each in objects])
@@ -176,10 +185,10 @@ def _evaluate(
     if not positives.any():
         reason = reason or "no object of this class, difficult ones aside, in the evaluation images"
     if reason:
-        return cell | {"reason": reason}, np.full(len(counts), np.nan)
-    image, hit = match(detections, objects, label)
+        return cell | {"reason": reason}, np.full(len(times_drawn), np.nan)
+    image_of_detection, hit = match(detections, objects, label)
     once = np.ones((1, len(objects)), np.int32)
-    values = [float(100 * figure[0]) for figure in average_precisions(image, hit, positives, once)]
-    replicates = 100 * average_precisions(image, hit, positives, counts)[0]
+    values = [float(100 * figure[0]) for figure in average_precisions(image_of_detection, hit, positives, once)]
+    replicates = 100 * average_precisions(image_of_detection, hit, positives, times_drawn)[0]
     cell |= {"value": values[0], "value_11point": values[1], "interval": interval(replicates), "reason": ""}
     return cell | {"detections": len(detections.scores), "hits": int(hit.sum())}, replicates

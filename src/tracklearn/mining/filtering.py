@@ -210,7 +210,7 @@ def points_with_motion(
     The motion is not measured where fewer than `min_points` lie outside the overlay.
     """
     at = interest_points(image, filter_settings)
-    overlaid = ~overlay.free(at) if overlay else np.zeros(len(at), bool)
+    overlaid = ~overlay.on_scene(at) if overlay else np.zeros(len(at), bool)
     lengths, homography = np.full(len(at), np.nan, np.float32), None
     scene = np.flatnonzero(~overlaid)
     if len(scene) >= filter_settings.min_points:

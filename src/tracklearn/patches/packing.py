@@ -28,7 +28,7 @@ COLUMNS = (  # frame number and box of query and tracked patch in the table of t
     ("last_frame", "tracked_x", "tracked_y", "tracked_w", "tracked_h"),
 )
 
-Half = tuple[int, int]  # index of a track, and 0 for its query or 1 for its tracked patch
+PatchKey = tuple[int, int]  # index of a track, and 0 for its query or 1 for its tracked patch
 
 
 def pack_shard(
@@ -45,16 +45,16 @@ def pack_shard(
 ) -> dict[str, float]:
     """Cut query and tracked patch of each tracked row out of the colour frames, and write them to a patch shard.
 
-    Boxes of another side than `packing.size` are resized to it. Two kinds of pairs are left out and counted, unless
-    their setting is None:
+    A patch whose box is larger or smaller than `packing.size` is resized. Two kinds of pairs are left out and counted,
+    unless their setting is None:
     - frozen images: the box stays in its place and the patches differ by less than `packing.min_change` grey levels;
-    - near duplicates: both patches lie within `packing.duplicate_bits` of those of a kept pair of the same video, see
-      `duplicates`.
+    - near duplicates: the hash of each patch differs by at most `packing.duplicate_bits` bits from that of the same
+      patch of a kept pair of the same video, see `duplicates`.
     ASSUME: the paper does not say. On 16 real clips the nearest pairs are 21 bits apart at one candidate in 30 and 8
     bits at one in 10, and every pair changes by 4 levels or more, so both limits drop repetitions and nothing else.
 
-    Beside the shard, a summary (JSON) holds the numbers of pairs, patches and videos with pairs, and how many accepted
-    frames ended for which reason.
+    Beside the shard, a summary (JSON) holds the numbers of pairs, patches and videos with pairs, and, for each reason,
+    the number of accepted frames that gave no pair.
 
     Args:
         frame: block `settings.mining.Frame`, the size to which the videos were resized.
@@ -67,12 +67,13 @@ def pack_shard(
     Raises:
         UserError: an invalid setting, a table of another shard, or a full disk.
     """
-    size, settings = Frame.read(frame), Packing.read(packing)
+    frame_settings, settings = Frame.read(frame), Packing.read(packing)
     videos = read_manifest(manifest)
     rows = read_table(tracks_table, TRACKS)
     tracks = by_video(rows, videos, tracks_table)
     reasons = Counter(short_reason(row["reason"]) for row in rows if row["status"] != "tracked")
-    work = partial(_pack_video, tracks=tracks, frame=(size.height, size.width), settings=settings)
+    frame_size = frame_settings.height, frame_settings.width
+    work = partial(_pack_video, tracks=tracks, frame_size=frame_size, settings=settings)
     progress = ShardProgress("pairs", videos, report)
 
     def pairs() -> Iterator[Pair]:
@@ -88,22 +89,27 @@ def pack_shard(
 
 
 def _pack_video(
-    video: ManifestRow, *, tracks: Mapping[str, Sequence[Mapping[str, str]]], frame: tuple[int, int], settings: Packing
+    video: ManifestRow,
+    *,
+    tracks: Mapping[str, Sequence[Mapping[str, str]]],
+    frame_size: tuple[int, int],
+    settings: Packing,
 ) -> tuple[list[Pair], Counter[str]]:
     """Pairs of one video as JPEG files, in the order of its tracks, and why other tracks gave no pair."""
     rows = [row for row in tracks[video.video_id] if row["status"] == "tracked"]
     boxes = [np.array([[int(row[name]) for name in names[1:]] for names in COLUMNS]) for row in rows]
-    patches, failure = _patches(video, rows, boxes, frame, settings)
+    patches, reason_if_missing = _patches(video, rows, boxes, frame_size, settings)
     pairs: list[Pair] = []
     left_out: Counter[str] = Counter()
     kept: list[tuple[int, int]] = []  # hashes of both patches
     for index, row in enumerate(rows):
         if (index, 0) not in patches or (index, 1) not in patches:
-            left_out[failure] += 1
+            left_out[reason_if_missing] += 1
             continue
         (query, query_thumbnail), (tracked, tracked_thumbnail) = patches[index, 0], patches[index, 1]
         hashes = difference_hash(query_thumbnail), difference_hash(tracked_thumbnail)
-        # The patches of a rigid object that is tracked well look the same too, but its box moves.
+        # Two patches of a well-tracked rigid object also look the same; such a pair is kept, because the object's box
+        # moves.
         stays = np.abs(boxes[index][0] - boxes[index][1]).max() <= SAME_PLACE
         if (
             settings.min_change is not None
@@ -124,41 +130,45 @@ def _patches(
     video: ManifestRow,
     rows: Sequence[Mapping[str, str]],
     boxes: Sequence[np.ndarray],
-    frame: tuple[int, int],
+    frame_size: tuple[int, int],
     settings: Packing,
-) -> tuple[dict[Half, tuple[bytes, np.ndarray]], str]:
-    """JPEG file and thumbnail of the patches that could be cut, and why the others could not."""
-    halves: dict[int, list[Half]] = {}  # by frame number
+) -> tuple[dict[PatchKey, tuple[bytes, np.ndarray]], str]:
+    """Cut the patches of a video's tracks out of its frames.
+
+    Returns:
+        JPEG file and thumbnail of each patch that could be cut, and `reason_if_missing`: why all others could not.
+    """
+    patch_keys_by_frame: dict[int, list[PatchKey]] = {}
     for index, row in enumerate(rows):
-        for half, (column, *_) in enumerate(COLUMNS):
-            halves.setdefault(int(row[column]), []).append((index, half))
-    patches: dict[Half, tuple[bytes, np.ndarray]] = {}
+        for which, (column, *_) in enumerate(COLUMNS):
+            patch_keys_by_frame.setdefault(int(row[column]), []).append((index, which))
+    patches: dict[PatchKey, tuple[bytes, np.ndarray]] = {}
     try:
-        for number, image in _colour_frames(video, sorted(halves), frame):
-            for index, half in halves[number]:
-                patch = _cut(image, boxes[index][half], settings.size)
-                patches[index, half] = encode(patch, settings.quality), thumbnail(patch)
+        for number, image in _colour_frames(video, sorted(patch_keys_by_frame), frame_size):
+            for index, which in patch_keys_by_frame[number]:
+                patch = _cut(image, boxes[index][which], settings.size)
+                patches[index, which] = encode(patch, settings.quality), thumbnail(patch)
     except TimeLimitError:
         return patches, "time limit"
     return patches, "frames could not be decoded again"
 
 
 def _colour_frames(
-    video: ManifestRow, frame_numbers: list[int], size: tuple[int, int]
+    video: ManifestRow, frame_numbers: list[int], frame_size: tuple[int, int]
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Frames with their numbers, up to the first that cannot be read: the file may have changed since the tracking."""
     try:
         if frame_numbers:
-            yield from read_frames(video.path, size=size, indices=frame_numbers, colour=True)
+            yield from read_frames(video.path, size=frame_size, indices=frame_numbers, colour=True)
     except TimeLimitError:
         raise
     except UserError:
         return
 
 
-def _cut(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
+def _cut(image: np.ndarray, box: np.ndarray, patch_side: int) -> np.ndarray:
     x, y, w, h = box
     patch = image[y : y + h, x : x + w]
     if patch.shape[:2] != (h, w):
         raise UserError(f"box {box.tolist()} does not lie in a frame of {image.shape[:2]}; track the shard again")
-    return patch if (h, w) == (size, size) else resized(patch, size)
+    return patch if (h, w) == (patch_side, patch_side) else resized(patch, patch_side)

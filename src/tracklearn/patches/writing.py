@@ -19,7 +19,7 @@ from tracklearn.patches.format import TABLES, VERSION, jpeg_shape
 class Pair(NamedTuple):
     """One pair to be written; a patch is uint8 RGB (S, S, 3), or the bytes of a JPEG file of S x S pixels."""
 
-    video: str
+    video_id: str
     frames: tuple[int, int]
     boxes: Any  # (2, 4): x, y, w, h of query and tracked box
     score: float
@@ -40,19 +40,20 @@ def write_shard(path: str | Path, pairs: Iterable[Pair], *, size: int, quality: 
             is full.
     """
     patches: list[bytes] = []
-    rows: list[Pair] = []
+    pairs_without_patches: list[Pair] = []
     for pair in pairs:
-        name = f"{path}: pair {len(rows)} of video {pair.video}, frame {pair.frames[0]}"
-        patches += [_jpeg_file(patch, size, quality, name) for patch in (pair.query, pair.tracked)]
-        rows.append(pair._replace(query=b"", tracked=b""))
-    videos = {video: index for index, video in enumerate(dict.fromkeys(row.video for row in rows))}
+        place = f"{path}: pair {len(pairs_without_patches)} of video {pair.video_id}, frame {pair.frames[0]}"
+        patches += [_jpeg_file(patch, size, quality, place) for patch in (pair.query, pair.tracked)]
+        pairs_without_patches.append(pair._replace(query=b"", tracked=b""))
+    video_ids = list(dict.fromkeys(pair.video_id for pair in pairs_without_patches))
+    videos = {video_id: index for index, video_id in enumerate(video_ids)}
     offsets = np.cumsum([0, *map(len, patches)])
     tables = {
-        "video_ids": list(videos),
-        "video": [videos[row.video] for row in rows],
-        "frames": [row.frames for row in rows],
-        "boxes": [row.boxes for row in rows],
-        "scores": [row.score for row in rows],
+        "video_ids": video_ids,
+        "video": [videos[pair.video_id] for pair in pairs_without_patches],
+        "frames": [pair.frames for pair in pairs_without_patches],
+        "boxes": [pair.boxes for pair in pairs_without_patches],
+        "scores": [pair.score for pair in pairs_without_patches],
         "offsets": offsets,
         "crc32": [zlib.crc32(data) for data in patches],
     }
@@ -62,12 +63,17 @@ def write_shard(path: str | Path, pairs: Iterable[Pair], *, size: int, quality: 
         jpeg = file.create_dataset("jpeg", (int(offsets[-1]),), np.uint8)
         for data, start, stop in zip(patches, offsets[:-1], offsets[1:], strict=True):
             jpeg[start:stop] = np.frombuffer(data, np.uint8)
-        file.attrs.update({"format_version": VERSION, "pairs": len(rows), "size": size, "quality": quality})
-    return {"pairs": len(rows), "patches": len(patches), "videos": len(videos)}
+        file.attrs.update(
+            {"format_version": VERSION, "pairs": len(pairs_without_patches), "size": size, "quality": quality}
+        )
+    return {"pairs": len(pairs_without_patches), "patches": len(patches), "videos": len(videos)}
 
 
 def encode(patch: np.ndarray, quality: int) -> bytes:
-    """JPEG file of a patch, uint8 RGB (S, S, 3). ASSUME: 4:2:0, the subsampling of colour in the videos themselves."""
+    """JPEG file of a patch, uint8 RGB (S, S, 3).
+
+    ASSUME: the JPEG files subsample colour by 4:2:0, as the videos do.
+    """
     return simplejpeg.encode_jpeg(np.ascontiguousarray(patch), quality, "RGB", "420")
 
 
@@ -78,13 +84,16 @@ def resized(patch: np.ndarray, size: int) -> np.ndarray:
 
 
 def write_summary(path: str | Path, counts: Mapping[str, int], reasons: Mapping[str, int]) -> None:
-    """Write a shard's summary (JSON): the counts of `write_shard`, and how many accepted frames ended for a reason."""
+    """Write a shard's summary (JSON).
+
+    It holds the counts of `write_shard` and, for each reason, the number of accepted frames that gave no pair.
+    """
     with atomic(path) as temporary:
         temporary.write_text(json.dumps({**counts, "reasons": dict(sorted(reasons.items()))}, indent=1) + "\n")
 
 
-def _jpeg_file(patch: np.ndarray | bytes, size: int, quality: int, name: str) -> bytes:
-    shape = jpeg_shape(patch, name) if isinstance(patch, bytes) else patch.shape[:2]
+def _jpeg_file(patch: np.ndarray | bytes, size: int, quality: int, place: str) -> bytes:
+    shape = jpeg_shape(patch, place) if isinstance(patch, bytes) else patch.shape[:2]
     if shape != (size, size):
-        raise UserError(f"{name}: a patch of {tuple(shape)}, expected {(size, size)}")
+        raise UserError(f"{place}: the patch has {shape[0]} x {shape[1]} pixels, expected {size} x {size}")
     return patch if isinstance(patch, bytes) else encode(patch, quality)

@@ -8,9 +8,9 @@ import numpy as np
 from tracklearn.features.store import Part
 from tracklearn.report import Report, silent
 
-# Windows that are compared at once: a block of pool5 takes 75 MB in single precision. BLOCK is not only a limit of
-# memory: products of few rows are rounded differently, so another value can change the last digit of a cosine.
-BLOCK = 2048
+# Windows that are compared at once: their pool5 takes 75 MB in single precision. This is not only a limit of memory.
+# A matrix product with few rows rounds differently, so another value can change the last digit of a cosine.
+QUERIES_AT_ONCE = 2048
 
 
 def nearest_labels(
@@ -29,35 +29,38 @@ def nearest_labels(
         classes: number of classes C.
 
     Returns:
-        Labels (Q, k) in no particular order, -1 where the database has fewer windows, and numbers of windows (C,).
+        Labels (Q, k) in no particular order, -1 in the places that are left if the database has fewer than `k` windows,
+        and numbers of windows (C,).
     """
-    best = np.full((len(queries), k), -np.inf, np.float32)
-    labels = np.full((len(queries), k), -1)
+    nearest_cosines = np.full((len(queries), k), -np.inf, np.float32)
+    nearest_labels = np.full((len(queries), k), -1)
     windows_of_class = np.zeros(classes, np.int64)
     for features, block_labels in blocks:
         windows_of_class += np.bincount(block_labels, minlength=classes)
-        for start in range(0, len(queries), BLOCK):
-            rows = slice(start, start + BLOCK)
-            cosines = np.hstack([best[rows], queries[rows] @ features.T])  # (q, k + n)
-            candidates = np.hstack([labels[rows], np.broadcast_to(block_labels, (len(cosines), len(block_labels)))])
+        for start in range(0, len(queries), QUERIES_AT_ONCE):
+            query_slice = slice(start, start + QUERIES_AT_ONCE)
+            cosines = np.hstack([nearest_cosines[query_slice], queries[query_slice] @ features.T])  # (q, k + n)
+            candidate_labels = np.hstack(
+                [nearest_labels[query_slice], np.broadcast_to(block_labels, (len(cosines), len(block_labels)))]
+            )
             kept = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-            best[rows] = np.take_along_axis(cosines, kept, axis=1)
-            labels[rows] = np.take_along_axis(candidates, kept, axis=1)
+            nearest_cosines[query_slice] = np.take_along_axis(cosines, kept, axis=1)
+            nearest_labels[query_slice] = np.take_along_axis(candidate_labels, kept, axis=1)
         compared = int(windows_of_class.sum())
         report(compared, {"windows_compared": float(compared)})
-    return labels, windows_of_class
+    return nearest_labels, windows_of_class
 
 
-def unit_features(part: Part, rows: np.ndarray) -> np.ndarray:
+def unit_features(part: Part, windows: np.ndarray) -> np.ndarray:
     """Features (n, D) float32 of single windows, scaled to length 1; features that are all 0 stay 0.
 
-    The file is read through a memory map, since HDF5 reads scattered rows slowly: one window in a hundred shows an
-    object.
+    Only one window in a hundred shows an object, and HDF5 reads scattered rows slowly. So the file is read through a
+    memory map.
     """
     data: h5py.Dataset = part.files[0]["features"]
-    if not len(rows):
+    if not len(windows):
         return np.zeros((0, data.shape[1]), np.float32)
     mapped = np.memmap(part.files[0].filename, data.dtype, "r", data.id.get_offset(), data.shape)
-    features = mapped[rows].astype(np.float32)
+    features = mapped[windows].astype(np.float32)
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.where(lengths > 0, lengths, 1)

@@ -10,7 +10,7 @@ from tracklearn.errors import UserError
 from tracklearn.features.store import Part, image_ids, open_parts
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
-from tracklearn.retrieval.neighbours import BLOCK, nearest_labels, unit_features
+from tracklearn.retrieval.neighbours import QUERIES_AT_ONCE, nearest_labels, unit_features
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.boxes import iou
 from tracklearn.voc.disjoint import check_disjoint
@@ -132,12 +132,15 @@ def _queries(photos: Voc, feature_paths: Sequence[str | Path]) -> tuple[np.ndarr
 def _database(
     photos: Voc, feature_paths: Sequence[str | Path], overlap: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Features (n, D) of length 1 and labels (n,) of the proposals that show an object, at most `BLOCK` at a time."""
+    """Features (n, D) of length 1 and labels (n,) of the proposals that show an object.
+
+    At most `QUERIES_AT_ONCE` of them come at a time.
+    """
     for part in open_parts(feature_paths, 1):
         chosen = [_proposals_on_objects(photos, part, image, overlap) for image in range(len(part.ids))]
         rows, labels = (np.concatenate(column) for column in zip(*chosen, strict=True))
-        for start in range(0, len(rows), BLOCK):
-            block = slice(start, start + BLOCK)
+        for start in range(0, len(rows), QUERIES_AT_ONCE):
+            block = slice(start, start + QUERIES_AT_ONCE)
             yield unit_features(part, rows[block]), labels[block]
 
 

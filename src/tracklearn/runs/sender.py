@@ -1,9 +1,9 @@
 """Deliver the runs on disk to MLflow: `python -m tracklearn.runs.sender send | follow | ui`.
 
 The store is `MLFLOW_TRACKING_URI`, or an SQLite file beside the runs. One sender works at a time, so that SQLite has
-one writer. After each step the sender notes how much of a run is delivered; a step that was interrupted is repeated,
-which doubles nothing: a run is looked up by its key before it is created, params and tags are overwritten, and MLflow
-keeps a point of a curve (same time, step and value) once.
+one writer. After each step the sender notes how much of a run is delivered. A step that was interrupted is repeated.
+The repetition doubles nothing. A run is looked up by its key before it is created. Params and tags are overwritten.
+MLflow keeps a point of a curve (same time, step and value) once.
 """
 
 import argparse
@@ -45,11 +45,11 @@ ENVIRONMENT = {
 
 
 @dataclass
-class Sent:
+class Progress:
     """How much of a run the store has."""
 
     offset: int = 0  # in the file of events
-    open: Any = None  # the host of the job, from its start to its end
+    host_of_running_job: str | None = None  # from the job's start to its end
 
 
 class Sender:
@@ -61,8 +61,8 @@ class Sender:
         local = f"sqlite:///{self.database.resolve()}"
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or local
         self.local = self.uri == local
-        self._states = self.spool.root / "sent" / ("local" if self.local else key_of(self.uri))
-        self._known: dict[str, Sent] = {}
+        self._progress_folder = self.spool.root / "sent" / ("local" if self.local else key_of(self.uri))
+        self._progress: dict[str, Progress] = {}
         self._client: Any = None
         self._experiment = ""
         self._problems: set[str] = set()
@@ -94,12 +94,12 @@ class Sender:
     def pending(self) -> list[str]:
         """Keys of the runs with events to deliver, or whose job was killed."""
         if self.local and not self.database.exists():  # a deleted store is filled again
-            self._known, self._client = {}, None
-            shutil.rmtree(self._states, ignore_errors=True)
+            self._progress, self._client = {}, None
+            shutil.rmtree(self._progress_folder, ignore_errors=True)
         pending = []
         for key in self.spool.keys():  # noqa: SIM118 (no dictionary)
-            sent = self._known.get(key) or self._load(key)
-            if self._size(key) > sent.offset or (here(sent) and not self.spool.is_alive(key)):
+            progress = self._progress.get(key) or self._load(key)
+            if self._size(key) > progress.offset or (runs_on_this_host(progress) and not self.spool.is_alive(key)):
                 pending.append(key)
         return pending
 
@@ -117,8 +117,8 @@ class Sender:
         if found is None:
             place = (self.spool.root / "artifacts").resolve().as_uri() if self.local else None
             # Without the tag the UI opens in its view for language models.
-            kind = {"mlflow.experimentKind": "custom_model_development"}
-            self._experiment = client.create_experiment(name, artifact_location=place, tags=kind)
+            experiment_tags = {"mlflow.experimentKind": "custom_model_development"}
+            self._experiment = client.create_experiment(name, artifact_location=place, tags=experiment_tags)
         else:
             self._experiment = found.experiment_id
             if found.lifecycle_stage == "deleted":
@@ -132,18 +132,19 @@ class Sender:
         filter_string = f"tags.key = '{key}'"
         found = self._client.search_runs([self._experiment], filter_string, ViewType.ALL, max_results=1)
         if found and found[0].info.lifecycle_stage == "deleted":  # by a person, in the UI: the run stays deleted
-            self._save(key, Sent(self._size(key)))
+            self._save(key, Progress(self._size(key)))
             return
         # Another sender may have delivered events in the meantime, or the store may have been emptied.
-        sent = self._load(key) if found else Sent()
+        progress = self._load(key) if found else Progress()
         run_id = found[0].info.run_id if found else self._create(key)
         alive = self.spool.is_alive(key)  # asked first: whatever a dead job wrote is delivered next
-        self._deliver_events(key, run_id, sent)
-        if here(sent) and not alive and not self.spool.is_alive(key):  # no new attempt has begun in the meantime
+        self._deliver_events(key, run_id, progress)
+        # Asked again, since a new attempt may have begun in the meantime.
+        if runs_on_this_host(progress) and not alive and not self.spool.is_alive(key):
             last = self.spool.events_file(key).stat().st_mtime
             tags = {"error": "the process was killed"}
             self.spool.append(key, {"event": "end", "time": last, "status": "KILLED", "tags": tags})
-            self._deliver_events(key, run_id, sent)
+            self._deliver_events(key, run_id, progress)
 
     def _create(self, key: str) -> str:
         unknown: Event = {"name": key, "time": time.time()}
@@ -152,35 +153,37 @@ class Sender:
         run = self._client.create_run(self._experiment, start_time=begin, run_name=start["name"], tags={"key": key})
         return str(run.info.run_id)
 
-    def _deliver_events(self, key: str, run_id: str, sent: Sent) -> None:
+    def _deliver_events(self, key: str, run_id: str, progress: Progress) -> None:
         """Deliver the new events of one run and note it."""
-        events, offset = self.spool.read(key, sent.offset)
+        events, offset = self.spool.read(key, progress.offset)
         params: dict[str, str] = {}
         tags: dict[str, str] = {}
-        turn: Event = {"event": "none"}  # the last start or end
+        last_start_or_end: Event = {"event": "none"}
         for event in events:
             tags |= event.get("tags", {})
             if event["event"] in ("start", "end"):
-                turn = event
-                sent.open = event["host"] if event["event"] == "start" else None
+                last_start_or_end = event
+                progress.host_of_running_job = event["host"] if event["event"] == "start" else None
             if event["event"] == "start":
                 for name, keys in event["inputs"].items():
                     tags["input" if name == "input" else f"input.{name}"] = " ".join(keys)
                 # All attempts have the same params, since the params are part of the key.
-                params = params or (event["params"] if sent.offset == 0 else {})
+                params = params or (event["params"] if progress.offset == 0 else {})
         self._log(run_id, events, params, tags)
         artifacts = self.spool.folder(key) / "artifacts"
         for event in events:
             if event["event"] == "artifact":
                 self._client.log_artifact(run_id, str(artifacts / event["path"]), str(Path(event["path"]).parent))
-        if turn["event"] == "start":
+        if last_start_or_end["event"] == "start":
             self._client.update_run(run_id, status="RUNNING")
-        if turn["event"] == "end":
+        if last_start_or_end["event"] == "end":
             if artifacts.is_dir():
                 self._client.log_artifacts(run_id, str(artifacts))
-            self._client.set_terminated(run_id, turn["status"], end_time=_milliseconds(turn["time"]))
-        sent.offset = offset
-        self._save(key, sent)
+            self._client.set_terminated(
+                run_id, last_start_or_end["status"], end_time=_milliseconds(last_start_or_end["time"])
+            )
+        progress.offset = offset
+        self._save(key, progress)
 
     def _log(self, run_id: str, events: Sequence[Event], params: Mapping[str, str], tags: Mapping[str, Any]) -> None:
         """Send params, tags and points of curves, in as many requests as MLflow wants."""
@@ -206,24 +209,25 @@ class Sender:
         except FileNotFoundError:
             return 0
 
-    def _load(self, key: str) -> Sent:
+    def _load(self, key: str) -> Progress:
+        """The progress on disk; what another version wrote counts as nothing delivered."""
         try:
-            state = json.loads((self._states / f"{key}.json").read_text())
-            self._known[key] = Sent(state["offset"], state["open"])
-        except FileNotFoundError:
-            self._known[key] = Sent()
-        return self._known[key]
+            stored = json.loads((self._progress_folder / f"{key}.json").read_text())
+            self._progress[key] = Progress(**stored)
+        except (FileNotFoundError, TypeError):  # TypeError: unknown keys
+            self._progress[key] = Progress()
+        return self._progress[key]
 
-    def _save(self, key: str, sent: Sent) -> None:
-        with atomic(self._states / f"{key}.json") as path:
-            path.write_text(json.dumps(asdict(sent)))
-        self._known[key] = sent
+    def _save(self, key: str, progress: Progress) -> None:
+        with atomic(self._progress_folder / f"{key}.json") as path:
+            path.write_text(json.dumps(asdict(progress)))
+        self._progress[key] = progress
 
 
-def follow(parent: Any, sender: Sender | None = None, *, interval: float = INTERVAL) -> int:
-    """Deliver until the other end of the pipe `parent` is closed, and once more; return what `deliver_all` returns."""
+def follow(pipe: Any, sender: Sender | None = None, *, interval: float = INTERVAL) -> int:
+    """Deliver until the other end of `pipe` is closed, and once more; return what `deliver_all` returns."""
     sender = sender or Sender()
-    while not select.select([parent], [], [], interval)[0]:
+    while not select.select([pipe], [], [], interval)[0]:
         sender.deliver_all()
     return sender.deliver_all()
 
@@ -258,7 +262,7 @@ def lock(path: Path) -> Iterator[None]:
     """Be the only sender of these runs on all hosts: wait until the senders before this one are done.
 
     Raises:
-        UserError: the filesystem has no locks (NFS 4 has, and so has Lustre when mounted with `flock`).
+        UserError: the filesystem has no locks. NFS 4 has locks. Lustre has them if it is mounted with `flock`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+") as file:
@@ -269,7 +273,7 @@ def lock(path: Path) -> Iterator[None]:
             print(f"sender: waiting for another sender ({file.read()})", file=sys.stderr, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
-            reason = f"the filesystem has no locks ({error.strerror}); keep results/ on one that has locks"
+            reason = f"the filesystem has no locks ({error.strerror}). Keep results/ on a filesystem that has locks."
             raise UserError(f"{path}: {reason}") from error
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
@@ -277,9 +281,9 @@ def lock(path: Path) -> Iterator[None]:
         yield
 
 
-def here(sent: Sent) -> bool:
-    """Whether a run is open on this host; a job on another host is taken for alive until its end."""
-    return bool(sent.open == socket.gethostname())
+def runs_on_this_host(progress: Progress) -> bool:
+    """Whether the job of a run has begun on this host and not ended; on another host it is taken for alive."""
+    return progress.host_of_running_job == socket.gethostname()
 
 
 def _name(name: str) -> str:

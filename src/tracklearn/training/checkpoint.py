@@ -48,20 +48,20 @@ class Checkpoint:
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint whole; the newest one so far is kept as the previous one.
 
-    If the process is killed between the two renames, the folder holds the previous checkpoint alone, and
-    `load_checkpoint` reads that one.
+    The newest checkpoint becomes the previous one before the new file takes its place. If the process is killed in
+    between, the folder holds the previous checkpoint alone. Then `load_checkpoint` reads that one.
 
     Raises:
         UserError: the disk is full; both checkpoints are unchanged.
     """
-    flat = {
+    tensor_by_key = {
         f"{group}/{name}": tensor.detach().cpu().contiguous()
         for group, tensors in checkpoint.tensors.items()
         for name, tensor in tensors.items()
     }
     metadata = {"numbers": json.dumps(dict(checkpoint.numbers)), IDENTITY: json.dumps(checkpoint.identity)}
     with atomic(folder / NEWEST) as temporary:
-        save_file(flat, temporary, metadata | {"crc32": _checksum(flat, metadata)})
+        save_file(tensor_by_key, temporary, metadata | {"crc32": _checksum(tensor_by_key, metadata)})
         with temporary.open("rb") as file:
             os.fsync(file.fileno())  # before the older files move: a full disk may be noticed only here
         if (folder / NEWEST).exists():
@@ -99,7 +99,7 @@ def digest_of_weights(path: str | Path | None) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def drop_checkpoints(folder: Path) -> None:
+def remove_training_folder(folder: Path) -> None:
     """Remove the folder, checkpoints first: a killed process leaves no checkpoint without its log."""
     for name in (PREVIOUS, NEWEST):
         (folder / name).unlink(missing_ok=True)
@@ -109,25 +109,25 @@ def drop_checkpoints(folder: Path) -> None:
 def _check_identity(folder: Path, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
     remedy = "remove the folder, or give another `checkpoints` folder"
     if old is None:
-        raise UserError(f"{folder}: the checkpoint is of an older version, which recorded no settings; {remedy}")
-    old_values, new_values = _flat(old), _flat(json.loads(json.dumps(new)))
+        raise UserError(f"{folder}: the checkpoint is of an older version, which recorded no identity; {remedy}")
+    old_values, new_values = _values_by_path(old), _values_by_path(json.loads(json.dumps(new)))
     for name in new_values | old_values:
         if (before := old_values.get(name, ABSENT)) != (now := new_values.get(name, ABSENT)):
             raise UserError(
                 f"{folder}: the checkpoint was made with {name} {_in_json(before)}, and this training has "
-                f"{_in_json(now)}; {remedy}, or the old value"
+                f"{_in_json(now)}; set {name} back to {_in_json(before)}, {remedy}"
             )
 
 
-def _flat(values: Any, name: str = "") -> dict[str, Any]:
-    """The plain values of nested mappings and lists by name: {"schedule.lr": 0.001, "stores[0]": "00000.h5"}."""
+def _values_by_path(values: Any, path: str = "") -> dict[str, Any]:
+    """The plain values of nested mappings and lists by path: {"schedule.lr": 0.001, "stores[0]": "00000.h5"}."""
     if isinstance(values, Mapping):
-        parts = {f"{name}.{key}" if name else key: value for key, value in values.items()}
+        parts = {f"{path}.{key}" if path else key: value for key, value in values.items()}
     elif isinstance(values, list):
-        parts = {f"{name}[{index}]": value for index, value in enumerate(values)}
+        parts = {f"{path}[{index}]": value for index, value in enumerate(values)}
     else:
-        return {name: values}
-    return {inner: plain for part, value in parts.items() for inner, plain in _flat(value, part).items()}
+        return {path: values}
+    return {inner: plain for part, value in parts.items() for inner, plain in _values_by_path(value, part).items()}
 
 
 def _in_json(value: Any) -> str:
@@ -136,27 +136,27 @@ def _in_json(value: Any) -> str:
 
 def _read(path: Path) -> Checkpoint:
     with safe_open(path, framework="pt") as stored:
-        flat = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (not a dict)
+        tensor_by_key = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (not a dict)
         metadata = stored.metadata()
     expected = metadata.pop("crc32")
-    if (checksum := _checksum(flat, metadata)) != expected:
+    if (checksum := _checksum(tensor_by_key, metadata)) != expected:
         raise ValueError(f"checksum {checksum}, expected {expected}")
     tensors: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in flat.items():
+    for key, tensor in tensor_by_key.items():
         group, name = key.split("/")
         tensors.setdefault(group, {})[name] = tensor
     return Checkpoint(tensors, json.loads(metadata["numbers"]), json.loads(metadata.get(IDENTITY, "null")))
 
 
-def _checksum(flat: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """CRC-32 of everything that a checkpoint holds; safetensors keeps none.
+def _checksum(tensor_by_key: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """CRC-32 of everything that a checkpoint holds, since safetensors keeps no checksum.
 
-    Without an identity it is the checksum of an older version.
+    If there is no identity, this is the checksum that older versions computed.
     """
     value = 0
     for name in ("numbers", IDENTITY):
         value = zlib.crc32(metadata.get(name, "").encode(), value)
-    for name, tensor in sorted(flat.items()):
+    for name, tensor in sorted(tensor_by_key.items()):
         value = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)
         value = zlib.crc32(tensor.flatten().view(torch.uint8).numpy().data, value)
     return f"{value:08x}"

@@ -11,7 +11,7 @@ from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.weights import save_weights
 from tracklearn.report import Report, silent
 from tracklearn.settings.training import Saving, Schedule
-from tracklearn.training.checkpoint import drop_checkpoints
+from tracklearn.training.checkpoint import remove_training_folder
 from tracklearn.training.distributed import this_world
 from tracklearn.training.loop import MakeBatch, Objective, train
 
@@ -59,5 +59,5 @@ def run_job(
     draw_filters(conv1, net)
     with atomic(log) as temporary:
         shutil.copyfile(Path(checkpoints) / "log.csv", temporary)
-    drop_checkpoints(Path(checkpoints))
+    remove_training_folder(Path(checkpoints))
     return metrics

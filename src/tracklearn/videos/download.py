@@ -37,8 +37,8 @@ def download_shard(
     """Download the videos of a shard, probe each, and write the manifest.
 
     A local file is probed in place; its path is relative to the working directory. Downloaded files are not downloaded
-    again, and partial files are resumed. Where a video fails, its row has the reason; where the reason may pass (no
-    network, a busy or slow host), its status is "unreachable".
+    again, and partial files are resumed. If a video fails, its row states the reason. If the reason may pass (no
+    network, a busy or slow host), the status of the video is "unreachable".
 
     Args:
         videos: [video_id, source] pairs.
@@ -52,9 +52,9 @@ def download_shard(
         Counts: videos, ok, unreachable, failed, frames, bytes, seconds (of video).
 
     Raises:
-        UserError: a wrong setting; the disk is full; a video is on YouTube and the JavaScript runtime is missing that
-            yt-dlp needs; or no remote video could be reached, for which no manifest is written. What was downloaded
-            stays, partial files included.
+        UserError: a wrong setting; the disk is full; a video is on YouTube and yt-dlp finds no JavaScript runtime; or
+            no remote video could be reached. Then no manifest is written, and what was downloaded stays, partial files
+            included.
     """
     checked = Download.read(limits)
     listed = [Video(*video) for video in videos]
@@ -63,7 +63,7 @@ def download_shard(
     Path(directory).mkdir(parents=True, exist_ok=True)
     rows: dict[str, ManifestRow] = {}
     with ThreadPoolExecutor(threads) as pool:
-        jobs = [pool.submit(_row, video, Path(directory), checked) for video in listed]
+        jobs = [pool.submit(_row_of_video, video, Path(directory), checked) for video in listed]
         try:
             for job in as_completed(jobs):
                 row = job.result()
@@ -90,23 +90,23 @@ def check_youtube() -> None:
     """
     if not fetch.runtimes():
         raise UserError(
-            "the list has YouTube videos, for which yt-dlp needs a JavaScript runtime, and none that it supports was "
-            "found: install deno >= 2.3 or node >= 22 and put it on PATH"
+            "the list has YouTube videos, for which yt-dlp needs a JavaScript runtime; it found none that it supports: "
+            "install deno >= 2.3 or node >= 22 and put it on PATH"
         )
 
 
-def _row(video: Video, directory: Path, limits: Download) -> ManifestRow:
+def _row_of_video(video: Video, directory: Path, limits: Download) -> ManifestRow:
     """The row of a video, downloaded if its source is remote."""
     if not _is_remote(video.source):
-        return _probed(video, Path(video.source))
+        return _row_of_file(video, Path(video.source))
     try:
-        path = _downloaded(directory, video.video_id) or _fetch(video, directory, limits)
+        path = _finished_download(directory, video.video_id) or _download(video, directory, limits)
     except fetch.UnavailableError as error:
         if error.disk_full:
             raise disk_full(directory) from error
         status = "unreachable" if error.transient else "failed"
         return ManifestRow(video.video_id, video.source, status=status, reason=str(error))
-    row = _probed(video, path)
+    row = _row_of_file(video, path)
     excess = _excess(row, limits)
     if row.ok and not excess:
         return row
@@ -114,7 +114,7 @@ def _row(video: Video, directory: Path, limits: Download) -> ManifestRow:
     return replace(row, path="", status="failed", reason=excess or row.reason)
 
 
-def _fetch(video: Video, directory: Path, limits: Download) -> Path:
+def _download(video: Video, directory: Path, limits: Download) -> Path:
     """Download a video in a process of its own, which is killed when it exceeds its time limit."""
     request = {"source": video.source, "directory": str(directory), "video_id": video.video_id}
     request |= {name: getattr(limits, name) for name in Download.model_fields}
@@ -134,13 +134,13 @@ def _fetch(video: Video, directory: Path, limits: Download) -> Path:
     return Path(answer["path"])
 
 
-def _downloaded(directory: Path, video_id: str) -> Path | None:
+def _finished_download(directory: Path, video_id: str) -> Path | None:
     """The finished file of an earlier run; yt-dlp gives unfinished files other suffixes."""
     pattern = re.compile(re.escape(video_id) + r"\.(?!part$|ytdl$|temp$)\w+")
     return next((path for path in sorted(directory.iterdir()) if pattern.fullmatch(path.name)), None)
 
 
-def _probed(video: Video, path: Path) -> ManifestRow:
+def _row_of_file(video: Video, path: Path) -> ManifestRow:
     """The row of a local file."""
     try:
         size = path.stat().st_size
@@ -154,13 +154,14 @@ def _probed(video: Video, path: Path) -> ManifestRow:
         values = asdict(probe(path))
     except UserError as error:
         return replace(row, reason=str(error).removeprefix(f"{path}: "))
-    return replace(row, status="ok", reason=values.pop("note"), **values)
+    note = values.pop("note")
+    return replace(row, status="ok", reason=note, **values)
 
 
 def _excess(row: ManifestRow, limits: Download) -> str:
     """Which limit a downloaded video exceeds, or ""; not every site states size and duration before the download."""
     if min(row.width, row.height) > limits.max_height:
-        return f"{row.width} x {row.height} exceeds max_height {limits.max_height:g}"
+        return f"the shorter side of {row.width} x {row.height} exceeds max_height {limits.max_height:g}"
     if row.duration > limits.max_duration:
         return f"duration {row.duration:g} s exceeds max_duration {limits.max_duration:g} s"
     return ""

@@ -33,11 +33,11 @@ def detections_of(*found):
     return Detections(np.array(images), np.array(boxes, np.float32), np.array(scores, np.float32))
 
 
-def evaluate(found, objects, counts=None):
+def evaluate(found, objects, times_drawn=None):
     image, hit = match(found, objects, 0)
     positives = np.array([(~each.difficult).sum() for each in objects])
-    counts = np.ones((1, len(objects)), np.int32) if counts is None else counts
-    return average_precisions(image, hit, positives, counts)
+    times_drawn = np.ones((1, len(objects)), np.int32) if times_drawn is None else times_drawn
+    return average_precisions(image, hit, positives, times_drawn)
 
 
 def random_problem(seed, images=6):
@@ -56,9 +56,9 @@ def random_problem(seed, images=6):
 def test_hand_computed_case():
     # Hit, false, hit; two objects: precision 1 at recall 1/2, 2/3 at recall 1.
     found = detections_of((3.0, 0, BOX), (2.0, 0, FAR), (1.0, 1, BOX))
-    whole, eleven = evaluate(found, objects_of([(BOX, False)], [(BOX, False)]))
-    assert whole[0] == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
-    assert eleven[0] == pytest.approx((6 * 1 + 5 * 2 / 3) / 11)
+    over_all_points, over_11_points = evaluate(found, objects_of([(BOX, False)], [(BOX, False)]))
+    assert over_all_points[0] == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    assert over_11_points[0] == pytest.approx((6 * 1 + 5 * 2 / 3) / 11)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -66,9 +66,9 @@ def test_equals_the_loops(seed):
     found, objects = random_problem(seed)
     listed = list(zip(found.scores.tolist(), found.image.tolist(), found.boxes.tolist(), strict=True))
     annotated = {n: list(zip(o.boxes.tolist(), o.difficult.tolist(), strict=True)) for n, o in enumerate(objects)}
-    whole, eleven = evaluate(found, objects)
-    assert (whole[0], eleven[0]) == pytest.approx(loops_average_precision(listed, annotated))
-    assert 0 < whole[0] < 1
+    over_all_points, over_11_points = evaluate(found, objects)
+    assert (over_all_points[0], over_11_points[0]) == pytest.approx(loops_average_precision(listed, annotated))
+    assert 0 < over_all_points[0] < 1
 
 
 def test_second_detection_of_an_object_is_false():
@@ -94,16 +94,16 @@ def test_half_the_union_is_enough_with_vocs_pixels():
 def test_no_detections_and_no_objects():
     none = Detections(np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
     assert evaluate(none, objects_of([(BOX, False)]))[0] == 0
-    whole, eleven = evaluate(detections_of((1.0, 0, BOX)), objects_of([]))
-    assert np.isnan([whole[0], eleven[0]]).all()
+    over_all_points, over_11_points = evaluate(detections_of((1.0, 0, BOX)), objects_of([]))
+    assert np.isnan([over_all_points[0], over_11_points[0]]).all()
 
 
 def test_bootstrap_equals_evaluating_repeated_images():
     found, objects = random_problem(11)
-    counts = image_draws(len(objects), 20, seed=3)
-    whole, eleven = evaluate(found, objects, counts)
+    times_drawn = image_draws(len(objects), 20, seed=3)
+    over_all_points, over_11_points = evaluate(found, objects, times_drawn)
     for draw in range(20):
-        copies = np.repeat(np.arange(len(objects)), counts[draw])
+        copies = np.repeat(np.arange(len(objects)), times_drawn[draw])
         again = [
             (score, place, box)
             for place, image in enumerate(copies)
@@ -111,17 +111,19 @@ def test_bootstrap_equals_evaluating_repeated_images():
             if at == image
         ]
         expected = evaluate(detections_of(*again), [objects[image] for image in copies])
-        assert (whole[draw], eleven[draw]) == pytest.approx((expected[0][0], expected[1][0]), nan_ok=True)
+        assert (over_all_points[draw], over_11_points[draw]) == pytest.approx(
+            (expected[0][0], expected[1][0]), nan_ok=True
+        )
 
 
 @pytest.mark.parametrize("limit", [1, 700, 3000])
 def test_a_limit_of_memory_changes_no_digit(monkeypatch, limit):
     rng = np.random.default_rng(4)
     image, hit, positives = rng.integers(0, 20, 300), rng.random(300) < 0.3, rng.integers(0, 4, 20)
-    counts = image_draws(20, 37)
-    whole = average_precisions(image, hit, positives, counts)
+    times_drawn = image_draws(20, 37)
+    in_one_part = average_precisions(image, hit, positives, times_drawn)
     monkeypatch.setattr("tracklearn.detection.average_precision.BOOTSTRAP_VALUES", limit)
-    assert np.array_equal(average_precisions(image, hit, positives, counts), whole, equal_nan=True)
+    assert np.array_equal(average_precisions(image, hit, positives, times_drawn), in_one_part, equal_nan=True)
 
 
 @pytest.fixture

@@ -98,7 +98,9 @@ def test_a_checkpoint_of_other_windows_or_settings_is_refused(tmp_path, devkit, 
         patched.setattr(job, "save_weights", killed)
         run(tmp_path, devkit, schedule=schedule)
     made_with = f"^{tmp_path / 'checkpoints'}: the checkpoint was made with "
-    with pytest.raises(UserError, match=made_with + "seed 1, and this training has 2; remove the folder, "):
+    with pytest.raises(
+        UserError, match=made_with + "seed 1, and this training has 2; set seed back to 1, remove the folder, "
+    ):
         run(tmp_path, devkit, schedule=schedule, seed=2)
     proposals = read_proposals([devkit / "0.npz"])
     moved = tmp_path / "moved"

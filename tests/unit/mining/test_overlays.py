@@ -4,7 +4,7 @@ import pytest
 from worlds.films import HEIGHT, WIDTH, film, texture, write_film
 
 from tracklearn.mining.motion import compensated_flow
-from tracklearn.mining.overlays import KEY_FRAMES, find_overlay, read_key_frames, stuck_points
+from tracklearn.mining.overlays import KEY_FRAME_COUNT, find_overlay, read_key_frames, stuck_points
 from tracklearn.mining.surf import interest_points
 from tracklearn.videos.frames import probe, read_frames
 
@@ -35,7 +35,7 @@ def test_a_logo_under_a_moving_camera():
     assert overlay.mask[LOGO].mean() > 0.7
     assert not outside.any()
     assert overlay.between_bars == (0, 0, WIDTH, HEIGHT)
-    assert overlay.free(np.float32([[255, 28], [100, 100], [-3, 500]])).tolist() == [False, True, True]
+    assert overlay.on_scene(np.float32([[255, 28], [100, 100], [-3, 500]])).tolist() == [False, True, True]
 
 
 def test_a_still_scene_is_no_overlay():
@@ -116,7 +116,7 @@ def test_key_frames_are_spread_over_the_video(tmp_path):
     """Of the key frames 0, 15, ..., 135 the seven that divide the video evenly."""
     write_film(tmp_path / "v.mp4", film(150))
     frames = read_key_frames(tmp_path / "v.mp4", size=SIZE)
-    assert frames.shape == (KEY_FRAMES, *SIZE)
+    assert frames.shape == (KEY_FRAME_COUNT, *SIZE)
     expected = [image for _, image in read_frames(tmp_path / "v.mp4", size=SIZE, indices=[0, 30, 45, 75, 90, 105, 135])]
     np.testing.assert_array_equal(frames, expected)
     write_film(tmp_path / "short.mp4", film(3))
@@ -128,7 +128,7 @@ def test_real_clips_have_no_overlay(real_data):
     """None of the clips has a logo or bars; their cameras stand still, sway or are carried."""
     for path in sorted((real_data / "videos").iterdir()):
         count = probe(path).frames
-        indices = np.unique(np.linspace(0, count - 1, KEY_FRAMES).astype(int))
+        indices = np.unique(np.linspace(0, count - 1, KEY_FRAME_COUNT).astype(int))
         evenly_spread = np.stack([image for _, image in read_frames(path, size=SIZE, indices=indices)])
         for frames in (evenly_spread, read_key_frames(path, size=SIZE)):
             assert not find_overlay(frames).mask.any(), path.name

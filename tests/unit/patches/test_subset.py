@@ -18,7 +18,7 @@ def test_a_subset_spans_shards(shards):
     subset = Subset(shards)
     assert len(subset) == 10
     assert subset.video_ids == ["ant", "bee", "cow"]
-    later = [subset.video_ids.index(pair.video) for pair in some_pairs(4, videos=("bee", "cow"), start=6)]
+    later = [subset.video_ids.index(pair.video_id) for pair in some_pairs(4, videos=("bee", "cow"), start=6)]
     assert subset.video_of_pair.tolist() == [0, 0, 0, 1, 1, 1, *later]
     patches = subset.pairs([9, 0, 6, 0])
     assert patches.shape == (4, 2, SIDE, SIDE, 3)

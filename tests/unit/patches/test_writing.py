@@ -42,7 +42,9 @@ def test_a_failed_write_leaves_the_old_shard(shard):
 
 def test_patches_of_another_size_are_refused(tmp_path):
     pairs = [Pair("fly", (60, 90), np.zeros((2, 4)), 0, smooth_patch(0), smooth_patch(1)[:20])]
-    with pytest.raises(UserError, match=r"pair 0 of video fly, frame 60: a patch of \(20, 32\), expected \(32, 32\)"):
+    with pytest.raises(
+        UserError, match=r"pair 0 of video fly, frame 60: the patch has 20 x 32 pixels, expected 32 x 32"
+    ):
         write_shard(tmp_path / "a.h5", pairs, size=SIDE, quality=95)
     with pytest.raises(UserError, match="frame 60: not a JPEG"):
         write_shard(tmp_path / "a.h5", [pairs[0]._replace(query=b"<html>")], size=SIDE, quality=95)

@@ -254,7 +254,8 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, store, monkeypatch)
         ({"patches": 100}, "pairs 60, and this training has 50"),
         ({"store": other_store}, r'stores\[0\].name "00000.h5", and this training has "00001.h5"'),
     ):
-        line = f"^{tmp_path / 'checkpoints'}: the checkpoint was made with {difference}; remove the folder, "
+        remedy = f"set {difference.split()[0]} back to "
+        line = f"^{tmp_path / 'checkpoints'}: the checkpoint was made with {difference}; {remedy}"
         with pytest.raises(UserError, match=line):
             run(tmp_path, **{"store": store, "schedule": schedule, "parent": parents[0]} | changes)
     assert not (tmp_path / "weights.safetensors").exists()

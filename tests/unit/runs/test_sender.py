@@ -221,6 +221,17 @@ def test_a_sender_killed_at_any_step_doubles_nothing(job, store, monkeypatch, st
     assert [point[0] for point in curve(found, "loss")] == list(range(POINTS))
 
 
+def test_progress_that_another_version_wrote_counts_as_nothing_delivered(job, store):
+    with recorded(job("train")) as run:
+        run.report(0, {"loss": 0.5})
+    Sender().deliver_all()
+    for state in Path("results/mlflow/sent/local").glob("*.json"):
+        state.write_text('{"offset": 9, "open": null}')
+    assert Sender().deliver_all() == 0
+    (delivered,) = runs()
+    assert len(curve(delivered, "loss")) == 1
+
+
 def test_a_sender_process_killed_midway_and_started_again(job, store):
     subprocess.run([sys.executable, "-c", WRITER, *map(str, range(60))], check=True)
     command = [sys.executable, "-m", "tracklearn.runs.sender", "send"]
@@ -366,7 +377,10 @@ def test_a_filesystem_without_locks_is_said_in_a_line(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr("fcntl.flock", flock)
-    message = r"sender\.lock: the filesystem has no locks \(No locks available\); keep results/ on one that has locks"
+    message = (
+        r"sender\.lock: the filesystem has no locks \(No locks available\)\. "
+        r"Keep results/ on a filesystem that has locks\."
+    )
     with pytest.raises(UserError, match=message), lock(tmp_path / "sender.lock"):
         raise AssertionError("a lock where there are none")
 

@@ -92,7 +92,8 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, folder, monkeypatch
         ({"schedule": arguments["schedule"] | {"dropout": 0.2}}, "schedule.dropout 0.5, and this training has 0.2"),
         ({"folder": renamed}, 'files "[0-9a-f]{64}", and this training has "[0-9a-f]{64}"'),
     ):
-        line = f"^{tmp_path / 'checkpoints'}: the checkpoint was made with {difference}; remove the folder, "
+        remedy = f"set {difference.split()[0]} back to "
+        line = f"^{tmp_path / 'checkpoints'}: the checkpoint was made with {difference}; {remedy}"
         with pytest.raises(UserError, match=line):
             train_imagenet(**arguments | changes)
     shutil.copytree(folder, tmp_path / "moved")

@@ -122,7 +122,10 @@ def test_a_checkpoint_of_another_identity_is_refused_and_kept(tmp_path, changes,
     save_checkpoint(tmp_path, checkpoint(7))
     with pytest.raises(UserError) as raised:
         load_checkpoint(tmp_path, IDENTITY | changes)
-    assert str(raised.value) == f"{tmp_path}: the checkpoint was made with {difference}; {REMEDY}, or the old value"
+    name, before = difference.partition(", and")[0].split(" ", 1)
+    assert str(raised.value) == (
+        f"{tmp_path}: the checkpoint was made with {difference}; set {name} back to {before}, {REMEDY}"
+    )
     assert load_checkpoint(tmp_path, IDENTITY).numbers == {"iteration": 7}
 
 
@@ -141,7 +144,7 @@ def test_a_checkpoint_of_an_older_version_is_refused_and_kept(tmp_path):
     with pytest.raises(UserError) as raised:
         load_checkpoint(tmp_path, IDENTITY)
     assert str(raised.value) == (
-        f"{tmp_path}: the checkpoint is of an older version, which recorded no settings; {REMEDY}"
+        f"{tmp_path}: the checkpoint is of an older version, which recorded no identity; {REMEDY}"
     )
     assert (tmp_path / NEWEST).exists()
 

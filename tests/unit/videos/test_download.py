@@ -169,7 +169,7 @@ def test_limits_are_checked_after_the_download(
     folder.mkdir()
     (folder / "a.mp4").write_bytes(host.video)  # a finished download
     row = shard({"a": host.url("fine")}, max_height=90)["a"]
-    assert (row.status, row.reason, row.path) == ("failed", "128 x 96 exceeds max_height 90", "")
+    assert (row.status, row.reason, row.path) == ("failed", "the shorter side of 128 x 96 exceeds max_height 90", "")
     (folder / "a.mp4").write_bytes(host.video)
     row = shard({"a": host.url("fine")}, max_duration=1.5)["a"]
     assert row.reason == "duration 2 s exceeds max_duration 1.5 s"

@@ -1,4 +1,4 @@
-"""Weights as Caffe stores them: .caffemodel files of the authors' fork are read, and this package's weights written.
+"""Reading the .caffemodel files of the authors' fork of Caffe, and writing this package's weights as such files.
 
 A .caffemodel is one NetParameter message (see `schema`). Files from before 2015 hold `layers` (V1LayerParameter), newer
 ones `layer` (LayerParameter); a blob has a `shape`, or in old files num, channels, height and width. Everything that
@@ -80,7 +80,7 @@ class CaffeModel:
                 "instead; if it is not the mean of that image, convert the file to .safetensors with --mean B G R",
                 self.path, self.mean_file, DEFAULTS.mean_bgr,
             )  # fmt: skip
-        outputs = {name: _matrix(name, blobs[0])[0] for name, blobs in self.blobs.items()}
+        outputs = {name: _outputs_and_inputs(name, blobs[0])[0] for name, blobs in self.blobs.items()}
         with torch.device("meta"):  # takes no memory and draws no numbers: the weights are in the file
             net = CaffeNet(
                 width=_width(outputs) if width is None else width,
@@ -94,25 +94,27 @@ class CaffeModel:
         return net.to(memory_format=torch.channels_last).eval()
 
     def _input_size(self, given: int | None) -> int:
-        inputs, channels = _matrix("fc6", self.blobs["fc6"][0])[1], _matrix("conv5", self.blobs["conv5"][0])[0]
+        _, inputs = _outputs_and_inputs("fc6", self.blobs["fc6"][0])
+        channels, _ = _outputs_and_inputs("conv5", self.blobs["conv5"][0])
         side = max(1, isqrt(inputs // channels))
-        size = given or self.input_size or 32 * side + 35
+        whole = 32 * side + 35  # size of the input at which no pooling window is cut off
+        size = given or self.input_size or whole
         if pool5_side(size) != side:
             raise UserError(
-                f"{self.path}: layer fc6 has {inputs} inputs, a pool5 of {side} x {side}, which an input of {size} "
-                f"pixels does not give; expected {32 * side + 35} or a size near it"
+                f"{self.path}: layer fc6 has {inputs} inputs, so it needs a pool5 of {side} x {side}; an input of "
+                f"{size} pixels gives another pool5; expected {whole} or near it"
             )
         return size
 
     def _tensor(self, name: str, wanted: tuple[int, ...]) -> Tensor:
-        layer, kind = name.split(".")
+        layer, parameter = name.split(".")
         blobs = self.blobs[layer]
         if len(blobs) != 2:
             raise UserError(f"{self.path}: layer {layer} has {len(blobs)} blobs; expected 2, its weight and its bias")
-        blob = blobs[0 if kind == "weight" else 1]
+        blob = blobs[0 if parameter == "weight" else 1]
         if _four_axes(blob.shape) != _four_axes(wanted):
             raise UserError(
-                f"{self.path}: layer {layer}: its {kind} has shape {blob.shape}, expected {wanted}; "
+                f"{self.path}: layer {layer}: its {parameter} has shape {blob.shape}, expected {wanted}; "
                 "convert a CaffeNet of the released layout"
             )
         return torch.from_numpy(blob.astype(np.float32)).reshape(wanted)
@@ -123,7 +125,7 @@ def _four_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (1,) * (4 - len(shape)) + shape
 
 
-def _matrix(layer: str, weight: np.ndarray) -> tuple[int, int]:
+def _outputs_and_inputs(layer: str, weight: np.ndarray) -> tuple[int, int]:
     """Numbers of outputs and inputs; in a convolution, inputs of one group."""
     shape = _four_axes(weight.shape)
     outputs, inputs = shape[:2] if layer in CONV_LAYERS else shape[2:]
@@ -131,7 +133,7 @@ def _matrix(layer: str, weight: np.ndarray) -> tuple[int, int]:
 
 
 def _width(outputs: dict[str, int]) -> float:
-    """The simplest factor that gives a file's numbers of channels; fc6's factor where no factor gives them all."""
+    """The simplest factor that gives a file's numbers of channels. If no factor gives them all, it is that of fc6."""
     share = Fraction(outputs["fc6"], CHANNELS["fc6"])
     for denominator in range(1, CHANNELS["fc6"]):
         width = float(share.limit_denominator(denominator))
@@ -159,7 +161,8 @@ def read_caffemodel(path: str | Path) -> CaffeModel:
 
 def _model(path: Path, net: Any) -> CaffeModel:
     layers = [*net.layers, *net.layer]
-    names = tuple(str(layer.name) for layer in layers)  # in a damaged file bytes, where they are not UTF-8
+    # In a damaged file a name that is not UTF-8 is of type bytes.
+    names = tuple(str(layer.name) for layer in layers)
     if {"norm1", "pool1"} <= set(names) and names.index("norm1") < names.index("pool1"):
         raise UserError(
             f"{path}: norm1 comes before pool1, as in Caffe's bvlc_alexnet; expected CaffeNet, which pools first"
@@ -189,18 +192,18 @@ def _model(path: Path, net: Any) -> CaffeModel:
 def _array(path: Path, layer: str, blob: Any) -> np.ndarray:
     """The values of a BlobProto in their shape, as a read-only array of float or double."""
     shape = tuple(blob.shape.dim) if blob.HasField("shape") else (blob.num, blob.channels, blob.height, blob.width)
-    chunks, kind = (blob.double_data, np.dtype("<f8")) if blob.double_data else (blob.data, np.dtype("<f4"))
+    chunks, dtype = (blob.double_data, np.dtype("<f8")) if blob.double_data else (blob.data, np.dtype("<f4"))
     content = b"".join(chunks)
     if not content:
         unpacked = UnpackedBlobProto.FromString(blob.SerializeToString())
-        content, kind = np.array([*unpacked.double_data, *unpacked.data], "<f8").tobytes(), np.dtype("<f8")
-    count = len(content) / kind.itemsize
+        content, dtype = np.array([*unpacked.double_data, *unpacked.data], "<f8").tobytes(), np.dtype("<f8")
+    count = len(content) / dtype.itemsize
     if count != prod(shape) or min(shape, default=1) < 1 or len(shape) > MOST_AXES:
         raise UserError(
             f"{path}: layer {layer}: {count:g} values for a blob of shape {shape}; expected at most {MOST_AXES} axes "
             "of length 1 or more and as many values as the product of their lengths; fetch or write the file again"
         )
-    return np.frombuffer(content, kind).reshape(shape)
+    return np.frombuffer(content, dtype).reshape(shape)
 
 
 def write_caffemodel(path: str | Path, net: CaffeNet) -> None:
@@ -222,5 +225,5 @@ def write_caffemodel(path: str | Path, net: CaffeNet) -> None:
         for name, layer in net.named_children():  # messages that follow each other in a file are one message
             arrays = [parameter.detach().cpu().float().numpy() for parameter in layer.parameters()]  # weight, bias
             blobs = [{"data": [array.tobytes()], "shape": {"dim": array.shape}} for array in arrays]
-            kind = "Convolution" if name in CONV_LAYERS else "InnerProduct"
-            file.write(NetParameter(layer=[{"name": name, "type": kind, "blobs": blobs}]).SerializeToString())
+            layer_type = "Convolution" if name in CONV_LAYERS else "InnerProduct"
+            file.write(NetParameter(layer=[{"name": name, "type": layer_type, "blobs": blobs}]).SerializeToString())

@@ -244,7 +244,8 @@ def negative_axes(message):
         (norm_first, "norm1 comes before pool1, as in Caffe's bvlc_alexnet; expected CaffeNet, which pools first"),
         (
             tiny_input,
-            "layer fc6 has 64 inputs, a pool5 of 2 x 2, which an input of 67 pixels does not give; expected 99 or a",
+            "layer fc6 has 64 inputs, so it needs a pool5 of 2 x 2; an input of 67 pixels gives another pool5; "
+            "expected 99 or near it",
         ),
         (many_axes, "layer conv1: 2178 values for a blob of shape (1, 1, 1, 1, 1, 1,"),
         (negative_axes, "layer conv3: 24 values for a blob of shape (-2, -12); expected at most 4 axes of length"),
