@@ -87,7 +87,7 @@ def server_cells(
         runs: ids of the runs that made the inputs, written to the cells.
 
     Raises:
-        UserError: a line of `scores` that cannot be read.
+        UserError: a line of `scores` has another form than `row class value`.
     """
     known = read_scores(scores, classes=classes) if scores else {}
     filled: dict[str, Cell] = {name: _cell(known.get((row, name)), row, name, scores, archive) for name in classes}

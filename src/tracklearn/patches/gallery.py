@@ -86,8 +86,8 @@ def mining_gallery(
         timeout: seconds that reading a video may take; None sets no limit.
 
     Returns:
-        How many frames ended for which reason, `frames/<reason>`; how many of the accepted ones, `tracks/<reason>`,
-        with those that became pairs, `tracks/kept`; and the number of `pictures` on the page.
+        For each reason, `frames/<reason>` counts the candidate frames with this verdict, and `tracks/<reason>` the
+        accepted frames that gave no pair; `tracks/kept` counts the pairs, and `pictures` the pictures on the page.
 
     Raises:
         UserError: an invalid setting, a table of another version or shard, or a full disk.

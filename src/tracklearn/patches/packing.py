@@ -156,7 +156,7 @@ def _patches(
 def _colour_frames(
     video: ManifestRow, frame_numbers: list[int], frame_size: tuple[int, int]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Frames with their numbers, up to the first that cannot be read: the file may have changed since the tracking."""
+    """Frames with their numbers. They end at the first unreadable frame, since the file may have changed meanwhile."""
     try:
         if frame_numbers:
             yield from read_frames(video.path, size=frame_size, indices=frame_numbers, colour=True)

@@ -33,7 +33,7 @@ def nearest_labels(
         and numbers of windows (C,).
     """
     nearest_cosines = np.full((len(queries), k), -np.inf, np.float32)
-    nearest_labels = np.full((len(queries), k), -1)
+    labels = np.full((len(queries), k), -1)
     windows_of_class = np.zeros(classes, np.int64)
     for features, block_labels in blocks:
         windows_of_class += np.bincount(block_labels, minlength=classes)
@@ -41,14 +41,14 @@ def nearest_labels(
             query_slice = slice(start, start + QUERIES_AT_ONCE)
             cosines = np.hstack([nearest_cosines[query_slice], queries[query_slice] @ features.T])  # (q, k + n)
             candidate_labels = np.hstack(
-                [nearest_labels[query_slice], np.broadcast_to(block_labels, (len(cosines), len(block_labels)))]
+                [labels[query_slice], np.broadcast_to(block_labels, (len(cosines), len(block_labels)))]
             )
             kept = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
             nearest_cosines[query_slice] = np.take_along_axis(cosines, kept, axis=1)
-            nearest_labels[query_slice] = np.take_along_axis(candidate_labels, kept, axis=1)
+            labels[query_slice] = np.take_along_axis(candidate_labels, kept, axis=1)
         compared = int(windows_of_class.sum())
         report(compared, {"windows_compared": float(compared)})
-    return nearest_labels, windows_of_class
+    return labels, windows_of_class
 
 
 def unit_features(part: Part, windows: np.ndarray) -> np.ndarray:
