@@ -113,9 +113,10 @@ def _check_identity(folder: Path, old: Mapping[str, Any] | None, new: Mapping[st
     old_values, new_values = _values_by_path(old), _values_by_path(json.loads(json.dumps(new)))
     for name in new_values | old_values:
         if (before := old_values.get(name, ABSENT)) != (now := new_values.get(name, ABSENT)):
+            back = f"take {name} out" if before is ABSENT else f"set {name} back to {_in_json(before)}"
             raise UserError(
                 f"{folder}: the checkpoint was made with {name} {_in_json(before)}, and this training has "
-                f"{_in_json(now)}; set {name} back to {_in_json(before)}, {remedy}"
+                f"{_in_json(now)}; {back}, {remedy}"
             )
 
 

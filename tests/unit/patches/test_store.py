@@ -58,7 +58,7 @@ def test_verify_checks_the_tables(shard, name, index, value, message):
 def test_verify_checks_lengths_and_sizes(shard):
     with h5py.File(shard, "r+") as file:
         file.attrs["size"] = 99
-    with pytest.raises(UserError, match=r"pair 0 \(query\): a patch of \(32, 32\), expected \(99, 99\)"):
+    with pytest.raises(UserError, match=r"pair 0 \(query\): the patch measures 32 x 32 pixels, expected 99 x 99"):
         PatchStore(shard).verify()
     with h5py.File(shard, "r+") as file:
         file.attrs["pairs"] = 5

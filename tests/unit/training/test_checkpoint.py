@@ -123,9 +123,8 @@ def test_a_checkpoint_of_another_identity_is_refused_and_kept(tmp_path, changes,
     with pytest.raises(UserError) as raised:
         load_checkpoint(tmp_path, IDENTITY | changes)
     name, before = difference.partition(", and")[0].split(" ", 1)
-    assert str(raised.value) == (
-        f"{tmp_path}: the checkpoint was made with {difference}; set {name} back to {before}, {REMEDY}"
-    )
+    back = f"take {name} out" if before == "absent" else f"set {name} back to {before}"
+    assert str(raised.value) == f"{tmp_path}: the checkpoint was made with {difference}; {back}, {REMEDY}"
     assert load_checkpoint(tmp_path, IDENTITY).numbers == {"iteration": 7}
 
 

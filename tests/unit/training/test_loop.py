@@ -133,9 +133,10 @@ def test_other_settings_are_refused_before_anything_is_computed_or_written(tmp_p
         with pytest.raises(UserError) as raised:
             run(tmp_path, lambda iteration: pytest.fail(f"batch {iteration} was made"), **changes)
         name, old = difference.partition(", and")[0].split(" ", 1)
+        back = f"take {name} out" if old == "absent" else f"set {name} back to {old}"
         assert str(raised.value) == (
-            f"{folder}: the checkpoint was made with {difference}; set {name} back to {old}, remove the folder, or "
-            "give another `checkpoints` folder"
+            f"{folder}: the checkpoint was made with {difference}; {back}, remove the folder, or give another "
+            "`checkpoints` folder"
         )
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     run(tmp_path)
