@@ -160,9 +160,8 @@ class PatchStore:
                 raise UserError(f"{name}: checksum {checksum:08x}, expected {expected:08x}; {PACK_AGAIN}")
             shape = jpeg_shape(data, name)
             if shape != (self.size, self.size):
-                raise UserError(
-                    f"{name}: the patch measures {shape[0]} x {shape[1]} pixels, expected {self.size} x {self.size}; {PACK_AGAIN}"
-                )
+                measures = f"the patch measures {shape[0]} x {shape[1]} pixels, expected {self.size} x {self.size}"
+                raise UserError(f"{name}: {measures}; {PACK_AGAIN}")
         return len(self)
 
     def _verify_tables(self) -> None:
