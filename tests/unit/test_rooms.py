@@ -101,8 +101,8 @@ def test_results_lie_in_the_folder_of_their_stage(repository):
                 assert path in (file.stem, "cells"), f"{file.name}: results/{path}"
 
 
-def test_the_readme_lists_every_rule(repository):
-    table = re.search(r"\| stage \|.*?\n\n", (repository / "README.md").read_text(), re.DOTALL)[0]
+def test_the_workflow_page_lists_every_rule(repository):
+    table = re.search(r"\| stage \|.*?\n\n", (repository / "docs/workflow.md").read_text(), re.DOTALL)[0]
     for rules in rules_by_stage(repository).values():
         for rule in rules:
             assert f"`{rule}`" in table, rule
