@@ -55,9 +55,10 @@ def fork_layer(features, labels, margin, count, shuffle):
     """The loss layer of the fork and its negatives; `labels` has a label for each row.
 
     The candidates of a pair are the rows of another label that violate the margin for the query. If there are at most
-    `count` candidates, all are taken. If there are more, half of `count` are the nearest candidates and half are random
-    others. Query and tracked patch are then ranked against each taken row, and the sum is divided by count x pairs x 2.
-    `shuffle(pair, rest)` reorders the list `rest` of (distance, row) in place.
+    `count` candidates, all are taken. If there are more, half of `count` are drawn at random among the `count` nearest
+    candidates. The other half are drawn at random among all candidates that are left, those of the nearest that the
+    first draw did not take among them. Query and tracked patch are then ranked against each taken row, and the sum is
+    divided by count x pairs x 2. `shuffle(pair, candidates)` reorders a list of (distance, row) in place.
     """
     total, chosen = 0.0, []
     for query in range(0, len(features), 2):
@@ -70,9 +71,12 @@ def fork_layer(features, labels, margin, count, shuffle):
         violators.sort()
         taken = violators
         if len(violators) > count:
-            rest = violators[count // 2 :]
-            shuffle(query // 2, rest)
-            taken = violators[: count // 2] + rest[: count - count // 2]
+            nearest = violators[:count]
+            shuffle(query // 2, nearest)
+            taken = nearest[: count // 2]
+            left = [violator for violator in violators if violator not in taken]
+            shuffle(query // 2, left)
+            taken += left[: count - count // 2]
         for distance, row in taken:
             chosen.append((query // 2, row))
             total += max(0.0, positive - distance + margin)

@@ -13,7 +13,9 @@ from tracklearn.patches.writing import Pair, write_shard
 
 CONFIG = {
     "network": {"width": 0.125, "input_size": 67, "ranking_fc7": 64, "conv_std": 0.03, "fc_std": 0.03, "bias": 0.0},
-    "schedules": {"ranking-1.5M": {"lr": 0.003, "iterations": 60, "batch": 32, "hard_from": 60}},
+    "schedules": {
+        "ranking-1.5M": {"lr": 0.003, "random_iterations": 60, "iterations": 60, "batch": 32, "stages": "one"}
+    },
 }
 
 

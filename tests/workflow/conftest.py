@@ -17,8 +17,8 @@ TINY = {
     "videos": {"shard_size": 4},
     "network": {"width": 0.25, "input_size": 99, "ranking_fc7": 32, "detection_fc7": 64},
     "schedules": {
-        "ranking-1.5M": {"lr": 0.01, "step": 5, "iterations": 6, "batch": 12, "hard_from": 3},
-        "ranking-5M": {"lr": 0.01, "step": 5, "iterations": 6, "batch": 12, "hard_from": 3},
+        "ranking-1.5M": {"lr": 0.01, "step": 5, "random_iterations": 3, "iterations": 3, "batch": 12},
+        "ranking-5M": {"lr": 0.01, "step": 5, "random_iterations": 3, "iterations": 3, "batch": 12},
         "voc-200K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
         "ilsvrc": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
         "rcnn-70K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},

@@ -68,7 +68,7 @@ rule models_ranking:
         seed=lambda wildcards: plan.seed(wildcards.path),
         code=code("models/models_ranking.py"),
     message:
-        "{wildcards.path}: ranking training, {params.schedule[iterations]} iterations of {params.schedule[batch]} patches"
+        "{wildcards.path}: ranking training on {params.schedule[batch]} patches at a time, {params.schedule[random_iterations]} iterations with random negatives, then hard ones (stages: {params.schedule[stages]}, iterations: {params.schedule[iterations]})"
     script:
         "../scripts/models/models_ranking.py"
 

@@ -29,12 +29,17 @@ def hardest_negatives(distances: Tensor, others: Tensor, *, negatives_per_pair: 
 def fork_negatives(
     distances: Tensor, others: Tensor, *, negatives_per_pair: int, margin: float, generator: torch.Generator
 ) -> Tensor:
-    """The released code's choice among the rows `others` that violate the margin: half the nearest, half at random."""
+    """The released code's choice of K = `negatives_per_pair` among the rows `others` that violate the margin.
+
+    Half of K are drawn from the K nearest violating rows, and the others from all violating rows that are left. If at
+    most K rows violate the margin, all of them are negatives (rank_hard_loss_layer.cpp).
+    """
     violating = others & (query_hinges(distances, margin=margin) > 0)
     half = negatives_per_pair // 2
-    nearest = hardest_negatives(distances, violating, negatives_per_pair=half)
-    drawn = random_negatives(violating & ~nearest, negatives_per_pair=negatives_per_pair - half, generator=generator)
-    return nearest | drawn
+    nearest = hardest_negatives(distances, violating, negatives_per_pair=negatives_per_pair)
+    hard = random_negatives(nearest, negatives_per_pair=half, generator=generator)
+    left = violating & ~hard
+    return hard | random_negatives(left, negatives_per_pair=negatives_per_pair - half, generator=generator)
 
 
 def _highest(scores: Tensor, others: Tensor, count: int) -> Tensor:

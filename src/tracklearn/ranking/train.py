@@ -44,13 +44,13 @@ class RankingObjective:
 
     Attributes:
         loss_settings: form, sampling, margin M and number K of negatives.
-        hard_from: first iteration with the hardest negatives.
+        random_iterations: number of iterations with random negatives, before those with hard ones.
         seed: of the random negatives.
         world: the processes that share a batch.
     """
 
     loss_settings: Loss
-    hard_from: int
+    random_iterations: int
     seed: int
     world: World = ALONE
 
@@ -73,10 +73,12 @@ class RankingObjective:
     def choose(self, distances: Tensor, others: Tensor, iteration: int) -> Tensor:
         """The negatives (P, 2 P), chosen among the rows `others` (P, 2 P), see `other_videos`.
 
-        They are random before `hard_from`, then the hardest; the released code has one rule throughout.
+        They are random in the first `random_iterations`, then the hardest ones or those of the released code.
         """
         negatives_per_pair = self.loss_settings.negatives
         generator = torch_generator(self.seed, NEGATIVES_STREAM, iteration, device=distances.device)
+        if iteration < self.random_iterations:
+            return random_negatives(others, negatives_per_pair=negatives_per_pair, generator=generator)
         if (self.loss_settings.sampling or self.loss_settings.form) == "fork":
             return fork_negatives(
                 distances,
@@ -85,8 +87,6 @@ class RankingObjective:
                 margin=self.loss_settings.margin,
                 generator=generator,
             )
-        if iteration < self.hard_from:
-            return random_negatives(others, negatives_per_pair=negatives_per_pair, generator=generator)
         return hardest_negatives(distances, others, negatives_per_pair=negatives_per_pair)
 
 
@@ -127,7 +127,7 @@ class PairBatches:
     """Makes the batch of an iteration: `pairs_per_batch` pairs and their videos.
 
     Each patch is mirrored at random, independently of the other patch of its pair. The pairs of a batch are of
-    different videos, except where a video has nearly 1/`pairs_per_batch` of all pairs or an epoch ends within the
+    different videos, except where a video has more than 1/`pairs_per_batch` of all pairs or an epoch ends within the
     batch, see `SpreadOrder`; the loss takes no negative from the query's own video in any case.
 
     With several processes, each decodes its part of the pairs. With `pinned`, batches lie in memory from which a GPU
@@ -139,11 +139,11 @@ class PairBatches:
     ) -> None:
         self.subset, self.pairs_per_batch, self.seed = subset, pairs_per_batch, seed
         self.world, self.pinned = world, pinned
-        self._order = SpreadOrder(subset.video_of_pair, seed)
+        self._order = SpreadOrder(subset.video_of_pair, seed, count=pairs_per_batch)
 
     def __call__(self, iteration: int) -> tuple[Tensor, Tensor]:
         """Patches uint8 (p, 2, S, S, 3) of this process's part, p = P for one process, and all videos (P,)."""
-        indices = self._order.batch(iteration, count=self.pairs_per_batch)
+        indices = self._order.batch(iteration)
         part, side = self.world.part(self.pairs_per_batch), self.subset.size
         mirror = coins(batch_rng(self.seed, iteration), 2 * self.pairs_per_batch).reshape(-1, 2)[part]  # (p, 2)
         patches = torch.empty((len(mirror), 2, side, side, 3), dtype=torch.uint8, pin_memory=self.pinned)
@@ -209,7 +209,9 @@ def train_ranking(
     return run_job(
         net,
         PairBatches(subset, schedule.batch // 2, seed, world, pinned=own_device().type == "cuda"),
-        RankingObjective(loss_settings=loss_settings, hard_from=schedule.hard_from, seed=seed, world=world),
+        RankingObjective(
+            loss_settings=loss_settings, random_iterations=schedule.random_iterations, seed=seed, world=world
+        ),
         schedule=schedule,
         saving=Saving.read(saving),
         weights=weights,

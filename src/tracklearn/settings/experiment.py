@@ -120,7 +120,8 @@ def _schedule(name: str, block: Any, all_users: Mapping[str, Mapping[str, str]])
             f"{where}: models.{ranking[0]} trains by ranking, models.{labels[0]} on labels; "
             "give each a schedule of its own"
         )
-    by_ranking = ranking or (not labels and "hard_from" in _mapping(block))
+    own_keys = RankingSchedule.model_fields.keys() - SoftmaxSchedule.model_fields.keys()
+    by_ranking = ranking or (not labels and own_keys & _mapping(block).keys())
     kind, other = (RankingSchedule, SoftmaxSchedule) if by_ranking else (SoftmaxSchedule, RankingSchedule)
     useless = [key for key in _mapping(block) if key in other.model_fields and key not in kind.model_fields]
     if useless and users:

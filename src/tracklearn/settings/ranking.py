@@ -17,8 +17,9 @@ class Loss(Settings):
     )
     sampling: Literal["paper", "fork"] | None = setting(
         None,
-        "Sampling of negatives: `paper` is the paper's sampling, `fork` is the sampling of the released code, and "
-        "`null` takes the sampling that belongs to `form`. The other sampling serves to compare the losses",
+        "Sampling of hard negatives, which follow the `random_iterations` of the schedule: `paper` takes those of "
+        "highest loss; `fork`, the sampling of the released code, draws among the rows that violate the margin, half "
+        "of the negatives from the K nearest ones; `null` takes the sampling that belongs to `form`",
     )
     margin: Positive = setting(
         0.5,

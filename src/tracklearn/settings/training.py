@@ -26,7 +26,7 @@ class Schedule(Settings):
     gamma: Positive = setting(0.1, "Factor on the learning rate at each `step`")
     warmup: Natural = setting(
         0,
-        "Iterations at the start in which the learning rate rises linearly to its full value",
+        "Iterations at the start of the training in which the learning rate rises linearly to its full value",
         unit="iterations",
         assume="Caffe has no warmup",
     )
@@ -44,17 +44,40 @@ class Schedule(Settings):
         "at the start",
     )
 
+    @property
+    def restart(self) -> int:
+        """Iteration from which the steps of the learning rate are counted and at which the velocities are zero."""
+        return 0
+
+    @property
+    def total(self) -> int:
+        """Number of iterations of the whole training."""
+        return self.restart + self.iterations
+
 
 class RankingSchedule(Schedule):
     """Schedule of a ranking training."""
 
-    hard_from: Natural = setting(
+    random_iterations: Natural = setting(
         150_000,
-        "Only for `train: ranking`: first iteration with the hardest negatives; earlier iterations have random "
-        "negatives",
+        "Only for `train: ranking`: number of iterations with random negatives; later iterations have hard negatives",
         unit="iterations",
-        paper="§5.3",
+        paper="§5.6",
     )
+    stages: Literal["two", "one"] = setting(
+        "two",
+        "Only for `train: ranking`: how §5.6 is read. With `two`, `random_iterations` at the constant rate `lr` come "
+        "first. Then hard negatives follow for `iterations` with a fresh schedule: steps are counted from the switch, "
+        "and velocities are zero there, as in a training that restarts from weights. With `one`, the "
+        "`random_iterations` are the first of the `iterations` of a single schedule",
+        assume="the paper trains with random negatives first and bases the hard ones on that, and it does not say "
+        "whether the steps of its schedules begin with the first iteration or with the hard negatives",
+    )
+
+    @property
+    def restart(self) -> int:
+        """The switch to hard negatives if there are two stages."""
+        return self.random_iterations if self.stages == "two" else 0
 
     @model_validator(mode="after")
     def _pairs_against_pairs(self) -> Self:

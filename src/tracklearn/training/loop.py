@@ -82,24 +82,26 @@ def train(
         _resume(state, folder, identity, world)
         parallel_net = cast(CaffeNet, world.parallel(net))  # with the first process's weights in all of them
         log = Log(folder / "log.csv", state.log_bytes) if world.is_first else None
-        listeners: list[Report] = [log.write, report, Progress(schedule.iterations, state.iteration)] if log else []
+        listeners: list[Report] = [log.write, report, Progress(schedule.total, state.iteration)] if log else []
         saver = _Saver(state, folder, log, saving=saving, identity=identity)
-        batches = feed(make_batch, device, state.iteration, schedule.iterations, threads=threads or 1)
+        batches = feed(make_batch, device, state.iteration, schedule.total, threads=threads or 1)
         keep_freed_memory()
         failure = _FirstError()
         with stop_noted() as stop, closing(batches):
-            while state.iteration < schedule.iterations:
+            while state.iteration < schedule.total:
                 batch = failure.catch(lambda: next(batches))
                 if world.largest(FAILED if failure.error else stop.signal) or batch is None:
                     break
                 # Nothing below waits for a GPU, except at a row of the log or a checkpoint.
+                if state.iteration == schedule.restart:
+                    solver.restart()
                 rate = learning_rate(schedule, state.iteration)
                 with torch.autocast(device.type, torch.bfloat16, enabled=schedule.precision == "bf16"):
                     loss, measurements = objective(parallel_net, batch, state.iteration)
                 loss.backward()
                 solver.step(rate)
                 state.finish_iteration(loss, measurements, rate)
-                if state.iteration % saving.log_every == 0 or state.iteration == schedule.iterations:
+                if state.iteration % saving.log_every == 0 or state.iteration == schedule.total:
                     failure.catch(lambda: _report_row(state, schedule.batch, batches, listeners))
                 if saver.due():
                     failure.catch(saver.save)

@@ -28,37 +28,59 @@ def shuffled(iteration: int, *, count: int, total: int, seed: int) -> np.ndarray
 
 
 class SpreadOrder:
-    """As `shuffled`, but the examples of a group are spread evenly over the epoch: a batch holds distinct groups.
+    """As `shuffled`, but the examples of a group are spread over the epoch: a batch holds distinct groups.
 
-    If a group has n of the N examples, about every (N / n)-th example belongs to it. A batch of B examples therefore
-    holds two of one group only if the group has nearly N / B examples or more, or if an epoch ends within the batch.
-    The order of an epoch is a function of the groups, the seed and the epoch; for 4M pairs it takes about half a
-    second.
+    A batch holds two examples of one group only if the group has more examples than the epoch has whole batches, or if
+    an epoch ends within the batch. Apart from this, the groups of a batch are random: in each epoch a group meets other
+    groups. The order of an epoch is a function of the groups, the seed, the epoch and the size of the batches; for 4M
+    pairs it takes about a second.
 
     Args:
         groups: int (N,), the group of each example, 0 or more.
         seed: of the orders.
+        count: number of examples in a batch.
     """
 
-    def __init__(self, groups: np.ndarray, seed: int) -> None:
-        self._groups, self._seed = groups, seed
+    def __init__(self, groups: np.ndarray, seed: int, *, count: int) -> None:
+        self._groups, self._seed, self._count = groups, seed, count
         self._epoch_order = lru_cache(maxsize=2)(self._spread)
         self._lock = Lock()  # several threads need a new epoch at the same time; only one of them computes it
 
-    def batch(self, iteration: int, *, count: int) -> np.ndarray:
+    def batch(self, iteration: int) -> np.ndarray:
         """Indices (count,) of batch `iteration`."""
         with self._lock:
-            return _batch(iteration, count, len(self._groups), self._epoch_order)
+            return _batch(iteration, self._count, len(self._groups), self._epoch_order)
 
     def _spread(self, epoch: int) -> np.ndarray:
-        """The order (N,) of an epoch."""
+        """The order (N,) of an epoch.
+
+        The examples, group by group, are dealt out in rounds. A round gives each batch one example, in a random order
+        of the batches. A group that continues from the last round first gets the batches that hold fewest of it.
+        """
         rng = np.random.default_rng([self._seed, 0, epoch])
-        by_group = np.argsort(self._groups + rng.random(len(self._groups)))  # each group's members in a random order
-        sizes = np.bincount(self._groups)
-        places = np.arange(len(by_group), dtype=np.float64)
-        places -= np.repeat(np.cumsum(sizes) - sizes - rng.random(len(sizes)), sizes)
-        places /= np.repeat(sizes, sizes)  # (k + u) / n for member k of n, with one random u for each group: 0..1
-        return by_group[np.argsort(places)]
+        total = len(self._groups)
+        rank_of_group = rng.permutation(int(self._groups.max()) + 1)
+        ranks = rank_of_group[self._groups]
+        examples = np.argsort(ranks + rng.random(total))  # groups in a random order, and the examples of each
+        ranks = ranks[examples]
+        # The first batch may have begun in the last epoch, and the last one may end in the next.
+        starts = np.arange(-(epoch * total % self._count), total, self._count)
+        order = np.empty_like(examples)
+        held = np.zeros(len(starts), np.int64)  # examples of the group `rank` in each batch
+        rank, dealt = -1, 0
+        for slot in range(self._count):
+            batches = rng.permutation(np.flatnonzero((starts + slot >= 0) & (starts + slot < total)))
+            ranks_dealt = ranks[dealt : dealt + len(batches)]
+            continued = np.count_nonzero(ranks_dealt == rank)
+            first = batches[np.argsort(held[batches], kind="stable")[:continued]]
+            batches = np.concatenate([first, batches[~np.isin(batches, first)]])
+            order[starts[batches] + slot] = examples[dealt : dealt + len(batches)]
+            dealt += len(batches)
+            if len(batches) and ranks_dealt[-1] != rank:
+                rank = ranks_dealt[-1]
+                held[:] = 0
+            held[batches[ranks_dealt == rank]] += 1
+        return order
 
 
 def _batch(iteration: int, count: int, total: int, order: Callable[[int], np.ndarray]) -> np.ndarray:

@@ -86,6 +86,12 @@ class Solver:
             )
 
     @torch.no_grad()
+    def restart(self) -> None:
+        """Set the velocities to zero, as in a training that starts from the weights of another one."""
+        for velocity in self.velocities.values():
+            velocity.zero_()
+
+    @torch.no_grad()
     def restore(self, velocities: Mapping[str, Tensor]) -> None:
         """Continue from the velocities of a checkpoint."""
         for name, velocity in self.velocities.items():

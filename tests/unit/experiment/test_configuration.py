@@ -51,7 +51,11 @@ def test_the_papers_experiment_is_complete(config):
             0.8,
             "config: mining.filter.noise is 0.8, camera 0.75; expected noise < camera",
         ),
-        (("schedules", "voc-200K", "hard_from"), 5, "schedules.voc-200K: hard_from means nothing to models.scratch-1"),
+        (
+            ("schedules", "voc-200K", "random_iterations"),
+            5,
+            "schedules.voc-200K: random_iterations means nothing to models.scratch-1",
+        ),
         (("subsets", "5M", "share"), [0.8, 0.2], "config: subsets.5M.share is [0.8, 0.2]; expected an interval"),
     ],
 )

@@ -68,21 +68,28 @@ def test_the_fork_s_choice_and_loss_are_those_of_its_layer(margin, seed):
 
     drawn = as_set(chosen)
 
-    def same_draw(pair, rest):
+    def same_draw(pair, candidates):
         """Where the layer shuffles, put the rows first that `fork_negatives` drew."""
-        rest.sort(key=lambda violator: (pair, violator[1]) not in drawn)
+        candidates.sort(key=lambda violator: (pair, violator[1]) not in drawn)
 
     expected, triplets = fork_layer(values.double().numpy(), np.repeat(VIDEOS, 2), margin, 4, same_draw)
     assert drawn == set(triplets)
     assert loss == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_fork_s_second_half_is_random():
+@pytest.mark.parametrize("count", [3, 4, 6])
+def test_the_fork_draws_half_of_its_negatives_from_the_nearest(count):
+    """All rows of other videos violate a margin of 2; how often each is chosen follows from the two draws."""
     distances = cosine_distances(features())
-    picks = [
-        fork_negatives(distances, others(), negatives_per_pair=4, margin=1.0, generator=torch_generator(i))
-        for i in range(20)
-    ]
-    always = torch.stack(picks).all(0).sum(1)
-    assert (always >= 2).all()  # the nearest two
-    assert len({frozenset(as_set(pick)) for pick in picks}) > 10
+    choices = torch.stack(
+        [
+            fork_negatives(distances, others(), negatives_per_pair=count, margin=2.0, generator=torch_generator(i))
+            for i in range(600)
+        ]
+    )
+    nearest = hardest_negatives(distances, others(), negatives_per_pair=count)
+    assert ((choices & nearest).sum(2) >= count // 2).all()
+    first_draw = nearest * (count // 2 / count)
+    left = others().sum(1, keepdim=True) - count // 2
+    expected = first_draw + (others() * 1.0 - first_draw) * (count - count // 2) / left
+    assert (choices.float().mean(0) - expected).abs().max().item() < 0.08

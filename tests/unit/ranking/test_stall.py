@@ -85,7 +85,7 @@ def test_a_net_of_equal_features_is_at_the_margin_in_both_forms(form, bias):
     torch.nn.init.constant_(net.fc7.bias, bias)
     patches = torch.randint(0, 256, (6, 2, 67, 67, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     for margin in (0.5, 1.0):
-        objective = RankingObjective(loss_settings=Loss(form=form, margin=margin), hard_from=1, seed=0)
+        objective = RankingObjective(loss_settings=Loss(form=form, margin=margin), random_iterations=1, seed=0)
         loss, values = objective(net, (patches, torch.arange(6)), 0)
         assert loss.item() == pytest.approx(margin, rel=1e-5)
         assert at_margin({"loss": loss.item(), **{name: value.item() for name, value in values.items()}}, margin)

@@ -9,7 +9,7 @@ from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build, load_weights, save_weights
 from tracklearn.patches.subset import Subset
 from tracklearn.patches.writing import Pair, write_shard
-from tracklearn.ranking.loss import cosine_distances
+from tracklearn.ranking.loss import cosine_distances, query_hinges
 from tracklearn.ranking.negatives import hardest_negatives, other_videos
 from tracklearn.ranking.train import PairBatches, RankingObjective, measure, train_ranking
 from tracklearn.settings.ranking import Loss
@@ -25,12 +25,12 @@ NETWORK = {
     "ranking_fc_std": 0.06,
     "bias": 0.0,
 }
-SCHEDULE = {"lr": 0.003, "iterations": 60, "batch": 32, "hard_from": 50}
+SCHEDULE = {"lr": 0.003, "random_iterations": 50, "iterations": 10, "batch": 32}
 SAVING = {"log_every": 10}
 
 
-def objective(*, hard_from=150_000, **loss):
-    return RankingObjective(loss_settings=Loss(**loss), hard_from=hard_from, seed=1)
+def objective(*, random_iterations=150_000, **loss):
+    return RankingObjective(loss_settings=Loss(**loss), random_iterations=random_iterations, seed=1)
 
 
 def pattern(seed, size=67):
@@ -97,7 +97,11 @@ def test_training_learns_to_rank_and_its_log_shows_so(tmp_path, store):
 def test_bf16_learns_about_as_well(tmp_path, store):
     losses = {}
     for precision in ("fp32", "bf16"):
-        run(tmp_path / precision, store, schedule=SCHEDULE | {"precision": precision, "hard_from": 60})
+        run(
+            tmp_path / precision,
+            store,
+            schedule=SCHEDULE | {"precision": precision, "random_iterations": 60, "stages": "one", "iterations": 60},
+        )
         losses[precision] = np.array([float(row["loss"]) for row in read_log(tmp_path / precision)])
     assert not np.array_equal(losses["bf16"], losses["fp32"])
     np.testing.assert_allclose(losses["bf16"], losses["fp32"], atol=0.1)
@@ -115,7 +119,12 @@ def test_the_loss_is_fp32_under_bf16():
 
 
 def test_the_fork_s_variant_trains_by_config(tmp_path, store):
-    run(tmp_path, store, loss={"form": "fork", "margin": 0.5}, schedule=SCHEDULE | {"iterations": 30})
+    run(
+        tmp_path,
+        store,
+        loss={"form": "fork", "margin": 0.5},
+        schedule=SCHEDULE | {"random_iterations": 0, "iterations": 30},
+    )
     losses = [float(row["loss"]) for row in read_log(tmp_path)]
     assert losses[-1] < losses[0]
 
@@ -125,9 +134,9 @@ def test_either_loss_may_be_trained_with_the_other_one_s_negatives(form, samplin
     distances = torch.rand(12, 12, generator=torch.Generator().manual_seed(1))
     others = other_videos(torch.arange(6))
     objectives = (
-        objective(form=form, sampling=sampling),
-        objective(form=form),
-        objective(form=sampling),
+        objective(form=form, sampling=sampling, random_iterations=0),
+        objective(form=form, random_iterations=0),
+        objective(form=sampling, random_iterations=0),
     )
     mixed, own, other = (each.choose(distances, others, 3) for each in objectives)
     assert torch.equal(mixed, other)
@@ -137,7 +146,12 @@ def test_either_loss_may_be_trained_with_the_other_one_s_negatives(form, samplin
 def test_a_parent_gives_its_conv_layers_and_nothing_else(tmp_path, store):
     parent = new_network(NETWORK, head="detection", outputs=21, seed=9)
     save_weights(tmp_path / "parent.safetensors", parent)
-    run(tmp_path, store, parent=tmp_path / "parent.safetensors", schedule=SCHEDULE | {"iterations": 1, "lr": 1e-12})
+    run(
+        tmp_path,
+        store,
+        parent=tmp_path / "parent.safetensors",
+        schedule=SCHEDULE | {"random_iterations": 0, "iterations": 1, "lr": 1e-12},
+    )
     net, fresh = build(tmp_path / "weights.safetensors"), new_network(NETWORK, head="ranking", seed=1)
     torch.testing.assert_close(net.conv3.weight, parent.conv3.weight)
     torch.testing.assert_close(net.fc6.weight, fresh.fc6.weight)
@@ -168,16 +182,21 @@ def test_each_patch_of_a_pair_is_mirrored_on_its_own(store):
     assert len(seen) == 4
 
 
-def test_negatives_are_random_before_the_switch_and_hardest_after():
+def test_negatives_are_random_before_the_switch_and_hard_after():
     distances = cosine_distances(torch.randn(24, 5, generator=torch.Generator().manual_seed(1)))
     others = other_videos(torch.arange(12) // 2)
-    ranking = objective(hard_from=5)
+    ranking = objective(random_iterations=5)
     hardest = hardest_negatives(distances, others, negatives_per_pair=4)
     early = [ranking.choose(distances, others, iteration) for iteration in (0, 4, 4)]
     assert not torch.equal(early[0], early[1])
     assert torch.equal(early[1], early[2])
     assert not torch.equal(early[1], hardest)
     assert torch.equal(ranking.choose(distances, others, 5), hardest)
+    fork = objective(random_iterations=5, form="fork", margin=0.1)
+    assert torch.equal(fork.choose(distances, others, 4), early[1])
+    violating = query_hinges(distances, margin=0.1) > 0
+    assert not (fork.choose(distances, others, 5) & ~violating).any()
+    assert (early[1] & ~violating).any()
 
 
 @pytest.mark.parametrize("form", ["paper", "fork"])
@@ -238,7 +257,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, store, monkeypatch)
     parents = [tmp_path / "parent-1.safetensors", tmp_path / "parent-2.safetensors"]
     for seed, parent in enumerate(parents):
         save_weights(parent, new_network(NETWORK, head="ranking", seed=seed))
-    schedule = SCHEDULE | {"iterations": 2}
+    schedule = SCHEDULE | {"random_iterations": 1, "iterations": 1}
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(job, "save_weights", killed)
         run(tmp_path, store, schedule=schedule, parent=parents[0])

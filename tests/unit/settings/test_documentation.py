@@ -57,7 +57,7 @@ def test_a_table_has_a_row_for_each_scalar_key(block: str, keys: list[str]) -> N
 def test_schedules_have_one_table_for_both_kinds() -> None:
     keys = [row.split("`")[1] for row in table("schedules").splitlines()[2:]]
     assert keys[:3] == ["lr", "iterations", "batch"]
-    assert keys[-3:] == ["hard_from", "dropout", "fc8_lr"]
+    assert keys[-4:] == ["random_iterations", "stages", "dropout", "fc8_lr"]
     assert len(keys) == len(set(keys))
     assert "| `lr` | required | a number above 0 |" in table("schedules")
 
@@ -116,7 +116,7 @@ def test_a_broken_marker_is_one_line(files: list[str], capsys: pytest.CaptureFix
         ({}, True),
         ({"patches": {"import": {"folder": "f", "list": "l", "pairs_per_shard": 2}}}, True),
         ({"subsets": {"a": {"share": [0, 1]}}}, True),
-        ({"schedules": {"s": {"lr": 0.1, "iterations": 1, "batch": 1, "hard_from": 0}}}, True),
+        ({"schedules": {"s": {"lr": 0.1, "iterations": 1, "batch": 1, "stages": "one"}}}, True),
         ({"network": {"mean_bgr": [1, 2]}}, False),
         ({"mining": {"filter": {"every": 0}}}, False),
         ({"video": {}}, False),

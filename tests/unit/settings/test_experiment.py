@@ -54,7 +54,7 @@ def test_the_defaults_are_those_of_the_paper(place: str, value: Any) -> None:
 
 
 def test_random_negatives_come_first_for_150_thousand_iterations() -> None:
-    assert RankingSchedule.read(SCHEDULE).hard_from == 150_000  # §5.3
+    assert RankingSchedule.read(SCHEDULE).random_iterations == 150_000  # §5.6
 
 
 def blocks(settings: type[Settings], path: str = "") -> Iterator[tuple[str, type[Settings]]]:
@@ -84,7 +84,7 @@ def test_what_is_complete_is_read_again_unchanged() -> None:
     }
     complete = Configuration.read(config).complete()
     assert Configuration.read(complete).complete() == complete
-    assert complete["schedules"]["a"]["hard_from"] == 150_000
+    assert complete["schedules"]["a"]["random_iterations"] == 150_000
     assert complete["schedules"]["b"]["dropout"] == 0.5
     assert complete["table1"] == [
         {"id": "row", "label": "a row", "external": "", "models": ["tuned"], "layer": "fc7"},
@@ -192,7 +192,7 @@ def test_a_schedule_is_of_the_kind_that_its_models_need() -> None:
     config = Configuration.read(
         {
             "schedules": dict.fromkeys(("ranks", "finetunes", "pretrains", "spare"), SCHEDULE)
-            | {"spare-ranking": SCHEDULE | {"hard_from": 0}},
+            | {"spare-ranking": SCHEDULE | {"stages": "one"}},
             "models": {
                 "a": {"train": "ranking", "schedule": "ranks"},
                 "b": {"train": "voc", "schedule": "finetunes"},
@@ -209,7 +209,9 @@ def test_a_schedule_is_of_the_kind_that_its_models_need() -> None:
     }
 
 
-@pytest.mark.parametrize(("train", "key"), [("ranking", "dropout"), ("ranking", "fc8_lr"), ("voc", "hard_from")])
+@pytest.mark.parametrize(
+    ("train", "key"), [("ranking", "dropout"), ("ranking", "fc8_lr"), ("voc", "random_iterations")]
+)
 def test_a_key_that_means_nothing_to_the_model_is_refused(train: str, key: str) -> None:
     config = {"schedules": {"s": {**SCHEDULE, key: 0}}, "models": {"net": {"train": train, "schedule": "s"}}}
     assert message(config) == f"config: schedules.s: {key} means nothing to models.net; take it out"

@@ -44,9 +44,9 @@ class Pairs:
 
 def train(folder, *, form, precision="fp32", interrupt=None, spoil=None, threads, report):
     """A ranking training of a tiny net; process 1 is sent a signal, or has a broken shard, at an iteration."""
-    schedule = RankingSchedule(lr=0.01, iterations=8, batch=14, hard_from=4, precision=precision)
+    schedule = RankingSchedule(lr=0.01, random_iterations=4, iterations=4, batch=14, precision=precision)
     world = this_world()
-    objective = RankingObjective(loss_settings=Loss(form=form), hard_from=schedule.hard_from, seed=1, world=world)
+    objective = RankingObjective(loss_settings=Loss(form=form), random_iterations=4, seed=1, world=world)
     batches = PairBatches(Pairs(), 7, 1, world)
 
     def make_batch(iteration):

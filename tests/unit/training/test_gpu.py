@@ -20,8 +20,8 @@ from tracklearn.training.solver import Solver
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 OBJECTIVES = {
-    "paper": RankingObjective(loss_settings=Loss(), hard_from=4, seed=1),
-    "fork": RankingObjective(loss_settings=Loss(form="fork", margin=1.0), hard_from=4, seed=1),
+    "paper": RankingObjective(loss_settings=Loss(), random_iterations=4, seed=1),
+    "fork": RankingObjective(loss_settings=Loss(form="fork", margin=1.0), random_iterations=4, seed=1),
     "softmax": SoftmaxObjective(dropout=0.5, seed=1, background=True),
 }
 

@@ -3,6 +3,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
 from tracklearn.training.sampling import SpreadOrder, _order, batch_rng, coins, mirrored, shuffled
 
@@ -36,18 +37,54 @@ def test_a_resume_orders_its_own_epoch_only():
 def test_groups_are_spread_over_every_epoch():
     sizes = np.random.default_rng(0).integers(1, 20, 200)
     groups = np.random.default_rng(1).permutation(np.repeat(np.arange(200), sizes))
-    order = SpreadOrder(groups, seed=1)
-    batches = np.array([order.batch(iteration, count=50) for iteration in range(len(groups) // 50)])
+    order = SpreadOrder(groups, seed=1, count=50)
+    batches = np.array([order.batch(iteration) for iteration in range(len(groups) // 50)])
     for batch in batches:
         assert len(set(groups[batch])) == 50
     assert len(set(batches.ravel())) == batches.size
-    again = SpreadOrder(groups, seed=1)
-    assert again.batch(7, count=50).tolist() == batches[7].tolist()
-    assert SpreadOrder(groups, seed=2).batch(7, count=50).tolist() != batches[7].tolist()
-    following = np.concatenate([order.batch(iteration, count=50) for iteration in range(2 * len(groups) // 50 + 1)])
+    again = SpreadOrder(groups, seed=1, count=50)
+    assert again.batch(7).tolist() == batches[7].tolist()
+    assert SpreadOrder(groups, seed=2, count=50).batch(7).tolist() != batches[7].tolist()
+    following = np.concatenate([order.batch(iteration) for iteration in range(2 * len(groups) // 50 + 1)])
     first, second = following[: len(groups)], following[len(groups) : 2 * len(groups)]
     assert sorted(first) == sorted(second) == list(range(len(groups)))
     assert (first != second).mean() > 0.9
+
+
+def test_in_every_epoch_a_video_meets_many_others_and_not_the_same_ones():
+    """2,000 videos of 40 pairs in batches of 50; a random order would have a video meet about 1,250 others."""
+    videos, epoch = np.repeat(np.arange(2000), 40), 1600
+    order = SpreadOrder(videos, seed=1, count=50)
+    met = np.zeros((2, 2000, 2000), bool)
+    for iteration in range(2 * epoch):
+        members = videos[order.batch(iteration)]
+        assert len(set(members)) == 50
+        met[iteration // epoch][np.ix_(members, members)] = True
+    assert (met.sum(2) - 1).min() >= 1000
+    assert (met[0] & met[1]).sum(1).max() < 0.75 * met[0].sum(1).min()
+    later = SpreadOrder(videos, seed=1, count=50)
+    assert later.batch(2399).tolist() == order.batch(2399).tolist()
+
+
+@pytest.mark.parametrize("count", [20, 50, 64])
+def test_a_group_of_one_batch_th_of_the_examples_is_never_twice_in_a_batch(count):
+    """Groups of the largest size that fits, and small ones; in later epochs the batches begin within the epoch."""
+    largest, total = 30, 31 * count + 7
+    sizes = [largest] * (count // 2)
+    sizes += np.random.default_rng(1).multinomial(total - sum(sizes), np.ones(200) / 200).tolist()
+    groups = np.random.default_rng(2).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    order = SpreadOrder(groups, seed=3, count=count)
+    for epoch in range(5):
+        for iteration in range(-(-epoch * total // count), (epoch + 1) * total // count):
+            assert len(set(groups[order.batch(iteration)])) == count
+
+
+def test_a_group_with_more_examples_than_batches_is_shared_out_evenly():
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(61), [67] + [4] * 60))
+    for seed in range(10):
+        order = SpreadOrder(groups, seed=seed, count=10)
+        counts = [int((groups[order.batch(iteration)] == 0).sum()) for iteration in range(30)]
+        assert set(counts) <= {2, 3}
 
 
 def test_threads_that_need_an_epoch_at_the_same_time_compute_it_once(monkeypatch):
@@ -56,22 +93,22 @@ def test_threads_that_need_an_epoch_at_the_same_time_compute_it_once(monkeypatch
     monkeypatch.setattr(
         SpreadOrder, "_spread", lambda order, epoch: computed_epochs.append(epoch) or spread(order, epoch)
     )
-    order = SpreadOrder(np.repeat(np.arange(20_000), 5), seed=1)
+    order = SpreadOrder(np.repeat(np.arange(20_000), 5), seed=1, count=50)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda iteration: order.batch(iteration, count=50), [*range(8), *range(1996, 2004)]))
+        list(pool.map(order.batch, [*range(8), *range(1996, 2004)]))
     assert sorted(computed_epochs) == [0, 1]
 
 
 def test_a_group_of_most_examples_is_spread_as_well():
     groups = np.repeat([0, 1], [90, 10])
-    order = SpreadOrder(groups, seed=1)
-    counts = [int((groups[order.batch(iteration, count=20)] == 1).sum()) for iteration in range(5)]
+    order = SpreadOrder(groups, seed=1, count=20)
+    counts = [int((groups[order.batch(iteration)] == 1).sum()) for iteration in range(5)]
     assert counts == [2, 2, 2, 2, 2]
 
 
 def test_members_of_a_group_come_in_every_order():
     groups = np.repeat(np.arange(50), 2)
-    firsts = [np.argsort(SpreadOrder(groups, seed).batch(0, count=100)).reshape(50, 2) for seed in range(20)]
+    firsts = [np.argsort(SpreadOrder(groups, seed, count=100).batch(0)).reshape(50, 2) for seed in range(20)]
     assert 0.4 < np.mean([first[:, 0] < first[:, 1] for first in firsts]) < 0.6
 
 
