@@ -20,7 +20,7 @@ ROOMS = (
     "detection",
     "retrieval",
 )
-OPEN_TO_ALL = ("errors", "files", "seeds", "report", "settings", "pages", "machine", "runs")
+OPEN_TO_ALL = ("errors", "files", "download", "seeds", "report", "settings", "pages", "machine", "runs")
 MODELS = ("networks", "training", "ranking", "supervised")  # rooms behind the rules of models.smk
 
 

@@ -2,8 +2,13 @@
 #
 # inputs   results/features/{protocol}/{model}/{layer}/{set}-{part}.h5 and VOC's annotations, or the server's scores
 # outputs  results/detection/{protocol}/svms/{row}.npz, detections/{row}.npz, bootstraps/{row}.npz;
-#          results/cells/table1/{protocol}/{row}/{class}.json and mAP.json; for the server, submissions/{row}.tar.gz
-# steps    train a row's SVMs with hard negatives, score and suppress the test windows, evaluate or submit
+#          results/cells/table1/{protocol}/{row}/{class}.json, mAP.json and external.json (the data the row learned from);
+#          for the server, submissions/{row}.tar.gz
+# steps    train a row's SVMs with hard negatives, score and suppress the test windows, evaluate or submit; a row whose
+#          data are missing has empty cells, which say how to get the data
+CELLS = [f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column in plan.columns]
+BOOTSTRAP = "results/detection/{protocol}/bootstraps/{row}.npz"
+COMPUTED_ROW = names(plan.computed_rows())
 
 
 rule detection_svms:
@@ -52,10 +57,12 @@ if plan.protocol.annotated:
             detections="results/detection/{protocol}/detections/{row}.npz",
             svms="results/detection/{protocol}/svms/{row}.npz",
         output:
-            cells=[f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column in plan.columns],
-            bootstrap="results/detection/{protocol}/bootstraps/{row}.npz",
+            cells=CELLS,
+            bootstrap=BOOTSTRAP,
         log:
             "results/logs/detection_evaluate/{protocol}/{row}.log",
+        wildcard_constraints:
+            row=COMPUTED_ROW,
         params:
             devkit=plan.labelled_devkit,
             annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.test),
@@ -91,10 +98,12 @@ else:
             archive="results/detection/{protocol}/submissions/{row}.tar.gz",
             scores=config["detection"]["server_scores"] or [],
         output:
-            cells=[f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column in plan.columns],
-            bootstrap="results/detection/{protocol}/bootstraps/{row}.npz",
+            cells=CELLS,
+            bootstrap=BOOTSTRAP,
         log:
             "results/logs/detection_server_cells/{protocol}/{row}.log",
+        wildcard_constraints:
+            row=COMPUTED_ROW,
         params:
             classes=plan.classes,
             code=code("detection/detection_server_cells.py"),
@@ -102,3 +111,38 @@ else:
             "Row {wildcards.row}: read the average precision that the test server computed"
         script:
             "../scripts/detection/detection_server_cells.py"
+
+
+rule detection_empty_cells:
+    output:
+        cells=CELLS,
+        bootstrap=BOOTSTRAP,
+    log:
+        "results/logs/detection_empty_cells/{protocol}/{row}.log",
+    wildcard_constraints:
+        row=names(plan.empty_rows()),
+    params:
+        classes=plan.classes,
+        reason=lambda wildcards: plan.lacks(wildcards.row),
+        code=code("detection/detection_empty_cells.py"),
+    message:
+        "Row {wildcards.row}: leave its cells empty: {params.reason}"
+    script:
+        "../scripts/detection/detection_empty_cells.py"
+
+
+rule detection_external:
+    input:
+        weights=lambda wildcards: plan.external_weights(wildcards.row),
+    output:
+        cell="results/cells/table1/{protocol}/{row}/external.json",
+    log:
+        "results/logs/detection_external/{protocol}/{row}.log",
+    params:
+        label=lambda wildcards: plan.rows[wildcards.row]["external"],
+        data=lambda wildcards: plan.external_data(wildcards.row),
+        code=code("detection/detection_external.py"),
+    message:
+        "Row {wildcards.row}: count the data that its networks learned from"
+    script:
+        "../scripts/detection/detection_external.py"

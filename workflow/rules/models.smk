@@ -26,7 +26,7 @@ rule models_random:
 
 rule models_given:
     input:
-        given=lambda wildcards: plan.model_entry(wildcards.path)["weights"],
+        given=lambda wildcards: plan.given_file(wildcards.path),
     output:
         weights="results/models/{path}/weights.safetensors",
         conv1="results/models/{path}/conv1.png",
@@ -35,10 +35,11 @@ rule models_given:
     wildcard_constraints:
         path=names(plan.model_paths("given")),
     params:
+        given=lambda wildcards: plan.model_entry(wildcards.path)["weights"],
         network=lambda wildcards: plan.network(wildcards.path),
         code=code("models/models_given.py"),
     message:
-        "{wildcards.path}: check the given weights {input.given}"
+        "{wildcards.path}: check the given weights {params.given}"
     script:
         "../scripts/models/models_given.py"
 
@@ -61,6 +62,7 @@ rule models_ranking:
         gpu=config["gpus_per_training"],
     params:
         patches=lambda wildcards: plan.patches_wanted(wildcards.path),
+        strict=lambda wildcards: plan.strict(wildcards.path),
         reading_order_digest=lambda wildcards: plan.reading_order_digest(wildcards.path),
         network=lambda wildcards: plan.network(wildcards.path),
         loss=config["ranking"],
@@ -79,7 +81,7 @@ OBJECT_CROPS = f"results/voc/object_crops/{VOC}/{plan.protocol.train}"
 
 rule models_supervised:
     input:
-        # The folder is no input. If it is missing, this job fails and names it; the other rows are still computed.
+        # The folder is no input. If it is missing, this job fails and names it; no row of a table asks for this job.
         crops=[] if IMAGENET else OBJECT_CROPS,
         parent=lambda wildcards: plan.parent(wildcards.path),
     output:
@@ -89,7 +91,7 @@ rule models_supervised:
     log:
         "results/logs/models_supervised/{path}.log",
     wildcard_constraints:
-        path=names(plan.model_paths("imagenet")),
+        path=names(plan.supervised_models()),
     threads: config["threads"]["train"]
     resources:
         gpu=1,

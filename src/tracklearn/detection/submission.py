@@ -16,7 +16,7 @@ import numpy as np
 from tracklearn.detection.detect import Detections, read_detections
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
-from tracklearn.tables.cells import MEAN, Cell, row_metrics, write_cells
+from tracklearn.tables.cells import MEAN, Cell, row_metrics, write_cells, write_no_replicates
 from tracklearn.voc.image_sets import CLASSES, read_image_set
 
 
@@ -100,8 +100,7 @@ def server_cells(
         "reason": "" if values else f"no scores of the server; submit {archive}",
     }
     write_cells(cells, filled, row=row, runs=runs)
-    with atomic(replicates) as path:
-        np.savez(path, replicates=np.zeros((0, len(classes))), mAP=np.zeros(0), classes=list(classes))
+    write_no_replicates(replicates, classes)
     return row_metrics(filled)
 
 

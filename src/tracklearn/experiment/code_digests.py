@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parents[1]
 
 SILENT = frozenset(
     {
+        "download",  # accepts only files with the expected contents
         "errors",
         "experiment",  # decides which jobs there are; what it tells a job is in the job's parameters
         "files",

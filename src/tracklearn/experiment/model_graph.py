@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tracklearn.errors import UserError
-from tracklearn.settings.models import WAYS
+from tracklearn.settings.models import FILES, RELEASED_NAMES, WAYS
 
 Config = Mapping[str, Any]
 """A complete configuration: `settings.experiment.Configuration.complete`."""
@@ -26,9 +26,16 @@ def check_models(config: Config) -> None:
             raise UserError(f"{entry}: train: {train} needs {', '.join(sorted(missing))}")
         if useless := given - way.needs - way.may_have:
             raise UserError(f"{entry}: train: {train} has no use for {', '.join(sorted(useless))}; take it out")
+        if train == "given" and not model["weights"].endswith(FILES) and model["weights"] not in RELEASED_NAMES:
+            raise UserError(
+                f"{entry}.weights is {model['weights']!r}; expected a file that ends in {' or '.join(FILES)}, or "
+                f"{' or '.join(RELEASED_NAMES)}"
+            )
         check_known(entry, "parent", model.get("from", "random"), [*models, "random"])
         if "schedule" in model:
             check_known(entry, "schedule", model["schedule"], config["schedules"])
+        if "stand_in" in model:
+            check_known(entry, "stand_in", model["stand_in"], models)
         if "subset" in model:
             check_known(entry, "subset", model["subset"], config["subsets"])
         parents_training = models.get(model.get("from"), {}).get("train")
@@ -78,12 +85,41 @@ def depends_on_protocol(config: Config, name: str) -> bool:
 
 def network_settings(config: Config, name: str) -> dict[str, Any]:
     """The settings of `network:` that a model depends on: an edit of another one must not train the model again."""
-    network = config["network"]
-    keys = WAYS[config["models"][name]["train"]].network
+    network, model = config["network"], config["models"][name]
+    keys = WAYS[model["train"]].network
+    if model.get("from", "random") != "random":
+        keys = keys - {"mean_bgr"}  # the parent's mean comes with the parent's layers
     chosen = {key: value for key, value in network.items() if key in keys}
     if chosen.get("ranking_fc_std") is not None:
         del chosen["fc_std"]  # `ranking_fc_std` takes its place
     return chosen
+
+
+def with_stand_ins(config: Config, absent: Iterable[str]) -> dict[str, Any]:
+    """The configuration in which each `absent` model that has a stand-in gives it its place: among parents and in rows.
+
+    The `stand_in` of a stand-in is not looked at.
+
+    Raises:
+        UserError: with the stand-ins, `check_models` finds an error.
+    """
+    models = config["models"]
+    places = {name: models[name]["stand_in"] for name in absent if "stand_in" in models[name]}
+
+    def replaced(entry: Mapping[str, Any]) -> dict[str, Any]:
+        return {**entry, "models": [places.get(name, name) for name in entry["models"]]}
+
+    changed = {
+        **config,
+        "models": {
+            name: {**model, "from": places.get(model["from"], model["from"])} if "from" in model else model
+            for name, model in models.items()
+        },
+        "table1": [replaced(row) for row in config["table1"]],
+        "retrieval": replaced(config["retrieval"]),
+    }
+    check_models(changed)
+    return changed
 
 
 def rows_by_id(config: Config) -> dict[str, dict[str, Any]]:

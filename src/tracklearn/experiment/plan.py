@@ -7,7 +7,7 @@ follows from which, so that the rules stay lists of inputs, outputs and settings
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from math import ceil
 from pathlib import Path
@@ -17,15 +17,23 @@ from tracklearn.errors import UserError
 from tracklearn.experiment import model_graph
 from tracklearn.experiment.configuration import complete
 from tracklearn.experiment.file_digests import State, digest_of_files, digest_of_folder, text_digest
-from tracklearn.experiment.subsets import inner_subsets, read_packed_patches, subset_shards
+from tracklearn.experiment.subsets import (
+    inner_subsets,
+    outermost_subsets,
+    read_packed_patches,
+    shards_needed,
+    subset_shards,
+)
 from tracklearn.files import atomic
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
+from tracklearn.settings.models import RELEASED_NAMES, WAYS
 from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
 from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
 
 LEDGER = Path("results/videos/shards.json")
 PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_")  # targets of mining begin so
+GET_IMAGENET = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
 TABLES = ("table1.csv", "table1.md", "table1.html", "differences.csv", "evidence.csv", "evidence.md")
 
 
@@ -33,20 +41,23 @@ class Plan:
     """A checked configuration and what follows from it; paths are relative to the working folder.
 
     Attributes:
-        config: the complete configuration, with the models that `evidence:` adds.
+        config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
         rows: rows of Table 1 and their copies for further seeds, by id.
         protocol: the evaluation protocol.
+        untrainable: models that ImageNet's absent images would train and that have no weights from earlier.
 
     Raises:
         UserError: the configuration, the list of videos or the image sets are wrong; one line that names what.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        whole = complete(config)
-        self.config = model_graph.with_seeds(whole)
-        self.rows = model_graph.rows_by_id(whole)
-        self.table1_rows = [row["id"] for row in whole["table1"]]
+        whole = self.config = complete(config)
         self.protocol = protocol_named(whole["voc"]["protocol"])
+        self.config = model_graph.with_stand_ins(whole, self._untrainable())
+        self.config = model_graph.with_seeds(self.config)
+        self.untrainable = self._untrainable()
+        self.rows = model_graph.rows_by_id(self.config)
+        self.table1_rows = [row["id"] for row in whole["table1"]]
         self.classes = list(whole["voc"]["classes"] or CLASSES)
         self.columns = [*self.classes, "mAP"]
         self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}
@@ -106,14 +117,27 @@ class Plan:
         name = self.model_entry(model)["subset"]
         shards = self._subset(name)
         if not shards:
-            raise UserError(
-                f"config: subsets.{name}: none of the {len(self.patch_shards)} shards lies in its share; "
-                "lower videos.shard_size or widen the share"
-            )
+            raise UserError(self._no_shard(name))
         # The shards of smaller subsets are read first. A smaller subset therefore lies inside a larger one, however
         # many patches each shard holds.
         inner = {shard for other in inner_subsets(self.config["subsets"], name) for shard in self._subset(other)}
         return [f"results/patches/{shard}.h5" for shard in sorted(shards, key=lambda shard: shard not in inner)]
+
+    def _no_shard(self, name: str) -> str:
+        """What to do about a subset in whose share no shard lies."""
+        share = self.config["subsets"][name]["share"]
+        count, videos = len(self.patch_shards), sum(map(len, self.shards.values()))
+        needed = shards_needed(share)
+        if self.config["patches"]["import"]:
+            remedy = f"lower patches.import.pairs_per_shard until there are {needed} shards, or widen the share"
+        elif videos < needed:
+            remedy = f"add videos ({needed} or more are needed) or widen the share"
+        else:
+            remedy = f"set videos.shard_size to {videos // needed} or less"
+            if LEDGER.exists():
+                remedy += f" and delete {LEDGER}, so that the list is cut anew"
+            remedy += ", or widen the share"
+        return f"config: subsets.{name}: none of the {count} shards lies in its share {share}; {remedy}"
 
     def reading_order_digest(self, model: str) -> str:
         """Digest of the order of a model's shards: Snakemake compares the inputs of a job as a set."""
@@ -134,9 +158,13 @@ class Plan:
         return {shard: patches["per_video"] * len(self.shards[shard]) for shard in self.patch_shards}
 
     def patches_wanted(self, model: str) -> int | None:
-        """Patches that a ranking model's subset must hold; None takes what there is."""
+        """Patches that a ranking model's subset takes if there are as many; None takes what there is."""
         wanted: int | None = self.config["subsets"][self.model_entry(model)["subset"]]["patches"]
         return wanted
+
+    def strict(self, model: str) -> bool:
+        """Whether fewer patches than `patches_wanted` are an error for a ranking model."""
+        return bool(self.config["subsets"][self.model_entry(model)["subset"]]["strict"])
 
     # Models. A model's path is its place below results/models; its name is its key in `models:`, the path's last part.
 
@@ -156,6 +184,11 @@ class Plan:
     def network(self, path: str) -> dict[str, Any]:
         """The settings of `network:` that a model depends on."""
         return model_graph.network_settings(self.config, _name(path))
+
+    def given_file(self, path: str) -> str | list[str]:
+        """The file of given weights; none if they are a released network, which is downloaded."""
+        weights: str = self.model_entry(path)["weights"]
+        return [] if weights in RELEASED_NAMES else weights
 
     def schedule(self, path: str) -> dict[str, Any]:
         """A model's schedule."""
@@ -186,24 +219,50 @@ class Plan:
     def pictured_models(self) -> list[str]:
         """Models whose filters the page shows: those of retrieval, then the first one of each row."""
         first = [self.rows[row]["models"][0] for row in self.table1_rows]
-        return list(dict.fromkeys([*self.config["retrieval"]["models"], *first]))
+        listed = dict.fromkeys([*self.config["retrieval"]["models"], *first])
+        return [model for model in listed if not self._lacking([model])]
 
     def retrieval_models(self) -> list[str]:
         """Models of the retrieval experiment; none where the test annotations, its queries, are not public."""
-        listed: list[str] = self.config["retrieval"]["models"]
+        listed = [model for model in self.config["retrieval"]["models"] if not self._lacking([model])]
         return listed if self.protocol.annotated else []
 
     def ranking_models(self) -> list[str]:
         """Models trained by ranking that Table 1 rests on."""
-        leaves = [model for row in self.table1_rows for model in self.rows[row]["models"]]
-        used = {name for leaf in leaves for name in [leaf, *model_graph.ancestors(self.config, leaf)]}
+        leaves = [model for row in self.computed_rows(self.table1_rows) for model in self.rows[row]["models"]]
+        used = self._lineage(leaves)
         return [name for name in self.trained_by("ranking") if name in used]
+
+    def _lineage(self, models: Sequence[str]) -> list[str]:
+        """Some models and their ancestors, each once."""
+        every = (name for model in models for name in [model, *model_graph.ancestors(self.config, model)])
+        return list(dict.fromkeys(every))
 
     @cache  # noqa: B019 (one plan a process)
     def image_folder_digest(self) -> str:
         """Digest of every file of the ImageFolder for `train: imagenet`."""
         folder = self.config["imagenet"]["folder"]
         return digest_of_folder(folder) if folder and Path(folder).is_dir() else ""
+
+    def supervised_models(self) -> list[str]:
+        """Where the models that a job trains on the ImageFolder lie.
+
+        If the images are gone, no job makes the weights that were trained on them, so these weights stay as they are.
+        """
+        return self.model_paths("imagenet") if not self._images_gone() else [*map(self.model_path, self.untrainable)]
+
+    def _images_gone(self) -> bool:
+        folder = self.config["imagenet"]["folder"]
+        return folder is not None and not Path(folder).is_dir()
+
+    def _untrainable(self) -> list[str]:
+        if not self._images_gone():
+            return []
+        return [name for name in self.trained_by("imagenet") if not Path(self.weights(name)).exists()]
+
+    def _lacking(self, models: Sequence[str]) -> list[str]:
+        """Models without images to learn from among some models and their ancestors."""
+        return [name for name in self._lineage(models) if name in self.untrainable]
 
     # VOC, features and detection
 
@@ -306,16 +365,52 @@ class Plan:
 
     def uses_external_data(self, row: str) -> bool:
         """Whether a row learned from more than the challenge's own images (comp4 instead of comp3)."""
-        models = self.rows[row]["models"]
-        models = [*models, *(parent for model in models for parent in model_graph.ancestors(self.config, model))]
-        return any(self.model_entry(model)["train"] not in ("voc", "none") for model in models)
+        lineage = self._lineage(self.rows[row]["models"])
+        return any(self.model_entry(model)["train"] not in ("voc", "none") for model in lineage)
 
     # Tables
 
     def cells(self, rows: Sequence[str]) -> list[str]:
-        """Cells of some rows: one a class, and the mean."""
+        """Cells of some rows: one a class, the mean, and the external data."""
         folder = f"results/cells/table1/{self.protocol.name}"
-        return [f"{folder}/{row}/{column}.json" for row in rows for column in self.columns]
+        return [f"{folder}/{row}/{column}.json" for row in rows for column in [*self.columns, "external"]]
+
+    def external_data(self, row: str) -> dict[str, Any]:
+        """What a row learned from beside the challenge's own images; nothing for a row that cannot be computed.
+
+        Returns:
+            `patches`: weights of a ranking model and the number of patches that its subset wants, for each subset that
+            lies in no other subset of the row; `images`: weights of the models trained on labelled images; `given`:
+            the given weights.
+        """
+        lineage = [] if self.lacks(row) else self._lineage(self.rows[row]["models"])
+        by_way = {way: [name for name in lineage if self.model_entry(name)["train"] == way] for way in WAYS}
+        subsets = {self.model_entry(name)["subset"]: name for name in by_way["ranking"]}
+        outer = outermost_subsets({subset: self.config["subsets"][subset] for subset in subsets})
+        return {
+            "patches": [(self.weights(subsets[name]), self.config["subsets"][name]["patches"]) for name in outer],
+            "images": [self.weights(name) for name in by_way["imagenet"]],
+            "given": [Path(self.model_entry(name)["weights"]).name for name in by_way["given"]],
+        }
+
+    def external_weights(self, row: str) -> list[str]:
+        """The weights that `external_data` names."""
+        data = self.external_data(row)
+        return [*(weights for weights, _ in data["patches"]), *data["images"]]
+
+    def lacks(self, row: str) -> str:
+        """Why a row cannot be computed and how to get what it lacks; "" for a row that can."""
+        if not (models := self._lacking(self.rows[row]["models"])):
+            return ""
+        return f"{self.config['imagenet']['folder']}: no ImageNet there to train {', '.join(models)}; {GET_IMAGENET}"
+
+    def computed_rows(self, rows: Iterable[str] | None = None) -> list[str]:
+        """Those of some rows, or of all, that lack nothing."""
+        return [row for row in (self.rows if rows is None else rows) if not self.lacks(row)]
+
+    def empty_rows(self) -> list[str]:
+        """Rows that lack data."""
+        return [row for row in self.rows if self.lacks(row)]
 
     def bootstraps(self, rows: Sequence[str]) -> list[str]:
         """Bootstrap replicates of some rows."""
@@ -334,13 +429,15 @@ class Plan:
 
     def warnings(self) -> list[str]:
         """What is missing but stops only some of the jobs."""
+        stand_ins = [self.model_entry(name).get("stand_in") for name in self.untrainable]
+        used = {name for row in self.rows for name in self._lineage(self.rows[row]["models"])}
+        taken = [name for name in dict.fromkeys(stand_ins) if name in used]
+        lacking = [name for name in self.config["retrieval"]["models"] if self._lacking([name])]
+        effects = [f"{name} takes a trained network's place" for name in taken]
+        effects += [f"the cells of {', '.join(rows)} are empty"] if (rows := self.empty_rows()) else []
+        effects += [f"retrieval leaves out {', '.join(lacking)}"] if lacking else []
         folder = self.config["imagenet"]["folder"]
-        if folder is None or Path(folder).is_dir() or not self.trained_by("imagenet"):
-            return []
-        return [
-            f"{folder}: no ImageNet there, so {', '.join(self.trained_by('imagenet'))} cannot be trained; "
-            "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
-        ]
+        return [f"{folder}: no ImageNet there, so {', and '.join(effects)}; {GET_IMAGENET}"] if effects else []
 
     def check_targets(self, arguments: Sequence[str]) -> None:
         """Check that the targets exist and that their data can be there, before Snakemake builds its graph.
@@ -363,6 +460,10 @@ class Plan:
             self._size(image_set)
         for model in self.trained_by("ranking"):
             self.ranking_shards(model)
+        if any("evidence." in target for target in targets) and self.config["evidence"]:
+            for row in self.seeded(self.config["evidence"]["rows"]):
+                if lack := self.lacks(row):
+                    raise UserError(f"config: evidence.rows: {row} cannot be computed: {lack}")
 
     def _moved(self, target: str) -> str | None:
         protocol, year = self.protocol.name, f"VOC{self.protocol.year}"

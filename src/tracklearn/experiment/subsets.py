@@ -1,7 +1,9 @@
 """Which shards of patches a subset (1.5M, 5M, 8M) reads, and in which order."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import count
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +37,9 @@ def subset_shards(
     if subset["patches"] is None:
         return inside
     planned = found = 0.0
-    for count, shard in enumerate(inside):
+    for taken, shard in enumerate(inside):
         if min(planned, found) >= subset["patches"]:
-            return inside[:count]
+            return inside[:taken]
         planned += expected_patches[shard]
         found += packed_patches.get(shard, expected_patches[shard])
     return inside
@@ -46,6 +48,26 @@ def subset_shards(
 def read_packed_patches(folder: str | Path) -> dict[str, int]:
     """Patches in each packed shard, from the summaries that packing left in `folder`."""
     return {path.stem: json.loads(path.read_text())["patches"] for path in Path(folder).glob("[0-9]*.json")}
+
+
+def shards_needed(share: Sequence[float]) -> int:
+    """The smallest number of shards of which one lies in the share [low, high)."""
+    low, high = share
+    return 1 + next(number for number in count() if low <= position(number) < high)
+
+
+def outermost_subsets(subsets: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Subsets whose share lies in no other one's; of equal shares, the one with the most patches."""
+
+    def extent(name: str) -> tuple[float, float]:
+        low, high = subsets[name]["share"]
+        return high - low, subsets[name]["patches"] or inf
+
+    kept: list[str] = []
+    for name in sorted(subsets, key=extent, reverse=True):
+        if not any(name in inner_subsets(subsets, other) for other in kept):
+            kept.append(name)
+    return kept
 
 
 def inner_subsets(subsets: Mapping[str, Mapping[str, Any]], name: str) -> list[str]:

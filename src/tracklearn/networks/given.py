@@ -1,30 +1,40 @@
-"""Models whose weights were trained elsewhere: by this package or in Caffe."""
+"""Models whose weights were trained elsewhere: by this package or in Caffe, by the user or by others."""
 
 from pathlib import Path
 from typing import Any
 
+from tracklearn.download import download
 from tracklearn.errors import UserError
 from tracklearn.networks.caffe.caffemodel import read_caffemodel
+from tracklearn.networks.caffe.released import RELEASED
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.weights import build, load_weights, save_weights
+from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.network import Network
 
+FOLDER = Path("data/released")  # released networks are downloaded here, and remain
 
-def given_network(*, given: str | Path, network: Block, weights: str | Path, conv1: str | Path) -> dict[str, float]:
+
+def given_network(
+    *, given: str | Path, network: Block, weights: str | Path, conv1: str | Path, report: Report = silent
+) -> dict[str, float]:
     """Check given weights and write them with their own metadata.
 
     Args:
-        given: a .safetensors file of this package, or a .caffemodel; where a .caffemodel does not say its input size
-            or mean, the configuration's hold.
+        given: a .safetensors file of this package, a .caffemodel, or the name of a released network, which is
+            downloaded to `FOLDER` unless it is there. Where a .caffemodel does not say its input size or mean, the
+            configuration's hold.
         network: its width and input size are checked; fc7 may have any number of units.
 
     Raises:
-        UserError: the file is not readable, was written by another program, or holds a network of another width or
-            input size than `network`.
+        UserError: the download failed, the file is not readable, was written by another program, or holds a network of
+            another width or input size than `network`.
     """
     wanted = Network.read(network)
+    if released := RELEASED.get(str(given)):
+        given = download(released, FOLDER, report=report)
     net, metadata = _from_caffe(given, wanted) if Path(given).suffix == ".caffemodel" else _own(given)
     for name in ("width", "input_size"):
         own, expected = getattr(net, name), getattr(wanted, name)
@@ -47,6 +57,6 @@ def _from_caffe(path: str | Path, wanted: Network) -> tuple[CaffeNet, dict[str, 
     net = model.network(
         width=wanted.width,
         input_size=model.input_size or wanted.input_size,
-        mean_bgr=model.mean_bgr or wanted.mean_bgr,
+        assumed_mean=wanted.mean_bgr,
     )
     return net, {"training": "caffemodel", "source": Path(path).name}

@@ -39,8 +39,8 @@ def save_weights(path: str | Path, net: CaffeNet, *, metadata: Mapping[str, obje
         temporary.write_bytes(save(tensors, {FORMAT: json.dumps(described)}))
 
 
-def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_weights` wrote: tensors by name, and the metadata.
+def load_weights(path: str | Path, *, tensors: bool = True) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_weights` wrote: tensors by name (none without `tensors`), and the metadata.
 
     Raises:
         UserError: the file does not exist, is not safetensors, is cut short, or lacks the metadata of `save_weights`.
@@ -48,7 +48,8 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as stored:
             text = (stored.metadata() or {}).get(FORMAT)
-            state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
+            names = stored.keys() if tensors else ()
+            state = {name: stored.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: not a readable weights file ({error}); train the model again") from error
     if text is None:
@@ -105,15 +106,19 @@ def _difference(name: str, given: Tensor | None, wanted: Tensor | None) -> str |
 
 
 def transfer(net: CaffeNet, parent: str | Path, layers: Iterable[str]) -> None:
-    """Copy the named layers from the weights file `parent` into `net`; the other layers do not change.
+    """Copy the named layers from the weights file `parent` into `net`, with the parent's mean; nothing else changes.
+
+    The mean travels with the layers, since these layers learned on images from which it was subtracted. The mean of a
+    network trained elsewhere may be 15 grey levels away from the one in `network`.
 
     Raises:
         UserError: a layer is missing in the file or has another shape.
     """
-    state, _ = load_weights(parent)
+    state, metadata = load_weights(parent)
     own = net.state_dict()
     for name in (f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")):
         if problem := _difference(name, state.get(name), own[name]):
             raise UserError(f"{parent}: {problem}; a model and its parent need the same network width and input_size")
         with torch.no_grad():
             own[name].copy_(state[name])
+    net.mean_bgr = tuple(metadata["preprocessing"]["mean_bgr"])

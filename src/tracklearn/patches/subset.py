@@ -1,5 +1,6 @@
 """The pairs that a training reads: the first ones of some shards."""
 
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.patches.store import PatchStore
 
+log = logging.getLogger(__name__)
+
 
 class Subset:
     """The first pairs of some shards, in the order given. A patch is read only when `pairs` asks for it.
@@ -16,13 +19,15 @@ class Subset:
     Args:
         paths: the shards.
         patches: how many patches to take, two for each pair (ASSUME: the paper's 1.5M, 5M and 8M count patches); None
-            takes all patches.
+            takes all patches. If the shards hold fewer, all are taken, and the log says so.
+        strict: fewer patches than `patches` are an error.
 
     Raises:
-        UserError: `patches` is odd or not positive, the shards hold fewer patches, or patches of several sizes.
+        UserError: `patches` is odd or not positive, the shards hold patches of several sizes, or fewer than `patches`
+            though `strict`.
     """
 
-    def __init__(self, paths: Sequence[str | Path], patches: int | None = None) -> None:
+    def __init__(self, paths: Sequence[str | Path], patches: int | None = None, *, strict: bool = False) -> None:
         if patches is not None and (patches <= 0 or patches % 2):
             raise UserError(
                 f"a subset of {patches} patches: expected a positive even number, since a pair has two patches"
@@ -36,12 +41,13 @@ class Subset:
             store = PatchStore(path)
             taken.append(len(store) if left is None else min(len(store), left))
             self.stores.append(store)
-        if patches is not None and 2 * sum(taken) < patches:
-            raise UserError(
-                f"a subset of {patches} patches: only {2 * sum(taken)} were mined in {len(self.stores)} shards; "
-                "run again (the plan then takes further shards of the list, if there are any), or add videos or lower "
-                "`patches`"
-            )
+        if patches is not None and (found := 2 * sum(taken)) < patches:
+            few = f"a subset of {patches} patches: only {found} were mined in {len(self.stores)} shards"
+            # The plan reads what was mined when it starts, so the next run finds further shards.
+            more = "run again, which takes further shards of the list if there are any, or add videos"
+            if strict:
+                raise UserError(f"{few}; {more}, lower `patches`, or set `strict: false`")
+            log.warning("%s, and these are used; for more, %s", few, more)
         self._starts = np.concatenate([[0], np.cumsum(taken, dtype=np.int64)])
         for store in self.stores:
             if store.size != self.size:

@@ -156,6 +156,7 @@ def train_ranking(
     *,
     stores: Sequence[str | Path],
     patches: int | None = None,
+    strict: bool = False,
     parent: str | Path | None = None,
     network: Block = None,
     loss: Block = None,
@@ -176,7 +177,8 @@ def train_ranking(
 
     Args:
         stores: paths of the patch shards, in order.
-        patches: number of patches to use, the first ones of the shards; None uses all.
+        patches: number of patches to use, the first ones of the shards; None uses all, and so do fewer than `patches`.
+        strict: fewer than `patches` patches are an error.
         parent: path of the weights whose conv layers the training starts from; None starts from scratch.
         network: settings of `settings.network.Network`.
         loss: settings of `settings.ranking.Loss`.
@@ -195,13 +197,13 @@ def train_ranking(
         The last row of the log.
 
     Raises:
-        UserError: invalid settings, too few patches, patches of another size than the network's input, a single video,
-            or as `loop.train`.
+        UserError: invalid settings, too few patches though `strict`, patches of another size than the network's input,
+            a single video, or as `loop.train`.
         SystemExit: as `loop.train`.
     """
     schedule, loss_settings = RankingSchedule.read(schedule), Loss.read(loss)
     net = new_network(network, head="ranking", seed=seed)
-    subset = Subset(stores, patches)
+    subset = Subset(stores, patches, strict=strict)
     check_pairs(subset, net.input_size)
     if parent:
         transfer(net, parent, CONV_LAYERS)

@@ -10,13 +10,15 @@ from tracklearn.settings.training import RankingSchedule, SoftmaxSchedule
 
 SHAPE = {"width", "input_size", "mean_bgr"}
 FILLERS = {"conv_std", "fc_std", "bias"}
+FILES = (".safetensors", ".caffemodel")  # how the path of a given network ends; any other text names a released one
+RELEASED_NAMES = ("bvlc_reference_caffenet",)
 
 
 class Way(NamedTuple):
     """What a way of training needs and may have.
 
     Attributes:
-        network: the keys of `network` that the trained weights depend on.
+        network: the keys of `network` that the trained weights depend on, but for the mean where there is a parent.
         needs: the keys of a model's entry that the way needs, beside `train`.
         may_have: the keys that it may have as well.
         schedule: the class of its schedule.
@@ -40,7 +42,7 @@ WAYS = {
     "imagenet": Way(
         SHAPE | FILLERS | {"detection_fc7", "fc8_std"},
         needs={"from", "schedule"},
-        may_have={"seed"},
+        may_have={"seed", "stand_in"},
         schedule=SoftmaxSchedule,
     ),
     "voc": Way(
@@ -73,8 +75,14 @@ class Model(Settings):
     seed: Natural | None = setting(None, "Seed of the initial weights, batches and mirrored images; `null` means 0")
     weights: str | None = setting(
         None,
-        "Only for `train: given`: a safetensors file of this project, or a `.caffemodel` file of Caffe. If a "
+        "Only for `train: given`: a safetensors file of this project, a `.caffemodel` file of Caffe, or "
+        "`bvlc_reference_caffenet`, which is downloaded to `data/released` (232 MB) unless it is there. If a "
         "`.caffemodel` file does not state its input size or its mean, the value of `network` applies",
+    )
+    stand_in: str | None = setting(
+        None,
+        "Only for `train: imagenet`: model that takes the place of this one while `imagenet.folder` does not exist; "
+        "with `null`, the cells of the rows that need this model are empty",
     )
 
     @model_serializer(mode="wrap")

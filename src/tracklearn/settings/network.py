@@ -16,7 +16,8 @@ class Network(Settings):
     detection_fc7: Count = setting(4096, "Size of fc7 in detection", unit="units")
     mean_bgr: tuple[float, float, float] = setting(
         (96.64, 102.75, 107.99),
-        "Mean blue, green and red that is subtracted from pixels of 0 to 255; the default is that of the released code",
+        "Mean blue, green and red that is subtracted from pixels of 0 to 255; the default is that of the released "
+        "code. A network that starts from a parent keeps its parent's mean",
         unit="grey levels",
     )
     conv_std: Positive = setting(0.01, "Standard deviation of the initial weights of conv1 to conv5")

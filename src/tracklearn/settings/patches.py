@@ -74,12 +74,13 @@ class Subset(Settings):
     patches: int | None = setting(
         None,
         "Number of patches of the subset. The shards of the interval are taken in order until they hold this many "
-        "patches; if the whole interval holds fewer, the training stops with an error. `null` takes all patches of the "
-        "interval",
+        "patches; if the whole interval holds fewer, the training takes them all, and the table states how many. "
+        "`null` takes all patches of the interval",
         unit="patches",
         ge=2,
         multiple_of=2,
     )
+    strict: bool = setting(False, "Whether fewer than `patches` patches are an error")
 
     @model_validator(mode="after")
     def _low_below_high(self) -> Self:

@@ -53,5 +53,6 @@ class ImageNet(Settings):
 
     folder: str | None = setting(
         "data/imagenet/train",
-        "Folder with one folder of JPEGs a class; `null` takes crops of the objects in VOC's training images instead",
+        "Folder with one folder of JPEGs a class; `null` takes crops of the objects in VOC's training images instead. "
+        "While the folder does not exist, a model's `stand_in` takes its place, or the cells of its rows are empty",
     )

@@ -179,7 +179,7 @@ def train_imagenet(
             "images": len(files),
             "files": _digest_of_files(folder, files),
         },
-        metadata={"training": "imagenet", "seed": seed, "classes": classes},
+        metadata={"training": "imagenet", "seed": seed, "classes": classes, "images": len(files)},
         layer_rates={"fc8": schedule.fc8_lr},
         threads=threads,
         report=report,

@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tracklearn.files import atomic
 
 MEAN = "mAP"
+EXTERNAL = "external"  # the cell with the data that a row's networks learned from, beside the challenge's own images
 
 Cell = dict[str, Any]
 
@@ -18,6 +21,32 @@ def write_cells(paths: Sequence[str | Path], cells: Mapping[str, Cell], **shared
         name = path.name.removesuffix(".json")
         with atomic(path) as temporary:
             temporary.write_text(json.dumps({"class": name, **shared, **cells[name]}, indent=1) + "\n")
+
+
+def write_empty_row(
+    *,
+    row: str,
+    classes: Sequence[str],
+    reason: str,
+    cells: Sequence[str | Path],
+    replicates: str | Path,
+    runs: Any = (),
+) -> None:
+    """Write the cells of a row that cannot be computed: no values, but what is missing and how to get it.
+
+    Args:
+        reason: what is missing, and how to get it.
+        cells, replicates, runs: as in `detection.average_precision.evaluate_row`; the replicates are of no draws.
+    """
+    empty = {"value": None, "interval": None, "reason": reason}
+    write_cells(cells, {**dict.fromkeys(classes, empty), MEAN: empty | {"classes": 0}}, row=row, runs=runs)
+    write_no_replicates(replicates, classes)
+
+
+def write_no_replicates(path: str | Path, classes: Sequence[str]) -> None:
+    """Write a row's bootstrap file of no draws, for a row without scores of single images."""
+    with atomic(path) as temporary:
+        np.savez(temporary, replicates=np.zeros((0, len(classes))), mAP=np.zeros(0), classes=list(classes))
 
 
 def read_cell(path: str | Path) -> Cell:

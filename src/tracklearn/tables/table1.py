@@ -11,7 +11,7 @@ from tracklearn.files import atomic
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Row
 from tracklearn.tables.bootstrap import interval
-from tracklearn.tables.cells import MEAN, Cell, read_cell
+from tracklearn.tables.cells import EXTERNAL, MEAN, Cell, read_cell
 from tracklearn.tables.formats import grid, write_csv
 from tracklearn.tables.versions import NOTE, mixed_versions
 
@@ -41,7 +41,7 @@ def table1(
     Args:
         rows: blocks `settings.tables.Row`, in the order of the table.
         classes: columns, in their order.
-        cells: one JSON file for each row and class, and one for each row's mean.
+        cells: one JSON file for each row and class, for each row's mean, and for each row's external data.
         bootstraps: one npz file a row, named after the row, with `mAP` (B,): its mean over draws of test images that
             are the same for every row.
         comparisons: pairs of row ids [better, worse], whose differences are computed.
@@ -99,13 +99,19 @@ def compare(
     return compared
 
 
+def _label(row: Row, cells: Cells) -> dict[str, Any]:
+    """The row's first columns: its name, and the external data that its networks used."""
+    return {"row": row.label, "external": cells[row.id, EXTERNAL]["text"]}
+
+
 def _csv_row(row: Row, classes: Sequence[str], cells: Cells) -> dict[str, Any]:
     mean = cells[row.id, MEAN]
     low, high = mean["interval"] or (None, None)
     values = {name: cells[row.id, name]["value"] for name in classes} | {"mAP": mean["value"]}
     values |= {"mAP_low": low, "mAP_high": high, "mAP_11point": mean.get("value_11point")}  # VOC 2007's own figure
     rounded = {name: None if value is None else round(value, 2) for name, value in values.items()}
-    return {"id": row.id, "row": row.label, "external": row.external, **rounded, "classes_in_mean": mean["classes"]}
+    label = {"id": row.id, **_label(row, cells)}
+    return {**label, **rounded, "classes_in_mean": mean["classes"]}
 
 
 def _sections(
@@ -118,7 +124,7 @@ def _sections(
     """Means beside the paper's, every cell with its interval, and why cells are empty."""
     means, entries = [], []
     for row in rows:
-        label = {"row": row.label, "external": row.external}
+        label = _label(row, cells)
         mean, of_paper = cells[row.id, MEAN], printed.get((row.label, row.external), {})
         ours = {
             "mAP": _text(mean["value"]),
@@ -139,9 +145,21 @@ def _sections(
         "Ours with its interval; below it the paper's number and the difference, where the paper has the class.",
         grid(entries),
     ]
-    if reasons := sorted({(cell["class"], cell["reason"]) for cell in cells.values() if cell["reason"]}):
-        sections += ["## Empty cells", "\n".join(f"- {name}: {reason}" for name, reason in reasons)]
+    if reasons := _reasons(rows, classes, cells):
+        sections += ["## Empty cells", "\n".join(f"- {where}: {reason}" for where, reason in reasons)]
     return sections
+
+
+def _reasons(rows: Sequence[Row], classes: Sequence[str], cells: Cells) -> list[tuple[str, str]]:
+    """Where cells are empty, and why: a row whose cells are empty for one reason, or else a class."""
+    found: dict[tuple[str, str], None] = {}
+    for row in rows:
+        reasons = {name: cells[row.id, name]["reason"] for name in [*classes, MEAN]}
+        if len(set(reasons.values())) == 1 and reasons[MEAN]:
+            found[f"row {row.id}", reasons[MEAN]] = None
+        else:
+            found |= {(name, reason): None for name, reason in reasons.items() if reason}
+    return sorted(found)
 
 
 def _difference(ours: float | None, of_paper: float | None) -> str:

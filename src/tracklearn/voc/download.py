@@ -1,75 +1,61 @@
-"""VOC's archives: download them, resume what was interrupted, check and unpack them without trusting their paths."""
+"""VOC's archives: download and check them, and unpack them without trusting their paths."""
 
-import hashlib
 import json
 import shutil
 import tarfile
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from tracklearn.download import PAUSE, RETRIES, TIMEOUT, RemoteFile, download
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
 from tracklearn.voc.image_sets import voc_folder
 
-RETRIES = 5  # attempts after the first
-TIMEOUT = 60  # seconds without a byte until an attempt counts as failed
-PAUSE = 5  # seconds before the second attempt, doubled for each further one
-BLOCK = 1 << 20  # bytes
 FOLDERS = ("Annotations", "JPEGImages", "ImageSets")  # the folders that detection reads; the others stay packed
 OFFICIAL = "http://host.robots.ox.ac.uk/pascal/VOC"
 MIRROR = "https://pjreddie.com/media/files"  # the only server that gives the 2012 test images without an account
 
 
-@dataclass(frozen=True)
-class Archive:
+@dataclass(frozen=True, kw_only=True)
+class Archive(RemoteFile):
     """One tar file; its size in bytes and SHA-256 are those of TensorFlow Datasets (url_checksums/voc.txt)."""
 
     year: int
     holds_test: bool
-    urls: tuple[str, ...]
     size: int
-    sha256: str
-
-    @property
-    def name(self) -> str:
-        """File name."""
-        return self.urls[0].rsplit("/", 1)[1]
 
 
 ARCHIVES = (
     Archive(
-        2007,
-        False,
-        (f"{OFFICIAL}/voc2007/VOCtrainval_06-Nov-2007.tar", f"{MIRROR}/VOCtrainval_06-Nov-2007.tar"),
-        460_032_000,
-        "7d8cd951101b0957ddfd7a530bdc8a94f06121cfc1e511bb5937e973020c7508",
+        year=2007,
+        holds_test=False,
+        urls=(f"{OFFICIAL}/voc2007/VOCtrainval_06-Nov-2007.tar", f"{MIRROR}/VOCtrainval_06-Nov-2007.tar"),
+        size=460_032_000,
+        digest="7d8cd951101b0957ddfd7a530bdc8a94f06121cfc1e511bb5937e973020c7508",
     ),
     Archive(
-        2007,
-        True,
-        (f"{OFFICIAL}/voc2007/VOCtest_06-Nov-2007.tar", f"{MIRROR}/VOCtest_06-Nov-2007.tar"),
-        451_020_800,
-        "6836888e2e01dca84577a849d339fa4f73e1e4f135d312430c4856b5609b4892",
+        year=2007,
+        holds_test=True,
+        urls=(f"{OFFICIAL}/voc2007/VOCtest_06-Nov-2007.tar", f"{MIRROR}/VOCtest_06-Nov-2007.tar"),
+        size=451_020_800,
+        digest="6836888e2e01dca84577a849d339fa4f73e1e4f135d312430c4856b5609b4892",
     ),
     Archive(
-        2012,
-        False,
-        (f"{OFFICIAL}/voc2012/VOCtrainval_11-May-2012.tar", f"{MIRROR}/VOCtrainval_11-May-2012.tar"),
-        1_999_639_040,
-        "e14f763270cf193d0b5f74b169f44157a4b0c6efa708f4dd0ff78ee691763bcb",
+        year=2012,
+        holds_test=False,
+        urls=(f"{OFFICIAL}/voc2012/VOCtrainval_11-May-2012.tar", f"{MIRROR}/VOCtrainval_11-May-2012.tar"),
+        size=1_999_639_040,
+        digest="e14f763270cf193d0b5f74b169f44157a4b0c6efa708f4dd0ff78ee691763bcb",
     ),
     Archive(
-        2012,
-        True,
-        (f"{MIRROR}/VOC2012test.tar",),
-        1_850_626_560,
-        "f08582b1935816c5eab3bbb1eb6d06201a789eaa173cdf1cf400c26f0cac2fb3",
+        year=2012,
+        holds_test=True,
+        urls=(f"{MIRROR}/VOC2012test.tar",),
+        size=1_850_626_560,
+        digest="f08582b1935816c5eab3bbb1eb6d06201a789eaa173cdf1cf400c26f0cac2fb3",
     ),
 )
 
@@ -93,7 +79,7 @@ def fetch_voc(
 
     Args:
         image_sets: "test" asks for the test archive, any other name for trainval's.
-        retries, timeout, pause: see `RETRIES`, `TIMEOUT` and `PAUSE`; attempts take an archive's addresses in turn.
+        retries, timeout, pause: as in `download`.
         stamp: JSON that is written at the end, for a workflow to wait on. Its `unpacked` holds the size and the
             modification time (ns) of every file of the year, so that a file that is replaced later can be found.
 
@@ -136,74 +122,6 @@ def _states(folder: Path) -> dict[str, tuple[int, int]]:
     """Bytes and modification time of every photo, annotation and image list, by path."""
     files = (file for name in FOLDERS for file in (folder / name).rglob("*") if file.is_file())
     return {str(file): (file.stat().st_size, file.stat().st_mtime_ns) for file in files}
-
-
-def download(
-    archive: Archive,
-    folder: Path,
-    *,
-    retries: int = RETRIES,
-    timeout: float = TIMEOUT,
-    pause: float = PAUSE,
-    report: Report = silent,
-) -> Path:
-    """Download one archive into `folder`, resume a partial file, and check size and SHA-256.
-
-    Raises:
-        UserError: no attempt succeeded; names the cause of the last failure.
-    """
-    path, partial = folder / archive.name, folder / f"{archive.name}.part"
-    if path.exists() and sha256_of_file(path) == archive.sha256:
-        return path
-    cause = ""
-    for attempt in range(retries + 1):
-        if attempt:
-            time.sleep(pause * 2 ** (attempt - 1))
-        url = archive.urls[attempt % len(archive.urls)]
-        try:
-            for received in _receive(url, partial, archive.size, timeout):
-                report(received >> 20, {"megabytes": received / 1e6})
-        except (OSError, urllib.error.URLError, EOFError) as error:
-            cause = f"{url}: {error}"
-            continue
-        if sha256_of_file(partial) == archive.sha256:
-            partial.replace(path)
-            return path
-        partial.unlink()
-        cause = f"{url}: the file's SHA-256 is not {archive.sha256}"
-    raise UserError(
-        f"{archive.name} could not be downloaded in {retries + 1} attempts ({cause}); try again, "
-        f"or put the file into {folder} yourself"
-    )
-
-
-def _receive(url: str, partial: Path, size: int, timeout: float) -> Iterator[int]:
-    """Append the missing bytes to `partial`; yield its size after each block."""
-    have = partial.stat().st_size if partial.exists() else 0
-    if have > size:
-        partial.unlink()
-        have = 0
-    if have == size:
-        return
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-", "User-Agent": "tracklearn"})
-    with urllib.request.urlopen(request, timeout=timeout) as answer:
-        if answer.status != 206:  # a server that does not support ranges sends the whole file
-            have = 0
-        with open(partial, "ab" if have else "wb") as file:
-            while block := answer.read(BLOCK):
-                file.write(block)
-                have += len(block)
-                if have > size:
-                    raise EOFError(f"more than the expected {size} bytes")
-                yield have
-    if have < size:
-        raise EOFError(f"the connection ended after {have} of {size} bytes")
-
-
-def sha256_of_file(path: Path) -> str:
-    """SHA-256 of a file as hex digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def unpack(path: Path, root: Path, *, year: int) -> int:

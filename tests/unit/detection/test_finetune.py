@@ -7,6 +7,7 @@ import pytest
 import simplejpeg
 import torch
 
+from tracklearn.detection import finetune
 from tracklearn.detection.finetune import TrainingWindows, WindowBatches, collect_windows, finetune_voc, window_labels
 from tracklearn.errors import UserError
 from tracklearn.networks.initial import new_network
@@ -123,6 +124,21 @@ def test_transfer_takes_its_layers(tmp_path, devkit, transfer, taken):
     net = build(tmp_path / "weights.safetensors")
     same = {name for name in ("conv1", "conv5", "fc6", "fc7") if close(getattr(net, name), getattr(parent, name))}
     assert same == taken
+
+
+def test_windows_are_prepared_with_the_mean_of_the_given_parent(tmp_path, devkit, monkeypatch):
+    means = []
+
+    def recorded_warp(*given, mean, **options):
+        means.append(tuple(mean))
+        return warp(*given, mean=mean, **options)
+
+    monkeypatch.setattr(finetune, "warp", recorded_warp)
+    parent = new_network(NETWORK | {"mean_bgr": (104, 117, 123)}, head="detection", seed=9)
+    save_weights(tmp_path / "parent.safetensors", parent)
+    run(tmp_path, devkit, parent=tmp_path / "parent.safetensors", schedule=SCHEDULE | {"iterations": 1})
+    assert set(means) == {(123, 117, 104)}  # red first
+    assert build(tmp_path / "weights.safetensors").mean_bgr == (104, 117, 123)
 
 
 def close(one, other):

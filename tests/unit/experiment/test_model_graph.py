@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tracklearn.errors import UserError
 from tracklearn.experiment import model_graph
 from tracklearn.experiment.configuration import complete
 
@@ -54,7 +55,8 @@ def test_object_crops_in_the_place_of_imagenet_depend_on_the_protocol(config):
         ("ranking_fc_std", {"ranking"}),
         ("detection_fc7", {"none", "imagenet", "voc"}),
         ("fc8_std", {"imagenet", "voc"}),
-        ("mean_bgr", {"none", "ranking", "imagenet", "voc"}),
+        # Of the given network, whose file may not state its mean; with a parent, the mean is the parent's.
+        ("mean_bgr", {"none", "given", "ranking", "imagenet", "voc"}),
     ],
 )
 def test_a_setting_of_the_network_concerns_these_trainings_only(config, key, depending):
@@ -64,6 +66,35 @@ def test_a_setting_of_the_network_concerns_these_trainings_only(config, key, dep
         if key in model_graph.network_settings(config, name)
     }
     assert of_training == depending
+
+
+def test_a_model_with_a_parent_does_not_depend_on_the_mean_of_the_configuration(config):
+    for name, depends in (("scratch-1", True), ("unsup-5M", True), ("unsup-5M-ft", False), ("rcnn-70K-1", False)):
+        assert ("mean_bgr" in model_graph.network_settings(config, name)) is depends, name
+
+
+def test_a_stand_in_takes_the_place_of_an_absent_parent_and_of_a_row_s_model(config):
+    config["table1"].append({"id": "direct", "models": ["imagenet-1", "imagenet-2"]})
+    changed = model_graph.with_stand_ins(config, {"imagenet-1", "imagenet-2"})
+    parents = {name: model.get("from") for name, model in changed["models"].items()}
+    assert parents["rcnn-70K-1"] == parents["rcnn-200K"] == "released-caffenet"
+    assert (parents["rcnn-70K-2"], parents["unsup-5M-ft"]) == ("imagenet-2", "unsup-5M")
+    assert changed["table1"][-1]["models"] == ["released-caffenet", "imagenet-2"]
+    assert model_graph.with_stand_ins(config, set())["models"] == config["models"]
+
+
+def test_an_unknown_stand_in_is_an_error(config):
+    config["models"]["imagenet-1"]["stand_in"] = "caffenet"
+    with pytest.raises(
+        UserError, match=r"models\.imagenet-1: unknown stand_in caffenet; did you mean released-caffenet"
+    ):
+        model_graph.check_models(config)
+
+
+def test_a_stand_in_that_descends_from_what_it_replaces_is_an_error(config):
+    config["models"]["imagenet-1"]["stand_in"] = "rcnn-70K-1"
+    with pytest.raises(UserError, match=r"a cycle of parents"):
+        model_graph.with_stand_ins(config, {"imagenet-1"})
 
 
 def test_the_filler_of_ranking_takes_the_place_of_the_general_one(config):

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tracklearn.experiment.configuration import complete
-from tracklearn.experiment.subsets import inner_subsets, position, subset_shards
+from tracklearn.experiment.subsets import inner_subsets, outermost_subsets, position, shards_needed, subset_shards
 
 PAPER = Path(__file__).parents[3] / "config/config.yaml"
 
@@ -40,6 +40,21 @@ def test_an_appended_shard_changes_only_the_subsets_that_take_it():
 
     assert taken(0, 7) == [*taken(0, 6), "00006"]  # position 0.375
     assert taken(0.5, 7) == taken(0.5, 6)
+
+
+@pytest.mark.parametrize(("share", "needed"), [([0, 0.1], 1), ([0.1875, 0.8125], 2), ([0.7, 0.8], 4), ([0.1, 0.2], 5)])
+def test_so_many_shards_are_needed_for_one_to_lie_in_a_share(share, needed):
+    places = [position(number) for number in range(needed)]
+    assert share[0] <= places[-1] < share[1]
+    assert not any(share[0] <= place < share[1] for place in places[:-1])
+    assert shards_needed(share) == needed
+
+
+def test_the_outermost_subsets_are_counted_once(subsets):
+    assert outermost_subsets(subsets) == ["8M"]
+    assert sorted(outermost_subsets({name: subsets[name] for name in ("1.5M", "5M")})) == ["1.5M", "5M"]
+    twins = {"few": {"share": [0, 1], "patches": 10}, "all": {"share": [0, 1], "patches": None}}
+    assert outermost_subsets(twins) == ["all"]
 
 
 def test_a_full_subset_takes_no_appended_shard():

@@ -48,6 +48,20 @@ def test_transfer_copies_only_the_named_layers(tmp_path):
         assert torch.equal(value, source.state_dict()[name]), name
 
 
+def test_the_parents_mean_travels_with_its_layers(tmp_path):
+    net = small(seed=2)
+    save_weights(tmp_path / "parent.safetensors", small(seed=1, mean_bgr=(104, 117, 123)))
+    transfer(net, tmp_path / "parent.safetensors", CONV_LAYERS)
+    save_weights(tmp_path / "child.safetensors", net)
+    assert net.mean_bgr == build(tmp_path / "child.safetensors").mean_bgr == (104, 117, 123)
+
+
+def test_metadata_can_be_read_without_the_tensors(tmp_path):
+    save_weights(tmp_path / "net.safetensors", small(), metadata={"pairs": 7})
+    state, metadata = load_weights(tmp_path / "net.safetensors", tensors=False)
+    assert (state, metadata["pairs"]) == ({}, 7)
+
+
 def test_a_parent_of_another_width_is_refused(tmp_path):
     save_weights(tmp_path / "parent.safetensors", small(width=1 / 8))
     with pytest.raises(UserError, match=r"conv1.weight has shape \(12, 3, 11, 11\), expected \(6, 3, 11, 11\)"):

@@ -42,11 +42,23 @@ def test_a_subset_takes_as_many_patches_as_it_is_asked_for(shards):
         Subset(shards, 14).pairs([7])
 
 
-def test_a_subset_that_cannot_be_filled_says_how_many_there_are(shards):
+def test_a_subset_that_cannot_be_filled_takes_what_there_is_and_says_so(shards, caplog):
+    assert len(Subset(shards, 1500)) == 10
+    (line,) = caplog.messages
+    assert line.startswith(
+        "a subset of 1500 patches: only 20 were mined in 3 shards, and these are used; for more, run"
+    )
+    assert len(Subset(shards, 20, strict=True)) == 10
+
+
+def test_a_strict_subset_that_cannot_be_filled_says_how_many_there_are(shards):
     with pytest.raises(
-        UserError, match=r"only 20 were mined in 3 shards; run again .*or add videos or lower `patches`"
+        UserError, match=r"of 1500 patches: only 20 were mined in 3 shards; run again .* `strict: false`"
     ):
-        Subset(shards, 1500)
+        Subset(shards, 1500, strict=True)
+
+
+def test_a_number_of_patches_that_makes_no_pairs_is_an_error(shards):
     with pytest.raises(UserError, match="expected a positive even number"):
         Subset(shards, 7)
 

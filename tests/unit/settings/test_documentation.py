@@ -45,7 +45,7 @@ def test_an_assumption_is_marked() -> None:
         ("mining", ["resample_fps", "timeout"]),  # its blocks have tables of their own
         ("detection", ["bootstrap", "server_scores"]),
         ("patches.import", ["folder", "list", "pairs_per_shard"]),
-        ("subsets", ["share", "patches"]),
+        ("subsets", ["share", "patches", "strict"]),
         ("table1", ["id", "label", "external", "models", "layer"]),
         ("top level", ["gpus_per_training", "comparisons", "evidence"]),
     ],

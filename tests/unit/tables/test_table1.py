@@ -11,6 +11,8 @@ ROWS = [
     {"id": "unsup", "label": "unsup + ft", "external": "8M", "models": ["b"]},
 ]
 
+EXTERNAL = {"scratch": "0", "unsup": "7.0M of 8M"}
+
 
 def write_cell(folder, row, name, value, **more):
     path = folder / "cells/table1/voc2012-val" / row / f"{name}.json"
@@ -30,6 +32,7 @@ def make(tmp_path):
             write_cell(tmp_path, row, "horse", value),
             write_cell(tmp_path, row, "sheep", None, reason="no object in the test images"),
             write_cell(tmp_path, row, "mAP", value, value_11point=42.0),
+            write_cell(tmp_path, row, "external", None, text=EXTERNAL[row]),
         ]
     draws = np.random.default_rng(0).normal(40, 3, 500)
     for row, shift in (("scratch", 0), ("unsup", 4)):
@@ -61,14 +64,28 @@ def test_csv_holds_every_row_and_leaves_the_empty_cell_empty(made):
         ("scratch", "40.0", "", "40.0"),
         ("unsup", "44.0", "", "44.0"),
     ]
+    assert [row["external"] for row in rows] == ["0", "7.0M of 8M"]
     assert result == {"mAP.scratch": 40.0, "mAP.unsup": 44.0}
 
 
 def test_markdown_sets_the_papers_number_beside_ours_and_explains_the_empty_cell(made):
     text = (made[0] / "t.md").read_text()
-    assert "| unsup + ft | 8M | 44.0 | [43.0, 45.0] | 42.0 | 1 of 2 | 47.5 | -3.5 |" in text
+    assert "| unsup + ft | 7.0M of 8M | 44.0 | [43.0, 45.0] | 42.0 | 1 of 2 | 47.5 | -3.5 |" in text
     assert "44.0 [43.0, 45.0]<br>54.7 (-10.7)" in text
     assert "- sheep: no object in the test images" in text
+
+
+def test_a_row_that_lacks_data_is_explained_in_one_line(make, tmp_path):
+    for name in ("horse", "sheep", "mAP"):
+        more = {"reason": "data/imagenet: no ImageNet there", "classes": 0}
+        write_cell(tmp_path, "unsup", name, None, **more)
+    np.savez(tmp_path / "unsup.npz", mAP=np.zeros(0))
+    assert make() == {"mAP.scratch": 40.0}
+    text = (tmp_path / "t.md").read_text()
+    assert text.count("data/imagenet") == 1
+    assert "- row unsup: data/imagenet: no ImageNet there" in text
+    assert "| unsup + ft | 7.0M of 8M | - | - | - | 0 of 2 | 47.5 | - |" in text
+    assert (tmp_path / "d.csv").read_text().splitlines()[1] == "unsup,scratch,,,,"
 
 
 def test_paired_difference_is_sharper_than_the_rows_own_intervals(made):

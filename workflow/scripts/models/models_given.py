@@ -5,9 +5,10 @@ if __name__ == "__main__":
     with recorded(snakemake) as run:
         run.metrics(
             given_network(
-                given=snakemake.input.given,
+                given=snakemake.params.given,
                 network=snakemake.params.network,
                 weights=snakemake.output.weights,
                 conv1=snakemake.output.conv1,
+                report=run.report,
             )
         )

@@ -9,9 +9,10 @@ reads pool5 by channel, row and column. The written files begin with a layer of 
 size and mean colour.
 """
 
+import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isqrt, prod
 from pathlib import Path
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.networks.caffe.released import released_mean
 from tracklearn.networks.caffe.schema import NetParameter, UnpackedBlobProto
 from tracklearn.networks.caffenet import CHANNELS, CONV_LAYERS, DEFAULTS, CaffeNet, channels_at, pool5_side
 
@@ -43,7 +45,7 @@ class CaffeModel:
         layer_names: names of all its layers.
         blobs: weight and bias of each of conv1..conv5, fc6, fc7, fc8 that the file has, in the file's shapes.
         input_size: side of the input in pixels; None where the file does not say.
-        mean_bgr: mean colour that training subtracted; None where the file does not say.
+        mean_bgr: mean colour that training subtracted; None where the file does not say and is no released one.
         mean_file: name of the mean image that training subtracted; the image itself is not in a .caffemodel.
     """
 
@@ -55,7 +57,12 @@ class CaffeModel:
     mean_file: str | None = None
 
     def network(
-        self, *, width: float | None = None, input_size: int | None = None, mean_bgr: Sequence[float] | None = None
+        self,
+        *,
+        width: float | None = None,
+        input_size: int | None = None,
+        mean_bgr: Sequence[float] | None = None,
+        assumed_mean: Sequence[float] = DEFAULTS.mean_bgr,
     ) -> CaffeNet:
         """The network with these weights, in evaluation mode; it has an fc8 if the file has one.
 
@@ -63,7 +70,8 @@ class CaffeModel:
             width: factor on the channels; by default the one that the file's shapes give.
             input_size: side of the input in pixels; by default the file's, or else the size at which no pooling window
                 is cut off: 227 for the 9216 inputs of the released fc6.
-            mean_bgr: by default the file's, or else the released one.
+            mean_bgr: by default the file's, or else `assumed_mean`.
+            assumed_mean: see `mean_bgr`; by default that of the authors' released code.
 
         Raises:
             UserError: a layer is missing or has another shape.
@@ -74,11 +82,12 @@ class CaffeModel:
                     f"{self.path}: layer {name} is missing; expected {', '.join(NEEDED)} of a CaffeNet, "
                     f"found {', '.join(self.layer_names) or 'no layer'}"
                 )
-        if self.mean_file and not (mean_bgr or self.mean_bgr):
+        mean = mean_bgr or self.mean_bgr
+        if self.mean_file and not mean:
             log.warning(
                 "%s: training subtracted the mean image %s, which is not in the file; the colour %s is subtracted "
                 "instead; if it is not the mean of that image, convert the file to .safetensors with --mean B G R",
-                self.path, self.mean_file, DEFAULTS.mean_bgr,
+                self.path, self.mean_file, tuple(assumed_mean),
             )  # fmt: skip
         outputs = {name: _outputs_and_inputs(name, blobs[0])[0] for name, blobs in self.blobs.items()}
         with torch.device("meta"):  # takes no memory and draws no numbers: the weights are in the file
@@ -87,7 +96,7 @@ class CaffeModel:
                 input_size=self._input_size(input_size),
                 fc7=outputs["fc7"],
                 outputs=outputs.get("fc8"),
-                mean_bgr=mean_bgr or self.mean_bgr or DEFAULTS.mean_bgr,
+                mean_bgr=mean or assumed_mean,
             )
         state = {name: self._tensor(name, tuple(wanted.shape)) for name, wanted in net.state_dict().items()}
         net.load_state_dict(state, assign=True)
@@ -150,13 +159,16 @@ def read_caffemodel(path: str | Path) -> CaffeModel:
     """
     path = Path(path)
     try:
-        return _model(path, NetParameter.FromString(path.read_bytes()))
+        content = path.read_bytes()
+        model = _model(path, NetParameter.FromString(content))
     except OSError as error:
         raise UserError(f"{path}: not a readable file ({error.strerror}); expected a .caffemodel") from error
     except DecodeError as error:
         raise UserError(
             f"{path}: not a whole .caffemodel ({path.stat().st_size} bytes); fetch or write it again"
         ) from error
+    # Hashing takes a fraction of a second, which only files without a mean of their own cost.
+    return model if model.mean_bgr else replace(model, mean_bgr=released_mean(hashlib.sha1(content).hexdigest()))
 
 
 def _model(path: Path, net: Any) -> CaffeModel:

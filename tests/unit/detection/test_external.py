@@ -1,0 +1,52 @@
+import pytest
+
+from tracklearn.detection.external import external_cell, written
+from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.weights import save_weights
+from tracklearn.tables.cells import read_cell
+
+
+@pytest.fixture
+def cell(tmp_path):
+    """A function that writes a row's cell: `ranking` lists (pairs used, patches wanted), `images` counts of images."""
+
+    def write(label, *, ranking=(), images=(), given=()):
+        net = CaffeNet(width=1 / 16, input_size=67, fc7=4)
+        files = [tmp_path / f"{index}.safetensors" for index in range(len(ranking) + len(images))]
+        for path, (pairs, _) in zip(files, ranking, strict=False):
+            save_weights(path, net, metadata={"pairs": pairs})
+        for path, count in zip(files[len(ranking) :], images, strict=True):
+            save_weights(path, net, metadata={"images": count})
+        patches = [(path, wanted) for path, (_, wanted) in zip(files, ranking, strict=False)]
+        path = tmp_path / "external.json"
+        external_cell(row="a", label=label, patches=patches, images=files[len(ranking) :], given=given, cell=path)
+        return read_cell(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("label", "data", "text"),
+    [
+        ("0", {}, "0"),
+        ("8M", {"ranking": [(4_000_000, 8_000_000)]}, "8M"),
+        ("8M", {"ranking": [(3_506_172, 8_000_000)]}, "7.0M of 8M"),
+        ("8M", {"ranking": [(3_999_999, 8_000_000)]}, "7.9M of 8M"),
+        ("6.5M", {"ranking": [(750_000, 1_500_000), (2_500_000, 5_000_000)]}, "6.5M"),
+        ("6.5M", {"ranking": [(750_000, 1_500_000), (2_000_000, 5_000_000)]}, "5.5M of 6.5M"),
+        ("8M", {"ranking": [(1_173, None)]}, "2,346 of 8M"),
+        ("1.5M", {"ranking": [(0, None)]}, "0 of 1.5M"),
+        ("", {"ranking": [(1_173, None)]}, "2,346 patches"),
+        ("", {"images": [1_281_167, 1_281_167]}, "1,281,167 labelled images"),
+        ("", {"given": ["bvlc_reference_caffenet"]}, "bvlc_reference_caffenet"),
+        ("8M", {"ranking": [(5, 20)], "given": ["mine.safetensors"]}, "10 of 8M, mine.safetensors"),
+    ],
+)
+def test_the_cell_is_the_label_or_what_was_used_where_this_differs(cell, label, data, text):
+    written_cell = cell(label, **data)
+    assert (written_cell["row"], written_cell["class"], written_cell["text"]) == ("a", "external", text)
+    assert written_cell["patches"] == 2 * sum(pairs for pairs, _ in data.get("ranking", []))
+
+
+def test_numbers_are_rounded_down():
+    assert [written(count) for count in (999_999, 1_000_000, 1_499_999)] == ["999,999", "1.0M", "1.4M"]
