@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import sys
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -131,8 +132,8 @@ def _searched(
 def _in_folder(folder: str | Path, listed: Mapping[str, Video], print_line: Callable[[str], object]) -> Iterator[Video]:
     """Videos of the files below a folder that are not listed yet, in the order of their paths.
 
-    The id of a file is its name without its suffix, in letters that are safe in file names. A file whose id is taken
-    adds a digest of its path.
+    The id of a file is its name without its suffix, in ASCII letters, digits, `_` and `-`. If the id is taken, a digest
+    of the path follows it.
     """
     files = _video_files(folder)
     if not files:
@@ -154,7 +155,8 @@ def _in_folder(folder: str | Path, listed: Mapping[str, Video], print_line: Call
             print_line(f"{file}: left out, because it has the same bytes as {twin}")
             continue
         alike.append(file)
-        video_id = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(file).stem)[:80].strip("_") or "video"
+        letters = unicodedata.normalize("NFKD", Path(file).stem).encode("ascii", "ignore").decode()
+        video_id = re.sub(r"[^A-Za-z0-9_-]+", "_", letters)[:80].strip("_") or "video"
         if video_id in taken:
             video_id += f"-{hashlib.sha256(file.encode()).hexdigest()[:8]}"
         taken.add(video_id)

@@ -116,7 +116,7 @@ def test_the_files_of_a_folder(tmp_path: Path) -> None:
     listed = ["a/clip.webm", "b  two.MP4", "b/clip.mov", "empty.mp4", "été.mkv"]
     assert [video.source for video in videos] == [str(folder / name) for name in listed]
     ids = [video.video_id for video in videos]
-    assert [ids[0], ids[1], *ids[3:]] == ["clip", "b_two", "empty", "t"]
+    assert [ids[0], ids[1], *ids[3:]] == ["clip", "b_two", "empty", "ete"]
     assert re.fullmatch("clip-[0-9a-f]{8}", ids[2])
 
 
