@@ -401,7 +401,10 @@ class Plan:
             for image_set in self.image_sets:
                 self._size(image_set)
         for model in self._behind("ranking", targets):
-            self.ranking_shards(model)
+            try:
+                self.ranking_shards(model)
+            except UserError as error:
+                raise UserError(f"{error} (models.{model}, which the target needs, learns from pairs)") from error
 
     def _needs_photos(self, target: str) -> bool:
         if target.startswith("results/models/"):
