@@ -38,7 +38,15 @@ rule all:
         "results/table1.md",
         "results/differences.csv",
         "results/table1.html",
-        plan.galleries()[:1],
+        lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],
+
+
+# The pairs of all videos in the list. They need no other data.
+rule pairs:
+    input:
+        lambda wildcards: plan.shard_files(".h5"),
+        "results/patches/pairs.parquet",
+        "results/patches/pairs.html",
 
 
 onstart:

@@ -15,7 +15,7 @@ try:
 except UserError as error:
     sys.exit(f"tracklearn: {error}")
 
-for line in plan.warnings():
+for line in plan.warnings(sys.argv[1:]):
     print(f"tracklearn: {line}", file=sys.stderr)
 
 # The digest of the package's code that a script runs. An edit of this code re-runs the rule.

@@ -2,8 +2,10 @@
 #
 # inputs   results/mining/{shard}/tracks.csv and the shard's videos, or a folder of published patches with its list
 # outputs  results/patches/{shard}.h5: JPEG pairs; {shard}.json: counts of pairs and of each reason for dropping frames;
-#          {shard}.png: a contact sheet; {shard}.html: some frames, pairs and lost tracks, and the counts of the reasons
-# steps    crop and pack the pairs of a shard, or import published pairs; draw the contact sheet and the page
+#          {shard}.png: a contact sheet; {shard}.html: some frames, pairs and lost tracks, and the counts of the reasons;
+#          pairs.parquet: a row for each pair of all shards; pairs.html: a page of all shards
+# steps    crop and pack the pairs of a shard, or import published pairs; draw the contact sheet and the page; index and
+#          show the pairs of all shards
 
 if config["patches"]["import"]:
 
@@ -90,7 +92,38 @@ rule patches_gallery:
         "../scripts/patches/patches_gallery.py"
 
 
-# The pages of all shards; `rule all` asks only for the page of the first shard.
-rule patches_galleries:
+rule patches_index:
     input:
-        plan.galleries(),
+        stores=lambda wildcards: plan.shard_files(".h5"),
+        manifests=lambda wildcards: plan.mined_files("results/videos/{}.tsv"),
+    output:
+        index="results/patches/pairs.parquet",
+    log:
+        "results/logs/patches_index.log",
+    params:
+        frame=config["mining"]["frame"],
+        code=code("patches/patches_index.py"),
+    message:
+        "Index the pairs of all shards"
+    script:
+        "../scripts/patches/patches_index.py"
+
+
+rule patches_overview:
+    input:
+        stores=lambda wildcards: plan.shard_files(".h5"),
+        summaries=lambda wildcards: plan.shard_files(".json"),
+        manifests=lambda wildcards: plan.mined_files("results/videos/{}.tsv"),
+        frames=lambda wildcards: plan.mined_files("results/mining/{}/frames.csv"),
+        # The page links to those of the shards.
+        galleries=lambda wildcards: plan.mined_files("results/patches/{}.html"),
+    output:
+        page=report("results/patches/pairs.html", caption="../report/pairs.rst", category="Mining"),
+    log:
+        "results/logs/patches_overview.log",
+    params:
+        code=code("patches/patches_overview.py"),
+    message:
+        "Write a page of the pairs of all shards"
+    script:
+        "../scripts/patches/patches_overview.py"

@@ -32,8 +32,8 @@ rule tables_page:
     input:
         table="results/tables/{protocol}/table1.csv",
         differences="results/tables/{protocol}/differences.csv",
-        sheets=[f"results/patches/{shard}.png" for shard in plan.patch_shards[:2]],
-        summaries=[f"results/patches/{shard}.json" for shard in plan.patch_shards[:2]],
+        sheets=lambda wildcards: plan.shard_files(".png")[:2] if plan.ranking_models() else [],
+        summaries=lambda wildcards: plan.shard_files(".json")[:2] if plan.ranking_models() else [],
         conv1=plan.model_files("conv1.png", plan.pictured_models()),
         logs=plan.model_files("log.csv", plan.ranking_models()),
         retrieval=plan.retrieval_cells(plan.retrieval_models()),

@@ -38,7 +38,8 @@ def _check_rows(config: Config) -> None:
             check_known(f"config: table1 row {row['id']}", "model", model, config["models"])
     for pair in config["comparisons"]:
         for row_id in pair:
-            check_known("config: comparisons", "row", row_id, ids)
+            # A folder's own `table1` replaces the paper's rows; the paper's comparisons stay until it replaces them.
+            check_known("config: comparisons", "row", row_id, ids, otherwise="; or write `comparisons: []`")
     for model in config["retrieval"]["models"]:
         check_known("config: retrieval", "model", model, config["models"])
     if evidence := config["evidence"]:

@@ -45,17 +45,17 @@ def check_models(config: Config) -> None:
         ancestors(config, name)
 
 
-def check_known(entry: str, kind: str, name: str, names: Iterable[str]) -> None:
+def check_known(entry: str, kind: str, name: str, names: Iterable[str], *, otherwise: str = "") -> None:
     """Check that a name which an entry of the configuration refers to exists.
 
     Raises:
-        UserError: it does not; suggests a similar name.
+        UserError: it does not; suggests a similar name, and what else to do.
     """
     known = list(names)
     if name not in known:
         similar = difflib.get_close_matches(name, known, n=1)
         remedy = f"did you mean {similar[0]}?" if similar else f"known: {', '.join(known)}"
-        raise UserError(f"{entry}: unknown {kind} {name}; {remedy}")
+        raise UserError(f"{entry}: unknown {kind} {name}; {remedy}{otherwise}")
 
 
 def ancestors(config: Config, name: str) -> list[str]:

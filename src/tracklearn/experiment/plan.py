@@ -32,7 +32,8 @@ from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
 
 LEDGER = Path("results/videos/shards.json")
-PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_")  # targets of mining begin so
+# Targets of mining begin so, or are `pairs`.
+PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_")
 GET_IMAGENET = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
 TABLES = ("table1.csv", "table1.md", "table1.html", "differences.csv", "evidence.csv", "evidence.md")
 
@@ -47,7 +48,8 @@ class Plan:
         untrainable: models that ImageNet's absent images would train and that have no weights from earlier.
 
     Raises:
-        UserError: the configuration, the list of videos or the image sets are wrong; one line that names what.
+        UserError: the configuration is wrong, or a list of videos or images that is asked for; one line that names
+            what.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -62,13 +64,15 @@ class Plan:
         self.columns = [*self.classes, "mAP"]
         self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}
         self.labelled_devkit = self.devkit | {"classes": self.classes}
-        self.shards = {} if whole["patches"]["import"] else self._video_shards()
-        self.patch_shards = list(self.shards) or [f"{number:05d}" for number in range(len(self._published_starts))]
         self._packed_patches = read_packed_patches("results/patches")
 
     # Videos and patches
 
-    def _video_shards(self) -> dict[str, list[Video]]:
+    @cached_property
+    def shards(self) -> dict[str, list[Video]]:
+        """The videos of each shard of the list, which is read when a target needs it; none where pairs are imported."""
+        if self.config["patches"]["import"]:
+            return {}
         ledger = json.loads(LEDGER.read_text()) if LEDGER.exists() else []
         settings = self.config["videos"]
         videos = read_list(settings["list"])
@@ -76,9 +80,14 @@ class Plan:
             raise UserError(f"{settings['list']}: the list holds no video; append lines of `video_id<TAB>source`")
         return plan_shards(videos, ledger, settings["shard_size"])
 
+    @property
+    def patch_shards(self) -> list[str]:
+        """Names of the shards of patches, mined or imported."""
+        return list(self.shards) or [f"{number:05d}" for number in range(len(self._published_starts))]
+
     def record_shards(self) -> None:
-        """Keep the boundaries of the shards, so that videos appended to the list start a new one."""
-        if self.shards:
+        """Keep the boundaries of the shards in use, so that videos appended to the list start a new one."""
+        if vars(self).get("shards"):
             with atomic(LEDGER) as temporary:
                 temporary.write_text(json.dumps(ledger_of(self.shards)))
 
@@ -90,9 +99,13 @@ class Plan:
         """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""
         return digest_of_files(video.source for video in self.shards[shard] if "://" not in video.source)
 
-    def galleries(self) -> list[str]:
-        """One page for each mined shard; imported shards have no page."""
-        return [f"results/patches/{shard}.html" for shard in self.shards]
+    def shard_files(self, suffix: str) -> list[str]:
+        """One file of each shard in results/patches."""
+        return [f"results/patches/{shard}{suffix}" for shard in self.patch_shards]
+
+    def mined_files(self, pattern: str) -> list[str]:
+        """One file of each mined shard, `{}` being its name; imported shards have none."""
+        return [pattern.format(shard) for shard in self.shards]
 
     @cached_property
     def _published_starts(self) -> list[int]:
@@ -228,10 +241,24 @@ class Plan:
         return listed if self.protocol.annotated else []
 
     def ranking_models(self) -> list[str]:
-        """Models trained by ranking that Table 1 rests on."""
-        leaves = [model for row in self.computed_rows(self.table1_rows) for model in self.rows[row]["models"]]
-        used = self._lineage(leaves)
+        """Models trained by ranking that Table 1 and its page rest on."""
+        return self._ranking_models_behind(["results/table1.html"])
+
+    def _ranking_models_behind(self, targets: Sequence[str]) -> list[str]:
+        used = self._lineage([model for target in targets for model in self._models_of(target)])
         return [name for name in self.trained_by("ranking") if name in used]
+
+    def _models_of(self, target: str) -> set[str]:
+        """Models of the row or the model that the path of a target names; those of all rows where it names neither."""
+        if _is_of_pairs(target) or target.startswith("results/voc/"):
+            return set()
+        parts = {*Path(target).parts, Path(target).stem}
+        rows = [row for row in self.rows if row in parts]
+        models = parts & set(self.config["models"])
+        if not rows and not models:
+            rows = self.table1_rows
+            models = set() if target.endswith((".csv", ".md")) else set(self.retrieval_models())
+        return models | {model for row in self.computed_rows(rows) for model in self.rows[row]["models"]}
 
     def _lineage(self, models: Sequence[str]) -> list[str]:
         """Some models and their ancestors, each once."""
@@ -427,8 +454,10 @@ class Plan:
 
     # What the user reads
 
-    def warnings(self) -> list[str]:
-        """What is missing but stops only some of the jobs."""
+    def warnings(self, arguments: Sequence[str]) -> list[str]:
+        """What is missing but stops only some of the jobs; nothing if the arguments ask for pairs alone."""
+        if all(map(_is_of_pairs, _targets(arguments))):
+            return []
         stand_ins = [self.model_entry(name).get("stand_in") for name in self.untrainable]
         used = {name for row in self.rows for name in self._lineage(self.rows[row]["models"])}
         taken = [name for name in dict.fromkeys(stand_ins) if name in used]
@@ -442,28 +471,41 @@ class Plan:
     def check_targets(self, arguments: Sequence[str]) -> None:
         """Check that the targets exist and that their data can be there, before Snakemake builds its graph.
 
-        Whoever asks for pairs alone needs neither VOC nor enough shards for every subset.
+        Only what is asked for needs its data: pairs need no photos, and a row needs no list of videos unless one of
+        its networks learned from pairs.
 
         Args:
             arguments: of the command line, the targets among them.
 
         Raises:
-            UserError: a target whose path was changed since an earlier version; an image set or a subset without data.
+            UserError: a target whose path was changed since an earlier version; a list of videos, an image set or a
+                subset without data.
         """
-        for target in arguments:
-            if current := self._moved(target):
-                raise UserError(f"{target}: this target is now {current}")
-        targets = [argument for argument in arguments if argument.startswith(("results/", *PAIRS))]
-        if "--target-jobs" in arguments or (targets and all(target.startswith(PAIRS) for target in targets)):
-            return  # a single job, whose graph was checked, or pairs alone
-        for image_set in self.image_sets:
-            self._size(image_set)
-        for model in self.trained_by("ranking"):
-            self.ranking_shards(model)
+        for argument in arguments:
+            if current := self._moved(argument):
+                raise UserError(f"{argument}: this target is now {current}")
+        if "--target-jobs" in arguments:
+            return  # a single job, whose graph was checked
+        targets = _targets(arguments)
+        if any(map(_is_of_pairs, targets)) and not self.patch_shards:
+            raise UserError(f"{self.config['patches']['import']['list']}: no pair; expected lines of `path label`")
+        if any(map(self._needs_photos, targets)):
+            for image_set in self.image_sets:
+                self._size(image_set)
+        for model in self._ranking_models_behind(targets):
+            try:
+                self.ranking_shards(model)
+            except UserError as error:
+                raise UserError(f"{error} (models.{model}, which the target needs, learns from pairs)") from error
         if any("evidence." in target for target in targets) and self.config["evidence"]:
             for row in self.seeded(self.config["evidence"]["rows"]):
                 if lack := self.lacks(row):
                     raise UserError(f"config: evidence.rows: {row} cannot be computed: {lack}")
+
+    def _needs_photos(self, target: str) -> bool:
+        if target.startswith("results/models/"):
+            return any(model_graph.depends_on_protocol(self.config, model) for model in self._models_of(target))
+        return not _is_of_pairs(target)
 
     def _moved(self, target: str) -> str | None:
         protocol, year = self.protocol.name, f"VOC{self.protocol.year}"
@@ -483,6 +525,16 @@ class Plan:
             current = f"results/models/{self.model_path(found[1])}/{found[2]}"
             return current if current != target else None
         return None
+
+
+def _targets(arguments: Sequence[str]) -> list[str]:
+    """Targets among the arguments of the command line; if there is none, the page, which needs what `all` needs."""
+    found = [argument for argument in arguments if argument.startswith("results/") or _is_of_pairs(argument)]
+    return found or ["results/table1.html"]
+
+
+def _is_of_pairs(target: str) -> bool:
+    return target == "pairs" or target.startswith(PAIRS)
 
 
 def _name(path: str) -> str:

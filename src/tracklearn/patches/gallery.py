@@ -118,7 +118,7 @@ def mining_gallery(
     pictures = {
         "accepted": [_frame_picture(row, found[_key(row)], settings) for row in accepted if _key(row) in found],
         "rejected": [_frame_picture(row, found[_key(row)], settings) for row in rejected if _key(row) in found],
-        "pairs": [_pair_picture(shard, index) for index in spread(range(len(shard)), PICTURES["pairs"])],
+        "pairs": [pair_picture(shard, index) for index in spread(range(len(shard)), PICTURES["pairs"])],
         "lost": [_query_picture(row, found[_key(row)]) for row in lost if _key(row) in found],
     }
     render("mining.html.jinja", page, shard=Path(manifest).stem, legend=LEGEND, reasons=reasons, **pictures)
@@ -184,7 +184,7 @@ def _frame_picture(row: TableRow, candidate: Candidate, settings: Filtering) -> 
     return _picture(image, f"{row['video_id']} {row['frame']}: {row['reason']}{share}")
 
 
-def _pair_picture(store: PatchStore, index: int) -> Picture:
+def pair_picture(store: PatchStore, index: int) -> Picture:
     """Query and tracked patch of a pair side by side."""
     first, last = store.frames[index]
     caption = f"{store.video_ids[store.video_of_pair[index]]} {first} to {last}: score {store.scores[index]:.2f}"

@@ -61,6 +61,11 @@ class Subset:
         """Side of a patch in pixels."""
         return self.stores[0].size if self.stores else 0
 
+    def place(self, index: int) -> tuple[PatchStore, int]:
+        """The shard of a pair, and the pair's number in it."""
+        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return self.stores[shard], index - int(self._starts[shard])
+
     @cached_property
     def video_ids(self) -> list[str]:
         """Every video of the shards once, in the order of their first pairs."""

@@ -1,20 +1,32 @@
-"""Building the list of videos, or appending to it, from search keywords or public ids.
+"""Building the list of videos, or appending to it, from a folder, search keywords or public ids.
 
-python -m tracklearn.videos.build_list --keywords keywords.txt --per-keyword 50 --out data/videos.tsv
+python -m tracklearn.videos.build_list --folder my_videos --out data/videos.tsv
+python -m tracklearn.videos.build_list --keywords --per-keyword 50 --out data/videos.tsv
 python -m tracklearn.videos.build_list --ids kinetics.csv --column youtube_id --out data/videos.tsv
 """
 
 import argparse
 import csv
+import filecmp
 import hashlib
+import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.videos.lists import COLUMNS, YOUTUBE_ID, Video, read_list
+
+KEYWORDS = Path(__file__).with_name("keywords.txt")  # ASSUME: everyday words, since the paper's are not published
+
+SUFFIXES = (
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
+    *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+)
 
 _YOUTUBE_URL = re.compile(
     r"https?://(?:www\.|m\.)?(?:youtu\.be/|youtube(?:-nocookie)?\.com/(?:watch\?(?:\S*&)?v=|shorts/|embed/|v/))([\w-]{11})(?![\w-])",
@@ -25,6 +37,7 @@ _YOUTUBE_URL = re.compile(
 def build_list(
     *,
     out: str | Path,
+    folder: str | Path | None = None,
     keywords_file: str | Path | None = None,
     ids_file: str | Path | None = None,
     column: str | None = None,
@@ -36,26 +49,31 @@ def build_list(
 
     Args:
         out: the list; its lines stay as they are.
+        folder: every video file below it is listed by its absolute path. Hidden files and folders are left out, and so
+            is a file with the same bytes as an earlier one.
         keywords_file: one search a line; "#" starts a comment line. PAPER §4: thousands of keywords.
         ids_file: a public list: one YouTube id or URL a line, or a CSV/TSV file with a header if `column` is given.
         column: column of `ids_file` with the ids or URLs.
         per_keyword: number of results taken from each search.
         search: (keyword, count) -> YouTube ids; yt-dlp's search by default.
-        print_line: called with one line for each keyword.
+        print_line: called with one line for each keyword, and for each video file that is left out.
 
     Returns:
         Number of videos appended.
 
     Raises:
-        UserError: neither or both files are given, a line is neither an id nor a URL, or every search failed. The
-            results of earlier searches are written all the same.
+        UserError: not one of `folder`, `keywords_file` and `ids_file` is given, the folder holds no video file, a line
+            is neither an id nor a URL, or every search failed. The results of earlier searches are written all the
+            same.
     """
-    if (keywords_file is None) == (ids_file is None):
-        raise UserError("give either a file of keywords (--keywords) or a file of ids (--ids)")
+    if [folder, keywords_file, ids_file].count(None) != 2:
+        raise UserError("give one of a folder (--folder), a file of keywords (--keywords) and a file of ids (--ids)")
     videos = {video.video_id: video for video in read_list(out)} if Path(out).exists() else {}
     sources = {video.source for video in videos.values()}
     before = len(videos)
-    if ids_file is not None:
+    if folder is not None:
+        found = _in_folder(folder, videos, print_line)
+    elif ids_file is not None:
         found = _listed(ids_file, column)
     else:
         found = _searched(_lines(str(keywords_file)), per_keyword, search or youtube_search, print_line)
@@ -111,6 +129,61 @@ def _searched(
         raise failure
 
 
+def _in_folder(folder: str | Path, listed: Mapping[str, Video], print_line: Callable[[str], object]) -> Iterator[Video]:
+    """Videos of the files below a folder that are not listed yet, in the order of their paths.
+
+    The id of a file is its name without its suffix, in ASCII letters, digits, `_` and `-`. If the id is taken, a digest
+    of the path follows it.
+    """
+    files = _video_files(folder)
+    if not files:
+        raise UserError(f"{folder}: no video file in this folder; expected one of {', '.join(SUFFIXES)}")
+    taken = set(listed)
+    sources = {video.source for video in listed.values()}
+    by_size: dict[int, list[str]] = defaultdict(list)
+    for source in sources:
+        if Path(source).is_file():
+            by_size[Path(source).stat().st_size].append(source)
+    for file in files:
+        if file in sources:
+            continue
+        if not _is_line(file):
+            print_line(f"{file!r}: left out, because a list cannot hold this name; rename it")
+            continue
+        alike = by_size[Path(file).stat().st_size]
+        if twin := next((other for other in alike if filecmp.cmp(file, other, shallow=False)), None):
+            print_line(f"{file}: left out, because it has the same bytes as {twin}")
+            continue
+        alike.append(file)
+        letters = unicodedata.normalize("NFKD", Path(file).stem).encode("ascii", "ignore").decode()
+        video_id = re.sub(r"[^A-Za-z0-9_-]+", "_", letters)[:80].strip("_") or "video"
+        if video_id in taken:
+            video_id += f"-{hashlib.sha256(file.encode()).hexdigest()[:8]}"
+        taken.add(video_id)
+        yield Video(video_id, file)
+
+
+def _video_files(folder: str | Path) -> list[str]:
+    """Absolute paths of the video files below a folder, by their suffixes; links to folders are not followed."""
+    if not Path(folder).is_dir():
+        raise UserError(f"{folder}: no such folder; the working folder is {Path.cwd()}")
+    found = []
+    for parent, folders, files in os.walk(os.path.abspath(folder)):  # noqa: PTH100 (resolve would follow links)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (Path(parent, name) for name in files if not name.startswith("."))
+        found += [str(path) for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
+    return sorted(found)
+
+
+def _is_line(path: str) -> bool:
+    """Whether a path can stand in a list: encoded as UTF-8, and without a tab or a line break."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\t" not in path and len(path.splitlines()) == 1
+
+
 def _listed(path: str | Path, column: str | None) -> Iterator[Video]:
     """Videos of a public list."""
     for number, value in _lines(path) if column is None else _column(path, column):
@@ -154,7 +227,10 @@ def _main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m tracklearn.videos.build_list", description="Build or extend the list of videos."
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--keywords", help="file with one search a line")
+    source.add_argument("--folder", help="folder of video files, which are listed where they are")
+    source.add_argument(
+        "--keywords", nargs="?", const=KEYWORDS, help="file with one search a line (default: everyday words)"
+    )
     source.add_argument("--ids", help="public list: a YouTube id or URL a line, or a CSV/TSV with --column")
     parser.add_argument("--column", help="column of --ids that holds the ids or URLs")
     parser.add_argument("--per-keyword", type=int, default=50, help="videos taken from each search (default: 50)")
@@ -163,6 +239,7 @@ def _main(arguments: Sequence[str] | None = None) -> int:
     try:
         appended = build_list(
             out=given.out,
+            folder=given.folder,
             keywords_file=given.keywords,
             ids_file=given.ids,
             column=given.column,

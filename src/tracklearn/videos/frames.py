@@ -13,6 +13,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from tracklearn.errors import UserError
+from tracklearn.videos.manifest import ManifestRow
 from tracklearn.videos.packets import PacketTable, file_state, open_video, packet_table, read_packets
 
 # ASSUME: a seek costs about as much as decoding a few frames, since it drops what the decoder's threads have in flight.
@@ -74,7 +75,7 @@ def _probe(path: str, state: tuple[int, int] | None) -> Probe:
         )
 
 
-def frame_size(probe: Probe, size: tuple[int, int]) -> tuple[int, int]:
+def frame_size(probe: Probe | ManifestRow, size: tuple[int, int]) -> tuple[int, int]:
     """(height, width) of the frames that `read_frames` gives: `size`, or its transpose for portrait video."""
     return _oriented(probe.height, probe.width, size)
 

@@ -33,7 +33,8 @@ def read_list(path: str | Path) -> list[Video]:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:
         raise UserError(
-            f"{path}: no list of videos; make one: python -m tracklearn.videos.build_list --help"
+            f"{path}: no list of videos; make one: "
+            f"python -m tracklearn.videos.build_list --folder my_videos --out {path}"
         ) from error
     if not lines or tuple(lines[0].split("\t")) != COLUMNS:
         raise UserError(f"{path}, line 1: {lines[0] if lines else ''!r}; expected the header 'video_id<TAB>source'")

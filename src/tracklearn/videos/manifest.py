@@ -1,6 +1,7 @@
 """The manifest of a shard: one row for every video, with what became of it."""
 
 import csv
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -59,7 +60,7 @@ def write_manifest(path: str | Path, rows: Iterable[ManifestRow]) -> None:
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
         out.write("\t".join(COLUMNS) + "\n")
         for row in rows:
-            out.write("\t".join(" ".join(str(getattr(row, name)).split()) for name in COLUMNS) + "\n")
+            out.write("\t".join(re.sub(r"[\t\r\n]+", " ", str(getattr(row, name))) for name in COLUMNS) + "\n")
 
 
 def read_manifest(path: str | Path) -> list[ManifestRow]:

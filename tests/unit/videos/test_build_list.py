@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,77 @@ def test_no_search_succeeds(tmp_path: Path) -> None:
     assert not (tmp_path / "l.tsv").exists()
 
 
+def test_the_files_of_a_folder(tmp_path: Path) -> None:
+    names = [
+        "b  two.MP4",
+        "été.mkv",
+        "photo.jpg",
+        "a/clip.webm",
+        "b/clip.mov",
+        "empty.mp4",
+        ".hidden.mp4",
+        ".git/x.mp4",
+    ]
+    folder = tmp_path / "my videos"
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x" * (0 if name == "empty.mp4" else number + 1))
+    (folder / "nothing").mkdir()
+    out = tmp_path / "l.tsv"
+    assert build_list(out=out, folder=folder) == 5
+    videos = read_list(out)
+    listed = ["a/clip.webm", "b  two.MP4", "b/clip.mov", "empty.mp4", "été.mkv"]
+    assert [video.source for video in videos] == [str(folder / name) for name in listed]
+    ids = [video.video_id for video in videos]
+    assert [ids[0], ids[1], *ids[3:]] == ["clip", "b_two", "empty", "ete"]
+    assert re.fullmatch("clip-[0-9a-f]{8}", ids[2])
+
+
+def test_a_file_that_was_added_to_the_folder_is_appended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("clips").mkdir()
+    Path("clips/m.mp4").write_bytes(b"m")
+    assert build_list(out="l.tsv", folder="clips") == 1
+    before = Path("l.tsv").read_text()
+    Path("clips/a.mp4").write_bytes(b"a")
+    assert build_list(out="l.tsv", folder="clips") == 1
+    assert Path("l.tsv").read_text() == f"{before}a\t{tmp_path}/clips/a.mp4\n"
+
+
+def test_a_copy_and_a_name_that_no_list_can_hold_are_left_out(tmp_path: Path) -> None:
+    for name, content in {"a.mp4": b"same", "b.mp4": b"same", "c.mp4": b"else", "d\te.mp4": b"tab"}.items():
+        (tmp_path / name).write_bytes(content)
+    lines: list[str] = []
+    for appended in (2, 0):
+        assert build_list(out=tmp_path / "l.tsv", folder=tmp_path, print_line=lines.append) == appended
+        copy, name = lines[-2:]
+        assert copy == f"{tmp_path}/b.mp4: left out, because it has the same bytes as {tmp_path}/a.mp4"
+        assert "d\\te.mp4': left out, because a list cannot hold this name" in name
+
+
+def test_a_folder_without_videos(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(UserError, match=f"^{tmp_path}: no video file in this folder; expected one of .3gp, .avi"):
+        build_list(out=tmp_path / "l.tsv", folder=tmp_path)
+    with pytest.raises(UserError, match=f"^{tmp_path}/none: no such folder"):
+        build_list(out=tmp_path / "l.tsv", folder=tmp_path / "none")
+    assert not (tmp_path / "l.tsv").exists()
+
+
+def test_the_list_of_everyday_words_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def extract_info(self: yt_dlp.YoutubeDL, url: str, download: bool) -> dict[str, object]:
+        asked.append(url)
+        return {"entries": [{"id": f"{len(asked):011d}"}]}
+
+    monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract_info)
+    assert builder._main(["--keywords", "--out", str(tmp_path / "l.tsv")]) == 0
+    assert len(read_list(tmp_path / "l.tsv")) == len(asked) == len(set(asked))
+    assert len(asked) >= 150
+    assert "ytsearch50:dog" in asked
+
+
 def test_search_asks_yt_dlp(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
@@ -118,6 +190,9 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     (tmp_path / "ids.txt").write_text("dQw4w9WgXcQ\n")
     out = str(tmp_path / "l.tsv")
     assert builder._main(["--ids", str(tmp_path / "ids.txt"), "--out", out]) == 0
+    assert capsys.readouterr().out == f"{out}: 1 videos appended\n"
+    (tmp_path / "clip.mp4").touch()
+    assert builder._main(["--folder", str(tmp_path), "--out", out]) == 0
     assert capsys.readouterr().out == f"{out}: 1 videos appended\n"
     assert builder._main(["--keywords", str(tmp_path / "none.txt"), "--out", out]) == 1
     assert capsys.readouterr().err == f"{tmp_path}/none.txt: no such file\n"

@@ -27,6 +27,11 @@ def test_tabs_and_quotes_in_a_reason_stay_in_their_cell(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "m.tsv")[0].reason == 'no "such thing'
 
 
+def test_two_spaces_in_a_path_stay(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "m.tsv", [ManifestRow("b", "my  clip.mp4", "my  clip.mp4")])
+    assert read_manifest(tmp_path / "m.tsv")[0].path == "my  clip.mp4"
+
+
 def test_a_file_that_is_no_manifest_is_named(tmp_path: Path) -> None:
     (tmp_path / "m.tsv").write_text("a,b\n")
     with pytest.raises(UserError, match=r"m.tsv: not a manifest: its first line is not video_id source"):
