@@ -53,11 +53,11 @@ class Filtering(Settings):
     )
     margin: Share = setting(
         0.05,
-        "Only for `flow: hybrid`: the dense flow decides about a frame if the sparse flow's share of moving points lies "
-        "within this distance of `noise` or `camera`, or if fewer than half of the points follow the camera",
+        "Only for `flow: hybrid`: the dense flow decides about a frame if the sparse flow's share of moving points "
+        "lies within this distance of `noise` or `camera`, or if fewer than half of the points follow the camera",
         unit="share",
-        assume="on 56 web clips (990 frames), dense flow decides about 26% of the frames, and 98.4% of the verdicts are those "
-        "of `farneback`; with `lucas-kanade` 93.5% are",
+        assume="on 990 frames of 56 web clips, 98.4% of the verdicts are those of `farneback`, and the dense flow "
+        "decides about 26% of the frames; 93.5% of the verdicts of `lucas-kanade` are those of `farneback`",
     )
     moving_px: Positive = setting(
         0.5,
