@@ -20,7 +20,7 @@ from tracklearn.videos.frames import probe
 from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 EVERY = (30, 25, 20, 15, 10, 5)
-VIDEOS, ALIVE, MINUTES, RATE = 100_000, 2 / 3, 4, 30  # PAPER §4: 100K videos; minutes and frames a second of a video
+VIDEOS, ALIVE, MINUTES = 100_000, 2 / 3, 4  # PAPER §4: 100K videos; ASSUME: a third is dead, the others last 4 minutes
 
 
 def main() -> None:
