@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.mining.motion import compensated_flow
+from tracklearn.mining.motion import REPROJECTION, compensated_flow
 from tracklearn.mining.overlays import Overlay, find_overlay, read_key_frames, stuck_points
 from tracklearn.mining.query_box import best_box
 from tracklearn.mining.surf import check_detector, interest_points
@@ -24,6 +24,7 @@ from tracklearn.videos.shard_loop import each_video
 from tracklearn.videos.timeline import timeline
 
 COUNTED = ("candidates", "accepted", "unreadable_videos", "unfinished_videos", "overlaid_points")
+MIN_FOLLOWERS = 0.5  # share of the points that follow the homography, below which the sparse flow is uncertain
 
 
 class Points(NamedTuple):
@@ -34,12 +35,14 @@ class Points(NamedTuple):
         lengths: float32 (N,), length of the motion without the camera's, in pixels; NaN where a point was not followed.
         overlaid: bool (N,), points that are left out because they lie on an overlay; their lengths are NaN.
         homography: the camera's motion (3, 3), None where there are too few points or too few agree.
+        flow: the optical flow that measured the motion, "lucas-kanade" or "farneback".
     """
 
     at: np.ndarray
     lengths: np.ndarray
     overlaid: np.ndarray
     homography: np.ndarray | None
+    flow: str
 
 
 def filter_shard(
@@ -62,7 +65,7 @@ def filter_shard(
     - `verdict` and `reason`;
     - `x`, `y`: left and top of the query box in the resized frame; `inside`: the moving points in it;
     - `left`, `top`, `right`, `bottom`: the area between black bars (the last two one past its end), if there are bars;
-    - `surf`: the implementation of SURF.
+    - `surf`: the implementation of SURF; `flow`: the optical flow that decided.
 
     A video that could not be read to its end, or not in time, has a last row with the reason and without a frame.
 
@@ -179,7 +182,7 @@ def judge(
     """
     points = points_with_motion(image, next_image, filter_settings, overlay)
     overlaid = int(points.overlaid.sum())
-    row: dict[str, Any] = {"points": len(points.at), "overlaid": overlaid, "verdict": "rejected"}
+    row: dict[str, Any] = {"points": len(points.at), "overlaid": overlaid, "verdict": "rejected", "flow": points.flow}
     if points.homography is None:
         few = len(points.at) - overlaid < filter_settings.min_points
         return row | {"reason": "too few points" if few else "no homography"}
@@ -207,18 +210,50 @@ def points_with_motion(
 ) -> Points:
     """The SURF points of a frame and their motion towards the next frame; both images are luma, uint8 (H, W).
 
-    The motion is not measured where fewer than `min_points` lie outside the overlay.
+    The motion is not measured where fewer than `min_points` lie outside the overlay. With `flow: hybrid`, the sparse
+    flow measures it first, and then the dense flow where the sparse flow is `uncertain` about the frame.
     """
     at = interest_points(image, filter_settings)
+    if filter_settings.flow != "hybrid":
+        return _measured(image, next_image, at, filter_settings, overlay, filter_settings.flow)
+    points = _measured(image, next_image, at, filter_settings, overlay, "lucas-kanade")
+    if uncertain(points, filter_settings):
+        return _measured(image, next_image, at, filter_settings, overlay, "farneback")
+    return points
+
+
+def uncertain(points: Points, filter_settings: Filtering) -> bool:
+    """Whether the dense flow may judge a frame differently, from its points as the sparse flow measured them.
+
+    The sparse flow is uncertain if the share of moving points lies within `margin` of `noise` or `camera`, and if fewer
+    than `MIN_FOLLOWERS` of the points follow the homography: then both flows find one of several possible homographies.
+    """
+    lengths = points.lengths[np.isfinite(points.lengths)]
+    if len(lengths) < filter_settings.min_points:
+        return False
+    fraction = np.mean(lengths > filter_settings.moving_px)
+    near = min(abs(fraction - filter_settings.noise), abs(fraction - filter_settings.camera)) < filter_settings.margin
+    return bool(near or np.mean(lengths < REPROJECTION) < MIN_FOLLOWERS)
+
+
+def _measured(
+    image: np.ndarray,
+    next_image: np.ndarray,
+    at: np.ndarray,
+    filter_settings: Filtering,
+    overlay: Overlay | None,
+    flow: str,
+) -> Points:
+    """The given points with their motion by one flow."""
     overlaid = ~overlay.on_scene(at) if overlay else np.zeros(len(at), bool)
     lengths, homography = np.full(len(at), np.nan, np.float32), None
     scene = np.flatnonzero(~overlaid)
     if len(scene) >= filter_settings.min_points:
-        lengths[scene], homography = compensated_flow(image, next_image, at[scene], flow=filter_settings.flow)
+        lengths[scene], homography = compensated_flow(image, next_image, at[scene], flow=flow)
     if overlay and homography is not None:
         stuck = scene[stuck_points(image, next_image, at[scene], homography)]
         overlaid[stuck], lengths[stuck] = True, np.nan
-    return Points(at, lengths, overlaid, homography)
+    return Points(at, lengths, overlaid, homography, flow)
 
 
 def _limited(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:

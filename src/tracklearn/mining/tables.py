@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 FRAMES = (
     *("video_id", "frame", "points", "overlaid", "moving", "fraction", "verdict", "reason"),
-    *("x", "y", "inside", "left", "top", "right", "bottom", "surf"),
+    *("x", "y", "inside", "left", "top", "right", "bottom", "surf", "flow"),
 )
 """Columns of the table of candidate frames, see `filtering.filter_shard`."""
 

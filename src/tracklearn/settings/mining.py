@@ -45,10 +45,19 @@ class Filtering(Settings):
         ge=4,
         assume="a share of fewer than 50 points says little; improved dense trajectories demand 50 points too",
     )
-    flow: Literal["lucas-kanade", "farneback"] = setting(
-        "lucas-kanade",
+    flow: Literal["hybrid", "lucas-kanade", "farneback"] = setting(
+        "hybrid",
         "Optical flow: `lucas-kanade` is sparse and computed only at the SURF points; `farneback` is the dense flow of "
-        "the improved dense trajectories, with their second pass",
+        "the improved dense trajectories, with their second pass, and takes 20 times as long; `hybrid` computes the "
+        "sparse flow, and the dense flow where the verdict is uncertain. The tables record which flow decided",
+    )
+    margin: Share = setting(
+        0.05,
+        "Only for `flow: hybrid`: the dense flow decides about a frame if the sparse flow's share of moving points "
+        "lies within this distance of `noise` or `camera`, or if fewer than half of the points follow the camera",
+        unit="share",
+        assume="on 990 frames of 56 web clips, 98.4% of the verdicts are those of `farneback`, and the dense flow "
+        "decides about 26% of the frames; 93.5% of the verdicts of `lucas-kanade` are those of `farneback`",
     )
     moving_px: Positive = setting(
         0.5,

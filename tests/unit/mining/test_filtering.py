@@ -7,7 +7,7 @@ from worlds.films import BOX, HEIGHT, WIDTH
 
 from tracklearn.errors import UserError
 from tracklearn.mining import filtering as module
-from tracklearn.mining.filtering import Points, _limited, candidate_frames, filter_shard, judge
+from tracklearn.mining.filtering import Points, _limited, candidate_frames, filter_shard, judge, uncertain
 from tracklearn.settings.mining import Filtering
 from tracklearn.videos.deadline import TimeLimitError
 from tracklearn.videos.manifest import ManifestRow, write_manifest
@@ -68,6 +68,7 @@ def test_every_candidate_has_its_verdict(filtered):
         "rejected/noise": 6,
     }
     assert {row["surf"] for row in rows} == {"fast-hessian"}
+    assert {row["flow"] for row in rows if row["frame"]} == {"lucas-kanade"}
 
 
 def test_videos_that_cannot_be_read_have_a_row(filtered):
@@ -106,7 +107,7 @@ def test_the_share_of_moving_points_decides(filter_films):
 def test_a_frame_without_texture_is_rejected():
     flat = np.full((HEIGHT, WIDTH), 9, np.uint8)
     expected = {"points": 0, "overlaid": 0, "verdict": "rejected", "reason": "too few points"}
-    assert judge(flat, flat, Filtering(box=BOX)) == expected
+    assert judge(flat, flat, Filtering(box=BOX)) == expected | {"flow": "lucas-kanade"}
 
 
 def test_a_frame_with_too_few_points_is_rejected(filter_films):
@@ -114,11 +115,60 @@ def test_a_frame_with_too_few_points_is_rejected(filter_films):
     assert {row["reason"] for row in rows if row["frame"]} == {"too few points"}
 
 
+def points_of(moving, *, still=0.0, moved=2.0, count=100):
+    """100 points, of which `moving` move by `moved` pixels and the others by `still`."""
+    lengths = np.full(count, still, np.float32)
+    lengths[:moving] = moved
+    return Points(np.zeros((count, 2), np.float32), lengths, np.zeros(count, bool), np.eye(3), "lucas-kanade")
+
+
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [
+        (points_of(19), False),
+        (points_of(21), True),  # within 0.05 of 0.25
+        (points_of(29), True),
+        (points_of(31), False),
+        (points_of(69, moved=0.9), False),
+        (points_of(71, moved=0.9), True),  # within 0.05 of 0.75
+        (points_of(81, moved=0.9), False),
+        (points_of(50), False),
+        (points_of(51), True),  # fewer than half are within a pixel of the camera's motion
+        (points_of(100), True),
+        (points_of(10, count=40), False),  # rejected, for the points are too few
+    ],
+)
+def test_the_sparse_flow_is_uncertain_near_a_threshold_and_without_followers(points, expected):
+    assert uncertain(points, Filtering()) == expected
+    lost = points._replace(lengths=np.append(points.lengths, np.full(50, np.nan, np.float32)))
+    assert uncertain(lost, Filtering()) == expected  # a point that was not found again tells nothing
+
+
+@pytest.mark.parametrize(
+    ("settings", "flow"),
+    [
+        ({}, "lucas-kanade"),
+        ({"noise": 0.33}, "farneback"),
+        ({"noise": 0.1, "camera": 0.33}, "farneback"),
+        ({"noise": 0.33, "margin": 0.0}, "lucas-kanade"),
+        ({"noise": 0.33, "flow": "lucas-kanade"}, "lucas-kanade"),
+        ({"flow": "farneback"}, "farneback"),
+    ],
+)
+def test_dense_flow_decides_where_the_share_of_moving_points_is_near_a_threshold(films, settings, flow):
+    """37% of the points of the first frame move."""
+    _, image, next_image = next(candidate_frames(str(films / "moving.mp4"), (HEIGHT, WIDTH), resample_fps=None))
+    given = Filtering(box=BOX, **settings)
+    row = judge(image, next_image, given)
+    assert row == judge(image, next_image, given.model_copy(update={"flow": flow}))
+    assert row["flow"] == flow
+
+
 def test_a_frame_of_which_too_few_points_are_found_again_is_rejected(monkeypatch):
     """20 of 60 points were followed."""
     lengths = np.full(60, np.nan, np.float32)
     lengths[:20] = [0, 1] * 10
-    points = Points(np.tile(np.float32([30, 30]), (60, 1)), lengths, np.zeros(60, bool), np.eye(3))
+    points = Points(np.tile(np.float32([30, 30]), (60, 1)), lengths, np.zeros(60, bool), np.eye(3), "lucas-kanade")
     monkeypatch.setattr(module, "points_with_motion", lambda *args: points)
     frame = np.zeros((HEIGHT, WIDTH), np.uint8)
     assert judge(frame, frame, Filtering(box=BOX, min_points=21))["reason"] == "too few points"
