@@ -166,6 +166,22 @@ def test_another_order_of_an_ensembles_models_re_trains_its_svms(checkout):
     assert set(planned) <= SCORING
 
 
+@pytest.mark.parametrize(
+    ("block", "change", "rules"),
+    [
+        ("svm", {"norm_of": "model"}, {"detection_svms", "detection_detect"}),
+        ("detect", {"boxes_per_image": None}, {"detection_detect"}),
+    ],
+)
+def test_an_edit_of_detection_re_runs_no_network(checkout, block, change, rules):
+    checkout.configure({"detection": {block: change}})
+    planned = checkout.planned()
+    assert {rule: count for rule, count in planned.items() if rule in SCORING - {"detection_evaluate"} - JOINS} == (
+        dict.fromkeys(rules, 5)
+    )
+    assert set(planned) <= SCORING
+
+
 # Data that no rule makes
 
 

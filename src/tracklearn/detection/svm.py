@@ -40,14 +40,14 @@ def train_svms(
 ) -> dict[str, float]:
     """Train the SVMs of all classes in one pass over the features, which are never all in memory.
 
-    Positives of a class are its ground-truth boxes. Its negatives are proposals that overlap each of them by less than
-    `negative_iou`: those of the first image, then those that score above `hard_threshold`. A class is trained after
-    the first image, whenever there are more than `retrain_every` new negatives, and at the end; each time, negatives
-    that score below `evict` are dropped.
+    Positives of a class are its ground-truth boxes. Its negatives are windows, ground-truth boxes of other classes
+    among them, that overlap each of the positives by less than `negative_iou`: those of the first image, then those
+    that score above `hard_threshold`. A class is trained after the first image, whenever there are more than
+    `retrain_every` new negatives, and at the end; each time, negatives that score below `evict` are dropped.
 
     Args:
         features: files of `extract_features`, model after model, each model's in the order of the parts. The features
-            of each model are scaled to the mean norm `target_norm`, and those of several models are concatenated.
+            of several models are scaled (see `model_scales`) and concatenated.
         models: number of models.
         out: npz of weights (C, D), biases (C,), scales (models,), classes (C,), positives (C,), train_ids (I,) and
             reasons (C,): why a class has no SVM and NaN for weights, else empty.
@@ -64,7 +64,7 @@ def train_svms(
     """
     settings = Svm.read(svm)
     photos = Voc(voc, year, classes=classes)
-    scales: np.ndarray = settings.target_norm / mean_norms(features, models, seed=seed)
+    scales = model_scales(sample_norms(features, models, seed=seed), settings)
     miners = [Miner(each, settings, tolerance) for each in _positives(photos, features, models, scales)]
     trained = {label: miner for label, miner in enumerate(miners) if len(miner.positives) >= LEAST_OBJECTS}
     ids = image_ids(features, models)
@@ -142,8 +142,20 @@ class Miner:
         self.negatives = self.negatives[self.negatives @ self.weights + self.bias >= self.settings.evict]
 
 
-def mean_norms(feature_paths: Sequence[str | Path], models: int, *, seed: int = 0) -> np.ndarray:
-    """Mean Euclidean norm of each model's features (models,) over at most 200 images x 200 windows, drawn at random.
+def model_scales(norms: np.ndarray, settings: Svm) -> np.ndarray:
+    """Factors (models,) that give windows whose norms are `norms` (n, models) the mean norm `target_norm`.
+
+    With `norm_of: whole` it is the mean norm of the models' concatenated features, to which each model contributes the
+    same mean norm; with `norm_of: model` it is that of each model.
+    """
+    equal: np.ndarray = settings.target_norm / norms.mean(axis=0)
+    if settings.norm_of == "model":
+        return equal
+    return equal * settings.target_norm / np.linalg.norm(norms * equal, axis=1).mean()
+
+
+def sample_norms(feature_paths: Sequence[str | Path], models: int, *, seed: int = 0) -> np.ndarray:
+    """Norms (n, models) of each model's features in at most 200 images x 200 windows, drawn at random.
 
     Raises:
         UserError: no windows, or a model whose features are all zero.
@@ -161,13 +173,13 @@ def mean_norms(feature_paths: Sequence[str | Path], models: int, *, seed: int = 
     stacked = np.concatenate([np.zeros((0, models)), *norms])
     if len(stacked) == 0:
         raise UserError(f"{feature_paths[0]}: no windows in {total} images; check voc.proposals")
-    means = stacked.mean(axis=0)
-    if not (means > 0).all():
-        dead = part_paths(feature_paths, models)[0][int(np.argmin(means))]
+    zero = ~stacked.any(axis=0)
+    if zero.any():
+        dead = part_paths(feature_paths, models)[0][int(np.argmax(zero))]
         raise UserError(
             f"{dead}: all features are zero; the network is dead: train it again with a lower learning rate"
         )
-    return means
+    return stacked
 
 
 def _norms(features: np.ndarray, widths: Sequence[int], rng: np.random.Generator) -> np.ndarray:
@@ -201,12 +213,11 @@ def _mine(windows: ImageWindows, photos: Voc, miners: Mapping[int, Miner], negat
     if not miners:
         return
     objects = photos.objects(windows.image_id)
-    features, boxes = windows.features[~windows.is_gt], windows.boxes[~windows.is_gt]
-    scores = features @ np.stack([miner.weights for miner in miners.values()], axis=1)  # (N, classes)
-    overlaps = iou(boxes, objects.boxes)  # (N, objects)
+    scores = windows.features @ np.stack([miner.weights for miner in miners.values()], axis=1)  # (N, classes)
+    overlaps = iou(windows.boxes, objects.boxes)  # (N, objects)
     for column, (label, miner) in enumerate(miners.items()):
         negative = (overlaps[:, objects.labels == label] < negative_iou).all(axis=1)
-        miner.add(features[negative], scores[negative, column] + miner.bias)
+        miner.add(windows.features[negative], scores[negative, column] + miner.bias)
 
 
 def _reason(name: str, miner: Miner) -> str:
