@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tracklearn.detection.suppression import suppress
-from tracklearn.features.store import all_windows, image_ids
+from tracklearn.features.windows import Source
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
@@ -26,8 +26,7 @@ class Detections(NamedTuple):
 
 def detect(
     *,
-    features: Sequence[str | Path],
-    models: int,
+    source: Source,
     svms: str | Path,
     out: str | Path,
     settings: Block = None,
@@ -40,8 +39,7 @@ def detect(
     `boxes_per_image` x I of all images (rcnn_test.m); boxes of the same score as the last of these enter too.
 
     Args:
-        features: feature files of the evaluation images, model after model, of the models that `svms` was trained on.
-        models: number of models.
+        source: the evaluation images, with features of the models that `svms` was trained on.
         svms: file of `train_svms`.
         out: npz of ids (I,), classes (C,), label (M,), image (M,), boxes (M, 4), scores (M,).
         settings: block `detection.detect`.
@@ -53,18 +51,17 @@ def detect(
     with np.load(svms) as stored:
         weights, biases, scales = stored["weights"], stored["biases"], stored["scales"]
         classes, trained_on = stored["classes"], stored["train_ids"]
-    ids = image_ids(features, models)
+    ids = source.ids
     check_disjoint(trained_on.tolist(), ids, train_set=f"of {svms}", test_set="of the protocol")
     trained = np.flatnonzero(np.isfinite(biases))
     kept = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.zeros(0, np.float32))]
     entered: list[list[np.ndarray]] = [[] for _ in classes]  # scores of each class, 4 x `top` bytes an image
     with threadpool_limits(threads):
-        for image, windows in enumerate(all_windows(features, models, scales)):
-            proposals = ~windows.is_gt
-            scores = windows.features[proposals] @ weights[trained].T + biases[trained]  # (N, trained)
+        for image, windows in enumerate(source.windows(source.proposed(), scales)):
+            scores = windows.features @ weights[trained].T + biases[trained]  # (N, trained)
             for index, column in zip(trained, scores.T, strict=True):
                 order = np.argsort(-column, kind="stable")[: chosen.top]
-                boxes, best = windows.boxes[proposals][order], column[order]
+                boxes, best = windows.boxes[order], column[order]
                 entered[index].append(best)
                 left = suppress(boxes, best, overlap=chosen.nms)
                 kept.append((np.full(len(left), index), np.full(len(left), image), boxes[left], best[left]))

@@ -85,9 +85,15 @@ class ComputedFeatures(Source):
         )
         self.processes = processes
         self._batch = batch or BATCH["cuda" if torch.cuda.is_available() else "cpu"]
-        settings = {"precision": precision, "context": context, "batch": self._batch}
-        settings |= {"threads": max(1, threads // processes)}
-        self.extractor = Extractor(photos, nets if processes == 1 else [], cast(Layer, layer), **settings)
+        self.extractor = Extractor(
+            photos,
+            nets if processes == 1 else [],
+            cast(Layer, layer),
+            precision=precision,
+            context=context,
+            batch=self._batch,
+            threads=max(1, threads // processes),
+        )
 
     def _features(self, rows: Rows) -> Generator[Sequence[np.ndarray]]:
         wanted = [image for image, own in enumerate(rows) if len(own)]

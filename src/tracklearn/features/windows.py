@@ -71,7 +71,7 @@ class Source(ABC):
             UserError: a photo or a file is unreadable, or a network has diverged.
         """
         chosen = [np.arange(len(boxes)) for boxes in self.boxes] if rows is None else rows
-        factors = np.float32(np.ones(len(self.widths)) if scales is None else scales)
+        factors: np.ndarray = (np.ones(len(self.widths)) if scales is None else scales).astype(np.float32)
         with closing(self._features(chosen)) as all_features:
             for image, (own, features) in enumerate(zip(chosen, all_features, strict=True)):
                 scaled = np.empty((len(own), sum(self.widths)), np.float32)

@@ -13,9 +13,9 @@ class Features(Settings):
 
     keep: bool = setting(
         False,
-        "Whether features are stored for SVMs and detection, so that an edit of the SVM runs no network again. Otherwise "
-        "they are computed where they are used, and nothing is written. At the paper's size, stored features take "
-        "189 GB a model",
+        "Whether features are stored for SVMs and detection, so that an edit of the SVM runs no network again. "
+        "Otherwise they are computed where they are used, and nothing is written. At the paper's size, stored features "
+        "take 189 GB a model",
     )
     precision: Precision = setting(
         "fp32", "How the networks compute features, as the `precision` of a schedule; features are stored in float16"

@@ -32,7 +32,7 @@ def warp(
     Source: rcnn_im_crop.m and Caffe's window_data_layer.cpp (bilinear, no antialiasing).
     """
     places = placements(boxes, image.shape[:2], size=size, context=context)
-    return warp_placed(image, places, mean=np.rint(mean) if image.dtype == np.uint8 else mean, size=size)
+    return warp_placed(image, places, mean=np.rint(mean).tolist() if image.dtype == np.uint8 else mean, size=size)
 
 
 def warp_placed(image: np.ndarray, places: np.ndarray, *, mean: Sequence[float], size: int = SIZE) -> np.ndarray:

@@ -7,7 +7,7 @@ from tracklearn.detection.detect import detect, read_detections
 from tracklearn.detection.svm import Miner, model_scales, sample_norms, train_svms
 from tracklearn.detection.svm_solver.solver import fit
 from tracklearn.errors import UserError
-from tracklearn.features import store
+from tracklearn.features.store import StoredFeatures, create
 from tracklearn.settings.detection import Svm
 from tracklearn.voc.annotations import Voc
 
@@ -35,7 +35,7 @@ def write_features(path, devkit, ids, *, seed=0, size=SIZE, windows=40, moved=3,
         values.append(scale * np.tile(feature, (1, size // SIZE)))
     gt = [len(photos.objects(one).boxes) for one in ids]
     with h5py.File(path, "w") as file:
-        store.create(file, ids=ids, boxes=boxes, ground_truth=gt, width=size, attrs={})[:] = np.concatenate(values)
+        create(file, ids=ids, boxes=boxes, ground_truth=gt, width=size, attrs={})[:] = np.concatenate(values)
     return path
 
 
@@ -47,7 +47,7 @@ def world(devkit, tmp_path):
     def train(features=None, models=1, svm=None, **changes):
         features = features or [write_features(tmp_path / "whole.h5", devkit, ids)]
         arguments = {"voc": devkit, "year": 2012, "classes": CLASSES, "out": tmp_path / "svms.npz"}
-        arguments |= {"features": features, "models": models, "svm": {"C": 0.1} | (svm or {})}
+        arguments |= {"source": StoredFeatures(features, models), "svm": {"C": 0.1} | (svm or {})}
         metrics = train_svms(**arguments | changes)
         return dict(np.load(tmp_path / "svms.npz")), metrics
 
@@ -60,7 +60,7 @@ def test_equals_the_loops_of_rcnn(world, retrain_every):
     found, metrics = world(svm={"retrain_every": retrain_every, "evict": -1.05}, tolerance=1e-10)
     photos = Voc(world.devkit, classes=CLASSES)
     scale = found["scales"][0]
-    windows = list(store.all_windows([world.folder / "whole.h5"], 1, np.array([scale])))
+    windows = list(StoredFeatures([world.folder / "whole.h5"]).windows(scales=np.array([scale])))
     trainings = 0
     for label in (0, 1):
         positives, images = [], []
@@ -120,7 +120,7 @@ def test_parts_give_the_same_detectors_as_one_file(world):
         for number, images in enumerate((slice(0, 3), slice(3, 7))):
             rows = [slice(offsets[i], offsets[i + 1]) for i in range(images.start, images.stop)]
             with h5py.File(world.folder / f"{number}.h5", "w") as part:
-                features = store.create(
+                features = create(
                     part,
                     ids=world.ids[images],
                     boxes=[file["boxes"][each] for each in rows],
@@ -151,7 +151,7 @@ def test_the_whole_vector_of_an_ensemble_has_a_mean_norm_of_twenty_in_equal_shar
     ]
     found, _ = world(features=paths, models=count)
     assert found["weights"].shape == (3, sum(widths))
-    windows = list(store.all_windows(paths, count, found["scales"]))
+    windows = list(StoredFeatures(paths, count).windows(scales=found["scales"]))
     features = np.concatenate([each.features for each in windows])
     assert np.linalg.norm(features, axis=1).mean() == pytest.approx(20, rel=1e-3)
     for model in np.split(features, np.cumsum(widths)[:-1], axis=1):
@@ -170,7 +170,7 @@ def test_an_object_of_another_class_is_a_negative(world):
     # The only windows are the ground-truth boxes.
     found, _ = world(features=[write_features(world.folder / "gt.h5", world.devkit, world.ids, windows=0, moved=0)])
     assert found["reasons"].tolist()[:2] == ["", ""]
-    windows = list(store.all_windows([world.folder / "gt.h5"], 1, found["scales"]))
+    windows = list(StoredFeatures([world.folder / "gt.h5"]).windows(scales=found["scales"]))
     labels = np.concatenate([Voc(world.devkit, classes=CLASSES).objects(each.image_id).labels for each in windows])
     scores = np.concatenate([each.features for each in windows]) @ found["weights"][:2].T + found["biases"][:2]
     assert (scores.argmax(axis=1) == labels).all()
@@ -196,10 +196,10 @@ def test_annotations_that_changed_after_the_extraction_are_an_error(world):
 def test_dead_network_and_broken_file_are_named(world):
     dead = write_features(world.folder / "dead.h5", world.devkit, world.ids, scale=0)
     with pytest.raises(UserError, match=r"dead\.h5: all features are zero; the network is dead"):
-        sample_norms([dead], 1)
+        sample_norms(StoredFeatures([dead]))
     (world.folder / "broken.h5").write_bytes(b"half")
     with pytest.raises(UserError, match=r"broken\.h5: not a readable feature file"):
-        sample_norms([world.folder / "broken.h5"], 1)
+        StoredFeatures([world.folder / "broken.h5"])
 
 
 def test_images_without_proposals_are_allowed(world):
@@ -208,7 +208,7 @@ def test_images_without_proposals_are_allowed(world):
         photos = Voc(world.devkit, classes=CLASSES)
         with h5py.File(some) as first:
             boxes = [first["boxes"][:], photos.objects(world.ids[1]).boxes]
-            features = store.create(file, ids=world.ids[:2], boxes=boxes, ground_truth=[2, 2], width=SIZE, attrs={})
+            features = create(file, ids=world.ids[:2], boxes=boxes, ground_truth=[2, 2], width=SIZE, attrs={})
             features[:-2], features[-2:] = first["features"][:], first["features"][:2]
     found, _ = world(features=[world.folder / "few.h5"])
     assert found["positives"].tolist() == [2, 2, 0]
@@ -237,7 +237,7 @@ def detected(world, devkit, tmp_path):
         world()
         ids = ids or Voc(devkit).images("test")
         features = write_features(tmp_path / "test.h5", devkit, ids, seed=9)
-        arguments = {"features": [features], "models": 1, "svms": tmp_path / "svms.npz", "out": tmp_path / "d.npz"}
+        arguments = {"source": StoredFeatures([features]), "svms": tmp_path / "svms.npz", "out": tmp_path / "d.npz"}
         metrics = detect(**arguments | changes)
         return *read_detections(tmp_path / "d.npz"), metrics
 
@@ -278,7 +278,7 @@ def test_only_the_best_boxes_enter_the_suppression(detected):
 def test_the_limit_over_the_whole_set_equals_the_loops_of_rcnn(detected, world, devkit, boxes_per_image):
     ids, found, metrics = detected(settings={"top": 10, "boxes_per_image": boxes_per_image})
     svms = np.load(world.folder / "svms.npz")
-    windows = list(store.all_windows([world.folder / "test.h5"], 1, svms["scales"]))
+    windows = list(StoredFeatures([world.folder / "test.h5"]).windows(scales=svms["scales"]))
     total = 0
     for label in (0, 1):
         images = []
@@ -298,7 +298,8 @@ def test_the_order_of_the_images_does_not_change_the_detections(detected, devkit
     ids = Voc(devkit).images("test")
     paths = [write_features(tmp_path / f"{each}.h5", devkit, [each], seed=seed) for seed, each in enumerate(ids)]
     forwards, backwards = (
-        detected(features=order, settings={"boxes_per_image": 2})[1]["cat"] for order in (paths, paths[::-1])
+        detected(source=StoredFeatures(order), settings={"boxes_per_image": 2})[1]["cat"]
+        for order in (paths, paths[::-1])
     )
     assert 0 < len(forwards.scores) <= 2 * len(ids)
     assert sorted(forwards.scores) == sorted(backwards.scores)

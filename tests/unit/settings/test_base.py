@@ -148,7 +148,9 @@ def test_an_interval_runs_from_low_to_high(share: list[float]) -> None:
 
 
 def test_what_is_no_block_is_refused() -> None:
-    with pytest.raises(UserError, match=r"^detection\.detect is 3; expected a block with the keys top, boxes_per_image, nms$"):
+    with pytest.raises(
+        UserError, match=r"^detection\.detect is 3; expected a block with the keys top, boxes_per_image, nms$"
+    ):
         Detect.read(3)  # type: ignore[arg-type]
 
 
