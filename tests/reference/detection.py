@@ -30,6 +30,28 @@ def loops_nms(boxes, scores, overlap):
     return kept
 
 
+def loops_detections(images, *, top, cap, overlap):
+    """rcnn_test.m and imdb_eval_voc.m for one class: each image is a list of (box, score).
+
+    The `top` boxes of each image are taken in turn. Whenever more than `cap` boxes are held, the score of the last of
+    the best `cap` becomes the threshold, and the boxes below it go. What remains of an image is suppressed.
+    Returns pairs (image, box).
+    """
+    held, threshold = [], -math.inf
+    for image, boxes in enumerate(images):
+        best = sorted(boxes, key=lambda pair: -pair[1])[:top]
+        held += [(image, box, score) for box, score in best if score >= threshold]
+        if cap is not None and len(held) > cap:
+            threshold = sorted((score for _, _, score in held), reverse=True)[cap - 1]
+            held = [each for each in held if each[2] >= threshold]
+    kept = []
+    for image in range(len(images)):
+        boxes = [box for other, box, _ in held if other == image]
+        scores = [score for other, _, score in held if other == image]
+        kept += [(image, tuple(boxes[index])) for index in loops_nms(boxes, scores, overlap)]
+    return kept
+
+
 def round_away(value):
     """Round as C's round() does: halves away from zero."""
     return int(math.copysign(math.floor(abs(value) + 0.5), value))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 
 import pytest
 
@@ -166,6 +167,22 @@ def test_another_order_of_an_ensembles_models_re_trains_its_svms(checkout):
     assert set(planned) <= SCORING
 
 
+@pytest.mark.parametrize(
+    ("block", "change", "rules"),
+    [
+        ("svm", {"norm_of": "model"}, {"detection_svms", "detection_detect"}),
+        ("detect", {"boxes_per_image": None}, {"detection_detect"}),
+    ],
+)
+def test_an_edit_of_detection_re_runs_no_network(checkout, block, change, rules):
+    checkout.configure({"detection": {block: change}})
+    planned = checkout.planned()
+    assert {rule: count for rule, count in planned.items() if rule in SCORING - {"detection_evaluate"} - JOINS} == (
+        dict.fromkeys(rules, 5)
+    )
+    assert set(planned) <= SCORING
+
+
 # Data that no rule makes
 
 
@@ -193,7 +210,9 @@ def test_a_photo_replaced_in_place_re_runs_the_jobs_that_read_it(checkout):
     replace_in_place(checkout, first_of(checkout, "test"), "JPEGImages", ".jpg")
     planned = checkout.planned()
     assert planned["voc_proposals"] == 1
-    assert planned["features_extract"] == 6  # on the test set: fc7 of four nets and pool5 of two nets
+    assert planned["features_extract"] == 4  # on the test set: fc7 of four nets
+    assert planned["retrieval_precision"] == 2  # which computes its own features
+    assert "detection_svms" not in planned
     assert {"models_finetuning", "models_supervised", "models_ranking"}.isdisjoint(planned)
 
 
@@ -249,6 +268,53 @@ def replace_in_place(checkout, image_id, folder, suffix):
 def first_of(checkout, image_set):
     listed = checkout.root / f"demo/world/VOCdevkit/VOC2012/ImageSets/Main/{image_set}.txt"
     return listed.read_text().split()[0]
+
+
+# Features
+
+COMPUTED = {"features": {"keep": False}}
+
+
+def test_a_test_annotation_edited_in_place_runs_no_network_but_that_of_retrievals_queries(checkout):
+    replace_in_place(checkout, first_of(checkout, "test"), "Annotations", ".xml")
+    planned = checkout.planned()
+    assert planned["retrieval_precision"] == 2
+    assert planned["detection_evaluate"] == 5
+    assert {"features_extract", "detection_svms", "detection_detect"}.isdisjoint(planned)
+
+
+def test_an_edit_of_the_features_re_runs_what_computes_them(checkout):
+    edit_code(checkout, "features/computed.py")
+    planned = checkout.planned()
+    assert planned["features_extract"] == 8
+    assert planned["retrieval_precision"] == 2
+    assert {"models_finetuning", "voc_proposals"}.isdisjoint(planned)
+
+
+def test_the_precision_of_features_re_runs_what_computes_them_and_their_processes_nothing(checkout):
+    checkout.configure({"features": {"processes": 2}})
+    assert checkout.planned() == NOTHING
+    checkout.configure({"features": {"precision": "bf16"}})
+    planned = checkout.planned()
+    assert (planned["features_extract"], planned["detection_svms"], planned["retrieval_precision"]) == (8, 5, 2)
+    assert "models_finetuning" not in planned
+
+
+def test_features_that_are_not_kept_are_computed_in_svms_and_detection(checkout):
+    targets = [f"results/cells/table1/labelled-test/{row}/mAP.json" for row in ("scratch", "both")]
+    cells = [checkout.root / "demo" / target for target in targets]
+    stored = [json.loads(cell.read_text())["value"] for cell in cells]
+    checkout.configure(COMPUTED)
+    assert checkout.planned(*targets) == {"detection_svms": 2, "detection_detect": 2, "detection_evaluate": 2}
+    shutil.rmtree(checkout.root / "demo/results/features")
+    checkout.snakemake(*targets)
+    assert not (checkout.root / "demo/results/features").exists()
+    computed = [json.loads(cell.read_text())["value"] for cell in cells]
+    assert computed == pytest.approx(stored, abs=0.1)
+    assert checkout.planned(*targets) == NOTHING
+    replace_in_place(checkout, first_of(checkout, "test"), "JPEGImages", ".jpg")
+    planned = checkout.planned(*targets)
+    assert planned == {"voc_proposals": 1, "detection_detect": 2, "detection_evaluate": 2}
 
 
 # Protocols and cells

@@ -1,6 +1,7 @@
 # Detection as in R-CNN: one linear SVM a class on a row's features, scored boxes of the test images, average precision.
 #
-# inputs   results/features/{protocol}/{model}/{layer}/{set}-{part}.h5 and VOC's annotations, or the server's scores
+# inputs   weights, results/voc/proposals/VOC{year}/{set}-{part}.npz, VOC's photos and annotations; with features.keep
+#          results/features/{protocol}/{model}/{layer}/{set}-{part}.h5; or the server's scores
 # outputs  results/detection/{protocol}/svms/{row}.npz, detections/{row}.npz, bootstraps/{row}.npz;
 #          results/cells/table1/{protocol}/{row}/{class}.json, mAP.json and external.json (the data the row learned from);
 #          for the server, submissions/{row}.tar.gz
@@ -10,19 +11,28 @@ CELLS = [f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column i
 BOOTSTRAP = "results/detection/{protocol}/bootstraps/{row}.npz"
 COMPUTED_ROW = names(plan.computed_rows())
 
+# GPUs of a job that computes the features it uses
+COMPUTING = 0 if config["features"]["keep"] else config["features"]["processes"]
+
 
 rule detection_svms:
     input:
-        features=lambda wildcards: plan.row_features(wildcards.row, plan.protocol.train),
+        stored=lambda wildcards: plan.stored_features(wildcards.row, plan.protocol.train),
+        weights=lambda wildcards: plan.row_weights(wildcards.row),
+        proposals=plan.proposals(plan.protocol.train),
     output:
         svms="results/detection/{protocol}/svms/{row}.npz",
     log:
         "results/logs/detection_svms/{protocol}/{row}.log",
     threads: config["threads"]["detection"]
+    resources:
+        gpu=COMPUTING,
     params:
         devkit=plan.labelled_devkit,
+        photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.train),
         annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.train),
         models=lambda wildcards: plan.rows[wildcards.row]["models"],
+        features=lambda wildcards: plan.feature_settings(plan.rows[wildcards.row]["layer"], ground_truth=True),
         svm=config["detection"]["svm"],
         code=code("detection/detection_svms.py"),
     message:
@@ -33,15 +43,22 @@ rule detection_svms:
 
 rule detection_detect:
     input:
-        features=lambda wildcards: plan.row_features(wildcards.row, plan.protocol.test),
+        stored=lambda wildcards: plan.stored_features(wildcards.row, plan.protocol.test),
+        weights=lambda wildcards: plan.row_weights(wildcards.row),
+        proposals=plan.proposals(plan.protocol.test),
         svms="results/detection/{protocol}/svms/{row}.npz",
     output:
         detections="results/detection/{protocol}/detections/{row}.npz",
     log:
         "results/logs/detection_detect/{protocol}/{row}.log",
     threads: config["threads"]["detection"]
+    resources:
+        gpu=COMPUTING,
     params:
+        devkit=plan.labelled_devkit,
+        photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.test),
         models=lambda wildcards: plan.rows[wildcards.row]["models"],
+        features=lambda wildcards: plan.feature_settings(plan.rows[wildcards.row]["layer"], ground_truth=False),
         settings=config["detection"]["detect"],
         code=code("detection/detection_detect.py"),
     message:

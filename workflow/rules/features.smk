@@ -1,28 +1,33 @@
-# Features: the activations of a network in every window of the photos.
+# Features: the activations of a network in every window of the photos, stored where features.keep is true.
 #
 # inputs   the model's weights, results/voc/proposals/VOC{year}/{set}-{part}.npz, VOC's photos and annotations
 # outputs  results/features/{protocol}/{model}/{layer}/{set}-{part}.h5
 # steps    warp every proposal and every annotated box to the network's input, run one forward pass
-# With features.keep the files stay, and an edit of svm.py re-runs no network. Otherwise they are removed after use.
-kept = (lambda path: path) if config["features"]["keep"] else temp
+# With features.keep an edit of svm.py re-runs no network. Otherwise this rule has no jobs: SVMs and detection compute
+# their features themselves, as retrieval always does.
 
 
 rule features_extract:
     input:
-        weights=lambda wildcards: plan.weights(wildcards.model),
-        proposals=f"results/voc/proposals/{VOC}/{{set}}-{{part}}.npz",
+        weights=lambda wildcards: [plan.weights(wildcards.model)],
+        proposals=[f"results/voc/proposals/{VOC}/{{set}}-{{part}}.npz"],
     output:
-        features=kept("results/features/{protocol}/{model}/{layer}/{set}-{part}.h5"),
+        features="results/features/{protocol}/{model}/{layer}/{set}-{part}.h5",
     log:
         "results/logs/features_extract/{protocol}/{model}/{layer}/{set}-{part}.log",
     threads: config["threads"]["train"]
     resources:
-        gpu=1,
+        gpu=config["features"]["processes"],
     params:
         devkit=plan.labelled_devkit,
         photos_digest=lambda wildcards: plan.photos_digest(wildcards.set, int(wildcards.part)),
-        annotations_digest=lambda wildcards: plan.annotations_digest(wildcards.set, int(wildcards.part)),
-        annotated=lambda wildcards: plan.annotated(wildcards.set),
+        annotations_digest=lambda wildcards: (
+            plan.annotations_digest(wildcards.set, int(wildcards.part)) if wildcards.set == plan.protocol.train else ""
+        ),
+        # Detection leaves the annotated boxes of the test images out.
+        features=lambda wildcards: plan.feature_settings(
+            wildcards.layer, ground_truth=wildcards.set == plan.protocol.train
+        ),
         code=code("features/features_extract.py"),
     message:
         "{wildcards.model}: compute {wildcards.layer} of the windows of {wildcards.set}, part {wildcards.part}"

@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tracklearn.detection.suppression import suppress
-from tracklearn.features.store import all_windows, image_ids
+from tracklearn.features.windows import Source
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
@@ -26,8 +26,7 @@ class Detections(NamedTuple):
 
 def detect(
     *,
-    features: Sequence[str | Path],
-    models: int,
+    source: Source,
     svms: str | Path,
     out: str | Path,
     settings: Block = None,
@@ -36,9 +35,11 @@ def detect(
 ) -> dict[str, float]:
     """Score the proposals of every evaluation image and write the detections; ground-truth boxes are left out.
 
+    The `top` boxes of an image and class enter non-maximum suppression if their scores are among the class's best
+    `boxes_per_image` x I of all images (rcnn_test.m); boxes of the same score as the last of these enter too.
+
     Args:
-        features: feature files of the evaluation images, model after model, of the models that `svms` was trained on.
-        models: number of models.
+        source: the evaluation images, with features of the models that `svms` was trained on.
         svms: file of `train_svms`.
         out: npz of ids (I,), classes (C,), label (M,), image (M,), boxes (M, 4), scores (M,).
         settings: block `detection.detect`.
@@ -50,22 +51,35 @@ def detect(
     with np.load(svms) as stored:
         weights, biases, scales = stored["weights"], stored["biases"], stored["scales"]
         classes, trained_on = stored["classes"], stored["train_ids"]
-    ids = image_ids(features, models)
+    ids = source.ids
     check_disjoint(trained_on.tolist(), ids, train_set=f"of {svms}", test_set="of the protocol")
     trained = np.flatnonzero(np.isfinite(biases))
     kept = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.zeros(0, np.float32))]
+    entered: list[list[np.ndarray]] = [[] for _ in classes]  # scores of each class, 4 x `top` bytes an image
     with threadpool_limits(threads):
-        for image, windows in enumerate(all_windows(features, models, scales)):
-            proposals = ~windows.is_gt
-            scores = windows.features[proposals] @ weights[trained].T + biases[trained]  # (N, trained)
+        for image, windows in enumerate(source.windows(source.proposed(), scales)):
+            scores = windows.features @ weights[trained].T + biases[trained]  # (N, trained)
             for index, column in zip(trained, scores.T, strict=True):
-                boxes, best = _best(windows.boxes[proposals], column, chosen)
-                kept.append((np.full(len(best), index), np.full(len(best), image), boxes, best))
+                order = np.argsort(-column, kind="stable")[: chosen.top]
+                boxes, best = windows.boxes[order], column[order]
+                entered[index].append(best)
+                left = suppress(boxes, best, overlap=chosen.nms)
+                kept.append((np.full(len(left), index), np.full(len(left), image), boxes[left], best[left]))
             report(image + 1, {"boxes": len(scores)})
     label, image_index, all_boxes, all_scores = (np.concatenate(column) for column in zip(*kept, strict=True))
+    # A box suppresses only boxes of lower scores, so the limit may as well be applied after the suppression.
+    stays = all_scores >= np.array([_limit(scores, chosen, len(ids)) for scores in entered])[label]
     with atomic(out) as path:
-        np.savez(path, ids=ids, classes=classes, label=label, image=image_index, boxes=all_boxes, scores=all_scores)
-    return {"images": len(ids), "detections": len(label), "classes": len(trained)}
+        np.savez(
+            path,
+            ids=ids,
+            classes=classes,
+            label=label[stays],
+            image=image_index[stays],
+            boxes=all_boxes[stays],
+            scores=all_scores[stays],
+        )
+    return {"images": len(ids), "detections": int(stays.sum()), "classes": len(trained)}
 
 
 def read_detections(path: str | Path) -> tuple[list[str], dict[str, Detections]]:
@@ -77,8 +91,9 @@ def read_detections(path: str | Path) -> tuple[list[str], dict[str, Detections]]
     return ids, {name: Detections(image[own], boxes[own], scores[own]) for name, own in of_class.items()}
 
 
-def _best(boxes: np.ndarray, scores: np.ndarray, settings: Detect) -> tuple[np.ndarray, np.ndarray]:
-    """The `top` boxes by score without those that a better one suppresses: (K, 4) and their scores (K,)."""
-    order = np.argsort(-scores, kind="stable")[: settings.top]
-    kept = order[suppress(boxes[order], scores[order], overlap=settings.nms)]
-    return boxes[kept], scores[kept]
+def _limit(scores: Sequence[np.ndarray], settings: Detect, images: int) -> float:
+    """The least score of a class's boxes that enter non-maximum suppression, given the scores of each image's `top`."""
+    most = (settings.boxes_per_image or settings.top) * images
+    if sum(map(len, scores)) <= most:
+        return -np.inf
+    return float(np.partition(np.concatenate(scores), -most)[-most])

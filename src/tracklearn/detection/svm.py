@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from tracklearn.detection.svm_solver.solver import fit
 from tracklearn.errors import UserError
-from tracklearn.features.store import ImageWindows, all_windows, feature_width, image_ids, open_parts, part_paths
+from tracklearn.features.windows import ImageWindows, Source
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
@@ -28,8 +28,7 @@ def train_svms(
     *,
     voc: str | Path,
     year: int,
-    features: Sequence[str | Path],
-    models: int,
+    source: Source,
     out: str | Path,
     classes: Sequence[str] = CLASSES,
     svm: Block = None,
@@ -40,15 +39,14 @@ def train_svms(
 ) -> dict[str, float]:
     """Train the SVMs of all classes in one pass over the features, which are never all in memory.
 
-    Positives of a class are its ground-truth boxes. Its negatives are proposals that overlap each of them by less than
-    `negative_iou`: those of the first image, then those that score above `hard_threshold`. A class is trained after
-    the first image, whenever there are more than `retrain_every` new negatives, and at the end; each time, negatives
-    that score below `evict` are dropped.
+    Positives of a class are its ground-truth boxes. Its negatives are windows, ground-truth boxes of other classes
+    among them, that overlap each of the positives by less than `negative_iou`: those of the first image, then those
+    that score above `hard_threshold`. A class is trained after the first image, whenever there are more than
+    `retrain_every` new negatives, and at the end; each time, negatives that score below `evict` are dropped.
 
     Args:
-        features: files of `extract_features`, model after model, each model's in the order of the parts. The features
-            of each model are scaled to the mean norm `target_norm`, and those of several models are concatenated.
-        models: number of models.
+        source: the training images with their ground-truth windows. The features of several models are scaled (see
+            `model_scales`) and concatenated.
         out: npz of weights (C, D), biases (C,), scales (models,), classes (C,), positives (C,), train_ids (I,) and
             reasons (C,): why a class has no SVM and NaN for weights, else empty.
         svm: block `detection.svm`.
@@ -64,14 +62,13 @@ def train_svms(
     """
     settings = Svm.read(svm)
     photos = Voc(voc, year, classes=classes)
-    scales: np.ndarray = settings.target_norm / mean_norms(features, models, seed=seed)
-    miners = [Miner(each, settings, tolerance) for each in _positives(photos, features, models, scales)]
+    scales = model_scales(sample_norms(source, seed=seed), settings)
+    miners = [Miner(each, settings, tolerance) for each in _positives(photos, source, scales)]
     trained = {label: miner for label, miner in enumerate(miners) if len(miner.positives) >= LEAST_OBJECTS}
-    ids = image_ids(features, models)
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:  # one class a thread is faster than shared products
-        for done, windows in enumerate(all_windows(features, models, scales), 1):
+        for done, windows in enumerate(source.windows(scales=scales), 1):
             _mine(windows, photos, trained, settings.negative_iou)
-            list(pool.map(lambda miner, last: miner.train(last=last), trained.values(), repeat(done == len(ids))))
+            list(pool.map(lambda miner, last: miner.train(last=last), trained.values(), repeat(done == len(source))))
             report(done, {"negatives": sum(len(miner.negatives) for miner in trained.values())})
     reasons = [_reason(name, miner) for name, miner in zip(classes, miners, strict=True)]
     weights, biases = _detectors(miners, reasons)
@@ -85,7 +82,7 @@ def train_svms(
             classes=list(classes),
             reasons=reasons,
             positives=counts,
-            train_ids=ids,
+            train_ids=source.ids,
         )
     return {
         "classes": reasons.count(""),
@@ -142,58 +139,59 @@ class Miner:
         self.negatives = self.negatives[self.negatives @ self.weights + self.bias >= self.settings.evict]
 
 
-def mean_norms(feature_paths: Sequence[str | Path], models: int, *, seed: int = 0) -> np.ndarray:
-    """Mean Euclidean norm of each model's features (models,) over at most 200 images x 200 windows, drawn at random.
+def model_scales(norms: np.ndarray, settings: Svm) -> np.ndarray:
+    """Factors (models,) that give windows whose norms are `norms` (n, models) the mean norm `target_norm`.
+
+    With `norm_of: whole` it is the mean norm of the models' concatenated features, to which each model contributes the
+    same mean norm; with `norm_of: model` it is that of each model.
+    """
+    equal: np.ndarray = settings.target_norm / norms.mean(axis=0)
+    if settings.norm_of == "model":
+        return equal
+    return equal * settings.target_norm / np.linalg.norm(norms * equal, axis=1).mean()
+
+
+def sample_norms(source: Source, *, seed: int = 0) -> np.ndarray:
+    """Norms (n, models) of each model's features in at most 200 images x 200 windows, drawn at random.
 
     Raises:
         UserError: no windows, or a model whose features are all zero.
     """
     rng = np.random.default_rng([seed, 1])
-    total = len(image_ids(feature_paths, models))
-    chosen = set(rng.permutation(total)[:NORM_IMAGES].tolist())
-    norms: list[np.ndarray] = []
-    first = 0
-    for part in open_parts(feature_paths, models):
-        for image in range(len(part.ids)):
-            if first + image in chosen:
-                norms.append(_norms(part.windows(image, np.ones(models)).features, part.widths, rng))
-        first += len(part.ids)
-    stacked = np.concatenate([np.zeros((0, models)), *norms])
-    if len(stacked) == 0:
-        raise UserError(f"{feature_paths[0]}: no windows in {total} images; check voc.proposals")
-    means = stacked.mean(axis=0)
-    if not (means > 0).all():
-        dead = part_paths(feature_paths, models)[0][int(np.argmin(means))]
+    chosen = set(rng.permutation(len(source))[:NORM_IMAGES].tolist())
+    rows = [
+        np.sort(rng.permutation(len(boxes) if image in chosen else 0)[:NORM_BOXES])
+        for image, boxes in enumerate(source.boxes)
+    ]
+    by_image = [
+        [np.linalg.norm(model, axis=1) for model in np.split(each.features, np.cumsum(source.widths)[:-1], axis=1)]
+        for each in source.windows(rows)
+    ]
+    norms = np.hstack([np.zeros((len(source.widths), 0)), *by_image]).T
+    if len(norms) == 0:
+        raise UserError(f"{source.names[0]}: no windows in {len(source)} images; check voc.proposals")
+    zero = ~norms.any(axis=0)
+    if zero.any():
         raise UserError(
-            f"{dead}: all features are zero; the network is dead: train it again with a lower learning rate"
+            f"{source.names[int(np.argmax(zero))]}: all features are zero; the network is dead: train it again with a "
+            "lower learning rate"
         )
-    return means
+    return norms
 
 
-def _norms(features: np.ndarray, widths: Sequence[int], rng: np.random.Generator) -> np.ndarray:
-    """Norms (n, models) of windows that are drawn from `features` (N, D)."""
-    sample = features[rng.permutation(len(features))[:NORM_BOXES]]
-    by_model = np.split(sample, np.cumsum(widths)[:-1], axis=1)
-    return np.stack([np.linalg.norm(each, axis=1) for each in by_model], axis=1)
-
-
-def _positives(photos: Voc, feature_paths: Sequence[str | Path], models: int, scales: np.ndarray) -> list[np.ndarray]:
+def _positives(photos: Voc, source: Source, scales: np.ndarray) -> list[np.ndarray]:
     """Scaled features (P, D) of each class's ground-truth boxes, difficult ones included."""
     by_class: list[list[np.ndarray]] = [[] for _ in photos.classes]
-    for part in open_parts(feature_paths, models):
-        for image, image_id in enumerate(part.ids):
-            labels = photos.objects(image_id).labels
-            rows = part.rows(image)
-            if part.is_gt[rows].sum() != len(labels):
-                raise UserError(
-                    f"{feature_paths[0]}: image {image_id} has {int(part.is_gt[rows].sum())} ground-truth windows, but "
-                    f"{len(labels)} annotated objects; extract the features again"
-                )
-            windows = part.windows(image, scales, slice(rows.start, rows.start + len(labels)))
-            for label, positive in zip(labels, windows.features, strict=True):
-                by_class[label].append(positive)
-    width = feature_width(part_paths(feature_paths, models)[0])
-    return [np.array(each, np.float32).reshape(-1, width) for each in by_class]
+    for windows in source.windows(source.annotated(), scales):
+        labels = photos.objects(windows.image_id).labels
+        if len(windows.features) != len(labels):
+            raise UserError(
+                f"{source.names[0]}: image {windows.image_id} has {len(windows.features)} ground-truth windows, but "
+                f"{len(labels)} annotated objects; extract the features again"
+            )
+        for label, positive in zip(labels, windows.features, strict=True):
+            by_class[label].append(positive)
+    return [np.array(each, np.float32).reshape(-1, sum(source.widths)) for each in by_class]
 
 
 def _mine(windows: ImageWindows, photos: Voc, miners: Mapping[int, Miner], negative_iou: float) -> None:
@@ -201,12 +199,11 @@ def _mine(windows: ImageWindows, photos: Voc, miners: Mapping[int, Miner], negat
     if not miners:
         return
     objects = photos.objects(windows.image_id)
-    features, boxes = windows.features[~windows.is_gt], windows.boxes[~windows.is_gt]
-    scores = features @ np.stack([miner.weights for miner in miners.values()], axis=1)  # (N, classes)
-    overlaps = iou(boxes, objects.boxes)  # (N, objects)
+    scores = windows.features @ np.stack([miner.weights for miner in miners.values()], axis=1)  # (N, classes)
+    overlaps = iou(windows.boxes, objects.boxes)  # (N, objects)
     for column, (label, miner) in enumerate(miners.items()):
         negative = (overlaps[:, objects.labels == label] < negative_iou).all(axis=1)
-        miner.add(features[negative], scores[negative, column] + miner.bias)
+        miner.add(windows.features[negative], scores[negative, column] + miner.bias)
 
 
 def _reason(name: str, miner: Miner) -> str:

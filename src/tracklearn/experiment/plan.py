@@ -370,25 +370,27 @@ class Plan:
             )
         return official_size(self.protocol.year, image_set)
 
-    def annotated(self, image_set: str) -> bool:
-        """Whether the annotations of a set are public."""
-        return self.protocol.annotated or image_set == self.protocol.train
-
     def proposals(self, image_set: str) -> list[str]:
         """Proposal files of a set, in the order of its images."""
         return [
             f"results/voc/proposals/VOC{self.protocol.year}/{image_set}-{part}.npz" for part in self._parts(image_set)
         ]
 
-    def features(self, model: str, layer: str, image_set: str) -> list[str]:
-        """Feature files of one model, in the order of the images."""
-        folder = f"results/features/{self.protocol.name}/{model}/{layer}"
-        return [f"{folder}/{image_set}-{part}.h5" for part in self._parts(image_set)]
+    def row_weights(self, row: str) -> list[str]:
+        """The weights of a row's models."""
+        return [self.weights(model) for model in self.rows[row]["models"]]
 
-    def row_features(self, row: str, image_set: str) -> list[str]:
-        """Feature files of a row: model after model."""
+    def stored_features(self, row: str, image_set: str) -> list[str]:
+        """Feature files of a row, model after model, each model's in the order of the images; none if none are kept."""
+        if not self.config["features"]["keep"]:
+            return []
         entry = self.rows[row]
-        return [file for model in entry["models"] for file in self.features(model, entry["layer"], image_set)]
+        folders = [f"results/features/{self.protocol.name}/{model}/{entry['layer']}" for model in entry["models"]]
+        return [f"{folder}/{image_set}-{part}.h5" for folder in folders for part in self._parts(image_set)]
+
+    def feature_settings(self, layer: str, *, ground_truth: bool) -> dict[str, Any]:
+        """What features depend on, beside networks, photos and boxes."""
+        return {"layer": layer, "ground_truth": ground_truth, "precision": self.config["features"]["precision"]}
 
     def uses_external_data(self, row: str) -> bool:
         """Whether a row learned from more than the challenge's own images (comp4 instead of comp3)."""

@@ -1,25 +1,18 @@
 """Files of features: one HDF5 file for each model and part of an image set, read image by image."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
 
 from tracklearn.errors import UserError
+from tracklearn.features.windows import NO_BOXES, Rows, Source
 
 FORMAT = 1
-
-
-class ImageWindows(NamedTuple):
-    """Windows of one image; the ground-truth boxes come first."""
-
-    image_id: str
-    boxes: np.ndarray  # (N, 4) float32
-    is_gt: np.ndarray  # (N,) bool
-    features: np.ndarray  # (N, D) float32, the features of the models concatenated
 
 
 def create(
@@ -46,91 +39,61 @@ def create(
     file.attrs.update({"format_version": FORMAT, **attrs})
     file["ids"] = np.array([image_id.encode() for image_id in ids], dtype="S")
     file["offsets"] = np.cumsum([0, *counts])
-    file["boxes"] = np.concatenate([np.zeros((0, 4), np.float32), *boxes])
+    file["boxes"] = np.concatenate([NO_BOXES, *boxes])
     file["is_gt"] = np.concatenate(
         [np.zeros(0, bool), *(np.arange(count) < known for count, known in zip(counts, ground_truth, strict=True))]
     )
     return file.create_dataset("features", (sum(counts), width), np.float16)
 
 
-class Part:
-    """Feature files of one part of an image set, one file a model, open for reading.
-
-    Raises:
-        UserError: a file is unreadable, or the files hold different windows.
-    """
-
-    def __init__(self, paths: Sequence[str | Path], files: ExitStack) -> None:
-        self.files = [files.enter_context(_open(path)) for path in paths]
-        self.ids = [image_id.decode() for image_id in self.files[0]["ids"][:]]
-        self.offsets, self.boxes, self.is_gt = (self.files[0][name][:] for name in ("offsets", "boxes", "is_gt"))
-        self.widths = [file["features"].shape[1] for file in self.files]
-        for path, file in zip(paths, self.files, strict=True):
-            if not np.array_equal(file["ids"][:], self.files[0]["ids"][:]) or not np.array_equal(
-                file["boxes"][:], self.boxes
-            ):
-                raise UserError(
-                    f"{path}: its windows differ from those of {paths[0]}; extract both from the same proposals"
-                )
-
-    def rows(self, image: int) -> slice:
-        """Rows of an image's windows; `image` is its index in the part."""
-        return slice(int(self.offsets[image]), int(self.offsets[image + 1]))
-
-    def windows(self, image: int, scales: np.ndarray, rows: slice | None = None) -> ImageWindows:
-        """Windows of an image, or those of them in `rows`; the features of each model are multiplied by its scale."""
-        rows = self.rows(image) if rows is None else rows
-        features = [
-            file["features"][rows].astype(np.float32) * np.float32(scale)
-            for file, scale in zip(self.files, scales, strict=True)
-        ]
-        return ImageWindows(self.ids[image], self.boxes[rows], self.is_gt[rows], np.hstack(features))
-
-
-def part_paths(feature_paths: Sequence[str | Path], models: int) -> list[list[str | Path]]:
-    """The files of each part, one file a model.
+class StoredFeatures(Source):
+    """Features that `extract_features` wrote.
 
     Args:
-        feature_paths: all files, model after model, each model's in the order of the parts.
+        paths: all files, model after model, each model's in the order of the parts.
         models: number of models.
 
     Raises:
-        UserError: the number of files is not a multiple of the number of models.
+        UserError: a file is unreadable, the files hold different windows, or their number is not a multiple of the
+            number of models.
     """
-    if not feature_paths or len(feature_paths) % models:
-        raise UserError(
-            f"{len(feature_paths)} feature files for {models} models; expected as many files for each model"
-        )
-    count = len(feature_paths) // models
-    return [list(feature_paths[part::count]) for part in range(count)]
 
+    def __init__(self, paths: Sequence[str | Path], models: int = 1) -> None:
+        if not paths or len(paths) % models:
+            raise UserError(f"{len(paths)} feature files for {models} models; expected as many files for each model")
+        count = len(paths) // models
+        self.parts = [list(paths[part::count]) for part in range(count)]  # one file a model
+        ids: list[str] = []
+        boxes: list[np.ndarray] = []
+        ground_truth: list[int] = []
+        self._starts: list[list[int]] = []  # the first row of each image in the files of its part
+        for part in self.parts:
+            with ExitStack() as files:
+                first, *others = (files.enter_context(_open(path)) for path in part)
+                for path, other in zip(part[1:], others, strict=True):
+                    if not all(np.array_equal(first[name][:], other[name][:]) for name in ("ids", "boxes", "is_gt")):
+                        raise UserError(
+                            f"{path}: its windows differ from those of {part[0]}; extract both from the same proposals"
+                        )
+                offsets, is_gt = first["offsets"][:], first["is_gt"][:]
+                ids += [image_id.decode() for image_id in first["ids"][:]]
+                boxes += np.split(first["boxes"][:], offsets[1:-1]) if len(offsets) > 1 else []
+                ground_truth += [int(is_gt[low:high].sum()) for low, high in pairwise(offsets)]
+                self._starts.append(offsets[:-1].tolist())
+                widths = [file["features"].shape[1] for file in (first, *others)]
+        names = [str(path) for path in self.parts[0]]
+        super().__init__(ids=ids, boxes=boxes, ground_truth=ground_truth, names=names, widths=widths)
 
-def open_parts(feature_paths: Sequence[str | Path], models: int) -> Iterator[Part]:
-    """Each part in turn; its files are closed before the next part is opened."""
-    for paths in part_paths(feature_paths, models):
-        with ExitStack() as files:
-            yield Part(paths, files)
-
-
-def all_windows(feature_paths: Sequence[str | Path], models: int, scales: np.ndarray) -> Iterator[ImageWindows]:
-    """The windows of every image in turn; see `Part.windows`."""
-    for part in open_parts(feature_paths, models):
-        for image in range(len(part.ids)):
-            yield part.windows(image, scales)
-
-
-def image_ids(feature_paths: Sequence[str | Path], models: int) -> list[str]:
-    """Ids of all images, in order."""
-    return [image_id for part in open_parts(feature_paths, models) for image_id in part.ids]
-
-
-def feature_width(paths: Iterable[str | Path]) -> int:
-    """Features of a window in all files of one part together."""
-    total = 0
-    for path in paths:
-        with _open(path) as file:
-            total += file["features"].shape[1]
-    return total
+    def _features(self, rows: Rows) -> Generator[Sequence[np.ndarray]]:
+        images = iter(rows)
+        for part, starts in zip(self.parts, self._starts, strict=True):
+            with ExitStack() as stack:
+                data = [stack.enter_context(_open(path))["features"] for path in part]
+                for start in starts:
+                    own = next(images)
+                    # One block of the file that holds all rows: HDF5 reads scattered rows slowly.
+                    low, high = (int(own[0]), int(own[-1]) + 1) if len(own) else (0, 0)
+                    yield [each[start + low : start + high][own - low] for each in data]
 
 
 def _open(path: str | Path) -> h5py.File:

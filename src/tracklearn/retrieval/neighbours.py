@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 
-import h5py
 import numpy as np
 
-from tracklearn.features.store import Part
 from tracklearn.report import Report, silent
 
 # Windows that are compared at once: their pool5 takes 75 MB in single precision. This is not only a limit of memory.
 # A matrix product with few rows rounds differently, so another value can change the last digit of a cosine.
-QUERIES_AT_ONCE = 2048
+AT_ONCE = 2048
 
 
 def nearest_labels(
@@ -37,8 +35,8 @@ def nearest_labels(
     windows_of_class = np.zeros(classes, np.int64)
     for features, block_labels in blocks:
         windows_of_class += np.bincount(block_labels, minlength=classes)
-        for start in range(0, len(queries), QUERIES_AT_ONCE):
-            query_slice = slice(start, start + QUERIES_AT_ONCE)
+        for start in range(0, len(queries), AT_ONCE):
+            query_slice = slice(start, start + AT_ONCE)
             cosines = np.hstack([nearest_cosines[query_slice], queries[query_slice] @ features.T])  # (q, k + n)
             candidate_labels = np.hstack(
                 [labels[query_slice], np.broadcast_to(block_labels, (len(cosines), len(block_labels)))]
@@ -51,16 +49,7 @@ def nearest_labels(
     return labels, windows_of_class
 
 
-def unit_features(part: Part, windows: np.ndarray) -> np.ndarray:
-    """Features (n, D) float32 of single windows, scaled to length 1; features that are all 0 stay 0.
-
-    Only one window in a hundred shows an object, and HDF5 reads scattered rows slowly. So the file is read through a
-    memory map.
-    """
-    data: h5py.Dataset = part.files[0]["features"]
-    if not len(windows):
-        return np.zeros((0, data.shape[1]), np.float32)
-    mapped = np.memmap(part.files[0].filename, data.dtype, "r", data.id.get_offset(), data.shape)
-    features = mapped[windows].astype(np.float32)
+def unit_length(features: np.ndarray) -> np.ndarray:
+    """Features (n, D) scaled to length 1; features that are all 0 stay 0."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.where(lengths > 0, lengths, 1)

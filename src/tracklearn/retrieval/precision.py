@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.features.store import Part, image_ids, open_parts
+from tracklearn.features.windows import Source
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
-from tracklearn.retrieval.neighbours import QUERIES_AT_ONCE, nearest_labels, unit_features
+from tracklearn.retrieval.neighbours import AT_ONCE, nearest_labels, unit_length
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.boxes import iou
 from tracklearn.voc.disjoint import check_disjoint
@@ -23,8 +23,8 @@ def precision_at_k(
     *,
     voc: str | Path,
     year: int,
-    query_features: Sequence[str | Path],
-    database_features: Sequence[str | Path],
+    queries: Source,
+    database: Source,
     out: str | Path,
     k: int,
     classes: Sequence[str] = CLASSES,
@@ -35,10 +35,10 @@ def precision_at_k(
 
     Queries are the ground-truth windows of the evaluation images, difficult ones too. The database holds the proposals
     of the training images whose IoU with an object exceeds `overlap`; such a window has the class of the object with
-    the largest IoU.
+    the largest IoU. No other window is read or computed.
 
     Args:
-        query_features, database_features: files of `extract_features` for the evaluation and the training images.
+        queries, database: features of one model for the evaluation and for the training images.
         out: JSON file of `k` and the result of `scores`.
 
     Returns:
@@ -49,15 +49,11 @@ def precision_at_k(
             annotations.
     """
     photos = Voc(voc, year, classes=classes)
-    check_disjoint(
-        image_ids(database_features, 1),
-        image_ids(query_features, 1),
-        train_set="retrieval database",
-        test_set="retrieval queries",
+    check_disjoint(database.ids, queries.ids, train_set="retrieval database", test_set="retrieval queries")
+    query_features, labels = _queries(photos, queries)
+    found, windows_of_class = nearest_labels(
+        query_features, _database(photos, database, overlap), k=k, classes=len(classes), report=report
     )
-    queries, labels = _queries(photos, query_features)
-    database = _database(photos, database_features, overlap)
-    found, windows_of_class = nearest_labels(queries, database, k=k, classes=len(classes), report=report)
     if windows_of_class.sum() < k:
         raise UserError(
             f"retrieval.k is {k}, but only {windows_of_class.sum()} training windows overlap an object by more than "
@@ -110,47 +106,47 @@ def scores(
     }
 
 
-def _queries(photos: Voc, feature_paths: Sequence[str | Path]) -> tuple[np.ndarray, np.ndarray]:
+def _queries(photos: Voc, source: Source) -> tuple[np.ndarray, np.ndarray]:
     """Features (Q, D) of length 1 and labels (Q,) of the ground-truth windows."""
-    features, labels = [], []
-    for part in open_parts(feature_paths, 1):
-        objects = [photos.objects(image_id) for image_id in part.ids]
-        annotated = np.concatenate([each.boxes for each in objects])
-        rows = np.flatnonzero(part.is_gt)
-        if not np.array_equal(part.boxes[rows], annotated):
+    objects = [photos.objects(image_id) for image_id in source.ids]
+    for image_id, boxes, known, each in zip(source.ids, source.boxes, source.ground_truth, objects, strict=True):
+        if not np.array_equal(boxes[:known], each.boxes):
             raise UserError(
-                f"{part.files[0].filename}: its {len(rows)} ground-truth windows are not the {len(annotated)} objects "
-                f"annotated in {photos.folder}; extract the features again, with ground truth"
+                f"{source.names[0]}: the {known} ground-truth windows of image {image_id} are not the "
+                f"{len(each.boxes)} objects annotated in {photos.folder}; extract the features again, with ground truth"
             )
-        features.append(unit_features(part, rows))
-        labels.append(np.concatenate([each.labels for each in objects]))
-    if not sum(map(len, labels)):
+    if not sum(source.ground_truth):
         raise UserError(f"{photos.folder}: no object is annotated in the evaluation images; retrieval needs queries")
-    return np.concatenate(features), np.concatenate(labels)
+    features = [windows.features for windows in source.windows(source.annotated())]
+    return unit_length(np.concatenate(features)), np.concatenate([each.labels for each in objects])
 
 
-def _database(
-    photos: Voc, feature_paths: Sequence[str | Path], overlap: float
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _database(photos: Voc, source: Source, overlap: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Features (n, D) of length 1 and labels (n,) of the proposals that show an object.
 
-    At most `QUERIES_AT_ONCE` of them come at a time.
+    At most `AT_ONCE` of them come at a time.
     """
-    for part in open_parts(feature_paths, 1):
-        chosen = [_proposals_on_objects(photos, part, image, overlap) for image in range(len(part.ids))]
-        rows, labels = (np.concatenate(column) for column in zip(*chosen, strict=True))
-        for start in range(0, len(rows), QUERIES_AT_ONCE):
-            block = slice(start, start + QUERIES_AT_ONCE)
-            yield unit_features(part, rows[block]), labels[block]
+    rows, labels = zip(
+        *(_proposals_on_objects(photos, source, image, overlap) for image in range(len(source))), strict=True
+    )
+    waiting: list[np.ndarray] = []
+    blocks = iter(np.split(np.concatenate(labels), range(AT_ONCE, sum(map(len, labels)), AT_ONCE)))
+    for windows in source.windows(rows):
+        waiting.append(windows.features)
+        while sum(map(len, waiting)) >= AT_ONCE:
+            together = np.concatenate(waiting)
+            waiting = [together[AT_ONCE:]]
+            yield unit_length(together[:AT_ONCE]), next(blocks)
+    if sum(map(len, waiting)):
+        yield unit_length(np.concatenate(waiting)), next(blocks)
 
 
-def _proposals_on_objects(photos: Voc, part: Part, image: int, overlap: float) -> tuple[np.ndarray, np.ndarray]:
+def _proposals_on_objects(photos: Voc, source: Source, image: int, overlap: float) -> tuple[np.ndarray, np.ndarray]:
     """Rows (n,) of an image's proposals whose IoU with an object exceeds `overlap`, and their labels (n,)."""
-    rows = part.rows(image)
-    objects = photos.objects(part.ids[image])
-    proposals = np.flatnonzero(~part.is_gt[rows])
+    objects = photos.objects(source.ids[image])
+    proposals = source.boxes[image][source.ground_truth[image] :]
     if not len(objects.boxes) or not len(proposals):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    overlaps = iou(part.boxes[rows][proposals], objects.boxes)  # (N, objects)
+    overlaps = iou(proposals, objects.boxes)  # (N, objects)
     on_object = overlaps.max(axis=1) > overlap
-    return rows.start + proposals[on_object], objects.labels[overlaps.argmax(axis=1)[on_object]]
+    return source.ground_truth[image] + np.flatnonzero(on_object), objects.labels[overlaps.argmax(axis=1)[on_object]]

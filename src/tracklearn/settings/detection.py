@@ -1,6 +1,6 @@
 """Settings of the block `detection`: SVMs and detection."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from tracklearn.settings.base import Count, Positive, Settings, Share, setting
 
@@ -13,7 +13,14 @@ class Svm(Settings):
     C: Positive = setting(0.001, "Weight of the hinge loss against the regulariser")
     positive_weight: Positive = setting(2, "Factor on the loss of positives")
     bias: Positive = setting(10, "Value of the constant feature that stands for the bias")
-    target_norm: Positive = setting(20, "Mean norm of a model's features after scaling")
+    target_norm: Positive = setting(20, "Mean norm, after scaling, of the vector that `norm_of` names")
+    norm_of: Literal["whole", "model"] = setting(
+        "whole",
+        "In an ensemble every model is scaled to the same mean norm. `whole` scales the concatenated vector of all "
+        "models to `target_norm`. `model` scales each model to `target_norm`: the norm of the whole grows with the "
+        "root of the number of models, which weakens the regulariser",
+        assume="R-CNN scales one model; equal shares of the models in the whole",
+    )
     hard_threshold: float = setting(
         -1.0001,
         "A negative whose score is above this value is hard and takes part in the next training",
@@ -27,7 +34,8 @@ class Svm(Settings):
     )
     negative_iou: Share = setting(
         0.3,
-        "A proposal is a negative of a class if it overlaps every object of the class by less than this value",
+        "A window, of another class's object too, is a negative of a class if it overlaps every object of the class by "
+        "less than this value",
         unit="intersection over union",
     )
 
@@ -40,6 +48,12 @@ class Detect(Settings):
     top: Count = setting(
         100,
         "Number of boxes of one class and image that enter non-maximum suppression: those with the highest scores",
+        unit="boxes",
+    )
+    boxes_per_image: Count | None = setting(
+        40,
+        "Number of boxes of one class that enter non-maximum suppression in all images together, divided by the number "
+        "of images: where `top` leaves more boxes, those with the highest scores stay; null sets no limit",
         unit="boxes",
     )
     nms: Share = setting(

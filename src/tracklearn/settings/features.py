@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from tracklearn.settings.base import Settings, setting
+from tracklearn.settings.base import Count, Settings, setting
+from tracklearn.settings.training import Precision
 
 
 class Features(Settings):
@@ -12,6 +13,16 @@ class Features(Settings):
 
     keep: bool = setting(
         False,
-        "Whether features stay on disk after use, so that an edit of the SVM runs no network again. At the paper's "
-        "size they take 189 GB a model",
+        "Whether features are stored for SVMs and detection, so that an edit of the SVM runs no network again. "
+        "Otherwise they are computed where they are used, and nothing is written. At the paper's size, stored features "
+        "take 189 GB a model",
+    )
+    precision: Precision = setting(
+        "fp32", "How the networks compute features, as the `precision` of a schedule; features are stored in float16"
+    )
+    processes: Count = setting(
+        1,
+        "Number of processes of a job that computes features. Each process has its own GPU if there are GPUs, and the "
+        "processes share the job's threads. The number changes a feature by one step of float16 at most",
+        unit="processes",
     )

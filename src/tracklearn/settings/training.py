@@ -6,6 +6,8 @@ from pydantic import model_validator
 
 from tracklearn.settings.base import Count, Natural, NotNegative, Positive, Settings, setting
 
+Precision = Literal["fp32", "tf32", "bf16"]
+
 
 class Schedule(Settings):
     """How long, how fast, and with how many images at a time; what every training has in common."""
@@ -32,7 +34,7 @@ class Schedule(Settings):
     )
     momentum: float = setting(0.9, "Momentum of the gradient descent", ge=0, lt=1)
     weight_decay: NotNegative = setting(0.0005, "Decay of weights; biases have no decay")
-    precision: Literal["fp32", "tf32", "bf16"] = setting(
+    precision: Precision = setting(
         "fp32",
         "How products and convolutions are computed; weights, velocities and sums are always single precision. `tf32` "
         "rounds factors to ten bits on NVIDIA GPUs since Ampere; `bf16` computes the forward and the backward pass in "

@@ -28,7 +28,7 @@ def set_precision(device: torch.device, precision: str) -> Iterator[None]:
     """
     if device.type != "cuda":
         if precision == "tf32":
-            log.warning("schedule: precision is 'tf32' and there is no GPU; computing in fp32")
+            log.warning("precision is 'tf32' and there is no GPU; computing in fp32")
         yield
         return
     cudnn = torch.backends.cudnn

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 SIZE = 227  # PAPER §5.4: CaffeNet's input
 CONTEXT = 16  # PAPER §6.2.1: R-CNN's context, in pixels of the warped window
@@ -28,14 +31,66 @@ def warp(
 
     Source: rcnn_im_crop.m and Caffe's window_data_layer.cpp (bilinear, no antialiasing).
     """
-    context = round(CONTEXT * size / SIZE) if context is None else context
-    colour = np.rint(mean) if image.dtype == np.uint8 else np.asarray(mean)
-    windows = np.empty((len(boxes), size, size, 3), image.dtype)
-    windows[:] = colour
-    scale = size / (size - 2 * context)
-    for window, box in zip(windows, grow(boxes, scale), strict=True):
-        _paste(window, image, box)
+    places = placements(boxes, image.shape[:2], size=size, context=context)
+    return warp_placed(image, places, mean=np.rint(mean).tolist() if image.dtype == np.uint8 else mean, size=size)
+
+
+def warp_placed(image: np.ndarray, places: np.ndarray, *, mean: Sequence[float], size: int = SIZE) -> np.ndarray:
+    """The windows of `warp`, given their `placements` (N, 2, 4)."""
+    windows = np.empty((len(places), size, size, 3), image.dtype)
+    windows[:] = mean
+    for window, place in zip(windows, places.tolist(), strict=True):
+        (x1, x2, left, width), (y1, y2, top, height) = place
+        if width > 0 and height > 0:
+            inside = cv2.resize(image[y1 : y2 + 1, x1 : x2 + 1], (width, height), interpolation=cv2.INTER_LINEAR)
+            window[top : top + height, left : left + width] = inside
     return windows
+
+
+def warp_placed_on_device(image: Tensor, places: Tensor, *, mean: Sequence[float], size: int = SIZE) -> Tensor:
+    """The windows of `warp_placed`, to one grey level, by a few operations of torch on the photo's device.
+
+    Args:
+        image: (H, W, 3) uint8.
+        places: (N, 2, 4) of `placements`, on the same device.
+        mean: RGB colour outside the image, rounded.
+        size: side of a window in pixels.
+
+    Returns:
+        (N, size, size, 3) uint8.
+    """
+    height, width = image.shape[:2]
+    first, last, pad, length = (part[..., None] for part in places.float().unbind(-1))  # (N, 2, 1)
+    pixel = torch.arange(size, device=image.device, dtype=torch.float32) - pad  # (N, 2, size) from the first one inside
+    scale = (last - first + 1) / length.clamp(min=1)
+    source = torch.minimum(torch.maximum((pixel + 0.5) * scale - 0.5 + first, first), last)
+    inside = (pixel >= 0) & (pixel < length)
+    x, y = (  # (N, size), -1 to 1 over the photo
+        axis * (2 / max(1, side - 1)) - 1 for axis, side in zip(source.unbind(1), (width, height), strict=True)
+    )
+    grid = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), -1)  # (N, size, size, 2)
+    photo = image.permute(2, 0, 1).float().expand(len(places), -1, -1, -1)  # the photo is not copied
+    values = F.grid_sample(photo, grid, padding_mode="border", align_corners=True)
+    on_photo = (inside[:, 0, None, :] & inside[:, 1, :, None])[..., None]  # (N, size, size, 1)
+    windows = values.permute(0, 2, 3, 1).round().to(torch.uint8)
+    colour = torch.stack([windows.new_full((), round(value)) for value in mean])
+    return torch.where(on_photo, windows, colour).contiguous()
+
+
+def placements(boxes: np.ndarray, shape: Sequence[int], *, size: int = SIZE, context: int | None = None) -> np.ndarray:
+    """Where the windows of boxes (N, 4) lie: (N, 2, 4) int64, for x and for y (first, last, pad, length).
+
+    The pixels `first` to `last` of an image of `shape` (height, width) are resized to `length` pixels of the window,
+    the first of which is pixel `pad`; `length` is 0 where the window lies outside the image.
+    """
+    context = round(CONTEXT * size / SIZE) if context is None else context
+    grown = grow(boxes, size / (size - 2 * context))
+    low, high, limit = grown[:, :2], grown[:, 2:], np.array([shape[1], shape[0]])
+    first, last = np.maximum(0, low), np.minimum(limit - 1, high)
+    scale = size / (high - low + 1)
+    pad = ((first - low) * scale + 0.5).astype(np.int64)
+    length = np.minimum(((last - first + 1) * scale + 0.5).astype(np.int64), size - pad)
+    return np.stack([first, last, pad, np.maximum(length, 0)], axis=-1)
 
 
 def grow(boxes: np.ndarray, scale: float) -> np.ndarray:
@@ -45,20 +100,3 @@ def grow(boxes: np.ndarray, scale: float) -> np.ndarray:
     centre = boxes[:, :2] + half
     grown = np.hstack([centre - half * scale, centre + half * scale])
     return np.copysign(np.floor(np.abs(grown) + 0.5), grown).astype(np.int64)
-
-
-def _paste(window: np.ndarray, image: np.ndarray, box: np.ndarray) -> None:
-    """Resize the part of `box` (4,) inside the image and write it to its place in `window`."""
-    size, limits = window.shape[0], (image.shape[1], image.shape[0])
-    source, target = [], []
-    for low, high, limit in zip(box[:2], box[2:], limits, strict=True):
-        first, last = max(0, low), min(limit - 1, high)
-        scale = size / (high - low + 1)
-        pad = int((first - low) * scale + 0.5)
-        length = min(int((last - first + 1) * scale + 0.5), size - pad)
-        source.append(slice(first, last + 1))
-        target.append((pad, length))
-    (left, width), (top, height) = target
-    if width > 0 and height > 0:
-        inside = cv2.resize(image[source[1], source[0]], (width, height), interpolation=cv2.INTER_LINEAR)
-        window[top : top + height, left : left + width] = inside

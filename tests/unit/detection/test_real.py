@@ -7,7 +7,7 @@ import pytest
 from tracklearn.detection.average_precision import evaluate_row
 from tracklearn.detection.detect import detect
 from tracklearn.detection.svm import train_svms
-from tracklearn.features.extraction import extract_features
+from tracklearn.features.extraction import open_features
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import save_weights
 from tracklearn.voc.image_sets import CLASSES
@@ -30,16 +30,19 @@ def test_real_photos_from_proposals_to_cells(real_data, tmp_path):
         ids = (source / f"ImageSets/Main/{name}.txt").read_text().split()[:IMAGES]
         (root / f"ImageSets/Main/{name}.txt").write_text("\n".join(ids))
         propose(**common, image_set=name, out=tmp_path / f"{name}.npz", proposals=FEW)
-        extract_features(
-            **common,
-            proposals=tmp_path / f"{name}.npz",
-            weights=tmp_path / "net.safetensors",
-            layer="pool5",
-            out=tmp_path / f"{name}.h5",
-        )
     svms, detections = tmp_path / "svms.npz", tmp_path / "detections.npz"
-    trained = train_svms(**common, features=[tmp_path / "trainval.h5"], models=1, out=svms)
-    detect(features=[tmp_path / "test.h5"], models=1, svms=svms, out=detections)
+    features = {
+        name: open_features(
+            **common,
+            proposals=[tmp_path / f"{name}.npz"],
+            weights=[tmp_path / "net.safetensors"],
+            layer="pool5",
+            ground_truth=name == "trainval",
+        )
+        for name in ("trainval", "test")
+    }
+    trained = train_svms(**common, source=features["trainval"], out=svms)
+    detect(source=features["test"], svms=svms, out=detections)
     cells = [tmp_path / f"{name}.json" for name in (*CLASSES, "mAP")]
     evaluate_row(
         **common, image_set="test", row="real", detections=detections, svms=svms, cells=cells,

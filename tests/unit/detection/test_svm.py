@@ -1,13 +1,13 @@
 import h5py
 import numpy as np
 import pytest
-from reference.detection import loops_iou, loops_mining
+from reference.detection import loops_detections, loops_iou, loops_mining
 
 from tracklearn.detection.detect import detect, read_detections
-from tracklearn.detection.svm import Miner, mean_norms, train_svms
+from tracklearn.detection.svm import Miner, model_scales, sample_norms, train_svms
 from tracklearn.detection.svm_solver.solver import fit
 from tracklearn.errors import UserError
-from tracklearn.features import store
+from tracklearn.features.store import StoredFeatures, create
 from tracklearn.settings.detection import Svm
 from tracklearn.voc.annotations import Voc
 
@@ -16,7 +16,7 @@ SIZE = 24
 DIRECTIONS = np.random.default_rng(5).normal(size=(3, SIZE))
 
 
-def write_features(path, devkit, ids, *, seed=0, size=SIZE, windows=40, scale=1.0):
+def write_features(path, devkit, ids, *, seed=0, size=SIZE, windows=40, moved=3, scale=1.0):
     """Write features of noise plus the direction of each object's class times the window's overlap with it."""
     photos = Voc(devkit, classes=CLASSES)
     rng = np.random.default_rng(seed)
@@ -25,8 +25,8 @@ def write_features(path, devkit, ids, *, seed=0, size=SIZE, windows=40, scale=1.
         objects = photos.objects(image_id)
         corners = rng.integers(0, [80, 50, 40, 30], (windows, 4))
         corners[:, 2:] += corners[:, :2] + 9
-        moved = np.repeat(objects.boxes, 3, axis=0) + rng.integers(0, 9, (3 * len(objects.boxes), 4))
-        each = np.concatenate([objects.boxes, moved, corners]).astype(np.float32)
+        near = np.repeat(objects.boxes, moved, axis=0) + rng.integers(0, 9, (moved * len(objects.boxes), 4))
+        each = np.concatenate([objects.boxes, near, corners]).astype(np.float32)
         feature = rng.random((len(each), SIZE)) * 2
         for row, box in enumerate(each):
             for other, label in zip(objects.boxes, objects.labels, strict=True):
@@ -35,7 +35,7 @@ def write_features(path, devkit, ids, *, seed=0, size=SIZE, windows=40, scale=1.
         values.append(scale * np.tile(feature, (1, size // SIZE)))
     gt = [len(photos.objects(one).boxes) for one in ids]
     with h5py.File(path, "w") as file:
-        store.create(file, ids=ids, boxes=boxes, ground_truth=gt, width=size, attrs={})[:] = np.concatenate(values)
+        create(file, ids=ids, boxes=boxes, ground_truth=gt, width=size, attrs={})[:] = np.concatenate(values)
     return path
 
 
@@ -47,7 +47,7 @@ def world(devkit, tmp_path):
     def train(features=None, models=1, svm=None, **changes):
         features = features or [write_features(tmp_path / "whole.h5", devkit, ids)]
         arguments = {"voc": devkit, "year": 2012, "classes": CLASSES, "out": tmp_path / "svms.npz"}
-        arguments |= {"features": features, "models": models, "svm": {"C": 0.1} | (svm or {})}
+        arguments |= {"source": StoredFeatures(features, models), "svm": {"C": 0.1} | (svm or {})}
         metrics = train_svms(**arguments | changes)
         return dict(np.load(tmp_path / "svms.npz")), metrics
 
@@ -60,7 +60,7 @@ def test_equals_the_loops_of_rcnn(world, retrain_every):
     found, metrics = world(svm={"retrain_every": retrain_every, "evict": -1.05}, tolerance=1e-10)
     photos = Voc(world.devkit, classes=CLASSES)
     scale = found["scales"][0]
-    windows = list(store.all_windows([world.folder / "whole.h5"], 1, np.array([scale])))
+    windows = list(StoredFeatures([world.folder / "whole.h5"]).windows(scales=np.array([scale])))
     trainings = 0
     for label in (0, 1):
         positives, images = [], []
@@ -71,8 +71,8 @@ def test_equals_the_loops_of_rcnn(world, retrain_every):
             images.append(
                 [
                     feature
-                    for feature, box, known in zip(each.features, each.boxes, each.is_gt, strict=True)
-                    if not known and all(loops_iou(box, other) < 0.3 for other in own)
+                    for feature, box in zip(each.features, each.boxes, strict=True)
+                    if all(loops_iou(box, other) < 0.3 for other in own)
                 ]
             )
         weights, bias, given = loops_mining(
@@ -120,7 +120,7 @@ def test_parts_give_the_same_detectors_as_one_file(world):
         for number, images in enumerate((slice(0, 3), slice(3, 7))):
             rows = [slice(offsets[i], offsets[i + 1]) for i in range(images.start, images.stop)]
             with h5py.File(world.folder / f"{number}.h5", "w") as part:
-                features = store.create(
+                features = create(
                     part,
                     ids=world.ids[images],
                     boxes=[file["boxes"][each] for each in rows],
@@ -142,15 +142,38 @@ def test_threads_do_not_change_a_bit(world):
     assert np.array_equal(one["biases"], two["biases"], equal_nan=True)
 
 
-def test_each_model_of_an_ensemble_is_scaled_to_a_mean_norm_of_twenty(world):
-    small = write_features(world.folder / "a.h5", world.devkit, world.ids)
-    large = write_features(world.folder / "b.h5", world.devkit, world.ids, size=2 * SIZE, scale=30)
-    found, _ = world(features=[small, large], models=2)
-    assert found["weights"].shape == (3, 3 * SIZE)
-    windows = list(store.all_windows([small, large], 2, found["scales"]))
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_whole_vector_of_an_ensemble_has_a_mean_norm_of_twenty_in_equal_shares(world, count):
+    widths = [SIZE, 2 * SIZE, 3 * SIZE][:count]
+    paths = [
+        write_features(world.folder / f"{width}.h5", world.devkit, world.ids, seed=7, size=width, scale=width)
+        for width in widths
+    ]
+    found, _ = world(features=paths, models=count)
+    assert found["weights"].shape == (3, sum(widths))
+    windows = list(StoredFeatures(paths, count).windows(scales=found["scales"]))
     features = np.concatenate([each.features for each in windows])
-    for model in (features[:, :SIZE], features[:, SIZE:]):
-        assert np.linalg.norm(model, axis=1).mean() == pytest.approx(20, rel=0.01)
+    assert np.linalg.norm(features, axis=1).mean() == pytest.approx(20, rel=1e-3)
+    for model in np.split(features, np.cumsum(widths)[:-1], axis=1):
+        assert np.linalg.norm(model, axis=1).mean() == pytest.approx(20 / np.sqrt(count), rel=1e-3)
+
+
+def test_scales_by_hand():
+    norms = np.array([[3.0, 40.0], [5.0, 40.0]])  # means 4 and 40; shares 0.75 and 1.25 beside 1 and 1
+    assert model_scales(norms, Svm(norm_of="model")) == pytest.approx([5, 0.5])
+    whole = (np.hypot(0.75, 1) + np.hypot(1.25, 1)) / 2
+    assert model_scales(norms, Svm()) == pytest.approx([5 / whole, 0.5 / whole])
+    assert model_scales(norms[:, :1], Svm()) == pytest.approx([5])
+
+
+def test_an_object_of_another_class_is_a_negative(world):
+    # The only windows are the ground-truth boxes.
+    found, _ = world(features=[write_features(world.folder / "gt.h5", world.devkit, world.ids, windows=0, moved=0)])
+    assert found["reasons"].tolist()[:2] == ["", ""]
+    windows = list(StoredFeatures([world.folder / "gt.h5"]).windows(scales=found["scales"]))
+    labels = np.concatenate([Voc(world.devkit, classes=CLASSES).objects(each.image_id).labels for each in windows])
+    scores = np.concatenate([each.features for each in windows]) @ found["weights"][:2].T + found["biases"][:2]
+    assert (scores.argmax(axis=1) == labels).all()
 
 
 def test_models_of_other_windows_are_refused(world):
@@ -173,10 +196,10 @@ def test_annotations_that_changed_after_the_extraction_are_an_error(world):
 def test_dead_network_and_broken_file_are_named(world):
     dead = write_features(world.folder / "dead.h5", world.devkit, world.ids, scale=0)
     with pytest.raises(UserError, match=r"dead\.h5: all features are zero; the network is dead"):
-        mean_norms([dead], 1)
+        sample_norms(StoredFeatures([dead]))
     (world.folder / "broken.h5").write_bytes(b"half")
     with pytest.raises(UserError, match=r"broken\.h5: not a readable feature file"):
-        mean_norms([world.folder / "broken.h5"], 1)
+        StoredFeatures([world.folder / "broken.h5"])
 
 
 def test_images_without_proposals_are_allowed(world):
@@ -185,7 +208,7 @@ def test_images_without_proposals_are_allowed(world):
         photos = Voc(world.devkit, classes=CLASSES)
         with h5py.File(some) as first:
             boxes = [first["boxes"][:], photos.objects(world.ids[1]).boxes]
-            features = store.create(file, ids=world.ids[:2], boxes=boxes, ground_truth=[2, 2], width=SIZE, attrs={})
+            features = create(file, ids=world.ids[:2], boxes=boxes, ground_truth=[2, 2], width=SIZE, attrs={})
             features[:-2], features[-2:] = first["features"][:], first["features"][:2]
     found, _ = world(features=[world.folder / "few.h5"])
     assert found["positives"].tolist() == [2, 2, 0]
@@ -214,7 +237,7 @@ def detected(world, devkit, tmp_path):
         world()
         ids = ids or Voc(devkit).images("test")
         features = write_features(tmp_path / "test.h5", devkit, ids, seed=9)
-        arguments = {"features": [features], "models": 1, "svms": tmp_path / "svms.npz", "out": tmp_path / "d.npz"}
+        arguments = {"source": StoredFeatures([features]), "svms": tmp_path / "svms.npz", "out": tmp_path / "d.npz"}
         metrics = detect(**arguments | changes)
         return *read_detections(tmp_path / "d.npz"), metrics
 
@@ -249,6 +272,37 @@ def test_only_the_best_boxes_enter_the_suppression(detected):
     for image in range(5):
         scores = np.sort(all_of_them["cat"].scores[all_of_them["cat"].image == image])
         assert np.allclose(np.sort(found["cat"].scores[found["cat"].image == image]), scores[-4:])
+
+
+@pytest.mark.parametrize("boxes_per_image", [1, 3, 8, None])
+def test_the_limit_over_the_whole_set_equals_the_loops_of_rcnn(detected, world, devkit, boxes_per_image):
+    ids, found, metrics = detected(settings={"top": 10, "boxes_per_image": boxes_per_image})
+    svms = np.load(world.folder / "svms.npz")
+    windows = list(StoredFeatures([world.folder / "test.h5"]).windows(scales=svms["scales"]))
+    total = 0
+    for label in (0, 1):
+        images = []
+        for each in windows:
+            proposals = ~each.is_gt
+            scores = each.features[proposals] @ svms["weights"][label] + svms["biases"][label]
+            images.append(list(zip(each.boxes[proposals].tolist(), scores.tolist(), strict=True)))
+        cap = None if boxes_per_image is None else boxes_per_image * len(ids)
+        expected = loops_detections(images, top=10, cap=cap, overlap=0.3)
+        own = found[CLASSES[label]]
+        assert sorted(zip(own.image.tolist(), map(tuple, own.boxes.tolist()), strict=True)) == sorted(expected)
+        total += len(expected)
+    assert metrics["detections"] == total
+
+
+def test_the_order_of_the_images_does_not_change_the_detections(detected, devkit, tmp_path):
+    ids = Voc(devkit).images("test")
+    paths = [write_features(tmp_path / f"{each}.h5", devkit, [each], seed=seed) for seed, each in enumerate(ids)]
+    forwards, backwards = (
+        detected(source=StoredFeatures(order), settings={"boxes_per_image": 2})[1]["cat"]
+        for order in (paths, paths[::-1])
+    )
+    assert 0 < len(forwards.scores) <= 2 * len(ids)
+    assert sorted(forwards.scores) == sorted(backwards.scores)
 
 
 def test_an_evaluation_image_among_the_training_images_is_refused(detected):

@@ -10,6 +10,7 @@ import simplejpeg
 
 from tracklearn.errors import UserError
 from tracklearn.features import store
+from tracklearn.features.store import StoredFeatures
 from tracklearn.retrieval.precision import precision_at_k, scores
 
 CLASSES = ("disc", "star", "box")
@@ -47,6 +48,10 @@ def features(path: Path, images: dict[str, list[tuple[list[int], list[float], bo
     return path
 
 
+def opened(*paths: Path) -> StoredFeatures:
+    return StoredFeatures(paths)
+
+
 @pytest.fixture
 def world(tmp_path):
     """Arguments of `precision_at_k` for two training and two evaluation photos."""
@@ -64,8 +69,8 @@ def world(tmp_path):
     }
     return {
         "voc": tmp_path, "year": 2012, "classes": CLASSES, "out": tmp_path / "cell.json", "k": 2,
-        "database_features": [features(tmp_path / "train.h5", train)],
-        "query_features": [features(tmp_path / "test.h5", test)],
+        "database": opened(features(tmp_path / "train.h5", train)),
+        "queries": opened(features(tmp_path / "test.h5", test)),
     }  # fmt: skip
 
 
@@ -91,20 +96,20 @@ def test_precision_by_hand(world):
 def test_database_in_several_parts_is_the_same(world, tmp_path):
     whole = precision_at_k(**world)
     near = [0, 0, 44, 39]
-    world["database_features"] = [
+    world["database"] = opened(
         features(tmp_path / "a.h5", {"t2": [(near, [0.25, 1.0, 0.0], False)]}),
         features(tmp_path / "b.h5", {"t1": [(near, DISC, False), (WHOLE, [2.0, 0.5, 0.0], False)]}),
-    ]
+    )
     assert precision_at_k(**world) == whole
 
 
 def test_cosine_ignores_the_scale_of_features(world, tmp_path):
     before = precision_at_k(**world)
     loud = {"t1": [([0, 0, 44, 39], [400.0, 0, 0], False), (WHOLE, [2.0, 0.5, 0], False)]}
-    world["database_features"] = [
+    world["database"] = opened(
         features(tmp_path / "a.h5", loud),
         features(tmp_path / "b.h5", {"t2": [([0, 0, 44, 39], [0.25, 1.0, 0.0], False)]}),
-    ]
+    )
     assert precision_at_k(**world) == before
 
 
@@ -128,19 +133,19 @@ def test_too_few_windows_are_a_one_line_error(world, change, text):
 
 
 def test_an_image_in_both_sets_is_refused(world):
-    world["query_features"] = world["database_features"]
+    world["queries"] = world["database"]
     with pytest.raises(UserError, match="image t1 is in the training set 'retrieval database'"):
         precision_at_k(**world)
 
 
 def test_features_of_other_annotations_are_refused(world, tmp_path):
     photo(tmp_path, "e1", ["disc", "disc"])
-    with pytest.raises(UserError, match="its 3 ground-truth windows are not the 4 objects annotated"):
+    with pytest.raises(UserError, match="the 1 ground-truth windows of image e1 are not the 2 objects annotated"):
         precision_at_k(**world)
 
 
 def test_no_query_is_a_one_line_error(world, tmp_path):
     photo(tmp_path, "e3", [])
-    world["query_features"] = [features(tmp_path / "none.h5", {"e3": [(WHOLE, DISC, False)]})]
+    world["queries"] = opened(features(tmp_path / "none.h5", {"e3": [(WHOLE, DISC, False)]}))
     with pytest.raises(UserError, match="no object is annotated in the evaluation images"):
         precision_at_k(**world)

@@ -90,7 +90,7 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one() -> None:
 
 
 def test_an_unknown_key_that_resembles_none_is_named_with_all_known_ones() -> None:
-    with pytest.raises(UserError, match=r"^detection\.detect\.17: unknown key; known here: top, nms$"):
+    with pytest.raises(UserError, match=r"^detection\.detect\.17: unknown key; known here: top, boxes_per_image, nms$"):
         Detect.read({17: 1})  # type: ignore[dict-item]
 
 
@@ -148,7 +148,9 @@ def test_an_interval_runs_from_low_to_high(share: list[float]) -> None:
 
 
 def test_what_is_no_block_is_refused() -> None:
-    with pytest.raises(UserError, match=r"^detection\.detect is 3; expected a block with the keys top, nms$"):
+    with pytest.raises(
+        UserError, match=r"^detection\.detect is 3; expected a block with the keys top, boxes_per_image, nms$"
+    ):
         Detect.read(3)  # type: ignore[arg-type]
 
 

@@ -42,6 +42,9 @@ def message(config: Any) -> str:
         ("retrieval.layer", "pool5"),  # §6.1
         ("detection.svm.C", 0.001),  # R-CNN's rcnn_train
         ("detection.svm.negative_iou", 0.3),  # R-CNN's rcnn_train
+        ("detection.svm.target_norm", 20),  # R-CNN's rcnn_feature_stats
+        ("detection.svm.norm_of", "whole"),
+        ("detection.detect.boxes_per_image", 40),  # R-CNN's rcnn_test
         ("detection.detect.nms", 0.3),  # R-CNN
         ("voc.proposals.k", [50, 100]),  # R-CNN's fast mode
     ],

@@ -58,7 +58,7 @@ def test_a_gpu_rounds_to_tf32_for_that_precision_alone_and_within_the_block_alon
     ("precision", "lines"),
     [
         ("fp32", []),
-        ("tf32", ["schedule: precision is 'tf32' and there is no GPU; computing in fp32"]),
+        ("tf32", ["precision is 'tf32' and there is no GPU; computing in fp32"]),
     ],
 )
 def test_on_a_cpu_nothing_changes_and_tf32_is_mentioned(precision, lines, caplog):

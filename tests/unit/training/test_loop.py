@@ -411,7 +411,7 @@ def test_settings_for_gpus_change_nothing_on_a_cpu_and_are_mentioned(tmp_path, u
     assert_same(tmp_path, undisturbed)
     assert caplog.messages == [
         "schedule: compile is true and there is no GPU; not compiled",
-        "schedule: precision is 'tf32' and there is no GPU; computing in fp32",
+        "precision is 'tf32' and there is no GPU; computing in fp32",
     ]
 
 

@@ -1,4 +1,5 @@
 from tracklearn.detection.svm import train_svms
+from tracklearn.features.extraction import open_features
 from tracklearn.runs import recorded
 
 if __name__ == "__main__":
@@ -6,8 +7,15 @@ if __name__ == "__main__":
         run.metrics(
             train_svms(
                 **snakemake.params.devkit,
-                features=snakemake.input.features,
-                models=len(snakemake.params.models),
+                source=open_features(
+                    **snakemake.params.devkit,
+                    **snakemake.params.features,
+                    stored=snakemake.input.stored,
+                    weights=snakemake.input.weights,
+                    proposals=snakemake.input.proposals,
+                    processes=snakemake.config["features"]["processes"],
+                    threads=snakemake.threads,
+                ),
                 svm=snakemake.params.svm,
                 out=snakemake.output.svms,
                 threads=snakemake.threads,
