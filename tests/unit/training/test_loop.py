@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import load_weights
-from tracklearn.settings.training import Saving, SoftmaxSchedule
+from tracklearn.settings.training import RankingSchedule, Saving, SoftmaxSchedule
 from tracklearn.training import checkpoint, gpu, job, loop
 from tracklearn.training.checkpoint import NEWEST, PREVIOUS
 from tracklearn.training.job import run_job
@@ -113,6 +113,52 @@ def test_a_crashed_run_resumes_to_the_same_bits(tmp_path, undisturbed, at):
     run(tmp_path, lambda iteration: made.append(iteration) or make_batch(iteration))
     assert min(made) == at // 7 * 7
     assert_same(tmp_path, undisturbed)
+
+
+STAGES = RankingSchedule.read(SCHEDULE | {"step": 10, "iterations": 16, "random_iterations": 14, "momentum": 0.99})
+
+
+def run_stages(folder, make_batch=make_batch):
+    """Two stages of 14 and 16 iterations, by the loop alone; returns the weights."""
+    model, objective = net(), SoftmaxObjective(dropout=0.5, seed=1)
+    saving = Saving(log_every=4, checkpoint_every=7)
+    train(model, make_batch, objective, schedule=STAGES, saving=saving, checkpoints=folder, identity={}, threads=1)
+    return model.state_dict()
+
+
+def test_two_stages_are_a_training_and_another_one_from_its_weights(tmp_path):
+    """The second stage has the schedule's steps from its own beginning on, and no velocities of the first one."""
+    model, objective = net(), SoftmaxObjective(dropout=0.5, seed=1)
+    for stage, first, changes in ((1, 0, {"iterations": 14}), (2, 14, {"iterations": 16, "step": 10})):
+        train(
+            model,
+            lambda iteration, first=first: make_batch(first + iteration),
+            lambda net, batch, iteration, first=first: objective(net, batch, first + iteration),
+            schedule=SoftmaxSchedule.read({"lr": 0.01, "batch": 4, "momentum": 0.99} | changes),
+            saving=Saving(),
+            checkpoints=tmp_path / f"{stage}",
+            identity={},
+            threads=1,
+        )
+    weights = run_stages(tmp_path / "stages")
+    assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+    logged = rows(tmp_path / "stages/log.csv")
+    assert [(int(row["iteration"]), float(row["lr"])) for row in logged[-4:]] == [
+        (20, 0.01), (24, 0.01), (28, 0.001), (30, 0.001),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("at", [9, 14, 15, 22])
+def test_a_training_of_two_stages_resumes_to_the_same_bits(tmp_path, at):
+    """The checkpoint of iteration 14 is that of the switch, before and after which a training may crash."""
+    expected = run_stages(tmp_path / "undisturbed")
+    with pytest.raises(Stopped):
+        run_stages(tmp_path / "broken", lambda iteration: make_batch(iteration) if iteration < at else throw())
+    made = []
+    weights = run_stages(tmp_path / "broken", lambda iteration: made.append(iteration) or make_batch(iteration))
+    assert min(made) == at // 7 * 7
+    assert all(torch.equal(weights[name], value) for name, value in expected.items())
+    assert rows(tmp_path / "broken/log.csv") == rows(tmp_path / "undisturbed/log.csv")
 
 
 def stopped_before(folder, iteration):
