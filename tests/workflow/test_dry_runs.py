@@ -30,17 +30,59 @@ def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
         "videos_download 1000",
         "patches_pack 1000",
         "models_ranking 4",
-        "models_finetuning 11",
-        "detection_evaluate 12",
+        # Without ImageNet's images: 2 of the 11 fine-tuned nets belong to the two rows that need more than one such net.
+        "models_given 1",
+        "models_finetuning 9",
+        "detection_evaluate 10",
+        "detection_empty_cells 2",
+        "detection_external 12",
+        "tables_table1 1",
     ):
         rule, count = line.split()
         assert any(words.split() == [rule, count] for words in output.splitlines()), line
-    assert "data/imagenet/train: no ImageNet there" in output
+    assert "models_supervised" not in output
+    (line,) = {line for line in output.splitlines() if line.startswith("tracklearn: ")}
+    assert line == (
+        "tracklearn: data/imagenet/train: no ImageNet there, so released-caffenet takes a trained network's place, and "
+        "the cells of rcnn-70K-2x, rcnn-70K-3x are empty; put ILSVRC 2012's training images there, one folder a class, "
+        "or set imagenet.folder"
+    )
+
+
+def test_with_imagenet_s_images_every_row_is_computed_and_nothing_is_released(paper, tmp_path):
+    (tmp_path / "data/imagenet/train/n01440764").mkdir(parents=True)
+    output = paper()
+    for line in ("models_supervised 3", "models_finetuning 11", "detection_evaluate 12", "detection_external 12"):
+        assert any(words.split() == line.split() for words in output.splitlines()), line
+    assert "models_given" not in output
+    assert "tracklearn: " not in output
+
+
+def test_without_a_stand_in_all_rows_of_imagenet_are_empty(paper):
+    output = paper(settings="models: {imagenet-1: {stand_in: null}}")
+    for line in ("models_finetuning 7", "detection_evaluate 8", "detection_empty_cells 4", "tables_table1 1"):
+        assert any(words.split() == line.split() for words in output.splitlines()), line
+    assert "models_given" not in output
 
 
 def test_the_protocol_of_the_test_server_plans_a_submission_for_every_row(paper):
-    output = paper(settings="voc: {protocol: voc2012-test}")
+    output = paper(settings="{voc: {protocol: voc2012-test}, imagenet: {folder: null}}")
     assert any(words.split() == ["detection_submission", "12"] for words in output.splitlines())
+
+
+def test_a_short_list_of_videos_names_a_shard_size_that_works(paper):
+    message = "config: subsets.5M: none of the 1 shards lies in its share [0.1875, 0.8125]; set videos.shard_size to "
+    assert f"tracklearn: {message}6 or less, or widen the share" in paper(videos=13, ok=False)
+
+
+def test_a_short_list_with_smaller_shards_is_planned(paper):
+    output = paper(videos=13, settings="videos: {shard_size: 6}")
+    assert any(words.split() == ["models_ranking", "4"] for words in output.splitlines())
+
+
+def test_a_list_too_short_for_every_subset_is_an_error_with_a_remedy(paper):
+    output = paper(videos=1, settings="videos: {shard_size: 1}", ok=False)
+    assert "add videos (2 or more are needed) or widen the share" in output
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ rule models_ranking:
         gpu=config["gpus_per_training"],
     params:
         patches=lambda wildcards: plan.patches_wanted(wildcards.path),
-        strict=lambda wildcards: plan.strict(wildcards.path),
+        subset=lambda wildcards: plan.model_entry(wildcards.path)["subset"],
         reading_order_digest=lambda wildcards: plan.reading_order_digest(wildcards.path),
         network=lambda wildcards: plan.network(wildcards.path),
         loss=config["ranking"],

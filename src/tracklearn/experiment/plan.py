@@ -175,9 +175,15 @@ class Plan:
         wanted: int | None = self.config["subsets"][self.model_entry(model)["subset"]]["patches"]
         return wanted
 
-    def strict(self, model: str) -> bool:
-        """Whether fewer patches than `patches_wanted` are an error for a ranking model."""
-        return bool(self.config["subsets"][self.model_entry(model)["subset"]]["strict"])
+    def _check_strict(self, name: str) -> None:
+        """Refuse a strict subset whose shards are all packed and hold too few patches; a training refuses it too."""
+        subset, packed = self.config["subsets"][name], [self._packed_patches.get(shard) for shard in self._subset(name)]
+        if subset["strict"] and subset["patches"] and None not in packed:
+            if (found := sum(count or 0 for count in packed)) < subset["patches"]:
+                raise UserError(
+                    f"config: subsets.{name}: {found} of {subset['patches']} patches were mined; "
+                    "add videos, lower `patches`, or set `strict: false`"
+                )
 
     # Models. A model's path is its place below results/models; its name is its key in `models:`, the path's last part.
 
@@ -497,6 +503,7 @@ class Plan:
         for model in self._ranking_models_behind(targets):
             try:
                 self.ranking_shards(model)
+                self._check_strict(self.model_entry(model)["subset"])
             except UserError as error:
                 raise UserError(f"{error} (models.{model}, which the target needs, learns from pairs)") from error
         if any("evidence." in target for target in targets) and self.config["evidence"]:

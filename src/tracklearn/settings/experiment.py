@@ -89,6 +89,9 @@ class Configuration(Settings):
             if key in _mapping(_mapping(values).get(block)):
                 raise UserError(f"{old}: moved to {new}")
         schedules = _mapping(_mapping(values).get("schedules"))
+        for name, block in schedules.items():
+            if "hard_from" in _mapping(block):
+                raise UserError(f"schedules.{name}.hard_from: replaced by random_iterations and stages")
         if not schedules:
             return values
         users = _users(_mapping(values.get("models")))

@@ -44,6 +44,11 @@ def test_the_papers_experiment_is_complete(config):
         (("models", "unsup-5M", "schedule"), "ranking", "config: models.unsup-5M: unknown schedule ranking"),
         (("models", "unsup-5M"), {"train": "ranking"}, "models.unsup-5M: train: ranking needs from, schedule, sub"),
         (("models", "random-1", "weights"), "x", "config: models.random-1: train: none has no use for weights"),
+        (
+            ("models", "released-caffenet", "weights"),
+            "caffenet",
+            "config: models.released-caffenet.weights is 'caffenet'; expected a file that ends in .safetensors or",
+        ),
         (("patches", "size"), 100, "config: patches.size is 100, network.input_size 227; the network takes patches as"),
         (("mining", "filter", "box"), 500, "config: mining.filter.box is 500; expected at most the frame's 448 pixels"),
         (

@@ -53,7 +53,7 @@ def test_a_subset_that_cannot_be_filled_takes_what_there_is_and_says_so(shards, 
 
 def test_a_strict_subset_that_cannot_be_filled_says_how_many_there_are(shards):
     with pytest.raises(
-        UserError, match=r"of 1500 patches: only 20 were mined in 3 shards; run again .* `strict: false`"
+        UserError, match=r"of 1500 patches: only 20 were mined in 3 shards; run again.* `strict: false`"
     ):
         Subset(shards, 1500, strict=True)
 

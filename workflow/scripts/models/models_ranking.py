@@ -10,7 +10,8 @@ if __name__ == "__main__":
                 processes=snakemake.config["gpus_per_training"],  # not a parameter: several compute what one does
                 stores=snakemake.input.stores,
                 patches=snakemake.params.patches,
-                strict=snakemake.params.strict,
+                # Not a parameter: it decides whether there is a result, not which one.
+                strict=snakemake.config["subsets"][snakemake.params.subset]["strict"],
                 parent=snakemake.input.get("parent") or None,
                 loss=snakemake.params.loss,
                 network=snakemake.params.network,
