@@ -1,5 +1,6 @@
 """The experiments can be planned, and a mistake in the configuration is reported in one line."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -7,18 +8,25 @@ import sys
 import pytest
 from checkout import Checkout
 
+from tracklearn.videos.build_list import build_list
+
+
+def jobs(output):
+    """Number of jobs of each rule in the output of a dry run, and their total."""
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
+
 
 @pytest.fixture
 def paper(repository, tmp_path):
     """A function that plans the paper's experiment over a list of `videos` videos, in a temporary folder."""
     (tmp_path / "data").mkdir()
 
-    def plan(*, settings="", videos=1000, ok=True):
+    def plan(*, settings="", videos=1000, target="results/table1.csv", ok=True):
         lines = ["video_id\tsource", *(f"v{n:06d}\thttp://127.0.0.1/{n}.mp4" for n in range(videos))]
         (tmp_path / "data/videos.tsv").write_text("\n".join(lines) + "\n")
         (tmp_path / "config").mkdir()
         (tmp_path / "config/config.yaml").write_text(settings or "{}")
-        arguments = ("--dry-run", "--quiet", "rules", "--", "results/table1.csv")
+        arguments = ("--dry-run", "--quiet", "rules", "--", target)
         return Checkout(repository).snakemake(*arguments, folder=str(tmp_path), ok=ok)
 
     return plan
@@ -30,7 +38,7 @@ def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
         "videos_download 1000",
         "patches_pack 1000",
         "models_ranking 4",
-        # Without ImageNet's images: 2 of the 11 fine-tuned nets belong to the two rows that need more than one such net.
+        # Without ImageNet: 2 of the 11 fine-tuned nets belong to the two rows that need more than one such net.
         "models_given 1",
         "models_finetuning 9",
         "detection_evaluate 10",
@@ -83,6 +91,75 @@ def test_a_short_list_with_smaller_shards_is_planned(paper):
 def test_a_list_too_short_for_every_subset_is_an_error_with_a_remedy(paper):
     output = paper(videos=1, settings="videos: {shard_size: 1}", ok=False)
     assert "add videos (2 or more are needed) or widen the share" in output
+
+
+def test_pairs_of_one_video_need_no_other_data(repository, tmp_path):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips/a clip.mp4").touch()
+    build_list(out=tmp_path / "data/videos.tsv", folder=tmp_path / "clips")
+    planned = jobs(Checkout(repository).snakemake("-n", "--quiet", "rules", "--", "pairs", folder=str(tmp_path)))
+    stages = ("videos_download", "mining_filter", "mining_track", "patches_pack", "patches_gallery")
+    assert planned == dict.fromkeys((*stages, "patches_index", "patches_overview", "pairs"), 1) | {"total": 8}
+
+
+def test_pairs_are_planned_from_a_list_of_10k_videos(paper):
+    planned = jobs(paper(videos=10_000, target="pairs"))
+    assert planned["mining_track"] == planned["patches_gallery"] == 100
+    assert planned["patches_index"] == planned["patches_overview"] == 1
+    assert planned["total"] == 503
+
+
+OWN = """
+voc: {root: VOCdevkit, download: false, protocol: labelled-test, classes: [cat, dog]}
+network: {width: 0.25, input_size: 99}
+models:
+  mine: {train: given, weights: mine.caffemodel}
+  mine-ft: {train: voc, from: mine, schedule: voc-200K}
+table1:
+  - {id: mine, label: my network, models: [mine]}
+"""
+
+
+@pytest.fixture
+def own(repository, devkit, tmp_path):
+    """A function that plans a table on the photos of `devkit` with given weights, without a list of videos."""
+    lists = devkit / "VOC2012/ImageSets/Main"
+    (lists / "trainval.txt").write_text((lists / "train.txt").read_text())
+    (tmp_path / "mine.caffemodel").touch()
+    (tmp_path / "config").mkdir()
+
+    def plan(*targets, settings, ok=True):
+        (tmp_path / "config/config.yaml").write_text(OWN + settings)
+        return Checkout(repository).snakemake("-n", "--quiet", "rules", "--", *targets, folder=str(tmp_path), ok=ok)
+
+    return plan
+
+
+def test_a_table_of_given_weights_needs_no_list_of_videos(own):
+    output = own("results/table1.csv", settings="comparisons: []\n")
+    assert jobs(output) == {
+        "models_given": 1,
+        "voc_proposals": 2,
+        "features_extract": 2,
+        **dict.fromkeys(("detection_svms", "detection_detect", "detection_evaluate"), 1),
+        **dict.fromkeys(("tables_table1", "tables_configured"), 1),
+        "total": 10,
+    }
+    assert "ImageNet" not in output
+
+
+def test_the_page_of_given_weights_needs_no_list_of_videos(own):
+    planned = jobs(own(settings="comparisons: []\nretrieval: {models: [mine]}\n"))
+    assert planned["tables_page"] == planned["retrieval_precision"] == planned["all"] == 1
+    assert {"videos_download", "patches_sheet", "models_ranking"}.isdisjoint(planned)
+
+
+def test_what_stays_of_the_papers_experiment_is_named(own):
+    output = own("results/table1.csv", settings="", ok=False)
+    assert "tracklearn: config: comparisons: unknown row unsup-ft-8M; known: mine; or write `comparisons: []`" in output
+    output = own(settings="comparisons: []\npatches: {size: 99}\n", ok=False)
+    assert "tracklearn: data/videos.tsv: no list of videos; make one: " in output
+    assert "(models.unsup-8M, which the target needs, learns from pairs)" in output
 
 
 @pytest.mark.parametrize(

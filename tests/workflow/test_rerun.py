@@ -199,6 +199,15 @@ def test_appended_videos_make_one_new_shard_and_re_train_only_the_models_that_re
     assert "models_supervised" not in planned
 
 
+def test_an_appended_shard_re_runs_itself_the_index_and_the_page_of_all_pairs(checkout):
+    checkout.snakemake("pairs")
+    assert checkout.planned("pairs") == NOTHING
+    with open(checkout.root / "demo/world/videos.tsv", "a") as listed:
+        listed.write("again\tworld/videos/clip0001.mp4\n")
+    stages = ("videos_download", "mining_filter", "mining_track", "patches_pack", "patches_gallery")
+    assert checkout.planned("pairs") == dict.fromkeys((*stages, "patches_index", "patches_overview", "pairs"), 1)
+
+
 def test_a_replaced_video_is_mined_again(checkout):
     clip = checkout.root / "demo/world/videos/clip0001.mp4"
     clip.write_bytes((checkout.root / "demo/world/videos/clip0002.mp4").read_bytes())

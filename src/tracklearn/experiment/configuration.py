@@ -24,8 +24,22 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     whole = Configuration.read(config).complete()
     check_models(whole)
     _check_rows(whole)
-    _check_sizes(whole)
+    _check_frame(whole)
     return whole
+
+
+def check_patches(config: Config) -> None:
+    """Check that ranking networks take patches as they are stored; only they read patches.
+
+    Raises:
+        UserError: patches have another size than the networks' input.
+    """
+    size, input_size = config["patches"]["size"], config["network"]["input_size"]
+    if size != input_size:
+        raise UserError(
+            f"config: patches.size is {size}, network.input_size {input_size}; "
+            "the network takes patches as they are stored: make them equal"
+        )
 
 
 def _check_rows(config: Config) -> None:
@@ -49,14 +63,8 @@ def _check_rows(config: Config) -> None:
             check_known("config: evidence.retrieval", "model", model, config["models"])
 
 
-def _check_sizes(config: Config) -> None:
-    size, input_size = config["patches"]["size"], config["network"]["input_size"]
+def _check_frame(config: Config) -> None:
     box, frame = config["mining"]["filter"]["box"], config["mining"]["frame"]
-    if size != input_size:
-        raise UserError(
-            f"config: patches.size is {size}, network.input_size {input_size}; "
-            "the network takes patches as they are stored: make them equal"
-        )
     if box > min(frame.values()):
         raise UserError(
             f"config: mining.filter.box is {box}; expected at most the frame's {min(frame.values())} pixels"

@@ -54,7 +54,7 @@ def check_known(entry: str, kind: str, name: str, names: Iterable[str], *, other
     known = list(names)
     if name not in known:
         similar = difflib.get_close_matches(name, known, n=1)
-        remedy = f"did you mean {similar[0]}?" if similar else f"known: {', '.join(known)}"
+        remedy = f"did you mean {similar[0]}?" if similar else f"known: {', '.join(known) or 'none'}"
         raise UserError(f"{entry}: unknown {kind} {name}; {remedy}{otherwise}")
 
 

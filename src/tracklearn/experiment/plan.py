@@ -15,7 +15,7 @@ from typing import Any
 
 from tracklearn.errors import UserError
 from tracklearn.experiment import model_graph
-from tracklearn.experiment.configuration import complete
+from tracklearn.experiment.configuration import check_patches, complete
 from tracklearn.experiment.file_digests import State, digest_of_files, digest_of_folder, text_digest
 from tracklearn.experiment.subsets import (
     inner_subsets,
@@ -501,6 +501,7 @@ class Plan:
             for image_set in self.image_sets:
                 self._size(image_set)
         for model in self._ranking_models_behind(targets):
+            check_patches(self.config)
             try:
                 self.ranking_shards(model)
                 self._check_strict(self.model_entry(model)["subset"])

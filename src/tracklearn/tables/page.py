@@ -48,7 +48,9 @@ def table1_page(
         "means": _plotted(mean_bars(results), "mAP with its 95% interval"),
         "sheets": [_loaded(sheet, _caption(path)) for sheet, path in zip(sheets, summaries, strict=True)],
         "conv1": [_loaded(path, Path(path).parent.name) for path in conv1],
-        "curves": _plotted(ranking_curves(logs), "loss, violated triplets and distances by iteration"),
+        "curves": _plotted(ranking_curves(logs), "loss, violated triplets and distances by iteration")
+        if logs
+        else None,
     }
     render(
         "table1.html.jinja",
@@ -62,7 +64,7 @@ def table1_page(
         versions_note=NOTE,
         **pictures,
     )
-    return {"pictures": len(sheets) + len(conv1) + 2}
+    return {"pictures": len(sheets) + len(conv1) + (2 if logs else 1)}
 
 
 def mean_bars(results: pd.DataFrame) -> Figure:
@@ -90,8 +92,7 @@ def ranking_curves(logs: Sequence[str | Path]) -> Figure:
         for axes, column in zip(panels, CURVES, strict=True):
             axes.plot(log["iteration"], log[column], label=Path(path).parent.name, linewidth=1)
             axes.set(title=column.replace("_", " "), xlabel="iteration")
-    if logs:
-        panels[-1].legend(fontsize=8)
+    panels[-1].legend(fontsize=8)
     return figure
 
 

@@ -49,7 +49,8 @@ def test_the_papers_experiment_is_complete(config):
             "caffenet",
             "config: models.released-caffenet.weights is 'caffenet'; expected a file that ends in .safetensors or",
         ),
-        (("patches", "size"), 100, "config: patches.size is 100, network.input_size 227; the network takes patches as"),
+        (("comparisons",), [["scratch", "mine"]], "config: comparisons: unknown row mine; known: "),
+        (("table1",), [], "config: comparisons: unknown row unsup-ft-8M; known: none; or write `comparisons: []`"),
         (("mining", "filter", "box"), 500, "config: mining.filter.box is 500; expected at most the frame's 448 pixels"),
         (
             ("mining", "filter", "noise"),
@@ -69,6 +70,14 @@ def test_mistakes_are_named_in_one_line(config, path, value, message):
         configuration.complete(changed(config, path, value))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_patches_of_another_size_than_the_input_are_an_error_where_a_network_takes_them(config):
+    whole = configuration.complete(changed(config, ("patches", "size"), 100))
+    with pytest.raises(
+        UserError, match=r"^config: patches.size is 100, network.input_size 227; the network takes patc"
+    ):
+        configuration.check_patches(whole)
 
 
 def test_a_cycle_of_parents_is_an_error(config):

@@ -41,10 +41,11 @@ def made(tmp_path):
     cell.write_text(json.dumps({"k": 20, "precision": 24.26, "hit_rate": 80.0, "chance": 12.0}))
 
     def make(**changes):
-        arguments = {"retrieval": [cell], "logs": [models[0] / "log.csv"]} | changes
+        pairs = {"sheets": [tmp_path / "00000.png"], "summaries": [tmp_path / "00000.json"]}
+        arguments = {"retrieval": [cell], "logs": [models[0] / "log.csv"]} | pairs | changes
         metrics = table1_page(
-            table=tmp_path / "table1.csv", differences=tmp_path / "d.csv", sheets=[tmp_path / "00000.png"],
-            summaries=[tmp_path / "00000.json"], conv1=[folder / "conv1.png" for folder in models],
+            table=tmp_path / "table1.csv", differences=tmp_path / "d.csv",
+            conv1=[folder / "conv1.png" for folder in models],
             protocol="voc2007-test", page=tmp_path / "page.html", **arguments,
         )  # fmt: skip
         return metrics, (tmp_path / "page.html").read_text()
@@ -65,9 +66,12 @@ def test_the_page_shows_every_part_of_a_run(made):
     assert "<td>alex</td>\n      <td>20</td>\n      <td>24.3</td>\n      <td>80.0</td>\n      <td>12.0</td>" in page
 
 
-def test_what_an_experiment_lacks_is_left_out(made):
-    _, page = made(retrieval=[], logs=[])
-    assert "Retrieval" not in page
+def test_what_an_experiment_lacks_is_left_out(made, tmp_path):
+    (tmp_path / "d.csv").write_text("row,against,difference,low,high,above_0\n")
+    metrics, page = made(retrieval=[], logs=[], sheets=[], summaries=[])
+    assert metrics["pictures"] == page.count("<img ") == 3
+    for part in ("Retrieval", "Mined pairs", "Ranking training", "Differences"):
+        assert part not in page
     assert "Library versions" not in page
     assert "<td>-</td>" in page
 

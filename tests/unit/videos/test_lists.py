@@ -40,7 +40,7 @@ def test_bad_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
 
 def test_the_error_of_a_missing_list_has_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=r"l.tsv: no list of videos; make one: python -m tracklearn.videos.build_list --help"
+        UserError, match=r"l.tsv: no list of videos; make one: python -m tracklearn.videos.build_list --folder"
     ):
         read_list(tmp_path / "l.tsv")
 
