@@ -264,7 +264,11 @@ def main() -> None:
     plain, floor, frames = Plain(), Clock(), 0
     rounds = [{every: Ours(every) for every in EVERY} for _ in range(ROUNDS)]
     with one_opencv_thread(), tempfile.TemporaryDirectory() as folder:
-        Ours(10).add(clips[0], Path(folder))  # compiles
+        compiling = Ours(EVERY[-1])
+        for clip in clips:
+            compiling.add(clip, Path(folder))
+            if compiling.pairs:  # now every rule has compiled its code
+                break
         for clip in clips:
             for turn, mined in enumerate(rounds):
                 frames += decoding(clip, floor)
