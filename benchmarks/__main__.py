@@ -4,8 +4,9 @@ import pkgutil
 from importlib import import_module
 from pathlib import Path
 
-# `make learning` takes long, and measures what is learned; what trackers do is part of the benchmark of mining.
-OTHERS = {"__main__", "learning", "tracking"}
+# `make learning` takes long, and measures what is learned; the trackers are part of the benchmark of mining; `yields`
+# counts pairs, and measures no speed.
+OTHERS = {"__main__", "learning", "tracking", "yields"}
 
 for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
     if module.name in OTHERS:

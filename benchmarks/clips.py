@@ -4,6 +4,8 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
+
 WEB_CLIPS = Path(os.environ.get("DATA", "../shared/data")) / "web_clips"
 HELD_OUT = 20
 
@@ -16,3 +18,13 @@ def web_clips(folder: Path = WEB_CLIPS) -> tuple[list[Path], list[Path]]:
     """
     ranked = sorted(folder.glob("*.mp4"), key=lambda path: hashlib.sha256(path.name.encode()).digest())
     return sorted(ranked[HELD_OUT:]), sorted(ranked[:HELD_OUT])
+
+
+def bootstrap(parts: np.ndarray, wholes: np.ndarray) -> tuple[float, float, float]:
+    """Sum of `parts` over sum of `wholes`, both (clips,), and its interval of 95% by a bootstrap over the clips.
+
+    Clips are drawn and not frames, because the frames of a clip resemble each other.
+    """
+    drawn = np.random.default_rng(0).integers(len(parts), size=(10_000, len(parts)))
+    low, high = np.percentile(parts[drawn].sum(axis=1) / wholes[drawn].sum(axis=1), [2.5, 97.5])
+    return float(parts.sum() / wholes.sum()), float(low), float(high)

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from mahotas.features import surf
 
-from benchmarks.clips import WEB_CLIPS, web_clips
+from benchmarks.clips import WEB_CLIPS, bootstrap, web_clips
 from benchmarks.tracking import table
 from tracklearn.machine.threads import one_opencv_thread
 from tracklearn.mining.fast_hessian import fast_hessian
@@ -230,22 +230,14 @@ def filter_verdicts(clips: list[Path], flow: str) -> tuple[dict[tuple[str, int],
 
 
 def agreement(verdicts: dict[tuple[str, int], bool], others: dict[tuple[str, int], bool]) -> str:
-    """The share of frames that both accept or both reject, its interval, and which of the two accepted the others.
-
-    The interval of 95% is a bootstrap over the clips, since the frames of a clip resemble each other.
-    """
+    """The share of frames that both accept or both reject, its interval, and which of the two accepted the others."""
     both = Counter((verdicts[key], others[key]) for key in set(verdicts) & set(others))
-    by_clip: dict[str, list[bool]] = {}
-    for key in set(verdicts) & set(others):
-        by_clip.setdefault(key[0], []).append(verdicts[key] == others[key])
-    counts = np.array([(sum(alike), len(alike)) for _, alike in sorted(by_clip.items())])  # (clips, 2)
-    drawn = counts[np.random.default_rng(0).integers(len(counts), size=(10_000, len(counts)))].sum(axis=1)
-    low, high = np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
-    share = f"{counts[:, 0].sum() / counts[:, 1].sum():.3f} ({low:.3f} to {high:.3f})"
-    split = (
-        f"by both {both[True, True]}, by the first alone {both[True, False]}, by the second alone {both[False, True]}"
-    )
-    return f"{share} of {both.total()} frames; accepted {split}"
+    frames = Counter(clip for clip, _ in set(verdicts) & set(others))
+    alike = Counter(key[0] for key in set(verdicts) & set(others) if verdicts[key] == others[key])
+    counts = np.array([(alike[clip], frames[clip]) for clip in sorted(frames)])  # (clips, 2)
+    share, low, high = bootstrap(*counts.T)
+    split = f"both {both[True, True]}, the first alone {both[True, False]}, the second alone {both[False, True]}"
+    return f"{share:.3f} ({low:.3f} to {high:.3f}) of {both.total()} frames; accepted by {split}"
 
 
 def selection(clips: list[Path], plain: dict[tuple[str, int], bool]) -> Iterator[str]:
@@ -272,7 +264,11 @@ def main() -> None:
     plain, floor, frames = Plain(), Clock(), 0
     rounds = [{every: Ours(every) for every in EVERY} for _ in range(ROUNDS)]
     with one_opencv_thread(), tempfile.TemporaryDirectory() as folder:
-        Ours(10).add(clips[0], Path(folder))  # compiles
+        compiling = Ours(EVERY[-1])
+        for clip in clips:
+            compiling.add(clip, Path(folder))
+            if compiling.pairs:  # now every rule has compiled its code
+                break
         for clip in clips:
             for turn, mined in enumerate(rounds):
                 frames += decoding(clip, floor)
