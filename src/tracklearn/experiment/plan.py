@@ -178,12 +178,13 @@ class Plan:
     def _check_strict(self, name: str) -> None:
         """Refuse a strict subset whose shards are all packed and hold too few patches; a training refuses it too."""
         subset, packed = self.config["subsets"][name], [self._packed_patches.get(shard) for shard in self._subset(name)]
-        if subset["strict"] and subset["patches"] and None not in packed:
-            if (found := sum(count or 0 for count in packed)) < subset["patches"]:
-                raise UserError(
-                    f"config: subsets.{name}: {found} of {subset['patches']} patches were mined; "
-                    "add videos, lower `patches`, or set `strict: false`"
-                )
+        if not subset["strict"] or not subset["patches"] or None in packed:
+            return
+        if (found := sum(count or 0 for count in packed)) < subset["patches"]:
+            raise UserError(
+                f"config: subsets.{name}: {found} of {subset['patches']} patches were mined; "
+                "add videos, lower `patches`, or set `strict: false`"
+            )
 
     # Models. A model's path is its place below results/models; its name is its key in `models:`, the path's last part.
 
