@@ -57,23 +57,24 @@ class Variant:
     Attributes:
         name: for the tables.
         loss: what differs from the block `ranking` of the configuration.
-        hard_from: share of the iterations before the first hard negatives; None takes the schedule's iteration.
+        random_share: share of the iterations with random negatives, at the learning rates of the schedule; None takes
+            the schedule's own.
         precision: how the training computes.
     """
 
     name: str
     loss: Mapping[str, Any]
-    hard_from: float | None = None
+    random_share: float | None = None
     precision: str = "fp32"
 
 
 VARIANTS = (
-    Variant("default: random negatives, hard ones in the last 3 to 5% of the iterations", {}),
-    Variant("random negatives only", {}, hard_from=1.0),
-    # PAPER §5.6: 150K of 240K
-    Variant("hard negatives after 5/8 of the iterations, as in the paper", {}, hard_from=0.625),
-    Variant("symmetric loss, negatives of the default", {"form": "fork", "sampling": "paper"}),
-    Variant("symmetric loss and sampling of the released code", {"form": "fork"}),
+    Variant("default: random negatives, then in the last third hard ones by the released code's sampling", {}),
+    Variant("random negatives only", {}, random_share=1.0),
+    Variant("hard negatives by the paper's sampling", {"sampling": "paper"}),
+    Variant("hard negatives from the start", {}, random_share=0.0),
+    Variant("symmetric loss of the released code", {"form": "fork"}),
+    Variant("symmetric loss, hard negatives from the start", {"form": "fork"}, random_share=0.0),
     Variant("default, with margin 1", {"margin": 1.0}),
     Variant("default, in bf16", {}, precision="bf16"),
 )
@@ -149,8 +150,11 @@ def trained(world: World, variant: Variant, seed: int) -> Figures:
     """Train on two thirds of the videos; return the figures of the other videos and the last loss."""
     config = world.config()
     schedule = config["schedules"][SCHEDULE] | {"precision": variant.precision}
-    if variant.hard_from is not None:
-        schedule["hard_from"] = round(variant.hard_from * schedule["iterations"])
+    if variant.random_share is not None:
+        first = schedule["random_iterations"]
+        total = first + schedule["iterations"]
+        random = {"random_iterations": round(variant.random_share * total), "stages": "one"}
+        schedule |= random | {"iterations": total, "step": first + schedule["step"]}
     with tempfile.TemporaryDirectory() as folder:
         train, test, weights = (Path(folder, name) for name in ("train.h5", "test.h5", "weights.safetensors"))
         write_split(world.shards, seed, train, test)
@@ -239,9 +243,9 @@ the loss are measured on the held-out clips:
 SMALL_WORLD = """\
 All objects share their hues and tones, and they turn, swell and change their light within a track. Only the texture of
 the category surely stays the same. A network that knows categories ranks most triplets right, but among the patches of
-one category it finds the tracked patch hardly more often than chance: recall@1 rises and stays low. In such a short
-training, hard negatives in the last three eighths of the iterations draw all features together. With margin 1, the loss
-of most trainings stays at the value of the margin."""
+one category it finds the tracked patch hardly more often than chance: recall@1 rises and stays low. More than half of
+the hardest negatives of a batch show the query's own category. Trained on these alone, as by the paper's sampling, all
+features draw together; the released code's sampling takes half of the negatives at random."""
 
 REAL_CLIPS = """\
 Only ten of the sixteen real clips yield pairs, each clip has its own colours, and the tracks change little. A random

@@ -147,6 +147,16 @@ def test_a_setting_of_one_head_re_trains_no_net_with_another_head(checkout, key,
     assert untouched.isdisjoint(planned)
 
 
+@pytest.mark.parametrize("change", [{"random_iterations": 4}, {"stages": "one"}])
+def test_a_schedule_re_trains_only_the_models_that_name_it(checkout, change):
+    checkout.configure({"schedules": {"ranking-1.5M": change}})
+    assert checkout.planned() == NOTHING  # no row has a model with this schedule
+    checkout.configure({"schedules": {"ranking-5M": change}})
+    planned = checkout.planned()
+    assert (planned["models_ranking"], planned["models_finetuning"]) == (2, 2)
+    assert {"models_supervised", "models_random", "patches_pack"}.isdisjoint(planned)
+
+
 def test_another_order_of_a_nets_shards_re_trains_the_net(checkout):
     # Shards 0 to 3 have the places 0, 1/2, 1/4 and 3/4. No net of a row trains on 1.5M. But the 8M net first reads the
     # shards of the subsets that lie inside 8M. Shard 0 leaves these subsets, so the 8M net reads it last, not first.
