@@ -162,16 +162,6 @@ class Plan:
         wanted: int | None = self.config["subsets"][self.model_entry(model)["subset"]]["patches"]
         return wanted
 
-    def _check_strict(self, name: str) -> None:
-        """Refuse a strict subset whose shards are all packed and hold too few patches; a training refuses it too."""
-        subset, packed = self.config["subsets"][name], [self._packed_patches.get(shard) for shard in self._subset(name)]
-        if subset["strict"] and subset["patches"] and None not in packed:
-            if (found := sum(count or 0 for count in packed)) < subset["patches"]:
-                raise UserError(
-                    f"config: subsets.{name}: {found} of {subset['patches']} patches were mined; "
-                    "add videos, lower `patches`, or set `strict: false`"
-                )
-
     # Models. A model's path is its place below results/models; its name is its key in `models:`, the path's last part.
 
     def model_entry(self, path: str) -> dict[str, Any]:
@@ -466,7 +456,6 @@ class Plan:
             self._size(image_set)
         for model in self.trained_by("ranking"):
             self.ranking_shards(model)
-            self._check_strict(self.model_entry(model)["subset"])
         if any("evidence." in target for target in targets) and self.config["evidence"]:
             for row in self.seeded(self.config["evidence"]["rows"]):
                 if lack := self.lacks(row):
