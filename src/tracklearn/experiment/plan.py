@@ -118,10 +118,18 @@ class Plan:
         shards = self._subset(name)
         if not shards:
             raise UserError(self._no_shard(name))
-        # The shards of smaller subsets are read first. A smaller subset therefore lies inside a larger one, however
-        # many patches each shard holds.
-        inner = {shard for other in inner_subsets(self.config["subsets"], name) for shard in self._subset(other)}
-        return [f"results/patches/{shard}.h5" for shard in sorted(shards, key=lambda shard: shard not in inner)]
+        inner = [path for paths, _ in self.inner_parts(model) for path in paths]
+        return list(dict.fromkeys([*inner, *map(_store, shards)]))
+
+    def inner_parts(self, model: str) -> list[tuple[list[str], int | None]]:
+        """The shards and the number of patches of each subset inside a ranking model's.
+
+        Their patches are read first. A smaller subset therefore lies inside a larger one, however many patches each
+        shard holds.
+        """
+        subsets = self.config["subsets"]
+        names = inner_subsets(subsets, self.model_entry(model)["subset"])
+        return [([*map(_store, self._subset(name))], subsets[name]["patches"]) for name in names]
 
     def _no_shard(self, name: str) -> str:
         """What to do about a subset in whose share no shard lies."""
@@ -479,6 +487,11 @@ class Plan:
             current = f"results/models/{self.model_path(found[1])}/{found[2]}"
             return current if current != target else None
         return None
+
+
+def _store(shard: str) -> str:
+    """The file of a shard's patches."""
+    return f"results/patches/{shard}.h5"
 
 
 def _name(path: str) -> str:
