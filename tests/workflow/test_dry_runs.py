@@ -38,7 +38,7 @@ def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
         "videos_download 1000",
         "patches_pack 1000",
         "models_ranking 4",
-        # Without ImageNet: 2 of the 11 fine-tuned nets belong to the two rows that need more than one such net.
+        # Without ImageNet's images, two of the eleven fine-tuned nets and the two rows that need them are left out.
         "models_given 1",
         "models_finetuning 9",
         "detection_evaluate 10",

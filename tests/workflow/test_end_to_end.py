@@ -1,13 +1,19 @@
 """The whole workflow, from raw video to Table 1, on a tiny world."""
 
 import csv
+import hashlib
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
 
 import pytest
+from worlds.web import serving
 
+from tracklearn.networks.caffe.caffemodel import write_caffemodel
+from tracklearn.networks.caffe.released import RELEASED
+from tracklearn.networks.weights import build
 from tracklearn.patches.store import PatchStore
 
 
@@ -51,8 +57,25 @@ def test_the_table_is_the_join_of_its_cells(results):
         for path in (results / "cells/table1/labelled-test" / row_id).glob("*.json"):
             cell = json.loads(path.read_text())
             printed = row[cell["class"]]
+            if cell["class"] == "external":
+                assert printed == cell["text"]
+                continue
             assert printed == "" if cell["value"] is None else float(printed) == pytest.approx(cell["value"], abs=0.006)
             assert cell["runs"], "a cell must name the runs that computed it"
+
+
+def test_the_table_says_what_each_row_learned_from(results):
+    with open(results / "table1.csv", newline="") as file:
+        external = {row["id"]: row["external"] for row in csv.DictReader(file)}
+    patches = {path.stem: 2 * len(PatchStore(path)) for path in (results / "patches").glob("*.h5")}
+    of_5m = patches["00001"] + patches["00002"] + patches["00003"]  # places 1/2, 1/4 and 3/4
+    assert external == {
+        "scratch": "0",
+        "unsup-ft-8M": f"{sum(patches.values())} of 8M",
+        "unsup-ft-5M": f"{of_5m} of 5M",
+        "both": f"{sum(patches.values())} patches",
+        "rcnn-70K": "32 labelled images",
+    }
 
 
 def test_the_page_contains_its_images(results):
@@ -72,3 +95,61 @@ def test_every_job_is_sent_to_mlflow_as_a_run(finished, results):
     assert set(stored) == keys
     assert set(stored.values()) == {"FINISHED"}
     assert curves > 1
+
+
+@pytest.fixture
+def without_images(checkout):
+    """The experiment without ImageNet's images and what was trained on them, with an ensemble row that needs two nets.
+
+    A released network lies on a server of this machine.
+    """
+    demo = checkout.root / "demo"
+    write_caffemodel(demo / "released.caffemodel", build(demo / "results/models/imagenet-1/weights.safetensors"))
+    content = (demo / "released.caffemodel").read_bytes()
+    known = RELEASED["bvlc_reference_caffenet"]
+    shutil.rmtree(demo / "results/models/imagenet-1")
+    (demo / "world/imagenet").rename(demo / "world/moved")
+    rows = checkout.settings["table1"]
+    ensemble = {"id": "rcnn-70K-2x", "label": "RCNN 70K (2 ensemble)", "models": ["rcnn-70K-1", "rcnn-70K-2"]}
+    checkout.configure({"table1": [*rows, ensemble], "comparisons": [["rcnn-70K-2x", "rcnn-70K"]]})
+    with serving(content) as server:
+        module = "src/tracklearn/networks/caffe/released.py"
+        checkout.edit(module, known.urls[0], server.url("good", "bvlc_reference_caffenet.caffemodel"))
+        checkout.edit(module, known.digest, hashlib.sha1(content).hexdigest())
+        yield checkout, server
+
+
+def rows_of(checkout):
+    with open(checkout.root / "demo/results/table1.csv", newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def test_without_images_the_table_is_made_and_its_rows_are_filled_when_the_images_come(without_images):
+    checkout, server = without_images
+    output = checkout.snakemake()
+    assert "world/imagenet: no ImageNet there, so the cells of rcnn-70K, rcnn-70K-2x are empty; put" in output
+    rows = rows_of(checkout)
+    assert (rows["rcnn-70K"]["mAP"], rows["rcnn-70K-2x"]["mAP"]) == ("", "")
+    assert rows["scratch"]["mAP"]
+    markdown = (checkout.root / "demo/results/table1.md").read_text()
+    assert "- row rcnn-70K: world/imagenet: no ImageNet there to train imagenet-1; put ILSVRC 2012's" in markdown
+    assert not server.asked
+    assert checkout.planned() == {}
+
+    (checkout.root / "demo/world/moved").rename(checkout.root / "demo/world/imagenet")
+    planned = checkout.planned()
+    assert (planned["models_supervised"], planned["detection_evaluate"]) == (2, 2)
+    assert "models_ranking" not in planned
+
+
+def test_without_images_a_row_starts_from_the_released_network(without_images):
+    checkout, server = without_images
+    checkout.configure({"models": {"imagenet-1": {"stand_in": "released-caffenet"}}})
+    output = checkout.snakemake()
+    assert "so released-caffenet takes a trained network's place, and the cells of rcnn-70K-2x are empty" in output
+    assert len(server.asked) == 1
+    rows = rows_of(checkout)
+    assert rows["rcnn-70K"]["mAP"]
+    assert rows["rcnn-70K"]["external"] == "bvlc_reference_caffenet"
+    assert (rows["rcnn-70K-2x"]["mAP"], rows["rcnn-70K-2x"]["external"]) == ("", "")
+    assert checkout.planned() == {}

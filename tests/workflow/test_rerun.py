@@ -63,6 +63,7 @@ def test_an_edit_of_kcf_re_runs_tracking_and_what_follows(checkout):
     planned = checkout.planned()
     assert planned["mining_track"] == planned["patches_pack"] > 1
     assert planned["models_ranking"] == 2
+    assert planned["detection_external"] == 3  # rows with a ranking net
     assert {"videos_download", "mining_filter", "voc_proposals", "models_supervised"}.isdisjoint(planned)
 
 
@@ -113,8 +114,10 @@ def test_a_changed_setting_re_runs_its_stage_and_what_follows(checkout):
         {"threads": {"mining": 2}},
         {"network": {"width": 0.250, "bias": 0.50}, "patches": {"quality": 95.0}, "ranking": {"margin": 0.5}},
         {"detection": {"svm": {"positive_weight": 2.0, "bias": 10}}},
+        {"subsets": {"8M": {"strict": True}}},
+        {"models": {"imagenet-1": {"stand_in": "released-caffenet"}}},
     ],
-    ids=["saving", "timeout", "threads", "other digits and defaults", "1 for 1.0"],
+    ids=["saving", "timeout", "threads", "other digits and defaults", "1 for 1.0", "strict", "stand-in"],
 )
 def test_settings_that_change_no_result_re_run_nothing(checkout, changes):
     checkout.configure(changes)
@@ -249,6 +252,20 @@ def test_a_file_of_the_imagefolder_replaced_in_place_re_trains_the_net(checkout)
     assert planned["models_supervised"] == 1
     assert planned["models_finetuning"] == 1
     assert "models_ranking" not in planned
+
+
+def test_images_that_are_gone_leave_what_was_trained_on_them(checkout):
+    (checkout.root / "demo/world/imagenet").rename(checkout.root / "demo/world/moved")
+    assert checkout.planned() == NOTHING
+
+
+def test_a_label_of_external_data_re_runs_only_its_cell(checkout):
+    rows = checkout.settings["table1"]
+    rows[1]["external"] = "8 million"
+    checkout.configure({"table1": rows})
+    planned = checkout.planned()
+    assert planned["detection_external"] == 1
+    assert set(planned) <= JOINS | {"detection_external"}
 
 
 def test_an_edit_of_the_papers_numbers_re_runs_only_the_joins(checkout):

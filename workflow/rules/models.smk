@@ -62,6 +62,7 @@ rule models_ranking:
         gpu=config["gpus_per_training"],
     params:
         patches=lambda wildcards: plan.patches_wanted(wildcards.path),
+        inner=lambda wildcards: plan.inner_parts(wildcards.path),
         subset=lambda wildcards: plan.model_entry(wildcards.path)["subset"],
         reading_order_digest=lambda wildcards: plan.reading_order_digest(wildcards.path),
         network=lambda wildcards: plan.network(wildcards.path),

@@ -131,10 +131,18 @@ class Plan:
         shards = self._subset(name)
         if not shards:
             raise UserError(self._no_shard(name))
-        # The shards of smaller subsets are read first. A smaller subset therefore lies inside a larger one, however
-        # many patches each shard holds.
-        inner = {shard for other in inner_subsets(self.config["subsets"], name) for shard in self._subset(other)}
-        return [f"results/patches/{shard}.h5" for shard in sorted(shards, key=lambda shard: shard not in inner)]
+        inner = [path for paths, _ in self.inner_parts(model) for path in paths]
+        return list(dict.fromkeys([*inner, *map(_store, shards)]))
+
+    def inner_parts(self, model: str) -> list[tuple[list[str], int | None]]:
+        """The shards and the number of patches of each subset inside a ranking model's.
+
+        Their patches are read first. A smaller subset therefore lies inside a larger one, however many patches each
+        shard holds.
+        """
+        subsets = self.config["subsets"]
+        names = inner_subsets(subsets, self.model_entry(model)["subset"])
+        return [([*map(_store, self._subset(name))], subsets[name]["patches"]) for name in names]
 
     def _no_shard(self, name: str) -> str:
         """What to do about a subset in whose share no shard lies."""
@@ -174,17 +182,6 @@ class Plan:
         """Patches that a ranking model's subset takes if there are as many; None takes what there is."""
         wanted: int | None = self.config["subsets"][self.model_entry(model)["subset"]]["patches"]
         return wanted
-
-    def _check_strict(self, name: str) -> None:
-        """Refuse a strict subset whose shards are all packed and hold too few patches; a training refuses it too."""
-        subset, packed = self.config["subsets"][name], [self._packed_patches.get(shard) for shard in self._subset(name)]
-        if not subset["strict"] or not subset["patches"] or None in packed:
-            return
-        if (found := sum(count or 0 for count in packed)) < subset["patches"]:
-            raise UserError(
-                f"config: subsets.{name}: {found} of {subset['patches']} patches were mined; "
-                "add videos, lower `patches`, or set `strict: false`"
-            )
 
     # Models. A model's path is its place below results/models; its name is its key in `models:`, the path's last part.
 
@@ -505,7 +502,6 @@ class Plan:
             check_patches(self.config)
             try:
                 self.ranking_shards(model)
-                self._check_strict(self.model_entry(model)["subset"])
             except UserError as error:
                 raise UserError(f"{error} (models.{model}, which the target needs, learns from pairs)") from error
         if any("evidence." in target for target in targets) and self.config["evidence"]:
@@ -546,6 +542,11 @@ def _targets(arguments: Sequence[str]) -> list[str]:
 
 def _is_of_pairs(target: str) -> bool:
     return target == "pairs" or target.startswith(PAIRS)
+
+
+def _store(shard: str) -> str:
+    """The file of a shard's patches."""
+    return f"results/patches/{shard}.h5"
 
 
 def _name(path: str) -> str:

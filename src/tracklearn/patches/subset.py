@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from functools import cached_property
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,10 @@ from tracklearn.patches.store import PatchStore
 log = logging.getLogger(__name__)
 
 
+Part = tuple[Sequence[str | Path], int | None]
+"""Some shards and how many of their first patches are taken; None takes all."""
+
+
 class Subset:
     """The first pairs of some shards, in the order given. A patch is read only when `pairs` asks for it.
 
@@ -20,6 +25,7 @@ class Subset:
         paths: the shards.
         patches: how many patches to take, two for each pair (ASSUME: the paper's 1.5M, 5M and 8M count patches); None
             takes all patches. If the shards hold fewer, all are taken, and the log says so.
+        inner: smaller subsets, of shards among `paths`, that this one shall contain: their pairs are taken first.
         strict: fewer patches than `patches` are an error.
 
     Raises:
@@ -27,22 +33,40 @@ class Subset:
             though `strict`.
     """
 
-    def __init__(self, paths: Sequence[str | Path], patches: int | None = None, *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str | Path],
+        patches: int | None = None,
+        *,
+        inner: Sequence[Part] = (),
+        strict: bool = False,
+    ) -> None:
         if patches is not None and (patches <= 0 or patches % 2):
             raise UserError(
                 f"a subset of {patches} patches: expected a positive even number, since a pair has two patches"
             )
-        self.stores: list[PatchStore] = []
-        taken: list[int] = []
-        for path in paths:
-            left = None if patches is None else patches // 2 - sum(taken)
-            if left == 0:
-                break
-            store = PatchStore(path)
-            taken.append(len(store) if left is None else min(len(store), left))
-            self.stores.append(store)
+        self.stores: list[PatchStore] = []  # a shard whose pairs are taken in two pieces stands here twice
+        self._firsts: list[int] = []  # the first pair of each piece within its shard
+        taken: list[int] = []  # pairs of each piece
+        stores: dict[str | Path, PatchStore] = {}
+        ends: dict[str | Path, int] = {}  # how many pairs of a shard the inner subsets have taken
+        left = inf if patches is None else patches // 2
+        for part, (shards, wanted) in enumerate([*inner, (paths, None)]):
+            left_of_part = inf if wanted is None else wanted // 2
+            for path in shards:
+                if not left or not left_of_part:
+                    break
+                store = stores[path] = stores.get(path) or PatchStore(path)
+                first, end = ends.get(path, 0), int(min(len(store), left_of_part))
+                left_of_part -= end
+                self.stores.append(store)
+                self._firsts.append(first)
+                taken.append(int(max(0, min(end - first, left))))
+                left -= taken[-1]
+                if part < len(inner):
+                    ends[path] = max(first, end)
         if patches is not None and (found := 2 * sum(taken)) < patches:
-            few = f"a subset of {patches} patches: only {found} were mined in {len(self.stores)} shards"
+            few = f"a subset of {patches} patches: only {found} were mined in {len(paths)} shards"
             # The plan reads what was mined when it starts, so the next run finds further shards.
             more = "run again, which takes further shards of the list if there are any, or add videos"
             if strict:
@@ -76,9 +100,9 @@ class Subset:
         """int64 (N,): each pair's index into `video_ids`; a video in several shards has one label."""
         label = {name: index for index, name in enumerate(self.video_ids)}
         video_of_pair = np.empty(len(self), np.int64)
-        for store, start, stop in zip(self.stores, self._starts, self._starts[1:], strict=False):
+        for store, first, start, stop in zip(self.stores, self._firsts, self._starts, self._starts[1:], strict=False):
             labels = np.array([label[name] for name in store.video_ids], np.int64)
-            video_of_pair[start:stop] = labels[store.video_of_pair[: stop - start]]
+            video_of_pair[start:stop] = labels[store.video_of_pair[first : first + stop - start]]
         return video_of_pair
 
     def pairs(self, indices: Sequence[int] | np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
@@ -96,7 +120,7 @@ class Subset:
         if out is None:
             out = np.empty((len(indices), 2, self.size, self.size, 3), np.uint8)
         shards = np.searchsorted(self._starts, indices, side="right") - 1
-        places = (indices - self._starts[shards]).tolist()
+        places = (indices - self._starts[shards] + np.array(self._firsts, np.int64)[shards]).tolist()
         chosen = [(self.stores[shard], place) for shard, place in zip(shards.tolist(), places, strict=True)]
         for store, place in chosen:
             store.read_ahead(place)

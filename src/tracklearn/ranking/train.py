@@ -17,7 +17,7 @@ from tracklearn.machine.devices import own_device
 from tracklearn.networks.caffenet import CONV_LAYERS, CaffeNet, to_input
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
-from tracklearn.patches.subset import Subset
+from tracklearn.patches.subset import Part, Subset
 from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
 from tracklearn.ranking.negatives import fork_negatives, hardest_negatives, other_videos, random_negatives
 from tracklearn.ranking.stall import StallWatch
@@ -156,6 +156,7 @@ def train_ranking(
     *,
     stores: Sequence[str | Path],
     patches: int | None = None,
+    inner: Sequence[Part] = (),
     strict: bool = False,
     parent: str | Path | None = None,
     network: Block = None,
@@ -178,6 +179,7 @@ def train_ranking(
     Args:
         stores: paths of the patch shards, in order.
         patches: number of patches to use, the first ones of the shards; None uses all, and so do fewer than `patches`.
+        inner: smaller subsets that these patches contain, see `Subset`.
         strict: fewer than `patches` patches are an error.
         parent: path of the weights whose conv layers the training starts from; None starts from scratch.
         network: settings of `settings.network.Network`.
@@ -203,7 +205,7 @@ def train_ranking(
     """
     schedule, loss_settings = RankingSchedule.read(schedule), Loss.read(loss)
     net = new_network(network, head="ranking", seed=seed)
-    subset = Subset(stores, patches, strict=strict)
+    subset = Subset(stores, patches, inner=inner, strict=strict)
     check_pairs(subset, net.input_size)
     if parent:
         transfer(net, parent, CONV_LAYERS)

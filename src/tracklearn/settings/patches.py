@@ -80,7 +80,7 @@ class Subset(Settings):
         ge=2,
         multiple_of=2,
     )
-    strict: bool = setting(False, "Whether fewer than `patches` patches are an error")
+    strict: bool = setting(False, "Whether a training with fewer than `patches` patches is an error")
 
     @model_validator(mode="after")
     def _low_below_high(self) -> Self:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import tracemalloc
 from functools import lru_cache
 
@@ -63,6 +64,34 @@ def test_a_number_of_patches_that_makes_no_pairs_is_an_error(shards):
         Subset(shards, 7)
 
 
+@pytest.mark.parametrize("patches", [None, 6, 8, 12, 16, 18, 20])
+@pytest.mark.parametrize(("first", "second"), [(4, 4), (6, 2), (2, None), (1000, 1000)])
+def test_a_subset_contains_its_inner_subsets_whatever_the_shards_hold(shards, patches, first, second):
+    inner = [(shards[:1], first), (shards[1:], second)]
+    whole = Subset(shards, patches, inner=inner)
+    chosen = fingerprints(whole)
+    # By loops: the inner subsets' pairs one after the other, then what is left, each pair once.
+    expected = [pair for part in inner for pair in fingerprints(Subset(*part))]
+    expected += [pair for pair in fingerprints(Subset(shards)) if pair not in expected]
+    assert chosen == expected[: None if patches is None else patches // 2]
+    videos = dict(zip(fingerprints(Subset(shards)), names_of_videos(Subset(shards)), strict=True))
+    assert names_of_videos(whole) == [videos[pair] for pair in chosen]
+
+
+def test_inner_subsets_that_overlap_are_taken_once(shards):
+    assert sorted(fingerprints(Subset(shards, inner=[(shards, 6), (shards[:1], 10)]))) == sorted(
+        fingerprints(Subset(shards))
+    )
+
+
+def fingerprints(subset):
+    return [pair.tobytes() for pair in subset.pairs(range(len(subset)))]
+
+
+def names_of_videos(subset):
+    return [subset.video_ids[label] for label in subset.video_of_pair]
+
+
 def test_shards_of_two_sizes_do_not_mix(shards, tmp_path):
     write_shard(tmp_path / "small.h5", [], size=16, quality=95)
     with pytest.raises(UserError, match=r"small\.h5: patches of 16 px, .*0\.h5 has 32 px"):
@@ -112,10 +141,10 @@ def test_shards_of_the_paper_s_size_are_opened_once_and_need_little_memory(tmp_p
         assert np.abs(patches[row].astype(int) - smooth_patch(index)).mean() < 2
 
 
-def test_more_shards_than_maps_can_be_read(shards, monkeypatch):
+def test_more_shards_than_maps_can_be_read(shards, tmp_path, monkeypatch):
     few = lru_cache(maxsize=7)(_map_file)
     monkeypatch.setattr("tracklearn.patches.store._map_cache", lambda: few)
-    subset = Subset([shards[0]] * 100)
+    subset = Subset([shutil.copy(shards[0], tmp_path / f"copy{number}.h5") for number in range(100)])
     assert len(subset) == 600
     assert (subset.pairs(np.arange(0, 600, 6)) == subset.pairs([0])).all()
     assert few.cache_info().currsize == 7

@@ -10,6 +10,7 @@ if __name__ == "__main__":
                 processes=snakemake.config["gpus_per_training"],  # not a parameter: several compute what one does
                 stores=snakemake.input.stores,
                 patches=snakemake.params.patches,
+                inner=snakemake.params.inner,
                 # Not a parameter: it decides whether there is a result, not which one.
                 strict=snakemake.config["subsets"][snakemake.params.subset]["strict"],
                 parent=snakemake.input.get("parent") or None,
