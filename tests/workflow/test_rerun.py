@@ -278,6 +278,7 @@ def test_an_imported_patch_replaced_in_place_is_imported_again(checkout, publish
     checkout.configure({"patches": {"import": published}})
     checkout.snakemake("results/patches/00000.json", "results/patches/00001.json")
     assert checkout.planned("results/patches/00000.json", "results/patches/00001.json") == NOTHING
+    assert checkout.planned("pairs") == {"patches_index": 1, "patches_overview": 1, "pairs": 1}
     patch = checkout.root / "demo/patches/3.jpg"
     patch.write_bytes(patch.read_bytes() + b" ")
     assert checkout.planned("results/patches/00000.json", "results/patches/00001.json") == {"patches_import": 1}
