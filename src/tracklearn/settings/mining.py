@@ -21,15 +21,15 @@ class Filtering(Settings):
 
     where: ClassVar[str] = "mining.filter"
 
-    # 8M patches of 100K videos, of which a third is gone, are 60 pairs a video. benchmarks/yields.py counts the pairs of
-    # web clips: 61 pairs of 5,418 frames with one candidate in 30.
+    # 8M patches of 100K videos, a third of which are gone, are 60 pairs a video. benchmarks/yields.py counts the pairs
+    # of web clips: 61 pairs in 5,418 frames with one candidate in 30.
     every: Count = setting(
         30,
         "Distance between two candidate frames",
         unit="frames",
         assume="the paper does not say. Web clips give a pair for each 89 frames, so a video of 4 minutes (6,322 "
-        "frames) gives 71 pairs, and 100K videos, of which a third is gone, give 4.7M pairs. With 35 they would give "
-        "4M pairs; 30 leaves a reserve of 18%, because clips are chosen for their motion and videos are not",
+        "frames) gives 71 pairs (95% interval 43 to 99), and 100K videos, a third of which are gone, give 4.7M. With 35 "
+        "they would give 4M; 30 leaves a reserve of 18%, because clips are chosen for their motion and videos are not",
     )
     surf: Literal["fast-hessian", "mahotas", "opencv"] = setting(
         "fast-hessian",
