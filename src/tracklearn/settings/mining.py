@@ -29,7 +29,7 @@ class Filtering(Settings):
         unit="frames",
         assume="the paper does not say. Web clips give a pair for each 89 frames, so a video of 4 minutes (6,322 "
         "frames) gives 71 pairs (95% interval 43 to 99), and 100K videos, a third of which are gone, give 4.7M. With "
-        "35 they would give 4M; 30 leaves a reserve of 18%, because clips are chosen for their motion and videos are not",
+        "35 they would give 4M; 30 leaves a reserve of 18%, for clips are chosen for their motion and videos are not",
     )
     surf: Literal["fast-hessian", "mahotas", "opencv"] = setting(
         "fast-hessian",
