@@ -4,7 +4,7 @@ A short 1080p film is encoded once and its packets are repeated, so hours of vid
 on each length in a process of its own, whose peak memory Linux reports. One hour and three hours have as many
 candidates as four minutes, and as many pairs are tracked and packed as one video may give. The table of packets and the
 list of frames grow with the length as they do in real videos. The rows of the candidates, which are held until a video
-is done, do not: at one frame in 30, three hours have 10,800 rows (5 MiB), here 120. Pairs that repeat are kept;
+is done, do not: at one frame in 30, three hours have 10,800 rows (5 MiB), here 240. Pairs that repeat are kept;
 otherwise all but the first ones would be dropped.
 """
 
@@ -22,7 +22,7 @@ from tracklearn.settings.mining import Filtering
 from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 SECONDS, RATE = 2, 30
-LENGTHS = ((1, 30), (4, 30), (60, 900), (180, 2700))  # minutes, frames between two candidates
+LENGTHS = ((1, 30), (4, 30), (60, 450), (180, 1350))  # minutes, frames between two candidates
 RULES = {  # function and its files
     "filter": ("tracklearn.mining.filtering.filter_shard", ("manifest", "frames_table")),
     "track": ("tracklearn.mining.tracking.kcf.track_shard", ("manifest", "frames_table", "tracks_table")),

@@ -36,7 +36,7 @@ def test_a_table_states_default_unit_range_meaning_and_source() -> None:
 
 
 def test_an_assumption_is_marked() -> None:
-    assert "Distance between two candidate frames. ASSUME: the paper does not say |" in table("mining.filter")
+    assert "Distance between two candidate frames. ASSUME: the paper does not say. " in table("mining.filter")
 
 
 @pytest.mark.parametrize(
