@@ -14,7 +14,7 @@ from tracklearn.networks.weights import save_weights
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.proposals import propose
 from tracklearn.voc.proposals_file import read_proposals, write_proposals
-from tracklearn.voc.warp import warp
+from tracklearn.voc.warp import warp, warp_placed_on_device
 
 
 class World:
@@ -156,6 +156,17 @@ def test_each_photo_is_decoded_once_and_each_window_warped_once_for_an_ensemble(
     features(source)
     assert decoded == ["val_0", "val_1", "val_2"]
     assert sum(warped) == sum(map(len, source.boxes))
+
+
+def test_windows_warped_as_on_a_gpu_give_nearly_the_same_features(world, monkeypatch):
+    source = world.computed(world.net("net"), batch=7)
+    expected = np.concatenate(features(source))
+    monkeypatch.setattr(
+        source.extractor,
+        "_warp",
+        lambda photo, places, size, colour: warp_placed_on_device(photo, places, mean=colour, size=size),
+    )
+    assert np.abs(np.concatenate(features(source)) - expected).max() < 0.02 * expected.max()
 
 
 def test_batches_go_on_across_photos(world):

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+import torch
 from reference.detection import loops_warp
 
 from tracklearn.voc.annotations import Voc
-from tracklearn.voc.warp import grow, warp
+from tracklearn.voc.warp import grow, placements, warp, warp_placed_on_device
 
 MEAN = (107.99, 102.75, 96.64)
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -47,6 +48,31 @@ def test_mirrored_image_gives_nearly_the_mirrored_window():
     flipped = warp(ramp[:, ::-1].copy(), np.array([[59 - 37, 12, 59 - 22, 27]]), mean=MEAN, size=32, context=4)
     # Corners are inclusive on the low side only (R-CNN's own rounding): off by less than two pixels of a ramp.
     assert np.abs(flipped[:, :, ::-1] - straight).max() < 2 * 255 / 59
+
+
+@pytest.mark.parametrize("shape", [(375, 500), (90, 120), (1, 9), (30, 1)])
+@pytest.mark.parametrize("size", [227, 67])
+def test_windows_warped_on_a_device_are_those_of_the_cpu_to_one_grey_level(shape, size):
+    rng = np.random.default_rng(shape[0])
+    height, width = shape
+    photo = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    x, y = (np.sort(rng.integers(0, side, (40, 2)), axis=1) for side in (width, height))
+    drawn = np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
+    edge = [
+        [0, 0, width - 1, height - 1],  # all of the photo: downscaled, with a border of the mean
+        [0, 0, 0, 0],  # one pixel in a corner, upscaled
+        [width - 1, height - 1, width - 1, height - 1],
+        [width // 2, 0, width // 2, height - 1],  # one column
+        [-40, -30, width + 40, height + 30],
+        [-90, -90, -50, -50],  # nothing of the photo
+    ]
+    boxes = np.concatenate([drawn, edge]).astype(np.float32)
+    expected = warp(photo, boxes, mean=MEAN, size=size)
+    places = torch.from_numpy(placements(boxes, shape, size=size))
+    found = warp_placed_on_device(torch.from_numpy(photo), places, mean=np.rint(MEAN).tolist(), size=size)
+    assert (found.dtype, found.is_contiguous()) == (torch.uint8, True)
+    assert np.abs(found.numpy().astype(int) - expected).max() <= 1
+    assert (expected[-1] == np.rint(MEAN)).all()
 
 
 def test_no_boxes():
