@@ -11,7 +11,9 @@ class Network(Settings):
     where: ClassVar[str] = "network"
 
     width: Positive = setting(1, "Factor on the channels of CaffeNet", unit="factor")
-    input_size: int = setting(227, "Side of the input; ranking networks take patches of this size (`patches.size`)", unit="pixels", ge=67)
+    input_size: int = setting(
+        227, "Side of the input; ranking networks take patches of this size (`patches.size`)", unit="pixels", ge=67
+    )
     ranking_fc7: Count = setting(1024, "Size of fc7, the last layer, in ranking", unit="units", paper="§5.1")
     detection_fc7: Count = setting(4096, "Size of fc7 in detection", unit="units")
     mean_bgr: tuple[float, float, float] = setting(
