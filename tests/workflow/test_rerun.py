@@ -309,7 +309,7 @@ def first_of(checkout, image_set):
 
 # Features
 
-COMPUTED = {"features": {"keep": False}}
+COMPUTED = {"features": {"keep": False, "processes": 2}}
 
 
 def test_a_test_annotation_edited_in_place_runs_no_network_but_that_of_retrievals_queries(checkout):
