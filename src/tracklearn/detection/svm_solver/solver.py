@@ -60,8 +60,9 @@ def fit(
 
     where the first sum runs over the positives and the second one over the negatives (rcnn_train.m).
 
-    Problems with every 4^k-th negative are solved roughly first. The gap in the result is computed in double precision
-    for the returned weights; with a C of 10 or more, their rounding to float32 can keep it above `tolerance`.
+    Without a start, problems with every 4^k-th negative are solved roughly first. The gap in the result is computed in
+    double precision for the returned weights; with a C of 10 or more, their rounding to float32 can keep it above
+    `tolerance`.
 
     Args:
         positives, negatives: (P, D) and (N, D) of one dtype, neither empty.
@@ -74,7 +75,7 @@ def fit(
     weights, offset = start or (np.zeros(positives.shape[1]), 0.0)
     point = np.append(weights, offset / bias_feature).astype(np.float64)
     strides = [1]
-    while len(negatives) > COARSE_NEGATIVES * strides[-1]:
+    while start is None and len(negatives) > COARSE_NEGATIVES * strides[-1]:
         strides.append(4 * strides[-1])
     for stride in reversed(strides):
         problem = Problem(
