@@ -25,7 +25,7 @@ class RemoteFile:
     Attributes:
         urls: its addresses.
         digest: hex digits of its SHA-1 or SHA-256; their number says which.
-        size: in bytes; None where it is not known, and the server is believed.
+        size: in bytes; None if it is not known, and then the size that the server states is taken.
     """
 
     urls: tuple[str, ...]
@@ -61,7 +61,8 @@ def download(
 ) -> Path:
     """Download a file into `folder` and check its contents; a partial file of an earlier attempt is resumed.
 
-    The file has its name only once its contents are right. A file that lies there already is not downloaded again.
+    The download is written to `NAME.part` and renamed when its digest is right. A file that lies there already is not
+    downloaded again.
 
     Args:
         retries, timeout, pause: see `RETRIES`, `TIMEOUT` and `PAUSE`; attempts take the file's addresses in turn.

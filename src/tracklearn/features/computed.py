@@ -29,8 +29,8 @@ from tracklearn.voc.warp import placements, warp_placed, warp_placed_on_device
 
 LAYERS = get_args(FeatureLayer)
 BATCH = {"cpu": 256, "cuda": 1024}  # windows of one forward pass
-GROUP = 8  # batches that a process computes at a time, of whole images
-AHEAD = 2  # batches that a GPU has been given while the features of an earlier one are taken
+GROUP = 8  # a process is given whole images with about this many batches of windows
+AHEAD = 2  # a GPU works on up to this many batches while the CPU takes the features of an earlier one
 
 Block = tuple[np.ndarray, ...]
 """Features (n, D) float16 of some windows by each model."""
@@ -182,9 +182,9 @@ class Extractor:
             yield under_way.popleft()()
 
     def _batches(self, tasks: Sequence[Task]) -> Iterator[list[Tensor]]:
-        """Warped windows (n, S, S, 3) uint8 on the device for each look, `batch` at a time."""
-        looks = self._looks()
-        pieces: list[list[Tensor]] = [[] for _ in looks]
+        """Warped windows (n, S, S, 3) uint8 on the device for each window format, `batch` at a time."""
+        formats = self._window_formats()
+        pieces: list[list[Tensor]] = [[] for _ in formats]
         room = self.batch
         photos = feed(lambda image: self._load(tasks[image]), self.device, 0, len(tasks), threads=self.threads)
         try:
@@ -193,28 +193,28 @@ class Extractor:
                 start = 0
                 while start < len(boxes):
                     chunk = slice(start, start + room)
-                    for index, (piece, (size, colour)) in enumerate(zip(pieces, looks, strict=True)):
+                    for index, (piece, (size, colour)) in enumerate(zip(pieces, formats, strict=True)):
                         piece.append(self._warp(photo, places[index][chunk], size, colour))
                     room -= len(boxes[chunk])
                     start = chunk.stop
                     if room == 0:
                         yield [torch.cat(piece) for piece in pieces]
-                        pieces, room = [[] for _ in looks], self.batch
+                        pieces, room = [[] for _ in formats], self.batch
             if room < self.batch:
                 yield [torch.cat(piece) for piece in pieces]
             self.waited += photos.waited()
         finally:
             photos.close()
 
-    def _looks(self) -> list[tuple[int, tuple[int, ...]]]:
+    def _window_formats(self) -> list[tuple[int, tuple[int, ...]]]:
         """The different (input size, RGB colour outside the photo) of the networks."""
-        return list(dict.fromkeys(map(_look, self.nets)))
+        return list(dict.fromkeys(map(_window_format, self.nets)))
 
     def _load(self, task: Task) -> tuple[Tensor, ...]:
-        """A photo (H, W, 3) and the placements of its windows at each look's size."""
+        """A photo (H, W, 3) and the placements of its windows at each window format's size."""
         image_id, boxes = task
         photo = self.photos.image(image_id)
-        places = (placements(boxes, photo.shape, size=size, context=self.context) for size, _ in self._looks())
+        places = (placements(boxes, photo.shape, size=size, context=self.context) for size, _ in self._window_formats())
         return torch.from_numpy(photo), *map(torch.from_numpy, places)
 
     def _warp(self, photo: Tensor, places: Tensor, size: int, colour: tuple[int, ...]) -> Tensor:
@@ -225,10 +225,10 @@ class Extractor:
     @torch.inference_mode()
     def _start(self, windows: Sequence[Tensor]) -> Callable[[], Block]:
         """Give the device a batch; the returned function waits for its features by each model."""
-        looks = self._looks()
+        formats = self._window_formats()
         results = []
         for net in self.nets:
-            images = to_input(windows[looks.index(_look(net))], net.mean_bgr)
+            images = to_input(windows[formats.index(_window_format(net))], net.mean_bgr)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 features = net(images, self.layer)
             results.append(features.half())
@@ -246,7 +246,7 @@ class Extractor:
         return wait
 
 
-def _look(net: CaffeNet) -> tuple[int, tuple[int, ...]]:
+def _window_format(net: CaffeNet) -> tuple[int, tuple[int, ...]]:
     """A network's input size and its mean, RGB, as `warp` rounds it: what a warped window depends on."""
     return net.input_size, tuple(int(value) for value in np.rint(net.mean_bgr[::-1]))
 
@@ -257,7 +257,7 @@ def _width(net: CaffeNet, layer: str) -> int:
 
 
 def _groups(tasks: Sequence[Task], windows: int) -> list[list[Task]]:
-    """Consecutive tasks together while they have at most so many windows."""
+    """Join consecutive tasks into groups of at most `windows` windows; a task with more is a group of its own."""
     groups: list[list[Task]] = []
     room = 0
     for task in tasks:
@@ -269,16 +269,16 @@ def _groups(tasks: Sequence[Task], windows: int) -> list[list[Task]]:
     return groups
 
 
-_own: dict[str, Any] = {}  # the extractor of a process of the pool
+_process: dict[str, Any] = {}  # the extractor of a process of the pool
 
 
 def _open(extractor: Extractor, weights: Sequence[str]) -> None:
     """Begin a process of the pool."""
     extractor.nets = [build(path) for path in weights]
     extractor.begin()
-    _own["extractor"] = extractor
+    _process["extractor"] = extractor
 
 
 def _compute(group: Sequence[Task]) -> list[Block]:
     """The features of a group, in a process of the pool."""
-    return list(_own["extractor"](group))
+    return list(_process["extractor"](group))

@@ -27,7 +27,7 @@ class ImageWindows(NamedTuple):
 class Source(ABC):
     """The windows of a set of images, and their features on demand.
 
-    Features have passed through float16, so that stored and computed ones differ by at most one float16 step.
+    Features are rounded to float16 whether they are stored or computed, so both differ by at most one float16 step.
 
     Args:
         ids: image ids (I,).
@@ -64,7 +64,8 @@ class Source(ABC):
         """The windows of every image in turn, or those in `rows`; nothing else is read or computed.
 
         Args:
-            rows: windows of each image (I); images without any come with none.
+            rows: for each image, the indices of the windows that are wanted. An image without any is yielded too, with
+                empty arrays.
             scales: factors (models,) on the features of each model, by default 1.
 
         Raises:

@@ -67,7 +67,7 @@ def filter_shard(
     - `left`, `top`, `right`, `bottom`: the area between black bars (the last two one past its end), if there are bars;
     - `surf`: the implementation of SURF; `flow`: the optical flow that decided.
 
-    A video that could not be read to its end, or not in time, has a last row with the reason and without a frame.
+    If a video cannot be read to its end, or not in time, its last row gives the reason and has no frame index.
 
     Args:
         manifest: manifest of the shard.
@@ -225,8 +225,9 @@ def points_with_motion(
 def uncertain(points: Points, filter_settings: Filtering) -> bool:
     """Whether the dense flow may judge a frame differently, from its points as the sparse flow measured them.
 
-    The sparse flow is uncertain if the share of moving points lies within `margin` of `noise` or `camera`, and if fewer
-    than `MIN_FOLLOWERS` of the points follow the homography: then both flows find one of several possible homographies.
+    The sparse flow is uncertain in two cases. First, the share of moving points lies within `margin` of `noise` or of
+    `camera`. Second, a share below `MIN_FOLLOWERS` of the points follows the homography; then several homographies are
+    possible, and each flow may find another one.
     """
     lengths = points.lengths[np.isfinite(points.lengths)]
     if len(lengths) < filter_settings.min_points:

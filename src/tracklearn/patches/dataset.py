@@ -11,10 +11,10 @@ from tracklearn.patches.subset import Subset
 
 
 class Pairs(Dataset[tuple[Tensor, Tensor, int]]):
-    """All pairs of a folder of patch shards, in the order of its index `pairs.parquet`.
+    """All pairs of a folder of patch shards; pair i is row i of the index `pairs.parquet`.
 
-    Item i is (query, tracked, video): two patches, uint8 RGB (3, S, S), and the index of their video in `video_ids`,
-    so that pairs of one video can be told from those of others.
+    Item i is (query, tracked, video_index): two patches, uint8 RGB (3, S, S), and the index of their video in
+    `video_ids`, so that pairs of one video can be told from those of others.
 
     Args:
         folder: the folder of the shards, results/patches of a run of `snakemake pairs`.
@@ -29,7 +29,9 @@ class Pairs(Dataset[tuple[Tensor, Tensor, int]]):
     def __init__(self, folder: str | Path) -> None:
         shards = sorted(Path(folder).glob("[!.]*.h5"))
         if not shards:
-            raise UserError(f"{Path(folder).absolute()}: no patch shard (*.h5) there; `snakemake pairs` mines some")
+            raise UserError(
+                f"{Path(folder).absolute()}: no patch shard (*.h5) there; `snakemake --cores 8 pairs` mines some"
+            )
         self._subset = Subset(shards)
         if not len(self):
             raise UserError(f"{folder}: no pair in {len(shards)} shards; {Path(folder) / 'pairs.html'} tells why")

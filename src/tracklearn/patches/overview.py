@@ -28,7 +28,7 @@ def pairs_page(
 
     Args:
         stores, summaries: the patch shards and their summaries, in the same order.
-        manifests, frames_tables: each shard's videos and candidate frames; none for imported pairs.
+        manifests, frames_tables: each shard's videos and candidate frames; empty for imported pairs.
         page: the HTML file to write, in the folder of the shards' own pages.
 
     Returns:

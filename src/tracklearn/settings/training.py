@@ -72,7 +72,7 @@ class RankingSchedule(Schedule):
         "first. Then hard negatives follow for `iterations` with a fresh schedule: steps are counted from the switch, "
         "and velocities are zero there, as in a training that restarts from weights. With `one`, the "
         "`random_iterations` are the first of the `iterations` of a single schedule",
-        assume="the paper trains with random negatives first and bases the hard ones on that, and it does not say "
+        assume="the paper trains with random negatives first, and then with hard negatives from there; it does not say "
         "whether the steps of its schedules begin with the first iteration or with the hard negatives",
     )
 

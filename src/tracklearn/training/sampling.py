@@ -7,7 +7,7 @@ from threading import Lock
 import numpy as np
 import torch
 
-SERIAL = 2**15  # elements; for as many or more, torch would start threads, and batches are made on threads already
+SERIAL = 2**15  # elements; torch starts threads for larger arrays, but several threads make batches already
 
 _lock = Lock()  # as in `SpreadOrder`
 
@@ -55,7 +55,8 @@ class SpreadOrder:
         """The order (N,) of an epoch.
 
         The examples, group by group, are dealt out in rounds. A round gives each batch one example, in a random order
-        of the batches. A group that continues from the last round first gets the batches that hold fewest of it.
+        of the batches. If a round ends within a group, the next examples of this group go to the batches that hold the
+        fewest of it.
         """
         rng = np.random.default_rng([self._seed, 0, epoch])
         total = len(self._groups)
@@ -63,7 +64,7 @@ class SpreadOrder:
         ranks = rank_of_group[self._groups]
         examples = np.argsort(ranks + rng.random(total))  # groups in a random order, and the examples of each
         ranks = ranks[examples]
-        # The first batch may have begun in the last epoch, and the last one may end in the next.
+        # The first batch may have begun in the previous epoch, and the final batch may end in the next epoch.
         starts = np.arange(-(epoch * total % self._count), total, self._count)
         order = np.empty_like(examples)
         held = np.zeros(len(starts), np.int64)  # examples of the group `rank` in each batch

@@ -51,7 +51,7 @@ def test_a_pickled_dataset_reads_the_same_pairs(tmp_path):
 
 def test_a_folder_without_shards_or_pairs(tmp_path):
     (tmp_path / ".00000.tmp.h5").write_bytes(b"a shard that is being written")
-    with pytest.raises(UserError, match=r"no patch shard \(\*.h5\) there; `snakemake pairs` mines some$"):
+    with pytest.raises(UserError, match=r"no patch shard \(\*.h5\) there; `snakemake --cores 8 pairs` mines some$"):
         tracklearn.pairs(tmp_path)
     with pytest.raises(UserError, match="none: no patch shard"):
         tracklearn.pairs(tmp_path / "none")
