@@ -58,7 +58,8 @@ def table1(
     compared = compare(comparisons, by_key, {Path(path).stem: np.load(path)[MEAN] for path in bootstraps})
     write_csv(table, [_csv_row(row, classes, by_key) for row in settings])
     write_csv(differences, compared, DIFFERENCES)
-    sections = _sections(settings, classes, by_key, paper_rows(paper), protocol)
+    printed = paper_rows(paper) if protocol.startswith("voc") else {}  # other protocols evaluate a user's own images
+    sections = _sections(settings, classes, by_key, printed, protocol)
     if compared:
         words = "Paired bootstrap over the test images, in points of mAP."
         sections += ["## Differences between rows", words, grid(compared)]
@@ -121,7 +122,7 @@ def _sections(
     printed: Mapping[tuple[str, str], Mapping[str, float]],
     protocol: str,
 ) -> list[str]:
-    """Means beside the paper's, every cell with its interval, and why cells are empty."""
+    """Means, beside the paper's where there are any, every cell with its interval, and why cells are empty."""
     means, entries = [], []
     for row in rows:
         label = _label(row, cells)
@@ -133,16 +134,19 @@ def _sections(
             "classes": f"{mean['classes']} of {len(classes)}",
         }
         gap = {"paper's mAP": _text(of_paper.get("mAP")), "difference": _difference(mean["value"], of_paper.get("mAP"))}
-        means.append(label | ours | gap)
+        means.append(label | ours | (gap if printed else {}))
         entries.append(label | {name: _entry(cells[row.id, name], of_paper.get(name)) for name in classes})
     sections = [
         f"# Table 1 ({protocol})",
         "Average precision over all points in percent (over 11 points beside it, as VOC 2007 was scored); in brackets "
-        "the 95% interval of a bootstrap over the test images. "
-        f"The paper's numbers are for {PAPER_PROTOCOL}: other images, so a difference to them is not an error.",
+        "the 95% interval of a bootstrap over the test images."
+        + f" The paper's numbers are for {PAPER_PROTOCOL}: other images, so a difference to them is not an error."
+        * bool(printed),
         grid(means),
         "## Every cell",
-        "Ours with its interval; below it the paper's number and the difference, where the paper has the class.",
+        "Each value with its interval"
+        + "; below it the paper's number and the difference, where the paper has the class" * bool(printed)
+        + ".",
         grid(entries),
     ]
     if reasons := _reasons(rows, classes, cells):

@@ -41,9 +41,9 @@ def make(tmp_path):
     paper.write_text("row,external,horse,sheep,mAP\nscratch,0,49.8,52.6,44.0\nunsup + ft,8M,54.7,52.5,47.5\n")
 
     def run(**changes):
-        arguments = {"comparisons": [["unsup", "scratch"]], "paper": paper} | changes
+        arguments = {"comparisons": [["unsup", "scratch"]], "paper": paper, "protocol": "voc2012-val"} | changes
         return table1(
-            rows=ROWS, classes=["horse", "sheep"], cells=cells, protocol="voc2012-val",
+            rows=ROWS, classes=["horse", "sheep"], cells=cells,
             bootstraps=[tmp_path / f"{row['id']}.npz" for row in ROWS], table=tmp_path / "t.csv",
             markdown=tmp_path / "t.md", differences=tmp_path / "d.csv", **arguments,
         )  # fmt: skip
@@ -66,6 +66,14 @@ def test_csv_holds_every_row_and_leaves_the_empty_cell_empty(made):
     ]
     assert [row["external"] for row in rows] == ["0", "7.0M of 8M"]
     assert result == {"mAP.scratch": 40.0, "mAP.unsup": 44.0}
+
+
+def test_images_of_another_kind_have_no_difference_to_the_paper(make, tmp_path):
+    make(protocol="labelled-test")
+    text = (tmp_path / "t.md").read_text()
+    assert "| unsup + ft | 7.0M of 8M | 44.0 | [43.0, 45.0] | 42.0 | 1 of 2 |\n" in text
+    assert "44.0 [43.0, 45.0] |" in text
+    assert "paper" not in text
 
 
 def test_markdown_sets_the_papers_number_beside_ours_and_explains_the_empty_cell(made):
