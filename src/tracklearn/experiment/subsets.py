@@ -64,9 +64,10 @@ def outermost_subsets(subsets: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def inner_subsets(subsets: Mapping[str, Mapping[str, Any]], name: str) -> list[str]:
-    """Subsets that lie inside `name`, the smallest first: their shares lie inside its share, and they want fewer patches.
+    """Subsets that lie inside `name`, the smallest first.
 
-    Of subsets that want equally many patches, the one with the smaller share lies inside.
+    Their shares lie inside its share, and they want fewer patches. Of two subsets that want equally many, the one with
+    the smaller share lies inside.
     """
 
     def extent(name: str) -> tuple[float, float, str]:
