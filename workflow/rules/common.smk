@@ -13,7 +13,7 @@ from tracklearn.runs import start_sender
 arguments, _ = get_argument_parser().parse_known_args(sys.argv[1:])
 
 try:
-    plan = Plan(config)
+    plan = Plan(config, of_job=bool(arguments.target_jobs))
     # From here on, the configuration is complete. Every rule names the settings that its result depends on.
     config.update(plan.config)
     if not arguments.target_jobs:  # a single job, whose graph was checked

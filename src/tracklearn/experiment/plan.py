@@ -43,6 +43,10 @@ TABLES = ("table1.csv", "table1.md", "table1.html", "differences.csv", "evidence
 class Plan:
     """A checked configuration and what follows from it; paths are relative to the working folder.
 
+    Args:
+        config: what the user wrote.
+        of_job: the plan is made again in the process of a single job, and must be that of the run which started the job.
+
     Attributes:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
         rows: rows of Table 1 and their copies for further seeds, by id.
@@ -54,7 +58,8 @@ class Plan:
             what.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], *, of_job: bool = False) -> None:
+        self._of_job = of_job
         whole = self.config = complete(config)
         self.protocol = protocol_named(whole["voc"]["protocol"])
         self.config = model_graph.with_stand_ins(whole, self._untrainable())
@@ -196,7 +201,7 @@ class Plan:
         readers = {name, *(other for other in subsets if name in inner_subsets(subsets, other))}
         nets = [net for net in self.trained_by("ranking") if self.model_entry(net)["subset"] in readers]
         trained = any(Path(self.weights(net)).exists() for net in nets)
-        return self._counted.get(name, {}) if trained else self._packed_patches
+        return self._counted.get(name, {}) if trained or self._of_job else self._packed_patches
 
     @cached_property
     def _expected_patches(self) -> dict[str, float]:
@@ -286,7 +291,7 @@ class Plan:
         return needed | {model for row in self.computed_rows(rows) for model in self.rows[row]["models"]}
 
     def _named_by(self, target: str) -> tuple[list[str], list[str]]:
-        """Rows and models that a target names; if it names none, those of the table, and of retrieval if it needs it."""
+        """Rows and models that a target names; if it names none, all of the table and of retrieval."""
         if _is_of_pairs(target) or target.startswith("results/voc/"):
             return [], []
         parts = {*Path(target).parts, Path(target).stem}

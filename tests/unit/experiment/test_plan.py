@@ -67,6 +67,12 @@ def test_a_net_that_is_trained_after_a_poor_harvest_keeps_its_further_shards(con
     assert run(config) == [10, 10]
 
 
+def test_a_job_reads_the_shards_that_its_run_planned(config):
+    assert run(config) == [4, 6]
+    pack([50] * 6)
+    assert len(Plan(config, of_job=True).ranking_shards("unsup-8M")) == 6
+
+
 def test_appended_videos_extend_a_subset_that_has_too_few_shards(config):
     config["subsets"]["8M"]["patches"] = 1200
     assert run(config, trained=["unsup-5M", "unsup-8M"]) == [4, 10]
