@@ -45,7 +45,7 @@ class Plan:
 
     Args:
         config: what the user wrote.
-        of_job: the plan is made again in the process of a single job, and must be that of the run which started the job.
+        of_job: the plan is made again in the process of a single job, and must be that of the run which started it.
 
     Attributes:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
