@@ -109,6 +109,16 @@ def test_pairs_are_planned_from_a_list_of_10k_videos(paper):
     assert planned["total"] == 503
 
 
+def test_values_of_options_are_no_targets(repository, tmp_path):
+    (tmp_path / "patches_mine").mkdir()
+    output = Checkout(repository).snakemake("-n", folder=str(tmp_path / "patches_mine"), ok=False)
+    assert "which the target needs, learns from pairs" in output  # not a target of pairs
+
+
+def test_pairs_need_no_photos(paper):
+    assert jobs(paper(settings="voc: {download: false, root: nowhere}", target="pairs"))["pairs"] == 1
+
+
 OWN = """
 voc: {root: VOCdevkit, download: false, protocol: labelled-test, classes: [cat, dog]}
 network: {width: 0.25, input_size: 99}

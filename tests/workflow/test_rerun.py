@@ -6,6 +6,7 @@ import re
 import shutil
 
 import pytest
+import yaml
 
 NOTHING = {}
 PACKAGE = "src/tracklearn"
@@ -168,6 +169,13 @@ def test_another_order_of_a_nets_shards_re_trains_the_net(checkout):
     assert planned["models_ranking"] == 1
     assert planned["models_finetuning"] == 1
     assert "patches_pack" not in planned
+
+
+def test_another_name_of_a_subset_re_trains_nothing(checkout):
+    configuration = yaml.safe_load((checkout.root / "config/config.yaml").read_text())
+    models = {name: {"subset": "all"} for name, model in configuration["models"].items() if model.get("subset") == "8M"}
+    checkout.configure({"subsets": {"all": configuration["subsets"]["8M"] | {"patches": None}}, "models": models})
+    assert "models_ranking" not in checkout.planned()
 
 
 def test_another_order_of_an_ensembles_models_re_trains_its_svms(checkout):

@@ -2,20 +2,26 @@
 import os
 import re
 
+from snakemake.cli import get_argument_parser
+
 from tracklearn.errors import UserError
 from tracklearn.experiment.code_digests import digest
 from tracklearn.experiment.plan import TABLES, Plan, count_gpus
 from tracklearn.runs import start_sender
 
+# Only Snakemake's parser knows which words of the command line are targets and which are values of options.
+arguments, _ = get_argument_parser().parse_known_args(sys.argv[1:])
+
 try:
-    plan = Plan(config)
+    plan = Plan(config, of_job=bool(arguments.target_jobs))
     # From here on, the configuration is complete. Every rule names the settings that its result depends on.
     config.update(plan.config)
-    plan.check_targets(sys.argv[1:])
+    if not arguments.target_jobs:  # a single job, whose graph was checked
+        plan.check_targets(arguments.targets)
 except UserError as error:
     sys.exit(f"tracklearn: {error}")
 
-for line in plan.warnings(sys.argv[1:]):
+for line in plan.warnings(arguments.targets):
     print(f"tracklearn: {line}", file=sys.stderr)
 
 # The digest of the package's code that a script runs. An edit of this code re-runs the rule.

@@ -19,7 +19,7 @@ rule detection_svms:
     input:
         stored=lambda wildcards: plan.stored_features(wildcards.row, plan.protocol.train),
         weights=lambda wildcards: plan.row_weights(wildcards.row),
-        proposals=plan.proposals(plan.protocol.train),
+        proposals=lambda wildcards: plan.proposals(plan.protocol.train),
     output:
         svms="results/detection/{protocol}/svms/{row}.npz",
     log:
@@ -45,7 +45,7 @@ rule detection_detect:
     input:
         stored=lambda wildcards: plan.stored_features(wildcards.row, plan.protocol.test),
         weights=lambda wildcards: plan.row_weights(wildcards.row),
-        proposals=plan.proposals(plan.protocol.test),
+        proposals=lambda wildcards: plan.proposals(plan.protocol.test),
         svms="results/detection/{protocol}/svms/{row}.npz",
     output:
         detections="results/detection/{protocol}/detections/{row}.npz",

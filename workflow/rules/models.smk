@@ -62,8 +62,10 @@ rule models_ranking:
         gpu=config["gpus_per_training"],
     params:
         patches=lambda wildcards: plan.patches_wanted(wildcards.path),
-        inner=lambda wildcards: plan.inner_parts(wildcards.path),
-        subset=lambda wildcards: plan.model_entry(wildcards.path)["subset"],
+        # What is derived from the input re-runs nothing. The digest stands for `inner`, and `strict` only decides whether
+        # there is a result, not which one.
+        inner=lambda wildcards, input: plan.inner_parts(wildcards.path),
+        strict=lambda wildcards, input: plan.is_strict(wildcards.path),
         reading_order_digest=lambda wildcards: plan.reading_order_digest(wildcards.path),
         network=lambda wildcards: plan.network(wildcards.path),
         loss=config["ranking"],

@@ -9,7 +9,7 @@
 rule retrieval_precision:
     input:
         weights=lambda wildcards: [plan.weights(wildcards.model)],
-        proposals=plan.proposals(plan.protocol.train),
+        proposals=lambda wildcards: plan.proposals(plan.protocol.train),
         # A digest among the parameters shows whether a file was replaced since.
         images=ancient(plan.voc_ready_file(plan.protocol.test)),
     output:

@@ -31,7 +31,9 @@ from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
 from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
 
+PAGE = "results/table1.html"  # needs what `all` needs
 LEDGER = Path("results/videos/shards.json")
+COUNTED = Path("results/models/packed_patches.json")
 # Targets of mining begin so, or are `pairs`.
 PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_")
 GET_IMAGENET = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
@@ -40,6 +42,10 @@ TABLES = ("table1.csv", "table1.md", "table1.html", "differences.csv", "evidence
 
 class Plan:
     """A checked configuration and what follows from it; paths are relative to the working folder.
+
+    Args:
+        config: what the user wrote.
+        of_job: the plan is made again in the process of a single job, and must be that of the run which started it.
 
     Attributes:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
@@ -52,7 +58,8 @@ class Plan:
             what.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], *, of_job: bool = False) -> None:
+        self._of_job = of_job
         whole = self.config = complete(config)
         self.protocol = protocol_named(whole["voc"]["protocol"])
         self.config = model_graph.with_stand_ins(whole, self._untrainable())
@@ -65,6 +72,7 @@ class Plan:
         self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}
         self.labelled_devkit = self.devkit | {"classes": self.classes}
         self._packed_patches = read_packed_patches("results/patches")
+        self._counted = json.loads(COUNTED.read_text()) if COUNTED.exists() else {}
 
     # Videos and patches
 
@@ -86,10 +94,17 @@ class Plan:
         return list(self.shards) or [f"{number:05d}" for number in range(len(self._published_starts))]
 
     def record_shards(self) -> None:
-        """Keep the boundaries of the shards in use, so that videos appended to the list start a new one."""
+        """Keep what the next run has to know of the shards in use.
+
+        Their boundaries: videos appended to the list start a new shard. And the counts of packed patches by which the
+        shards of each subset were chosen: a net that is trained keeps its shards.
+        """
         if vars(self).get("shards"):
             with atomic(LEDGER) as temporary:
                 temporary.write_text(json.dumps(ledger_of(self.shards)))
+        if "_expected_patches" in vars(self):
+            with atomic(COUNTED) as temporary:
+                temporary.write_text(json.dumps({name: self._counts(name) for name in self.config["subsets"]}))
 
     def sources(self, shard: str) -> list[list[str]]:
         """[video_id, source] of a shard's videos."""
@@ -162,14 +177,31 @@ class Plan:
 
     def reading_order_digest(self, model: str) -> str:
         """Digest of the order of a model's shards: Snakemake compares the inputs of a job as a set."""
-        return text_digest(" ".join(self.ranking_shards(model)))
+        return text_digest(repr((self.inner_parts(model), self.ranking_shards(model))))
 
+    def is_strict(self, model: str) -> bool:
+        """Whether a ranking training with fewer patches than its subset wants is an error."""
+        return bool(self.config["subsets"][self.model_entry(model)["subset"]]["strict"])
+
+    @cache  # noqa: B019 (one plan a process)
     def _subset(self, name: str) -> list[str]:
         return subset_shards(
             self.config["subsets"][name],
             expected_patches=self._expected_patches,
-            packed_patches=self._packed_patches,
+            packed_patches=self._counts(name),
         )
+
+    def _counts(self, name: str) -> dict[str, int]:
+        """Patches in the packed shards, by which a subset's shards are chosen.
+
+        Once a net is trained on the subset, these are the counts that were known when its training was planned.
+        Otherwise a poor harvest would give a finished net further shards, and the next run would train it again.
+        """
+        subsets = self.config["subsets"]
+        readers = {name, *(other for other in subsets if name in inner_subsets(subsets, other))}
+        nets = [net for net in self.trained_by("ranking") if self.model_entry(net)["subset"] in readers]
+        trained = any(Path(self.weights(net)).exists() for net in nets)
+        return self._counted.get(name, {}) if trained or self._of_job else self._packed_patches
 
     @cached_property
     def _expected_patches(self) -> dict[str, float]:
@@ -246,23 +278,29 @@ class Plan:
 
     def ranking_models(self) -> list[str]:
         """Models trained by ranking that Table 1 and its page rest on."""
-        return self._ranking_models_behind(["results/table1.html"])
+        return self._ranking_models_behind([PAGE])
 
     def _ranking_models_behind(self, targets: Sequence[str]) -> list[str]:
         used = self._lineage([model for target in targets for model in self._models_of(target)])
         return [name for name in self.trained_by("ranking") if name in used]
 
     def _models_of(self, target: str) -> set[str]:
-        """Models of the row or the model that the path of a target names; those of all rows where it names neither."""
+        """Models that a target needs and that lack nothing."""
+        rows, models = self._named_by(target)
+        needed = {model for model in models if not self._lacking([model])}
+        return needed | {model for row in self.computed_rows(rows) for model in self.rows[row]["models"]}
+
+    def _named_by(self, target: str) -> tuple[list[str], list[str]]:
+        """Rows and models that a target names; if it names none, all of the table and of retrieval."""
         if _is_of_pairs(target) or target.startswith("results/voc/"):
-            return set()
+            return [], []
         parts = {*Path(target).parts, Path(target).stem}
         rows = [row for row in self.rows if row in parts]
-        models = parts & set(self.config["models"])
-        if not rows and not models:
-            rows = self.table1_rows
-            models = set() if target.endswith((".csv", ".md")) else set(self.retrieval_models())
-        return models | {model for row in self.computed_rows(rows) for model in self.rows[row]["models"]}
+        models = [model for model in self.config["models"] if model in parts]
+        if rows or models:
+            return rows, models
+        with_retrieval = self.protocol.annotated and not target.endswith((".csv", ".md"))
+        return self.table1_rows, self.config["retrieval"]["models"] if with_retrieval else []
 
     def _lineage(self, models: Sequence[str]) -> list[str]:
         """Some models and their ancestors, each once."""
@@ -460,39 +498,39 @@ class Plan:
 
     # What the user reads
 
-    def warnings(self, arguments: Sequence[str]) -> list[str]:
-        """What is missing but stops only some of the jobs; nothing if the arguments ask for pairs alone."""
-        if all(map(_is_of_pairs, _targets(arguments))):
-            return []
+    def warnings(self, targets: Sequence[str]) -> list[str]:
+        """What the targets lack but what stops only some of the jobs."""
+        named = [self._named_by(target) for target in targets or [PAGE]]
+        rows = [row for row in self.rows if any(row in some for some, _ in named)]
+        models = list(dict.fromkeys(model for _, some in named for model in some))
+        used = self._lineage([*models, *(model for row in rows for model in self.rows[row]["models"])])
         stand_ins = [self.model_entry(name).get("stand_in") for name in self.untrainable]
-        used = {name for row in self.rows for name in self._lineage(self.rows[row]["models"])}
         taken = [name for name in dict.fromkeys(stand_ins) if name in used]
-        lacking = [name for name in self.config["retrieval"]["models"] if self._lacking([name])]
+        lacking = [name for name in self.config["retrieval"]["models"] if name in models and self._lacking([name])]
+        empty = [row for row in rows if self.lacks(row)]
         effects = [f"{name} takes a trained network's place" for name in taken]
-        effects += [f"the cells of {', '.join(rows)} are empty"] if (rows := self.empty_rows()) else []
+        effects += [f"the cells of {', '.join(empty)} are empty"] if empty else []
         effects += [f"retrieval leaves out {', '.join(lacking)}"] if lacking else []
         folder = self.config["imagenet"]["folder"]
         return [f"{folder}: no ImageNet there, so {', and '.join(effects)}; {GET_IMAGENET}"] if effects else []
 
-    def check_targets(self, arguments: Sequence[str]) -> None:
+    def check_targets(self, targets: Sequence[str]) -> None:
         """Check that the targets exist and that their data can be there, before Snakemake builds its graph.
 
         Only what is asked for needs its data: pairs need no photos, and a row needs no list of videos unless one of
         its networks learned from pairs.
 
         Args:
-            arguments: of the command line, the targets among them.
+            targets: of the command line; if there is none, `all` is asked for.
 
         Raises:
             UserError: a target whose path was changed since an earlier version; a list of videos, an image set or a
                 subset without data.
         """
-        for argument in arguments:
-            if current := self._moved(argument):
-                raise UserError(f"{argument}: this target is now {current}")
-        if "--target-jobs" in arguments:
-            return  # a single job, whose graph was checked
-        targets = _targets(arguments)
+        targets = targets or [PAGE]
+        for target in targets:
+            if current := self._moved(target):
+                raise UserError(f"{target}: this target is now {current}")
         if any(map(_is_of_pairs, targets)) and not self.patch_shards:
             raise UserError(f"{self.config['patches']['import']['list']}: no pair; expected lines of `path label`")
         if any(map(self._needs_photos, targets)):
@@ -511,7 +549,7 @@ class Plan:
 
     def _needs_photos(self, target: str) -> bool:
         if target.startswith("results/models/"):
-            return any(model_graph.depends_on_protocol(self.config, model) for model in self._models_of(target))
+            return any(model_graph.depends_on_protocol(self.config, model) for model in self._named_by(target)[1])
         return not _is_of_pairs(target)
 
     def _moved(self, target: str) -> str | None:
@@ -532,12 +570,6 @@ class Plan:
             current = f"results/models/{self.model_path(found[1])}/{found[2]}"
             return current if current != target else None
         return None
-
-
-def _targets(arguments: Sequence[str]) -> list[str]:
-    """Targets among the arguments of the command line; if there is none, the page, which needs what `all` needs."""
-    found = [argument for argument in arguments if argument.startswith("results/") or _is_of_pairs(argument)]
-    return found or ["results/table1.html"]
 
 
 def _is_of_pairs(target: str) -> bool:

@@ -57,21 +57,26 @@ def shards_needed(share: Sequence[float]) -> int:
 
 
 def outermost_subsets(subsets: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Subsets whose share lies in no other one's; of equal shares, the one with the most patches."""
-
-    def extent(name: str) -> tuple[float, float]:
-        low, high = subsets[name]["share"]
-        return high - low, subsets[name]["patches"] or inf
-
-    kept: list[str] = []
-    for name in sorted(subsets, key=extent, reverse=True):
-        if not any(name in inner_subsets(subsets, other) for other in kept):
-            kept.append(name)
-    return kept
+    """Subsets that lie in no other one; of subsets with the same share and number of patches, one."""
+    different = {(*subset["share"], subset["patches"]): name for name, subset in subsets.items()}.values()
+    inner = {inside for name in different for inside in inner_subsets(subsets, name)}
+    return [name for name in different if name not in inner]
 
 
 def inner_subsets(subsets: Mapping[str, Mapping[str, Any]], name: str) -> list[str]:
-    """Subsets whose share lies inside that of `name`."""
-    low, high = subsets[name]["share"]
-    shares = {other: subset["share"] for other, subset in subsets.items() if other != name}
-    return [other for other, share in shares.items() if low <= share[0] and share[1] <= high]
+    """Subsets that lie inside `name`, the smallest first.
+
+    Their shares lie inside its share, and they want fewer patches. Of two subsets that want equally many, the one with
+    the smaller share lies inside.
+    """
+
+    def extent(name: str) -> tuple[float, float, str]:
+        low, high = subsets[name]["share"]
+        return high - low, subsets[name]["patches"] or inf, name
+
+    def is_inside(other: str) -> bool:
+        (low, high), (start, stop) = subsets[name]["share"], subsets[other]["share"]
+        (width, wanted, _), (own_width, own_wanted, _) = extent(other), extent(name)
+        return low <= start and stop <= high and (wanted, width) < (own_wanted, own_width)
+
+    return sorted(filter(is_inside, subsets), key=extent)

@@ -67,11 +67,11 @@ class Subset:
                     ends[path] = max(first, end)
         if patches is not None and (found := 2 * sum(taken)) < patches:
             few = f"a subset of {patches} patches: only {found} were mined in {len(paths)} shards"
-            # The plan reads what was mined when it starts, so the next run finds further shards.
+            # The plan reads what was mined when it starts. It takes further shards only while no net has weights.
             more = "run again, which takes further shards of the list if there are any, or add videos"
             if strict:
                 raise UserError(f"{few}; {more}, lower `patches`, or set `strict: false`")
-            log.warning("%s, and these are used; for more, %s", few, more)
+            log.warning("%s, and these are used; for more, delete the trained weights and %s", few, more)
         self._starts = np.concatenate([[0], np.cumsum(taken, dtype=np.int64)])
         for store in self.stores:
             if store.size != self.size:
@@ -88,7 +88,7 @@ class Subset:
     def place(self, index: int) -> tuple[PatchStore, int]:
         """The shard of a pair, and the pair's number in it."""
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return self.stores[shard], index - int(self._starts[shard])
+        return self.stores[shard], int(index - self._starts[shard]) + self._firsts[shard]
 
     @cached_property
     def video_ids(self) -> list[str]:
@@ -119,9 +119,7 @@ class Subset:
             raise IndexError(f"pairs {indices.min()}..{indices.max()} of a subset of {len(self)}")
         if out is None:
             out = np.empty((len(indices), 2, self.size, self.size, 3), np.uint8)
-        shards = np.searchsorted(self._starts, indices, side="right") - 1
-        places = (indices - self._starts[shards] + np.array(self._firsts, np.int64)[shards]).tolist()
-        chosen = [(self.stores[shard], place) for shard, place in zip(shards.tolist(), places, strict=True)]
+        chosen = [self.place(index) for index in indices.tolist()]
         for store, place in chosen:
             store.read_ahead(place)
         for (store, place), both in zip(chosen, out, strict=True):

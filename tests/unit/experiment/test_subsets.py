@@ -72,3 +72,20 @@ def test_a_poor_harvest_extends_the_plan_and_a_rich_one_does_not_shorten_it():
 def test_smaller_subsets_lie_inside_the_largest(subsets):
     assert inner_subsets(subsets, "8M") == ["1.5M", "5M"]
     assert inner_subsets(subsets, "5M") == []
+    everything = {name: subset | {"patches": None} for name, subset in subsets.items()}
+    assert inner_subsets(everything, "8M") == ["1.5M", "5M"]
+
+
+@pytest.mark.parametrize(
+    ("name", "inner"), [("few", []), ("part", []), ("more", ["part", "few"]), ("all", ["part", "few", "more"])]
+)
+def test_an_inner_subset_wants_fewer_patches_and_the_smallest_comes_first(name, inner):
+    subsets = {
+        "all": {"share": [0, 1], "patches": None},
+        "more": {"share": [0, 1], "patches": 2000},
+        "few": {"share": [0, 1], "patches": 1000},
+        "part": {"share": [0, 0.5], "patches": 1500},
+    }
+    assert inner_subsets(subsets, name) == inner
+    assert inner_subsets(subsets | {"twin": subsets[name]}, name) == inner
+    assert outermost_subsets(subsets | {"twin": subsets["all"]}) == ["twin"]

@@ -47,7 +47,7 @@ def test_a_subset_that_cannot_be_filled_takes_what_there_is_and_says_so(shards, 
     assert len(Subset(shards, 1500)) == 10
     (line,) = caplog.messages
     assert line.startswith(
-        "a subset of 1500 patches: only 20 were mined in 3 shards, and these are used; for more, run"
+        "a subset of 1500 patches: only 20 were mined in 3 shards, and these are used; for more, delete"
     )
     assert len(Subset(shards, 20, strict=True)) == 10
 
@@ -76,6 +76,11 @@ def test_a_subset_contains_its_inner_subsets_whatever_the_shards_hold(shards, pa
     assert chosen == expected[: None if patches is None else patches // 2]
     videos = dict(zip(fingerprints(Subset(shards)), names_of_videos(Subset(shards)), strict=True))
     assert names_of_videos(whole) == [videos[pair] for pair in chosen]
+    out = np.empty((2, SIDE, SIDE, 3), np.uint8)
+    for index, pair in enumerate(chosen):
+        store, place = whole.place(index)
+        store.decode(place, out)
+        assert out.tobytes() == pair
 
 
 def test_inner_subsets_that_overlap_are_taken_once(shards):

@@ -11,8 +11,7 @@ if __name__ == "__main__":
                 stores=snakemake.input.stores,
                 patches=snakemake.params.patches,
                 inner=snakemake.params.inner,
-                # Not a parameter: it decides whether there is a result, not which one.
-                strict=snakemake.config["subsets"][snakemake.params.subset]["strict"],
+                strict=snakemake.params.strict,
                 parent=snakemake.input.get("parent") or None,
                 loss=snakemake.params.loss,
                 network=snakemake.params.network,

@@ -1,0 +1,89 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tracklearn.experiment.plan import Plan
+
+PAPER = Path(__file__).parents[3] / "config/config.yaml"
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """The paper's experiment over ten shards, each of which is expected to hold 100 patches of the 400 for `5M`."""
+    monkeypatch.chdir(tmp_path)
+    append_videos(10)
+    subsets = {"5M": {"share": [0, 1], "patches": 400}, "8M": {"share": [0, 1], "patches": 600}}
+    return yaml.safe_load(PAPER.read_text()) | {
+        "videos": {"list": "videos.tsv", "shard_size": 1},
+        "patches": {"per_video": 100},
+        "subsets": {"1.5M": {"share": [0, 0.1], "patches": None}} | subsets,
+    }
+
+
+def append_videos(number):
+    listed = Path("videos.tsv")
+    before = listed.read_text().splitlines()[1:] if listed.exists() else []
+    added = [f"v{len(before) + index}\tclip.mp4" for index in range(number)]
+    listed.write_text("\n".join(["video_id\tsource", *before, *added]) + "\n")
+
+
+def pack(patches):
+    """Pack the first shards with so many patches each."""
+    Path("results/patches").mkdir(parents=True, exist_ok=True)
+    for shard, count in enumerate(patches):
+        Path(f"results/patches/{shard:05d}.json").write_text(json.dumps({"patches": count}))
+
+
+def run(config, *, trained=()):
+    """Plan, begin to run, and leave the weights of some models; returns how many shards 5M's and 8M's read."""
+    Path("results/videos").mkdir(parents=True, exist_ok=True)
+    Path("results/models").mkdir(parents=True, exist_ok=True)
+    plan = Plan(config)
+    read = [len(plan.ranking_shards(model)) for model in ("unsup-5M", "unsup-8M")]
+    plan.record_shards()
+    for model in trained:
+        weights = Path(plan.weights(model))
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        weights.touch()
+    return read
+
+
+def test_a_poor_harvest_gives_a_trained_net_no_further_shards(config):
+    assert run(config, trained=["unsup-5M"]) == [4, 6]
+    pack([50] * 6)
+    assert run(config, trained=["unsup-8M"]) == [4, 9]  # the net of 8M had no weights yet
+    pack([50] * 9)
+    assert run(config) == run(config) == [4, 9]
+
+
+def test_a_net_that_is_trained_after_a_poor_harvest_keeps_its_further_shards(config):
+    pack([50] * 5)  # as `snakemake pairs` leaves them
+    assert run(config, trained=["unsup-8M"]) == [7, 9]  # 5M lies inside 8M
+    pack([10] * 9)
+    assert run(config) == [7, 9]
+    Path("results/models/unsup-8M/weights.safetensors").unlink()
+    assert run(config) == [10, 10]
+
+
+def test_a_job_reads_the_shards_that_its_run_planned(config):
+    assert run(config) == [4, 6]
+    pack([50] * 6)
+    assert len(Plan(config, of_job=True).ranking_shards("unsup-8M")) == 6
+
+
+def test_appended_videos_extend_a_subset_that_has_too_few_shards(config):
+    config["subsets"]["8M"]["patches"] = 1200
+    assert run(config, trained=["unsup-5M", "unsup-8M"]) == [4, 10]
+    append_videos(3)
+    assert run(config) == [4, 12]
+
+
+def test_a_warning_is_of_the_rows_that_are_asked_for(config):
+    plan = Plan(config)
+    assert plan.warnings(["pairs"]) == plan.warnings(["results/cells/table1/voc2012-val/scratch/mAP.json"]) == []
+    (line,) = plan.warnings(["results/cells/table1/voc2012-val/rcnn-70K-2x/mAP.json"])
+    assert "the cells of rcnn-70K-2x are empty" in line
+    assert plan.warnings([]) == plan.warnings(["all", "pairs"])
+    assert "the cells of rcnn-70K-2x, rcnn-70K-3x are empty" in plan.warnings([])[0]
