@@ -132,11 +132,11 @@ def _rehearse(with_proposals: int, classes: int) -> None:
 
 
 def _boxes(rng: np.random.Generator, count: int, least: float, most: float) -> np.ndarray:
-    """Boxes (count, 4) in a photo whose sides lie between `least` and `most`, as logarithms evenly."""
+    """Boxes (count, 4) of whole pixels in a photo whose sides lie between `least` and `most`, as logarithms evenly."""
     height, width = HEIGHT_WIDTH
     sides = np.minimum(np.exp(rng.uniform(np.log(least), np.log(most), (count, 2))), (width - 1, height - 1))
     corners = rng.uniform(size=(count, 2)) * ((width - 1, height - 1) - sides)
-    return np.hstack([corners, corners + sides]).astype(np.float32)
+    return np.hstack([corners, corners + sides]).round().astype(np.float32)
 
 
 def _peak() -> float:

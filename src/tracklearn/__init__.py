@@ -42,7 +42,8 @@ def pairs(folder: str | Path = "results/patches") -> Pairs:
         folder: results/patches of a run of `snakemake pairs`.
 
     Raises:
-        UserError: there is no shard or no pair, or a file is cut short or not a patch shard.
+        UserError: there is no shard or no pair, the index does not belong to the shards, or a file is cut short or not
+            a patch shard.
     """
     from tracklearn.patches import dataset  # noqa: PLC0415 (as above)
 

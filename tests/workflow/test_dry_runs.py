@@ -66,8 +66,13 @@ def test_with_imagenet_s_images_every_row_is_computed_and_nothing_is_released(pa
     assert "tracklearn: " not in output
 
 
-def test_without_a_stand_in_all_rows_of_imagenet_are_empty(paper):
-    output = paper(settings="models: {imagenet-1: {stand_in: null}}")
+@pytest.mark.parametrize(
+    "settings", ["models: {imagenet-1: {stand_in: null}}", "{network: {width: 0.25, fc_std: 0.01}}"]
+)
+def test_without_a_stand_in_that_fits_all_rows_of_imagenet_are_empty(paper, settings):
+    output = paper(settings=settings)
+    assert output.count("tracklearn: ") == 1
+    assert "no ImageNet there, so the cells of rcnn-70K, rcnn-70K-2x, rcnn-70K-3x, rcnn-200K are empty" in output
     for line in ("models_finetuning 7", "detection_evaluate 8", "detection_empty_cells 4", "tables_table1 1"):
         assert any(words.split() == line.split() for words in output.splitlines()), line
     assert "models_given" not in output

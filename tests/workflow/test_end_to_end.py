@@ -116,6 +116,8 @@ def without_images(checkout):
         module = "src/tracklearn/networks/caffe/released.py"
         checkout.edit(module, known.urls[0], server.url("good", "bvlc_reference_caffenet.caffemodel"))
         checkout.edit(module, known.digest, hashlib.sha1(content).hexdigest())
+        graph = "src/tracklearn/experiment/model_graph.py"
+        checkout.edit(graph, '"width": 1, "input_size": 227', '"width": 0.25, "input_size": 99')
         yield checkout, server
 
 
@@ -150,6 +152,6 @@ def test_without_images_a_row_starts_from_the_released_network(without_images):
     assert len(server.asked) == 1
     rows = rows_of(checkout)
     assert rows["rcnn-70K"]["mAP"]
-    assert rows["rcnn-70K"]["external"] == "bvlc_reference_caffenet"
+    assert rows["rcnn-70K"]["external"] == "released-caffenet (bvlc_reference_caffenet)"
     assert (rows["rcnn-70K-2x"]["mAP"], rows["rcnn-70K-2x"]["external"]) == ("", "")
     assert checkout.planned() == {}

@@ -132,7 +132,7 @@ class Miner:
             positive_weight=self.settings.positive_weight,
             bias_feature=self.settings.bias,
             tolerance=self.tolerance,
-            start=(self.weights, self.bias),
+            start=(self.weights, self.bias) if self.fits else None,
         )
         self.gap = max(self.gap, gap)
         self.fits += 1
@@ -182,14 +182,9 @@ def sample_norms(source: Source, *, seed: int = 0) -> np.ndarray:
 def _positives(photos: Voc, source: Source, scales: np.ndarray) -> list[np.ndarray]:
     """Scaled features (P, D) of each class's ground-truth boxes, difficult ones included."""
     by_class: list[list[np.ndarray]] = [[] for _ in photos.classes]
-    for windows in source.windows(source.annotated(), scales):
-        labels = photos.objects(windows.image_id).labels
-        if len(windows.features) != len(labels):
-            raise UserError(
-                f"{source.names[0]}: image {windows.image_id} has {len(windows.features)} ground-truth windows, but "
-                f"{len(labels)} annotated objects; extract the features again"
-            )
-        for label, positive in zip(labels, windows.features, strict=True):
+    objects = source.annotated_objects(photos)
+    for windows, each in zip(source.windows(source.annotated(), scales), objects, strict=True):
+        for label, positive in zip(each.labels, windows.features, strict=True):
             by_class[label].append(positive)
     return [np.array(each, np.float32).reshape(-1, sum(source.widths)) for each in by_class]
 

@@ -9,6 +9,7 @@ from tracklearn.settings.models import FILES, RELEASED_NAMES, WAYS
 
 Config = Mapping[str, Any]
 """A complete configuration: `settings.experiment.Configuration.complete`."""
+RELEASED_SHAPE = {"width": 1, "input_size": 227}  # of every network in RELEASED_NAMES
 
 
 def check_models(config: Config) -> None:
@@ -95,16 +96,23 @@ def network_settings(config: Config, name: str) -> dict[str, Any]:
     return chosen
 
 
+def fits_network(config: Config, name: str) -> bool:
+    """Whether a model can have the shape that `network:` states: a released network cannot change its own."""
+    released = config["models"][name].get("weights") in RELEASED_NAMES
+    return not released or all(config["network"][key] == value for key, value in RELEASED_SHAPE.items())
+
+
 def with_stand_ins(config: Config, absent: Iterable[str]) -> dict[str, Any]:
     """The configuration in which each `absent` model that has a stand-in gives it its place: among parents and in rows.
 
-    The `stand_in` of a stand-in is not looked at.
+    A stand-in of another shape than `network:` is left out. The `stand_in` of a stand-in is not looked at.
 
     Raises:
         UserError: with the stand-ins, `check_models` finds an error.
     """
     models = config["models"]
-    places = {name: models[name]["stand_in"] for name in absent if "stand_in" in models[name]}
+    stand_ins = {name: models[name]["stand_in"] for name in absent if "stand_in" in models[name]}
+    places = {name: stand_in for name, stand_in in stand_ins.items() if fits_network(config, stand_in)}
 
     def replaced(entry: Mapping[str, Any]) -> dict[str, Any]:
         return {**entry, "models": [places.get(name, name) for name in entry["models"]]}

@@ -436,8 +436,9 @@ class Plan:
 
     def uses_external_data(self, row: str) -> bool:
         """Whether a row learned from more than the challenge's own images (comp4 instead of comp3)."""
+        own = {"voc", "none"} if self.config["imagenet"]["folder"] else {"voc", "none", "imagenet"}
         lineage = self._lineage(self.rows[row]["models"])
-        return any(self.model_entry(model)["train"] not in ("voc", "none") for model in lineage)
+        return any(self.model_entry(model)["train"] not in own for model in lineage)
 
     # Tables
 
@@ -451,8 +452,9 @@ class Plan:
 
         Returns:
             `patches`: weights of a ranking model and the number of patches that its subset wants, for each subset that
-            lies in no other subset of the row; `images`: weights of the models trained on labelled images; `given`:
-            the given weights.
+            lies in no other subset of the row; `images`: weights of the models trained on labelled images; `crops`:
+            whether models learned from crops of the challenge's own images in place of labelled images; `given`: names
+            of the given models, with their files.
         """
         lineage = [] if self.lacks(row) else self._lineage(self.rows[row]["models"])
         by_way = {way: [name for name in lineage if self.model_entry(name)["train"] == way] for way in WAYS}
@@ -460,8 +462,9 @@ class Plan:
         outer = outermost_subsets({subset: self.config["subsets"][subset] for subset in subsets})
         return {
             "patches": [(self.weights(subsets[name]), self.config["subsets"][name]["patches"]) for name in outer],
-            "images": [self.weights(name) for name in by_way["imagenet"]],
-            "given": [Path(self.model_entry(name)["weights"]).name for name in by_way["given"]],
+            "images": [self.weights(name) for name in by_way["imagenet"]] if self.config["imagenet"]["folder"] else [],
+            "crops": bool(by_way["imagenet"] and not self.config["imagenet"]["folder"]),
+            "given": [f"{name} ({Path(self.model_entry(name)['weights']).name})" for name in by_way["given"]],
         }
 
     def external_weights(self, row: str) -> list[str]:
@@ -473,7 +476,12 @@ class Plan:
         """Why a row cannot be computed and how to get what it lacks; "" for a row that can."""
         if not (models := self._lacking(self.rows[row]["models"])):
             return ""
-        return f"{self.config['imagenet']['folder']}: no ImageNet there to train {', '.join(models)}; {GET_IMAGENET}"
+        stand_ins = dict.fromkeys(stand_in for name in models if (stand_in := self.model_entry(name).get("stand_in")))
+        misfits = [name for name in stand_ins if not model_graph.fits_network(self.config, name)]
+        reason = f"no ImageNet there to train {', '.join(models)}"
+        if misfits:
+            reason += f", and the width or input_size of {', '.join(misfits)} is not that of `network:`"
+        return f"{self.config['imagenet']['folder']}: {reason}; {GET_IMAGENET}"
 
     def computed_rows(self, rows: Iterable[str] | None = None) -> list[str]:
         """Those of some rows, or of all, that lack nothing."""

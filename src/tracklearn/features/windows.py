@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from tracklearn.errors import UserError
+from tracklearn.voc.annotations import Objects, Voc
 
 NO_BOXES = np.zeros((0, 4), np.float32)
 Rows = Sequence[np.ndarray]
@@ -55,6 +56,22 @@ class Source(ABC):
     def annotated(self) -> Rows:
         """The ground-truth windows of each image."""
         return [np.arange(known) for known in self.ground_truth]
+
+    def annotated_objects(self, photos: Voc) -> list[Objects]:
+        """The annotated objects of each image, whose boxes are its ground-truth windows.
+
+        Raises:
+            UserError: they are not, because the annotations changed or the features have no ground truth.
+        """
+        objects = [photos.objects(image_id) for image_id in self.ids]
+        for image_id, boxes, known, each in zip(self.ids, self.boxes, self.ground_truth, objects, strict=True):
+            if not np.array_equal(boxes[:known], each.boxes):
+                raise UserError(
+                    f"{self.names[0]}: the {known} ground-truth windows of image {image_id} are not the "
+                    f"{len(each.boxes)} objects annotated in {photos.folder}; extract the features again, with ground "
+                    "truth"
+                )
+        return objects
 
     def proposed(self) -> Rows:
         """The windows of each image that are no ground-truth windows."""

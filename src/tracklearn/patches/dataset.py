@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -11,7 +12,10 @@ from tracklearn.patches.subset import Subset
 
 
 class Pairs(Dataset[tuple[Tensor, Tensor, int]]):
-    """All pairs of a folder of patch shards; pair i is row i of the index `pairs.parquet`.
+    """All pairs of a folder of patch shards.
+
+    Pair i is row i of the index `pairs.parquet`. Without an index, the pairs are those of all shards by their names.
+
 
     Item i is (query, tracked, video_index): two patches, uint8 RGB (3, S, S), and the index of their video in
     `video_ids`, so that pairs of one video can be told from those of others.
@@ -23,18 +27,29 @@ class Pairs(Dataset[tuple[Tensor, Tensor, int]]):
         video_ids: ids of the videos, by index.
 
     Raises:
-        UserError: there is no shard or no pair, or a file is cut short or not a patch shard.
+        UserError: there is no shard or no pair, the index does not belong to the shards, or a file is cut short or not
+            a patch shard.
+
     """
 
     def __init__(self, folder: str | Path) -> None:
-        shards = sorted(Path(folder).glob("[!.]*.h5"))
-        if not shards:
+        index = Path(folder, "pairs.parquet")
+        indexed = pq.read_table(index, columns=["shard"])["shard"] if index.exists() else None
+        if indexed is None:
+            shards = sorted(Path(folder).glob("[!.]*.h5"))
+        else:  # shards of an earlier list of videos may lie in the folder too
+            shards = [Path(folder, f"{shard}.h5") for shard in indexed.unique().to_pylist()]
+        if indexed is None and not shards:
             raise UserError(
                 f"{Path(folder).absolute()}: no patch shard (*.h5) there; `snakemake --cores 8 pairs` mines some"
             )
         self._subset = Subset(shards)
+        if indexed is not None and len(indexed) != len(self):
+            raise UserError(
+                f"{index}: {len(indexed)} pairs, but its shards hold {len(self)}; run `snakemake --cores 8 pairs` again"
+            )
         if not len(self):
-            raise UserError(f"{folder}: no pair in {len(shards)} shards; {Path(folder) / 'pairs.html'} tells why")
+            raise UserError(f"{folder}: no pair in its shards; {Path(folder) / 'pairs.html'} tells why")
         self.video_ids = self._subset.video_ids
 
     def __len__(self) -> int:

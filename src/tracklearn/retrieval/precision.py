@@ -108,13 +108,7 @@ def scores(
 
 def _queries(photos: Voc, source: Source) -> tuple[np.ndarray, np.ndarray]:
     """Features (Q, D) of length 1 and labels (Q,) of the ground-truth windows."""
-    objects = [photos.objects(image_id) for image_id in source.ids]
-    for image_id, boxes, known, each in zip(source.ids, source.boxes, source.ground_truth, objects, strict=True):
-        if not np.array_equal(boxes[:known], each.boxes):
-            raise UserError(
-                f"{source.names[0]}: the {known} ground-truth windows of image {image_id} are not the "
-                f"{len(each.boxes)} objects annotated in {photos.folder}; extract the features again, with ground truth"
-            )
+    objects = source.annotated_objects(photos)
     if not sum(source.ground_truth):
         raise UserError(f"{photos.folder}: no object is annotated in the evaluation images; retrieval needs queries")
     features = [windows.features for windows in source.windows(source.annotated())]

@@ -82,7 +82,8 @@ class Model(Settings):
     stand_in: str | None = setting(
         None,
         "Only for `train: imagenet`: model that takes the place of this one while `imagenet.folder` does not exist; "
-        "with `null`, the cells of the rows that need this model are empty",
+        "with `null`, or a released network of another shape than `network`, the cells of the rows that need this "
+        "model are empty",
     )
 
     @model_serializer(mode="wrap")

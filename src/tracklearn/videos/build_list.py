@@ -15,6 +15,7 @@ import sys
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tracklearn.errors import UserError
@@ -50,7 +51,7 @@ def build_list(
     Args:
         out: the list; its lines stay as they are.
         folder: every video file below it is listed by its absolute path. Hidden files and folders are left out, and so
-            is a file with the same bytes as an earlier one.
+            is a file with the same bytes as an earlier one. A file that cannot be read is listed; its download fails.
         keywords_file: one search a line; "#" starts a comment line. PAPER §4: thousands of keywords.
         ids_file: a public list: one YouTube id or URL a line, or a CSV/TSV file with a header if `column` is given.
         column: column of `ids_file` with the ids or URLs.
@@ -141,9 +142,9 @@ def _in_folder(folder: str | Path, listed: Mapping[str, Video], print_line: Call
     taken = set(listed)
     sources = {video.source for video in listed.values()}
     by_size: dict[int, list[str]] = defaultdict(list)
-    for source in sources:
-        if Path(source).is_file():
-            by_size[Path(source).stat().st_size].append(source)
+    for video in listed.values():
+        with suppress(OSError):  # an address, or a file that is gone
+            by_size[Path(video.source).stat().st_size].append(video.source)
     for file in files:
         if file in sources:
             continue
@@ -151,7 +152,7 @@ def _in_folder(folder: str | Path, listed: Mapping[str, Video], print_line: Call
             print_line(f"{file!r}: left out, because a list cannot hold this name; rename it")
             continue
         alike = by_size[Path(file).stat().st_size]
-        if twin := next((other for other in alike if filecmp.cmp(file, other, shallow=False)), None):
+        if twin := next((other for other in alike if _same_bytes(file, other)), None):
             print_line(f"{file}: left out, because it has the same bytes as {twin}")
             continue
         alike.append(file)
@@ -161,6 +162,12 @@ def _in_folder(folder: str | Path, listed: Mapping[str, Video], print_line: Call
             video_id += f"-{hashlib.sha256(file.encode()).hexdigest()[:8]}"
         taken.add(video_id)
         yield Video(video_id, file)
+
+
+def _same_bytes(file: str, other: str) -> bool:
+    with suppress(OSError):  # one of them cannot be read
+        return filecmp.cmp(file, other, shallow=False)
+    return False
 
 
 def _video_files(folder: str | Path) -> list[str]:

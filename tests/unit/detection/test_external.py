@@ -10,16 +10,17 @@ from tracklearn.tables.cells import read_cell
 def cell(tmp_path):
     """A function that writes a row's cell: `ranking` lists (pairs used, patches wanted), `images` counts of images."""
 
-    def write(label, *, ranking=(), images=(), given=()):
+    def write(label, *, ranking=(), images=(), crops=False, given=()):
         net = CaffeNet(width=1 / 16, input_size=67, fc7=4)
         files = [tmp_path / f"{index}.safetensors" for index in range(len(ranking) + len(images))]
         for path, (pairs, _) in zip(files, ranking, strict=False):
             save_weights(path, net, metadata={"pairs": pairs})
         for path, count in zip(files[len(ranking) :], images, strict=True):
-            save_weights(path, net, metadata={"images": count})
+            save_weights(path, net, metadata={} if count is None else {"images": count})
         patches = [(path, wanted) for path, (_, wanted) in zip(files, ranking, strict=False)]
         path = tmp_path / "external.json"
-        external_cell(row="a", label=label, patches=patches, images=files[len(ranking) :], given=given, cell=path)
+        labelled = files[len(ranking) :]
+        external_cell(row="a", label=label, patches=patches, images=labelled, crops=crops, given=given, cell=path)
         return read_cell(path)
 
     return write
@@ -38,6 +39,8 @@ def cell(tmp_path):
         ("1.5M", {"ranking": [(0, None)]}, "0 of 1.5M"),
         ("", {"ranking": [(1_173, None)]}, "2,346 patches"),
         ("", {"images": [1_281_167, 1_281_167]}, "1,281,167 labelled images"),
+        ("", {"images": [None]}, "labelled images"),  # weights that do not state the number
+        ("", {"crops": True}, "crops of VOC's training images"),
         ("", {"given": ["bvlc_reference_caffenet"]}, "bvlc_reference_caffenet"),
         ("8M", {"ranking": [(5, 20)], "given": ["mine.safetensors"]}, "10 of 8M, mine.safetensors"),
     ],

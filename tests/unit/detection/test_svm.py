@@ -1,3 +1,5 @@
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -185,11 +187,17 @@ def test_models_of_other_windows_are_refused(world):
         world(features=[first, first, first], models=2)
 
 
-def test_annotations_that_changed_after_the_extraction_are_an_error(world):
+@pytest.mark.parametrize(
+    ("edit", "objects"),
+    [((r"(</?)object\b", r"\1part", 2), 1), ((r"<xmin>\d+", "<xmin>2", 1), 2)],
+    ids=["gone", "moved"],
+)
+def test_annotations_that_changed_after_the_extraction_are_an_error(world, edit, objects):
     features = write_features(world.folder / "a.h5", world.devkit, world.ids)
     path = world.devkit / "VOC2012/Annotations/train_0.xml"
-    path.write_text(path.read_text().replace("<object>", "<part>", 1).replace("</object>", "</part>", 1))
-    with pytest.raises(UserError, match="image train_0 has 2 ground-truth windows, but 1 annotated objects"):
+    path.write_text(re.sub(edit[0], edit[1], path.read_text(), count=edit[2]))
+
+    with pytest.raises(UserError, match=f"the 2 ground-truth windows of image train_0 are not the {objects} objects"):
         world(features=[features])
 
 

@@ -83,6 +83,12 @@ def test_a_stand_in_takes_the_place_of_an_absent_parent_and_of_a_row_s_model(con
     assert model_graph.with_stand_ins(config, set())["models"] == config["models"]
 
 
+@pytest.mark.parametrize("shape", [{"width": 0.25}, {"input_size": 99}])
+def test_a_released_stand_in_of_another_shape_is_left_out(config, shape):
+    config["network"] |= shape
+    assert model_graph.with_stand_ins(config, {"imagenet-1"})["models"] == config["models"]
+
+
 def test_an_unknown_stand_in_is_an_error(config):
     config["models"]["imagenet-1"]["stand_in"] = "caffenet"
     with pytest.raises(

@@ -8,6 +8,7 @@ from worlds.pairs import SIDE, first_byte
 
 import tracklearn
 from tracklearn.errors import UserError
+from tracklearn.patches.index import write_index
 from tracklearn.patches.store import PatchStore
 from tracklearn.patches.writing import write_shard
 
@@ -26,6 +27,19 @@ def test_items_are_the_pairs_of_all_shards_in_order(tmp_path):
     assert pairs.video_ids[video] == "cow"
     with pytest.raises(IndexError):
         pairs[10]
+
+
+def test_the_index_says_which_shards_count_and_in_which_order(tmp_path, shards):
+    write_index(stores=shards[:0:-1], manifests=[], index=tmp_path / "pairs.parquet")
+    pairs = tracklearn.pairs(tmp_path)
+    assert (len(pairs), pairs.video_ids) == (4, ["cow"])
+    write_index(stores=[shards[2], shards[0]], manifests=[], index=tmp_path / "pairs.parquet")
+    assert np.array_equal(tracklearn.pairs(tmp_path)[4][0].permute(1, 2, 0), PatchStore(shards[0]).pair(0)[0])
+    shards[0].write_bytes(shards[2].read_bytes())  # mined again since
+    with pytest.raises(
+        UserError, match=r"pairs.parquet: 10 pairs, but its shards hold 8; run `snakemake --cores 8 pairs` again$"
+    ):
+        tracklearn.pairs(tmp_path)
 
 
 @pytest.mark.usefixtures("shards")
@@ -56,7 +70,7 @@ def test_a_folder_without_shards_or_pairs(tmp_path):
     with pytest.raises(UserError, match="none: no patch shard"):
         tracklearn.pairs(tmp_path / "none")
     write_shard(tmp_path / "00000.h5", [], size=SIDE, quality=95)
-    with pytest.raises(UserError, match=r"no pair in 1 shards; .*pairs.html tells why"):
+    with pytest.raises(UserError, match=r"no pair in its shards; .*pairs.html tells why"):
         tracklearn.pairs(tmp_path)
 
 

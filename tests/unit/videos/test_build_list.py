@@ -142,6 +142,27 @@ def test_a_copy_and_a_name_that_no_list_can_hold_are_left_out(tmp_path: Path) ->
         assert "d\\te.mp4': left out, because a list cannot hold this name" in name
 
 
+def test_a_file_that_cannot_be_read_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"same")
+
+    def cmp(first: str, second: str, *, shallow: bool) -> bool:
+        raise PermissionError(13, "Permission denied", first)
+
+    monkeypatch.setattr(builder.filecmp, "cmp", cmp)
+    assert build_list(out=tmp_path / "l.tsv", folder=tmp_path) == 2
+
+
+def test_the_twin_of_a_copy_is_the_first_of_the_list(tmp_path: Path) -> None:
+    sources = [tmp_path / name for name in ("z.mp4", "y.mp4", "x.mp4")]
+    for file in [*sources, tmp_path / "a.mp4"]:
+        file.write_bytes(b"same")
+    (tmp_path / "l.tsv").write_text("".join(["video_id\tsource\n", *(f"{file.stem}\t{file}\n" for file in sources)]))
+    lines: list[str] = []
+    assert build_list(out=tmp_path / "l.tsv", folder=tmp_path, print_line=lines.append) == 0
+    assert lines == [f"{tmp_path}/a.mp4: left out, because it has the same bytes as {tmp_path}/z.mp4"]
+
+
 def test_a_folder_without_videos(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(UserError, match=f"^{tmp_path}: no video file in this folder; expected one of .3gp, .avi"):
