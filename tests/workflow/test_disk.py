@@ -62,8 +62,8 @@ def outputs(repository, tmp_path):
     """A function that lists the outputs of the paper's experiment."""
 
     def plan(settings="{}"):
-        for folder in ("data", "config"):
-            (tmp_path / folder).mkdir()
+        for folder in ("data/imagenet/train", "config"):
+            (tmp_path / folder).mkdir(parents=True)
         videos = "".join(f"v{number:06d}\thttp://127.0.0.1/{number}.mp4\n" for number in range(1000))
         (tmp_path / "data/videos.tsv").write_text(f"video_id\tsource\n{videos}")
         (tmp_path / "config/config.yaml").write_text(settings)
