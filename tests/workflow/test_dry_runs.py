@@ -155,10 +155,9 @@ def test_a_table_of_given_weights_needs_no_list_of_videos(own):
     assert jobs(output) == {
         "models_given": 1,
         "voc_proposals": 2,
-        "features_extract": 2,
-        **dict.fromkeys(("detection_svms", "detection_detect", "detection_evaluate"), 1),
+        **dict.fromkeys(("detection_svms", "detection_detect", "detection_evaluate", "detection_external"), 1),
         **dict.fromkeys(("tables_table1", "tables_configured"), 1),
-        "total": 10,
+        "total": 9,
     }
     assert "ImageNet" not in output
 
