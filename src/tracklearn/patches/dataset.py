@@ -16,7 +16,6 @@ class Pairs(Dataset[tuple[Tensor, Tensor, int]]):
 
     Pair i is row i of the index `pairs.parquet`. Without an index, the pairs are those of all shards by their names.
 
-
     Item i is (query, tracked, video_index): two patches, uint8 RGB (3, S, S), and the index of their video in
     `video_ids`, so that pairs of one video can be told from those of others.
 
@@ -29,24 +28,22 @@ class Pairs(Dataset[tuple[Tensor, Tensor, int]]):
     Raises:
         UserError: there is no shard or no pair, the index does not belong to the shards, or a file is cut short or not
             a patch shard.
-
     """
 
     def __init__(self, folder: str | Path) -> None:
         index = Path(folder, "pairs.parquet")
-        indexed = pq.read_table(index, columns=["shard"])["shard"] if index.exists() else None
-        if indexed is None:
-            shards = sorted(Path(folder).glob("[!.]*.h5"))
-        else:  # shards of an earlier list of videos may lie in the folder too
-            shards = [Path(folder, f"{shard}.h5") for shard in indexed.unique().to_pylist()]
-        if indexed is None and not shards:
+        if has_index := index.exists():  # shards of an earlier list of videos may lie in the folder too
+            shard_of_pair = pq.read_table(index, columns=["shard"], read_dictionary=["shard"])["shard"]
+            shards = [Path(folder, f"{shard}.h5") for shard in shard_of_pair.unique().to_pylist()]
+        elif not (shards := sorted(Path(folder).glob("[!.]*.h5"))):
             raise UserError(
                 f"{Path(folder).absolute()}: no patch shard (*.h5) there; `snakemake --cores 8 pairs` mines some"
             )
         self._subset = Subset(shards)
-        if indexed is not None and len(indexed) != len(self):
+        if has_index and len(shard_of_pair) != len(self):
             raise UserError(
-                f"{index}: {len(indexed)} pairs, but its shards hold {len(self)}; run `snakemake --cores 8 pairs` again"
+                f"{index}: {len(shard_of_pair)} pairs, but its shards hold {len(self)}; "
+                "run `snakemake --cores 8 pairs` again"
             )
         if not len(self):
             raise UserError(f"{folder}: no pair in its shards; {Path(folder) / 'pairs.html'} tells why")
