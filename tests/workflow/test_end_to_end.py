@@ -128,6 +128,7 @@ def rows_of(checkout):
 
 def test_without_images_the_table_is_made_and_its_rows_are_filled_when_the_images_come(without_images):
     checkout, server = without_images
+    checkout.configure({"models": {"imagenet-1": {"stand_in": None}}})
     output = checkout.snakemake()
     assert "world/imagenet: no ImageNet there, so the cells of rcnn-70K, rcnn-70K-2x are empty; put" in output
     rows = rows_of(checkout)
