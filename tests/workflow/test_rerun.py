@@ -64,7 +64,7 @@ def test_an_edit_of_kcf_re_runs_tracking_and_what_follows(checkout):
     planned = checkout.planned()
     assert planned["mining_track"] == planned["patches_pack"] > 1
     assert planned["models_ranking"] == 2
-    assert planned["detection_external"] == 3  # rows with a ranking net
+    assert planned["detection_external"] == 1
     assert {"videos_download", "mining_filter", "voc_proposals", "models_supervised"}.isdisjoint(planned)
 
 
@@ -267,7 +267,7 @@ def test_images_that_are_gone_leave_what_was_trained_on_them(checkout):
     assert checkout.planned() == NOTHING
 
 
-def test_a_label_of_external_data_re_runs_only_its_cell(checkout):
+def test_a_label_of_external_data_re_runs_only_its_column(checkout):
     rows = checkout.settings["table1"]
     rows[1]["external"] = "8 million"
     checkout.configure({"table1": rows})

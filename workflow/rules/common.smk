@@ -7,6 +7,7 @@ from snakemake.cli import get_argument_parser
 from tracklearn.errors import UserError
 from tracklearn.experiment.code_digests import digest
 from tracklearn.experiment.plan import TABLES, Plan, count_gpus
+from tracklearn.experiment.targets import check_targets, warnings
 from tracklearn.runs import start_sender
 
 # Only Snakemake's parser knows which words of the command line are targets and which are values of options.
@@ -17,11 +18,11 @@ try:
     # From here on, the configuration is complete. Every rule names the settings that its result depends on.
     config.update(plan.config)
     if not arguments.target_jobs:  # a single job, whose graph was checked
-        plan.check_targets(arguments.targets)
+        check_targets(plan, arguments.targets)
 except UserError as error:
     sys.exit(f"tracklearn: {error}")
 
-for line in plan.warnings(arguments.targets):
+for line in warnings(plan, arguments.targets):
     print(f"tracklearn: {line}", file=sys.stderr)
 
 # The digest of the package's code that a script runs. An edit of this code re-runs the rule.

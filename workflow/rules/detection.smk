@@ -3,7 +3,7 @@
 # inputs   weights, results/voc/proposals/VOC{year}/{set}-{part}.npz, VOC's photos and annotations; with features.keep
 #          results/features/{protocol}/{model}/{layer}/{set}-{part}.h5; or the server's scores
 # outputs  results/detection/{protocol}/svms/{row}.npz, detections/{row}.npz, bootstraps/{row}.npz;
-#          results/cells/table1/{protocol}/{row}/{class}.json, mAP.json and external.json (the data the row learned from);
+#          results/cells/table1/{protocol}/{row}/{class}.json and mAP.json; external.json: the data that each row learned from;
 #          for the server, submissions/{row}.tar.gz
 # steps    train a row's SVMs with hard negatives, score and suppress the test windows, evaluate or submit; a row whose
 #          data are missing has empty cells, which say how to get the data
@@ -150,16 +150,15 @@ rule detection_empty_cells:
 
 rule detection_external:
     input:
-        weights=lambda wildcards: plan.external_weights(wildcards.row),
+        weights=lambda wildcards: plan.external_weights(),
     output:
-        cell="results/cells/table1/{protocol}/{row}/external.json",
+        texts="results/detection/{protocol}/external.json",
     log:
-        "results/logs/detection_external/{protocol}/{row}.log",
+        "results/logs/detection_external/{protocol}.log",
     params:
-        label=lambda wildcards: plan.rows[wildcards.row]["external"],
-        data=lambda wildcards: plan.external_data(wildcards.row),
+        rows=lambda wildcards: plan.external_data(),
         code=code("detection/detection_external.py"),
     message:
-        "Row {wildcards.row}: count the data that its networks learned from"
+        "Count the data that the networks of each row learned from"
     script:
         "../scripts/detection/detection_external.py"

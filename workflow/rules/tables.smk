@@ -9,6 +9,7 @@
 rule tables_table1:
     input:
         cells=plan.cells(plan.table1_rows),
+        external="results/detection/{protocol}/external.json",
         bootstraps=plan.bootstraps(plan.table1_rows),
     output:
         table=report("results/tables/{protocol}/table1.csv", caption="../report/table1.rst", category="Table 1"),
@@ -21,6 +22,7 @@ rule tables_table1:
         classes=plan.classes,
         comparisons=config["comparisons"],
         protocol=plan.protocol.name,
+        of_voc=plan.protocol.of_voc,
         code=code("tables/tables_table1.py"),
     message:
         "Join the cells of protocol {params.protocol} into Table 1"

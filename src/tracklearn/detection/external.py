@@ -1,25 +1,38 @@
 """Table 1's column "external": the data beside the challenge's own images that the networks of a row learned from."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tracklearn.files import atomic
 from tracklearn.networks.weights import load_weights
-from tracklearn.tables.cells import EXTERNAL, write_cells
 
 
-def external_cell(
+def write_external_texts(*, rows: Mapping[str, Mapping[str, Any]], out: str | Path) -> dict[str, float]:
+    """Write the column as JSON, {row id: text}.
+
+    Args:
+        rows: arguments of `external_text` by row id.
+
+    Returns:
+        The number of rows.
+    """
+    texts = {row: external_text(**data) for row, data in rows.items()}
+    with atomic(out) as path:
+        path.write_text(json.dumps(texts, indent=1) + "\n")
+    return {"rows": len(texts)}
+
+
+def external_text(
     *,
-    row: str,
     label: str,
     patches: Sequence[tuple[str | Path, int | None]],
     images: Sequence[str | Path],
     crops: bool,
     given: Sequence[str],
-    cell: str | Path,
-    runs: Any = (),
-) -> dict[str, float]:
-    """Write the cell: the label, or what was used where this differs from the label.
+) -> str:
+    """The label, or what was used where this differs from the label.
 
     Args:
         label: the row's text of the configuration, the paper's for the paper's rows.
@@ -29,10 +42,6 @@ def external_cell(
             there were, the text has no number.
         crops: whether networks learned to classify crops of the challenge's own images, which are no external data.
         given: names of the networks whose weights were given.
-        runs: ids of the runs that made the inputs, written to the cell.
-
-    Returns:
-        Numbers of patches and of labelled images.
     """
     used = sum(2 * load_weights(path, tensors=False)[1]["pairs"] for path, _ in patches)
     wanted = None if any(number is None for _, number in patches) else sum(number or 0 for _, number in patches)
@@ -42,9 +51,7 @@ def external_cell(
         text = [f"{written(used)} of {label}" if label else f"{written(used)} patches"]
     text += [f"{labelled:,} labelled images" if labelled else "labelled images"] if images else []
     text += ["crops of VOC's training images"] if crops else []
-    filled = {"text": ", ".join([*text, *given]), "patches": used, "images": labelled, "given": list(given)}
-    write_cells([cell], {EXTERNAL: filled}, row=row, runs=runs)
-    return {"patches": used, "images": labelled}
+    return ", ".join([*text, *given])
 
 
 def written(patches: int) -> str:

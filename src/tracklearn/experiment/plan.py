@@ -6,7 +6,6 @@ follows from which, so that the rules stay lists of inputs, outputs and settings
 
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from math import ceil
@@ -15,7 +14,7 @@ from typing import Any
 
 from tracklearn.errors import UserError
 from tracklearn.experiment import model_graph
-from tracklearn.experiment.configuration import check_patches, complete
+from tracklearn.experiment.configuration import complete
 from tracklearn.experiment.file_digests import State, digest_of_files, digest_of_folder, text_digest
 from tracklearn.experiment.subsets import (
     inner_subsets,
@@ -31,11 +30,8 @@ from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
 from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
 
-PAGE = "results/table1.html"  # needs what `all` needs
 LEDGER = Path("results/videos/shards.json")
 COUNTED = Path("results/models/packed_patches.json")
-# Targets of mining begin so, or are `pairs`.
-PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_")
 GET_IMAGENET = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
 TABLES = ("table1.csv", "table1.md", "table1.html", "differences.csv", "evidence.csv", "evidence.md")
 
@@ -269,40 +265,22 @@ class Plan:
         """Models whose filters the page shows: those of retrieval, then the first one of each row."""
         first = [self.rows[row]["models"][0] for row in self.table1_rows]
         listed = dict.fromkeys([*self.config["retrieval"]["models"], *first])
-        return [model for model in listed if not self._lacking([model])]
+        return [model for model in listed if not self.lacking([model])]
 
     def retrieval_models(self) -> list[str]:
         """Models of the retrieval experiment; none where the test annotations, its queries, are not public."""
-        listed = [model for model in self.config["retrieval"]["models"] if not self._lacking([model])]
+        listed = [model for model in self.config["retrieval"]["models"] if not self.lacking([model])]
         return listed if self.protocol.annotated else []
 
-    def ranking_models(self) -> list[str]:
-        """Models trained by ranking that Table 1 and its page rest on."""
-        return self._ranking_models_behind([PAGE])
-
-    def _ranking_models_behind(self, targets: Sequence[str]) -> list[str]:
-        used = self._lineage([model for target in targets for model in self._models_of(target)])
+    def ranking_models(self, models: Iterable[str] | None = None) -> list[str]:
+        """Models trained by ranking among some models and their ancestors; by default, those behind Table 1's page."""
+        if models is None:
+            of_rows = [model for row in self.computed_rows(self.table1_rows) for model in self.rows[row]["models"]]
+            models = [*of_rows, *self.retrieval_models()]
+        used = self.lineage(models)
         return [name for name in self.trained_by("ranking") if name in used]
 
-    def _models_of(self, target: str) -> set[str]:
-        """Models that a target needs and that lack nothing."""
-        rows, models = self._named_by(target)
-        needed = {model for model in models if not self._lacking([model])}
-        return needed | {model for row in self.computed_rows(rows) for model in self.rows[row]["models"]}
-
-    def _named_by(self, target: str) -> tuple[list[str], list[str]]:
-        """Rows and models that a target names; if it names none, all of the table and of retrieval."""
-        if _is_of_pairs(target) or target.startswith("results/voc/"):
-            return [], []
-        parts = {*Path(target).parts, Path(target).stem}
-        rows = [row for row in self.rows if row in parts]
-        models = [model for model in self.config["models"] if model in parts]
-        if rows or models:
-            return rows, models
-        with_retrieval = self.protocol.annotated and not target.endswith((".csv", ".md"))
-        return self.table1_rows, self.config["retrieval"]["models"] if with_retrieval else []
-
-    def _lineage(self, models: Sequence[str]) -> list[str]:
+    def lineage(self, models: Iterable[str]) -> list[str]:
         """Some models and their ancestors, each once."""
         every = (name for model in models for name in [model, *model_graph.ancestors(self.config, model)])
         return list(dict.fromkeys(every))
@@ -329,9 +307,9 @@ class Plan:
             return []
         return [name for name in self.trained_by("imagenet") if not Path(self.weights(name)).exists()]
 
-    def _lacking(self, models: Sequence[str]) -> list[str]:
+    def lacking(self, models: Sequence[str]) -> list[str]:
         """Models without images to learn from among some models and their ancestors."""
-        return [name for name in self._lineage(models) if name in self.untrainable]
+        return [name for name in self.lineage(models) if name in self.untrainable]
 
     # VOC, features and detection
 
@@ -344,13 +322,13 @@ class Plan:
     def _images_per_part(self) -> int:
         return int(self.config["voc"]["images_per_part"])
 
+    @property
+    def _devkit_folder(self) -> Path:
+        return voc_folder(self.config["voc"]["root"], self.protocol.year)
+
     def image_list(self, image_set: str) -> str:
         """The file that names the images of a set."""
-        return f"{voc_folder(**self._root_and_year)}/ImageSets/Main/{image_set}.txt"
-
-    @property
-    def _root_and_year(self) -> dict[str, Any]:
-        return {"root": self.config["voc"]["root"], "year": self.protocol.year}
+        return f"{self._devkit_folder}/ImageSets/Main/{image_set}.txt"
 
     def voc_ready_file(self, image_set: str) -> str:
         """The file that a job waits for before it reads a set: the download's stamp, or the user's image list."""
@@ -377,7 +355,7 @@ class Plan:
         ids = self._ids(image_set)
         if part is not None:
             ids = ids[part * self._images_per_part : (part + 1) * self._images_per_part]
-        photos = (voc_folder(**self._root_and_year) / folder / f"{image_id}{suffix}" for image_id in ids)
+        photos = (self._devkit_folder / folder / f"{image_id}{suffix}" for image_id in ids)
         return digest_of_files([image_list, *photos], known=known)
 
     @cache  # noqa: B019 (one plan a process)
@@ -393,13 +371,13 @@ class Plan:
 
     @cache  # noqa: B019 (one plan a process)
     def _ids(self, image_set: str) -> list[str]:
-        return read_image_set(**self._root_and_year, image_set=image_set)
+        return read_image_set(self.config["voc"]["root"], year=self.protocol.year, image_set=image_set)
 
     def _parts(self, image_set: str) -> range:
-        return range(ceil(self._size(image_set) / self._images_per_part))
+        return range(ceil(self.size(image_set) / self._images_per_part))
 
     @cache  # noqa: B019 (one plan a process)
-    def _size(self, image_set: str) -> int:
+    def size(self, image_set: str) -> int:
         """Images in a set: counted where VOC is at hand, known for the official sets before they are downloaded."""
         settings = self.config["voc"]
         if all(Path(self.image_list(name)).exists() for name in self.image_sets):
@@ -437,44 +415,50 @@ class Plan:
     def uses_external_data(self, row: str) -> bool:
         """Whether a row learned from more than the challenge's own images (comp4 instead of comp3)."""
         own = {"voc", "none"} if self.config["imagenet"]["folder"] else {"voc", "none", "imagenet"}
-        lineage = self._lineage(self.rows[row]["models"])
+        lineage = self.lineage(self.rows[row]["models"])
         return any(self.model_entry(model)["train"] not in own for model in lineage)
 
     # Tables
 
     def cells(self, rows: Sequence[str]) -> list[str]:
-        """Cells of some rows: one a class, the mean, and the external data."""
+        """Cells of some rows: one a class, and the mean."""
         folder = f"results/cells/table1/{self.protocol.name}"
-        return [f"{folder}/{row}/{column}.json" for row in rows for column in [*self.columns, "external"]]
+        return [f"{folder}/{row}/{column}.json" for row in rows for column in self.columns]
 
-    def external_data(self, row: str) -> dict[str, Any]:
-        """What a row learned from beside the challenge's own images; nothing for a row that cannot be computed.
+    def external_data(self) -> dict[str, dict[str, Any]]:
+        """What the rows of Table 1 learned from beside the challenge's own images, by row id; see `_external_data`."""
+        return {row: self._external_data(row) for row in self.table1_rows}
+
+    def external_weights(self) -> list[str]:
+        """The weights that `external_data` names."""
+        rows = self.external_data().values()
+        ranking = [weights for row in rows for weights, _ in row["patches"]]
+        return list(dict.fromkeys([*ranking, *(weights for row in rows for weights in row["images"])]))
+
+    def _external_data(self, row: str) -> dict[str, Any]:
+        """What one row learned from. If the row cannot be computed, only its label is given.
 
         Returns:
-            `patches`: weights of a ranking model and the number of patches that its subset wants, for each subset that
-            lies in no other subset of the row; `images`: weights of the models trained on labelled images; `crops`:
-            whether models learned from crops of the challenge's own images in place of labelled images; `given`: names
-            of the given models, with their files.
+            `label`: the row's text of the configuration; `patches`: weights of a ranking model and the number of
+            patches that its subset wants, for each subset that lies in no other subset of the row; `images`: weights of
+            the models trained on labelled images; `crops`: whether models learned from crops of the challenge's own
+            images in place of labelled images; `given`: names of the given models, with their files.
         """
-        lineage = [] if self.lacks(row) else self._lineage(self.rows[row]["models"])
+        lineage = [] if self.lacks(row) else self.lineage(self.rows[row]["models"])
         by_way = {way: [name for name in lineage if self.model_entry(name)["train"] == way] for way in WAYS}
         subsets = {self.model_entry(name)["subset"]: name for name in by_way["ranking"]}
         outer = outermost_subsets({subset: self.config["subsets"][subset] for subset in subsets})
         return {
+            "label": self.rows[row]["external"],
             "patches": [(self.weights(subsets[name]), self.config["subsets"][name]["patches"]) for name in outer],
             "images": [self.weights(name) for name in by_way["imagenet"]] if self.config["imagenet"]["folder"] else [],
             "crops": bool(by_way["imagenet"] and not self.config["imagenet"]["folder"]),
             "given": [f"{name} ({Path(self.model_entry(name)['weights']).name})" for name in by_way["given"]],
         }
 
-    def external_weights(self, row: str) -> list[str]:
-        """The weights that `external_data` names."""
-        data = self.external_data(row)
-        return [*(weights for weights, _ in data["patches"]), *data["images"]]
-
     def lacks(self, row: str) -> str:
         """Why a row cannot be computed and how to get what it lacks; "" for a row that can."""
-        if not (models := self._lacking(self.rows[row]["models"])):
+        if not (models := self.lacking(self.rows[row]["models"])):
             return ""
         stand_ins = dict.fromkeys(stand_in for name in models if (stand_in := self.model_entry(name).get("stand_in")))
         misfits = [name for name in stand_ins if not model_graph.fits_network(self.config, name)]
@@ -503,85 +487,6 @@ class Plan:
         """Rows or models with their copies for each seed of `evidence:`."""
         seeds = range(1, self.config["evidence"]["seeds"] + 1)
         return [model_graph.seed_name(name, seed) for name in names for seed in seeds]
-
-    # What the user reads
-
-    def warnings(self, targets: Sequence[str]) -> list[str]:
-        """What the targets lack but what stops only some of the jobs."""
-        named = [self._named_by(target) for target in targets or [PAGE]]
-        rows = [row for row in self.rows if any(row in some for some, _ in named)]
-        models = list(dict.fromkeys(model for _, some in named for model in some))
-        used = self._lineage([*models, *(model for row in rows for model in self.rows[row]["models"])])
-        stand_ins = [self.model_entry(name).get("stand_in") for name in self.untrainable]
-        taken = [name for name in dict.fromkeys(stand_ins) if name in used]
-        lacking = [name for name in self.config["retrieval"]["models"] if name in models and self._lacking([name])]
-        empty = [row for row in rows if self.lacks(row)]
-        effects = [f"{name} takes a trained network's place" for name in taken]
-        effects += [f"the cells of {', '.join(empty)} are empty"] if empty else []
-        effects += [f"retrieval leaves out {', '.join(lacking)}"] if lacking else []
-        folder = self.config["imagenet"]["folder"]
-        return [f"{folder}: no ImageNet there, so {', and '.join(effects)}; {GET_IMAGENET}"] if effects else []
-
-    def check_targets(self, targets: Sequence[str]) -> None:
-        """Check that the targets exist and that their data can be there, before Snakemake builds its graph.
-
-        Only what is asked for needs its data: pairs need no photos, and a row needs no list of videos unless one of
-        its networks learned from pairs.
-
-        Args:
-            targets: of the command line; if there is none, `all` is asked for.
-
-        Raises:
-            UserError: a target whose path was changed since an earlier version; a list of videos, an image set or a
-                subset without data.
-        """
-        targets = targets or [PAGE]
-        for target in targets:
-            if current := self._moved(target):
-                raise UserError(f"{target}: this target is now {current}")
-        if any(map(_is_of_pairs, targets)) and not self.patch_shards:
-            raise UserError(f"{self.config['patches']['import']['list']}: no pair; expected lines of `path label`")
-        if any(map(self._needs_photos, targets)):
-            for image_set in self.image_sets:
-                self._size(image_set)
-        for model in self._ranking_models_behind(targets):
-            check_patches(self.config)
-            try:
-                self.ranking_shards(model)
-            except UserError as error:
-                raise UserError(f"{error} (models.{model}, which the target needs, learns from pairs)") from error
-        if any("evidence." in target for target in targets) and self.config["evidence"]:
-            for row in self.seeded(self.config["evidence"]["rows"]):
-                if lack := self.lacks(row):
-                    raise UserError(f"config: evidence.rows: {row} cannot be computed: {lack}")
-
-    def _needs_photos(self, target: str) -> bool:
-        if target.startswith("results/models/"):
-            return any(model_graph.depends_on_protocol(self.config, model) for model in self._named_by(target)[1])
-        return not _is_of_pairs(target)
-
-    def _moved(self, target: str) -> str | None:
-        protocol, year = self.protocol.name, f"VOC{self.protocol.year}"
-        for pattern, current in (
-            (r"results/cells/table1/([^/]+)/([^/]+\.json)", rf"results/cells/table1/{protocol}/\1/\2"),
-            (r"results/cells/retrieval/([^/]+)\.json", rf"results/cells/retrieval/{protocol}/\1/precision.json"),
-            (r"results/detection/(svms|detections|bootstraps)/([^/]+\.npz)", rf"results/detection/{protocol}/\1/\2"),
-            (r"results/detection/features/(.+\.h5)", rf"results/features/{protocol}/\1"),
-            (r"results/detection/proposals/([^/]+\.npz)", rf"results/voc/proposals/{year}/\1"),
-            (r"results/submissions/([^/]+)", rf"results/detection/{protocol}/submissions/\1"),
-            (r"results/mining/(\d{5})/gallery\.html", r"results/patches/\1.html"),
-            (r"results/models/object_crops", rf"results/voc/object_crops/{year}/{self.protocol.train}"),
-        ):
-            if re.fullmatch(pattern, target):
-                return re.sub(pattern, current, target)
-        if (found := re.fullmatch(r"results/models/([^/]+)/([^/]+)", target)) and found[1] in self.config["models"]:
-            current = f"results/models/{self.model_path(found[1])}/{found[2]}"
-            return current if current != target else None
-        return None
-
-
-def _is_of_pairs(target: str) -> bool:
-    return target == "pairs" or target.startswith(PAIRS)
 
 
 def _store(shard: str) -> str:

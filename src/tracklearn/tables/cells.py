@@ -10,7 +10,6 @@ import numpy as np
 from tracklearn.files import atomic
 
 MEAN = "mAP"
-EXTERNAL = "external"  # the cell with the data that a row's networks learned from, beside the challenge's own images
 
 Cell = dict[str, Any]
 
@@ -32,7 +31,7 @@ def write_empty_row(
     replicates: str | Path,
     runs: Any = (),
 ) -> None:
-    """Write the cells of a row that cannot be computed: no values, but what is missing and how to get it.
+    """Write the cells of a row that cannot be computed: they have no values and state the reason.
 
     Args:
         reason: what is missing, and how to get it.

@@ -1,6 +1,7 @@
 """Table 1: the cells of its rows, beside the paper's numbers."""
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from tracklearn.files import atomic
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Row
 from tracklearn.tables.bootstrap import interval
-from tracklearn.tables.cells import EXTERNAL, MEAN, Cell, read_cell
+from tracklearn.tables.cells import MEAN, Cell, read_cell
 from tracklearn.tables.formats import grid, write_csv
 from tracklearn.tables.versions import NOTE, mixed_versions
 
@@ -27,9 +28,11 @@ def table1(
     rows: Sequence[Block],
     classes: Sequence[str],
     cells: Sequence[str | Path],
+    external: str | Path,
     bootstraps: Sequence[str | Path],
     comparisons: Sequence[Sequence[str]],
     protocol: str,
+    of_voc: bool = True,
     table: str | Path,
     markdown: str | Path,
     differences: str | Path,
@@ -41,11 +44,13 @@ def table1(
     Args:
         rows: blocks `settings.tables.Row`, in the order of the table.
         classes: columns, in their order.
-        cells: one JSON file for each row and class, for each row's mean, and for each row's external data.
+        cells: one JSON file for each row and class, and for each row's mean.
+        external: JSON of the column of external data, {row id: text}.
         bootstraps: one npz file a row, named after the row, with `mAP` (B,): its mean over draws of test images that
             are the same for every row.
         comparisons: pairs of row ids [better, worse], whose differences are computed.
         protocol: name of the evaluation that made the cells.
+        of_voc: whether the images are VOC's; only then the paper's numbers stand beside ours.
         table, markdown, differences: the files to write.
         paper: the paper's Table 1 as CSV.
         versions: number of runs behind this table by library and version.
@@ -55,11 +60,13 @@ def table1(
     """
     settings = [Row.read(row) for row in rows]
     by_key = {(cell["row"], cell["class"]): cell for cell in map(read_cell, cells)}
+    texts = json.loads(Path(external).read_text())
+    labels = {row.id: {"row": row.label, "external": texts[row.id]} for row in settings}
     compared = compare(comparisons, by_key, {Path(path).stem: np.load(path)[MEAN] for path in bootstraps})
-    write_csv(table, [_csv_row(row, classes, by_key) for row in settings])
+    write_csv(table, [_csv_row(row.id, labels[row.id], classes, by_key) for row in settings])
     write_csv(differences, compared, DIFFERENCES)
-    printed = paper_rows(paper) if protocol.startswith("voc") else {}  # other protocols evaluate a user's own images
-    sections = _sections(settings, classes, by_key, printed, protocol)
+    printed = paper_rows(paper) if of_voc else {}
+    sections = _sections(settings, labels, classes, by_key, printed, protocol)
     if compared:
         words = "Paired bootstrap over the test images, in points of mAP."
         sections += ["## Differences between rows", words, grid(compared)]
@@ -100,23 +107,19 @@ def compare(
     return compared
 
 
-def _label(row: Row, cells: Cells) -> dict[str, Any]:
-    """The row's first columns: its name, and the external data that its networks used."""
-    return {"row": row.label, "external": cells[row.id, EXTERNAL]["text"]}
-
-
-def _csv_row(row: Row, classes: Sequence[str], cells: Cells) -> dict[str, Any]:
-    mean = cells[row.id, MEAN]
+def _csv_row(row: str, label: Mapping[str, str], classes: Sequence[str], cells: Cells) -> dict[str, Any]:
+    """A row with this id, whose first columns are `label`."""
+    mean = cells[row, MEAN]
     low, high = mean["interval"] or (None, None)
-    values = {name: cells[row.id, name]["value"] for name in classes} | {"mAP": mean["value"]}
+    values = {name: cells[row, name]["value"] for name in classes} | {"mAP": mean["value"]}
     values |= {"mAP_low": low, "mAP_high": high, "mAP_11point": mean.get("value_11point")}  # VOC 2007's own figure
     rounded = {name: None if value is None else round(value, 2) for name, value in values.items()}
-    label = {"id": row.id, **_label(row, cells)}
-    return {**label, **rounded, "classes_in_mean": mean["classes"]}
+    return {"id": row, **label, **rounded, "classes_in_mean": mean["classes"]}
 
 
 def _sections(
     rows: Sequence[Row],
+    labels: Mapping[str, dict[str, str]],
     classes: Sequence[str],
     cells: Cells,
     printed: Mapping[tuple[str, str], Mapping[str, float]],
@@ -125,7 +128,7 @@ def _sections(
     """Means, beside the paper's where there are any, every cell with its interval, and why cells are empty."""
     means, entries = [], []
     for row in rows:
-        label = _label(row, cells)
+        label = labels[row.id]
         mean, of_paper = cells[row.id, MEAN], printed.get((row.label, row.external), {})
         ours = {
             "mAP": _text(mean["value"]),
@@ -136,17 +139,19 @@ def _sections(
         gap = {"paper's mAP": _text(of_paper.get("mAP")), "difference": _difference(mean["value"], of_paper.get("mAP"))}
         means.append(label | ours | (gap if printed else {}))
         entries.append(label | {name: _entry(cells[row.id, name], of_paper.get(name)) for name in classes})
+    beside = below = ""
+    if printed:
+        beside = (
+            f" The paper's numbers are for {PAPER_PROTOCOL}: other images, so a difference to them is not an error."
+        )
+        below = " Below it are the paper's number and the difference, where the paper has the class."
     sections = [
         f"# Table 1 ({protocol})",
         "Average precision over all points in percent (over 11 points beside it, as VOC 2007 was scored); in brackets "
-        "the 95% interval of a bootstrap over the test images."
-        + f" The paper's numbers are for {PAPER_PROTOCOL}: other images, so a difference to them is not an error."
-        * bool(printed),
+        f"the 95% interval of a bootstrap over the test images.{beside}",
         grid(means),
         "## Every cell",
-        "Each value with its interval"
-        + "; below it the paper's number and the difference, where the paper has the class" * bool(printed)
-        + ".",
+        f"Each value with its interval.{below}",
         grid(entries),
     ]
     if reasons := _reasons(rows, classes, cells):

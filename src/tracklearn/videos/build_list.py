@@ -51,7 +51,8 @@ def build_list(
     Args:
         out: the list; its lines stay as they are.
         folder: every video file below it is listed by its absolute path. Hidden files and folders are left out, and so
-            is a file with the same bytes as an earlier one. A file that cannot be read is listed; its download fails.
+            is a file with the same bytes as an earlier one. A file that cannot be read is listed, and mining gives the
+            reason why it yields no pair.
         keywords_file: one search a line; "#" starts a comment line. PAPER §4: thousands of keywords.
         ids_file: a public list: one YouTube id or URL a line, or a CSV/TSV file with a header if `column` is given.
         column: column of `ids_file` with the ids or URLs.

@@ -27,6 +27,8 @@ class Protocol:
     test: str
     annotated: bool = True
     """False: the organisers keep the test annotations, so a submission is written and scores are read back."""
+    of_voc: bool = True
+    """False: the images may be a user's own, which the paper's numbers say nothing about."""
 
     def check(self, root: str | Path) -> None:
         """Refuse image sets that share an image (see `check_disjoint`)."""
@@ -40,9 +42,9 @@ PROTOCOLS = {
         Protocol("voc2012-val", 2012, train="train", test="val"),
         Protocol("voc2007-test", 2007, train="trainval", test="test"),
         Protocol("voc2012-test", 2012, train="trainval", test="test", annotated=False),
-        Protocol("labelled-test", 2012, train="trainval", test="test"),
+        Protocol("labelled-test", 2012, train="trainval", test="test", of_voc=False),
         # Settings are chosen here, on a set `tune` that shares no image with the test set of `labelled-test`.
-        Protocol("tuning", 2012, train="trainval", test="tune"),
+        Protocol("tuning", 2012, train="trainval", test="tune", of_voc=False),
     )
 }
 

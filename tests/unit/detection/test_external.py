@@ -1,16 +1,17 @@
+import json
+
 import pytest
 
-from tracklearn.detection.external import external_cell, written
+from tracklearn.detection.external import external_text, write_external_texts, written
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import save_weights
-from tracklearn.tables.cells import read_cell
 
 
 @pytest.fixture
-def cell(tmp_path):
-    """A function that writes a row's cell: `ranking` lists (pairs used, patches wanted), `images` counts of images."""
+def text_of(tmp_path):
+    """A function that returns a row's text: `ranking` lists (pairs used, patches wanted), `images` counts of images."""
 
-    def write(label, *, ranking=(), images=(), crops=False, given=()):
+    def of(label, *, ranking=(), images=(), crops=False, given=()):
         net = CaffeNet(width=1 / 16, input_size=67, fc7=4)
         files = [tmp_path / f"{index}.safetensors" for index in range(len(ranking) + len(images))]
         for path, (pairs, _) in zip(files, ranking, strict=False):
@@ -18,12 +19,9 @@ def cell(tmp_path):
         for path, count in zip(files[len(ranking) :], images, strict=True):
             save_weights(path, net, metadata={} if count is None else {"images": count})
         patches = [(path, wanted) for path, (_, wanted) in zip(files, ranking, strict=False)]
-        path = tmp_path / "external.json"
-        labelled = files[len(ranking) :]
-        external_cell(row="a", label=label, patches=patches, images=labelled, crops=crops, given=given, cell=path)
-        return read_cell(path)
+        return external_text(label=label, patches=patches, images=files[len(ranking) :], crops=crops, given=given)
 
-    return write
+    return of
 
 
 @pytest.mark.parametrize(
@@ -45,10 +43,15 @@ def cell(tmp_path):
         ("8M", {"ranking": [(5, 20)], "given": ["mine.safetensors"]}, "10 of 8M, mine.safetensors"),
     ],
 )
-def test_the_cell_is_the_label_or_what_was_used_where_this_differs(cell, label, data, text):
-    written_cell = cell(label, **data)
-    assert (written_cell["row"], written_cell["class"], written_cell["text"]) == ("a", "external", text)
-    assert written_cell["patches"] == 2 * sum(pairs for pairs, _ in data.get("ranking", []))
+def test_the_text_is_the_label_or_what_was_used_where_this_differs(text_of, label, data, text):
+    assert text_of(label, **data) == text
+
+
+def test_the_texts_of_all_rows_are_in_one_file(tmp_path):
+    nothing = {"patches": [], "images": [], "crops": False, "given": []}
+    out = tmp_path / "external.json"
+    write_external_texts(rows={"a": {"label": "0", **nothing}, "b": {"label": "", **nothing, "crops": True}}, out=out)
+    assert json.loads(out.read_text()) == {"a": "0", "b": "crops of VOC's training images"}
 
 
 def test_numbers_are_rounded_down():

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from tracklearn.experiment.plan import Plan
+from tracklearn.experiment.targets import warnings
 
 PAPER = Path(__file__).parents[3] / "config/config.yaml"
 
@@ -82,8 +83,8 @@ def test_appended_videos_extend_a_subset_that_has_too_few_shards(config):
 
 def test_a_warning_is_of_the_rows_that_are_asked_for(config):
     plan = Plan(config)
-    assert plan.warnings(["pairs"]) == plan.warnings(["results/cells/table1/voc2012-val/scratch/mAP.json"]) == []
-    (line,) = plan.warnings(["results/cells/table1/voc2012-val/rcnn-70K-2x/mAP.json"])
+    assert warnings(plan, ["pairs"]) == warnings(plan, ["results/cells/table1/voc2012-val/scratch/mAP.json"]) == []
+    (line,) = warnings(plan, ["results/cells/table1/voc2012-val/rcnn-70K-2x/mAP.json"])
     assert "the cells of rcnn-70K-2x are empty" in line
-    assert plan.warnings([]) == plan.warnings(["all", "pairs"])
-    assert "the cells of rcnn-70K-2x, rcnn-70K-3x are empty" in plan.warnings([])[0]
+    assert warnings(plan, []) == warnings(plan, ["all", "pairs"])
+    assert "the cells of rcnn-70K-2x, rcnn-70K-3x are empty" in warnings(plan, [])[0]

@@ -1,0 +1,115 @@
+"""What the command line asks for: what it needs, what is missing, and where a target of an earlier version lies now."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tracklearn.errors import UserError
+from tracklearn.experiment import model_graph
+from tracklearn.experiment.configuration import check_patches
+from tracklearn.experiment.plan import GET_IMAGENET, Plan
+
+PAGE = "results/table1.html"  # needs what `all` needs
+# Targets of mining begin so, or are `pairs`.
+PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_")
+
+
+def warnings(plan: Plan, targets: Sequence[str]) -> list[str]:
+    """What the targets lack but what stops only some of the jobs."""
+    named = [_named_by(plan, target) for target in targets or [PAGE]]
+    rows = [row for row in plan.rows if any(row in some for some, _ in named)]
+    models = list(dict.fromkeys(model for _, some in named for model in some))
+    used = plan.lineage([*models, *(model for row in rows for model in plan.rows[row]["models"])])
+    stand_ins = [plan.model_entry(name).get("stand_in") for name in plan.untrainable]
+    taken = [name for name in dict.fromkeys(stand_ins) if name in used]
+    lacking = [name for name in plan.config["retrieval"]["models"] if name in models and plan.lacking([name])]
+    empty = [row for row in rows if plan.lacks(row)]
+    effects = [f"{name} takes a trained network's place" for name in taken]
+    effects += [f"the cells of {', '.join(empty)} are empty"] if empty else []
+    effects += [f"retrieval leaves out {', '.join(lacking)}"] if lacking else []
+    folder = plan.config["imagenet"]["folder"]
+    return [f"{folder}: no ImageNet there, so {', and '.join(effects)}; {GET_IMAGENET}"] if effects else []
+
+
+def check_targets(plan: Plan, targets: Sequence[str]) -> None:
+    """Check that the targets exist and that their data can be there, before Snakemake builds its graph.
+
+    Only what is asked for needs its data: pairs need no photos, and a row needs no list of videos unless one of
+    its networks learned from pairs.
+
+    Args:
+        targets: of the command line; if there is none, `all` is asked for.
+
+    Raises:
+        UserError: a target whose path was changed since an earlier version; a list of videos, an image set or a
+            subset without data.
+    """
+    targets = targets or [PAGE]
+    for target in targets:
+        if current := _moved(plan, target):
+            raise UserError(f"{target}: this target is now {current}")
+    if any(map(_is_of_pairs, targets)) and not plan.patch_shards:
+        raise UserError(f"{plan.config['patches']['import']['list']}: no pair; expected lines of `path label`")
+    if any(_needs_photos(plan, target) for target in targets):
+        for image_set in plan.image_sets:
+            plan.size(image_set)
+    for model in plan.ranking_models({model for target in targets for model in _models_of(plan, target)}):
+        check_patches(plan.config)
+        try:
+            plan.ranking_shards(model)
+        except UserError as error:
+            raise UserError(f"{error} (models.{model}, which the target needs, learns from pairs)") from error
+    if any("evidence." in target for target in targets) and plan.config["evidence"]:
+        for row in plan.seeded(plan.config["evidence"]["rows"]):
+            if lack := plan.lacks(row):
+                raise UserError(f"config: evidence.rows: {row} cannot be computed: {lack}")
+
+
+def _needs_photos(plan: Plan, target: str) -> bool:
+    if target.startswith("results/models/"):
+        return any(model_graph.depends_on_protocol(plan.config, model) for model in _named_by(plan, target)[1])
+    return not _is_of_pairs(target)
+
+
+def _moved(plan: Plan, target: str) -> str | None:
+    protocol, year = plan.protocol.name, f"VOC{plan.protocol.year}"
+    for pattern, current in (
+        (r"results/cells/table1/([^/]+)/([^/]+\.json)", rf"results/cells/table1/{protocol}/\1/\2"),
+        (r"results/cells/retrieval/([^/]+)\.json", rf"results/cells/retrieval/{protocol}/\1/precision.json"),
+        (r"results/detection/(svms|detections|bootstraps)/([^/]+\.npz)", rf"results/detection/{protocol}/\1/\2"),
+        (r"results/detection/features/(.+\.h5)", rf"results/features/{protocol}/\1"),
+        (r"results/detection/proposals/([^/]+\.npz)", rf"results/voc/proposals/{year}/\1"),
+        (r"results/submissions/([^/]+)", rf"results/detection/{protocol}/submissions/\1"),
+        (r"results/mining/(\d{5})/gallery\.html", r"results/patches/\1.html"),
+        (r"results/models/object_crops", rf"results/voc/object_crops/{year}/{plan.protocol.train}"),
+    ):
+        if re.fullmatch(pattern, target):
+            return re.sub(pattern, current, target)
+    if (found := re.fullmatch(r"results/models/([^/]+)/([^/]+)", target)) and found[1] in plan.config["models"]:
+        current = f"results/models/{plan.model_path(found[1])}/{found[2]}"
+        return current if current != target else None
+    return None
+
+
+def _models_of(plan: Plan, target: str) -> set[str]:
+    """Models that a target needs and that lack nothing."""
+    rows, models = _named_by(plan, target)
+    needed = {model for model in models if not plan.lacking([model])}
+    return needed | {model for row in plan.computed_rows(rows) for model in plan.rows[row]["models"]}
+
+
+def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
+    """Rows and models that a target names; if it names none, all of the table and of retrieval."""
+    if _is_of_pairs(target) or target.startswith("results/voc/"):
+        return [], []
+    parts = {*Path(target).parts, Path(target).stem}
+    rows = [row for row in plan.rows if row in parts]
+    models = [model for model in plan.config["models"] if model in parts]
+    if rows or models:
+        return rows, models
+    with_retrieval = plan.protocol.annotated and not target.endswith((".csv", ".md"))
+    return plan.table1_rows, plan.config["retrieval"]["models"] if with_retrieval else []
+
+
+def _is_of_pairs(target: str) -> bool:
+    return target == "pairs" or target.startswith(PAIRS)
