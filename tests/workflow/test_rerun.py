@@ -54,7 +54,7 @@ def test_comments_and_docstrings_re_run_nothing(checkout):
 
 
 def test_a_new_protocol_re_runs_nothing(checkout):
-    line = '        Protocol("tuning", 2012, train="trainval", test="tune"),\n'
+    line = '        Protocol("tuning", 2012, train="trainval", test="tune", of_voc=False),\n'
     checkout.edit(f"{PACKAGE}/voc/protocols.py", line, line + line.replace("tuning", "another"))
     assert checkout.planned() == NOTHING
 
