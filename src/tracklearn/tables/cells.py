@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tracklearn.files import atomic
+from tracklearn.tables.bootstrap import interval
 
 MEAN = "mAP"
 
@@ -52,6 +53,31 @@ def read_cell(path: str | Path) -> Cell:
     """The content of a cell."""
     cell: Cell = json.loads(Path(path).read_text())
     return cell
+
+
+def write_figures(
+    path: str | Path,
+    replicates: str | Path,
+    *,
+    values: Mapping[str, float],
+    draws: Mapping[str, np.ndarray],
+    **shared: Any,
+) -> None:
+    """Write a cell of several figures, of which the first is the cell's own, and their bootstrap replicates.
+
+    Args:
+        path: the JSON file: `value` and `interval` of the first figure, `reason` None, and under `figures` the value and
+            the interval of every figure by its name.
+        replicates: npz file of the figures' replicates (B,) by name.
+        values, draws: figures, and their values in each draw of the evaluation images, by name.
+        shared: further entries of the cell, such as counts and the ids of the runs that made it.
+    """
+    figures = {name: {"value": float(value), "interval": interval(draws[name])} for name, value in values.items()}
+    first = figures[next(iter(figures))]
+    with atomic(replicates) as temporary:
+        np.savez(temporary, **{name: draws[name] for name in figures})
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps({**first, "reason": None, "figures": figures, **shared}, indent=1) + "\n")
 
 
 def row_metrics(cells: Mapping[str, Cell]) -> dict[str, float]:
