@@ -38,6 +38,7 @@ rule all:
         "results/table1.md",
         "results/differences.csv",
         "results/table1.html",
+        expand("results/section6.{suffix}", suffix=["csv", "md", "html"] if plan.section6 else []),
         lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],
 
 

@@ -35,7 +35,14 @@ TINY = {
     ],
     "comparisons": [["unsup-ft-8M", "scratch"]],
     "evidence": None,
-    "retrieval": {"models": ["random-1", "unsup-8M"]},
+    "section6": {
+        "detection": [{"id": "pool5-8M", "label": "pool5 (8M)", "external": "8M", "models": ["unsup-8M"]}],
+        "retrieval": [
+            {"id": "random", "label": "random AlexNet", "models": ["random-1"]},
+            {"id": "unsup-8M", "label": "unsupervised (8M)", "external": "8M", "models": ["unsup-8M"]},
+        ],
+        "scenes": [],
+    },
 }
 
 

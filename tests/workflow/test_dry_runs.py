@@ -163,8 +163,9 @@ def test_a_table_of_given_weights_needs_no_list_of_videos(own):
 
 
 def test_the_page_of_given_weights_needs_no_list_of_videos(own):
-    planned = jobs(own(settings="comparisons: []\nretrieval: {models: [mine]}\n"))
-    assert planned["tables_page"] == planned["retrieval_precision"] == planned["all"] == 1
+    planned = jobs(own(settings="comparisons: []\nsection6: null\n"))
+    assert planned["tables_page"] == planned["all"] == 1
+    assert "tables_section6" not in planned
     assert {"videos_download", "patches_sheet", "models_ranking"}.isdisjoint(planned)
 
 

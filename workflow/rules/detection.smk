@@ -3,13 +3,14 @@
 # inputs   weights, results/voc/proposals/VOC{year}/{set}-{part}.npz, VOC's photos and annotations; with features.keep
 #          results/features/{protocol}/{model}/{layer}/{set}-{part}.h5; or the server's scores
 # outputs  results/detection/{protocol}/svms/{row}.npz, detections/{row}.npz, bootstraps/{row}.npz;
-#          results/cells/table1/{protocol}/{row}/{class}.json and mAP.json; external.json: the data that each row learned from;
-#          for the server, submissions/{row}.tar.gz
+#          results/cells/table1/{protocol}/{row}/{class}.json and mAP.json, results/cells/section6/{protocol}/detection/
+#          {row}.json; external/{table}.json: the data that each row learned from; for the server, submissions/{row}.tar.gz
 # steps    train a row's SVMs with hard negatives, score and suppress the test windows, evaluate or submit; a row whose
 #          data are missing has empty cells, which say how to get the data
 CELLS = [f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column in plan.columns]
 BOOTSTRAP = "results/detection/{protocol}/bootstraps/{row}.npz"
-COMPUTED_ROW = names(plan.computed_rows())
+SECTION6_ROWS = plan.section6_rows("detection")
+COMPUTED_ROW = names(row for row in plan.computed_rows() if row not in SECTION6_ROWS)
 
 # GPUs of a job that computes the features it uses
 COMPUTING = 0 if config["features"]["keep"] else config["features"]["processes"]
@@ -91,6 +92,28 @@ if plan.protocol.annotated:
         script:
             "../scripts/detection/detection_evaluate.py"
 
+    rule detection_section6:
+        input:
+            detections="results/detection/{protocol}/detections/{row}.npz",
+            svms="results/detection/{protocol}/svms/{row}.npz",
+        output:
+            cell="results/cells/section6/{protocol}/detection/{row}.json",
+            bootstrap=BOOTSTRAP,
+        log:
+            "results/logs/detection_section6/{protocol}/{row}.log",
+        wildcard_constraints:
+            row=names(plan.computed_rows(SECTION6_ROWS)),
+        params:
+            devkit=plan.labelled_devkit,
+            annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.test),
+            image_set=plan.protocol.test,
+            bootstrap=config["detection"]["bootstrap"],
+            code=code("detection/detection_section6.py"),
+        message:
+            "Row {wildcards.row} of section 6: compute average precision with {params.bootstrap} draws of the test images"
+        script:
+            "../scripts/detection/detection_section6.py"
+
 else:
 
     rule detection_submission:
@@ -137,7 +160,7 @@ rule detection_empty_cells:
     log:
         "results/logs/detection_empty_cells/{protocol}/{row}.log",
     wildcard_constraints:
-        row=names(plan.empty_rows()),
+        row=names(row for row in plan.empty_rows() if row not in SECTION6_ROWS),
     params:
         classes=plan.classes,
         reason=lambda wildcards: plan.lacks(wildcards.row),
@@ -150,15 +173,17 @@ rule detection_empty_cells:
 
 rule detection_external:
     input:
-        weights=lambda wildcards: plan.external_weights(),
+        weights=lambda wildcards: plan.external_weights(wildcards.table),
     output:
-        texts="results/detection/{protocol}/external.json",
+        texts="results/detection/{protocol}/external/{table}.json",
     log:
-        "results/logs/detection_external/{protocol}.log",
+        "results/logs/detection_external/{protocol}/{table}.log",
+    wildcard_constraints:
+        table="table1|section6",
     params:
-        rows=lambda wildcards: plan.external_data(),
+        rows=lambda wildcards: plan.external_data(wildcards.table),
         code=code("detection/detection_external.py"),
     message:
-        "Count the data that the networks of each row learned from"
+        "Count the data that the networks of each row of {wildcards.table} learned from"
     script:
         "../scripts/detection/detection_external.py"

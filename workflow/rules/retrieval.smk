@@ -1,8 +1,7 @@
 # Retrieval without fine-tuning: do the nearest windows show the same category? (PAPER §6.1)
 #
 # inputs   the model's weights, results/voc/proposals/VOC{year}/{training set}-{part}.npz, VOC's photos and annotations
-# outputs  results/cells/retrieval/{protocol}/{model}/precision.json: precision and hit rate at k, by category and on
-#          average
+# outputs  results/cells/section6/{protocol}/retrieval/{model}.json: precision and hit rate at k, by category and on average
 # steps    compute features of the test objects and of the training windows on objects, and compare them
 
 
@@ -13,7 +12,7 @@ rule retrieval_precision:
         # A digest among the parameters shows whether a file was replaced since.
         images=ancient(plan.voc_ready_file(plan.protocol.test)),
     output:
-        cell="results/cells/retrieval/{protocol}/{model}/precision.json",
+        cell="results/cells/section6/{protocol}/retrieval/{model}.json",
     log:
         "results/logs/retrieval_precision/{protocol}/{model}.log",
     threads: config["threads"]["detection"]

@@ -1,15 +1,15 @@
-# Tables: Table 1 beside the paper's numbers, a page, and the evidence over seeds, all joined from cells.
+# Tables: Table 1 and section 6 beside the paper's numbers, their pages, and the evidence over seeds, joined from cells.
 #
-# inputs   results/cells/{table}/{protocol}/{row}/{column}.json, results/detection/{protocol}/bootstraps/{row}.npz
-# outputs  results/tables/{protocol}/table1.csv, .md, .html and differences.csv; evidence.md and .csv;
-#          results/table1.csv and so on: copies of the tables of the configured protocol
+# inputs   results/cells/{table}/{protocol}/{row}/{column}.json, results/{stage}/{protocol}/bootstraps/{row}.npz
+# outputs  results/tables/{protocol}/table1.csv, .md, .html and differences.csv; section6.csv, .md and .html; evidence.md
+#          and .csv; results/table1.csv and so on: copies of the tables of the configured protocol
 # steps    join cells, copy the configured protocol's tables
 
 
 rule tables_table1:
     input:
         cells=plan.cells(plan.table1_rows),
-        external="results/detection/{protocol}/external.json",
+        external="results/detection/{protocol}/external/table1.json",
         bootstraps=plan.bootstraps(plan.table1_rows),
     output:
         table=report("results/tables/{protocol}/table1.csv", caption="../report/table1.rst", category="Table 1"),
@@ -38,18 +38,57 @@ rule tables_page:
         summaries=lambda wildcards: plan.shard_files(".json")[:2] if plan.ranking_models() else [],
         conv1=plan.model_files("conv1.png", plan.pictured_models()),
         logs=plan.model_files("log.csv", plan.ranking_models()),
-        retrieval=plan.retrieval_cells(plan.retrieval_models()),
     output:
         page=report("results/tables/{protocol}/table1.html", caption="../report/page.rst", category="Table 1"),
     log:
         "results/logs/tables_page/{protocol}.log",
     params:
         protocol=plan.protocol.name,
+        section6=bool(plan.section6),
         code=code("tables/tables_page.py"),
     message:
         "Write a page with Table 1, mined pairs, filters and curves"
     script:
         "../scripts/tables/tables_page.py"
+
+
+rule tables_section6:
+    input:
+        cells=[cell for task in plan.section6 for cell in plan.section6_cells(task)],
+        bootstraps=[path for task in plan.section6 for path in plan.section6_bootstraps(task)],
+        external="results/detection/{protocol}/external/section6.json",
+    output:
+        table=report("results/tables/{protocol}/section6.csv", caption="../report/section6.rst", category="Section 6"),
+        markdown="results/tables/{protocol}/section6.md",
+        page=report("results/tables/{protocol}/section6.html", caption="../report/section6.rst", category="Section 6"),
+    log:
+        "results/logs/tables_section6/{protocol}.log",
+    params:
+        rows=plan.section6,
+        protocol=plan.protocol.name,
+        papers_data=plan.papers_data(),
+        code=code("tables/tables_section6.py"),
+    message:
+        "Join the cells of protocol {params.protocol} into the table of section 6"
+    script:
+        "../scripts/tables/tables_section6.py"
+
+
+# A cell that cannot be computed says why, so that the table is made all the same.
+rule tables_empty_cell:
+    output:
+        cell="results/cells/section6/{protocol}/{cell}.json",
+    log:
+        "results/logs/tables_empty_cell/{protocol}/{cell}.log",
+    wildcard_constraints:
+        cell=names(plan.section6_empty()),
+    params:
+        reason=lambda wildcards: plan.section6_lack(*wildcards.cell.split("/")),
+        code=code("tables/tables_empty_cell.py"),
+    message:
+        "Leave the cell {wildcards.cell} of section 6 empty: {params.reason}"
+    script:
+        "../scripts/tables/tables_empty_cell.py"
 
 
 if evidence := config["evidence"]:
@@ -60,7 +99,7 @@ if evidence := config["evidence"]:
                 f"results/cells/table1/{plan.protocol.name}/{{row}}/mAP.json", row=plan.seeded(evidence["rows"])
             ),
             bootstraps=plan.bootstraps(plan.seeded(evidence["rows"])),
-            retrieval=plan.retrieval_cells(plan.seeded(sum(evidence["retrieval"].values(), []))),
+            retrieval=plan.section6_cells("retrieval", plan.seeded(sum(evidence["retrieval"].values(), []))),
         output:
             markdown="results/tables/{protocol}/evidence.md",
             table="results/tables/{protocol}/evidence.csv",

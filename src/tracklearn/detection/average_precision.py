@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.machine.limits import BOOTSTRAP_VALUES
 from tracklearn.tables.bootstrap import image_draws, interval, mean_over_classes
-from tracklearn.tables.cells import MEAN, Cell, row_metrics, write_cells
+from tracklearn.tables.cells import MEAN, Cell, row_metrics, write_cells, write_figures
 from tracklearn.voc.annotations import Objects, Voc
 from tracklearn.voc.boxes import iou
 from tracklearn.voc.image_sets import CLASSES
@@ -48,6 +48,85 @@ def evaluate_row(
     Raises:
         UserError: detections of other images than the set's.
     """
+    scored = score(
+        voc=voc,
+        year=year,
+        image_set=image_set,
+        detections=detections,
+        svms=svms,
+        classes=classes,
+        draws=draws,
+        seed=seed,
+    )
+    write_cells(cells, scored.cells, row=row, images=scored.images, runs=runs)
+    with atomic(replicates) as path:
+        np.savez(path, replicates=scored.by_class, mAP=scored.means, classes=list(classes))
+    return row_metrics(scored.cells)
+
+
+def evaluate_in_one_cell(
+    *,
+    voc: str | Path,
+    year: int,
+    image_set: str,
+    detections: str | Path,
+    svms: str | Path,
+    cell: str | Path,
+    replicates: str | Path,
+    classes: Sequence[str] = CLASSES,
+    draws: int,
+    seed: int = 0,
+    runs: Any = (),
+) -> dict[str, float]:
+    """Fill the single cell of a row of section 6: mean average precision, and that of each class, in percent.
+
+    Args:
+        detections, svms, draws, runs: as in `evaluate_row`.
+        cell: the JSON file of the mean's cell, with the classes' cells under `classes`.
+        replicates: npz of the replicates mAP (draws,), in percent.
+
+    Raises:
+        UserError: detections of other images than the set's, or no class has a value.
+    """
+    scored = score(
+        voc=voc,
+        year=year,
+        image_set=image_set,
+        detections=detections,
+        svms=svms,
+        classes=classes,
+        draws=draws,
+        seed=seed,
+    )
+    mean = scored.cells.pop(MEAN)
+    if mean["value"] is None:
+        raise UserError(f"{detections}: no class has both an SVM and an object in {image_set!r}; label more images")
+    shared = {"classes": scored.cells, "classes_in_mean": mean["classes"], "images": scored.images, "runs": runs}
+    write_figures(cell, replicates, values={MEAN: mean["value"]}, draws={MEAN: scored.means}, **shared)
+    return row_metrics({MEAN: mean, **scored.cells})
+
+
+class Scored(NamedTuple):
+    """Average precision of a row: cells by class and of the mean, replicates by class (B, C) and of the mean (B,)."""
+
+    cells: dict[str, Cell]
+    by_class: np.ndarray
+    means: np.ndarray
+    images: int
+
+
+def score(
+    *,
+    voc: str | Path,
+    year: int,
+    image_set: str,
+    detections: str | Path,
+    svms: str | Path,
+    classes: Sequence[str],
+    draws: int,
+    seed: int,
+) -> Scored:
+    """Average precision of a row's detections; arguments and errors as in `evaluate_row`."""
     photos = Voc(voc, year, classes=classes)
     ids, detections_by_class = read_detections(detections)
     if ids != photos.images(image_set):
@@ -64,10 +143,7 @@ def evaluate_row(
         )
     means = mean_over_classes(by_class)
     filled[MEAN] = mean_cell(filled, means)
-    write_cells(cells, filled, row=row, images=len(ids), runs=runs)
-    with atomic(replicates) as path:
-        np.savez(path, replicates=by_class, mAP=means, classes=list(classes))
-    return row_metrics(filled)
+    return Scored(filled, by_class, means, len(ids))
 
 
 def match(detections: Detections, objects: Sequence[Objects], label: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,8 @@
 more than the standard library and pydantic, because every `snakemake -n` runs it.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracklearn.errors import UserError
@@ -43,24 +44,33 @@ def check_patches(config: Config) -> None:
 
 
 def _check_rows(config: Config) -> None:
-    ids: set[str] = set()
-    for row in config["table1"]:
-        if row["id"] in ids:
-            raise UserError(f"config: table1: two rows have the id {row['id']}; an id is a target and must be unique")
-        ids.add(row["id"])
-        for model in row["models"]:
-            check_known(f"config: table1 row {row['id']}", "model", model, config["models"])
+    section6 = config["section6"] or {}
+    ids = {row["id"] for row in config["table1"]}
+    _check_ids("table1 and section6.detection", [*config["table1"], *section6.get("detection", [])])
+    _check_ids("section6.retrieval", section6.get("retrieval", []))
+    _check_ids("section6.scenes", section6.get("scenes", []))
+    for table, rows in {
+        "table1": config["table1"],
+        **{f"section6.{task}": section6[task] for task in section6},
+    }.items():
+        for row in rows:
+            for model in row["models"]:
+                check_known(f"config: {table} row {row['id']}", "model", model, config["models"])
     for pair in config["comparisons"]:
         for row_id in pair:
             # A folder's own `table1` replaces the paper's rows; the paper's comparisons stay until it replaces them.
             check_known("config: comparisons", "row", row_id, ids, otherwise="; or write `comparisons: []`")
-    for model in config["retrieval"]["models"]:
-        check_known("config: retrieval", "model", model, config["models"])
     if evidence := config["evidence"]:
         for row_id in [*evidence["rows"], *(row for pair in evidence["comparisons"] for row in pair)]:
             check_known("config: evidence", "row", row_id, ids)
         for model in retrieval_models(evidence):
             check_known("config: evidence.retrieval", "model", model, config["models"])
+
+
+def _check_ids(where: str, rows: Sequence[Config]) -> None:
+    counts = Counter(row["id"] for row in rows)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise UserError(f"config: {where}: two rows have the id {twice[0]}; an id is a target and must be unique")
 
 
 def _check_frame(config: Config) -> None:

@@ -124,15 +124,17 @@ def with_stand_ins(config: Config, absent: Iterable[str]) -> dict[str, Any]:
             for name, model in models.items()
         },
         "table1": [replaced(row) for row in config["table1"]],
-        "retrieval": replaced(config["retrieval"]),
     }
+    if config["section6"]:
+        changed["section6"] = {task: [*map(replaced, rows)] for task, rows in config["section6"].items()}
     check_models(changed)
     return changed
 
 
 def rows_by_id(config: Config) -> dict[str, dict[str, Any]]:
-    """Rows of Table 1 by id, then their copies for each further seed of `evidence:`."""
-    rows = {row["id"]: dict(row) for row in config["table1"]}
+    """Rows with SVMs by id: those of Table 1 and of section 6, then the copies for each further seed of `evidence:`."""
+    section6 = config["section6"] or {"detection": []}
+    rows = {row["id"]: dict(row) for row in [*config["table1"], *section6["detection"]]}
     evidence = config["evidence"] or {"rows": [], "seeds": 1}
     for seed in range(2, evidence["seeds"] + 1):
         for name in evidence["rows"]:

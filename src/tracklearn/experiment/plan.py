@@ -33,7 +33,12 @@ from tracklearn.voc.protocols import official_size, protocol_named
 LEDGER = Path("results/videos/shards.json")
 COUNTED = Path("results/models/packed_patches.json")
 GET_IMAGENET = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
-TABLES = ("table1.csv", "table1.md", "table1.html", "differences.csv", "evidence.csv", "evidence.md")
+TABLES = (
+    *("table1.csv", "table1.md", "table1.html", "differences.csv"),
+    *("section6.csv", "section6.md", "section6.html"),
+    *("evidence.csv", "evidence.md"),
+)
+NO_ANNOTATIONS = "the annotations of the test images are not public; set voc.protocol: voc2012-val"
 
 
 class Plan:
@@ -45,7 +50,8 @@ class Plan:
 
     Attributes:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
-        rows: rows of Table 1 and their copies for further seeds, by id.
+        rows: rows of Table 1 with their copies for further seeds, and the rows of detection in section 6, by id.
+        section6: rows of section 6 by task; empty if the configuration leaves the table out.
         protocol: the evaluation protocol.
         untrainable: models that ImageNet's absent images would train and that have no weights from earlier.
 
@@ -63,6 +69,7 @@ class Plan:
         self.untrainable = self._untrainable()
         self.rows = model_graph.rows_by_id(self.config)
         self.table1_rows = [row["id"] for row in whole["table1"]]
+        self.section6: dict[str, list[dict[str, Any]]] = self.config["section6"] or {}
         self.classes = list(whole["voc"]["classes"] or CLASSES)
         self.columns = [*self.classes, "mAP"]
         self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}
@@ -262,21 +269,15 @@ class Plan:
         return model_graph.trained_by(self.config, way)
 
     def pictured_models(self) -> list[str]:
-        """Models whose filters the page shows: those of retrieval, then the first one of each row."""
+        """Models whose filters Table 1's page shows: the first ones of its rows, each after those it learned from."""
         first = [self.rows[row]["models"][0] for row in self.table1_rows]
-        listed = dict.fromkeys([*self.config["retrieval"]["models"], *first])
+        listed = dict.fromkeys(name for model in first for name in reversed(self.lineage([model])))
         return [model for model in listed if not self.lacking([model])]
 
-    def retrieval_models(self) -> list[str]:
-        """Models of the retrieval experiment; none where the test annotations, its queries, are not public."""
-        listed = [model for model in self.config["retrieval"]["models"] if not self.lacking([model])]
-        return listed if self.protocol.annotated else []
-
     def ranking_models(self, models: Iterable[str] | None = None) -> list[str]:
-        """Models trained by ranking among some models and their ancestors; by default, those behind Table 1's page."""
+        """Models trained by ranking among some models and their ancestors; by default, those behind Table 1."""
         if models is None:
-            of_rows = [model for row in self.computed_rows(self.table1_rows) for model in self.rows[row]["models"]]
-            models = [*of_rows, *self.retrieval_models()]
+            models = [model for row in self.computed_rows(self.table1_rows) for model in self.rows[row]["models"]]
         used = self.lineage(models)
         return [name for name in self.trained_by("ranking") if name in used]
 
@@ -425,17 +426,22 @@ class Plan:
         folder = f"results/cells/table1/{self.protocol.name}"
         return [f"{folder}/{row}/{column}.json" for row in rows for column in self.columns]
 
-    def external_data(self) -> dict[str, dict[str, Any]]:
-        """What the rows of Table 1 learned from beside the challenge's own images, by row id; see `_external_data`."""
-        return {row: self._external_data(row) for row in self.table1_rows}
+    def external_data(self, table: str) -> dict[str, dict[str, Any]]:
+        """What the rows of a table learned from beside the challenge's own images; see `_external_data`.
 
-    def external_weights(self) -> list[str]:
+        The keys are the ids of the rows; in section 6, `{task}/{id}`.
+        """
+        if table == "table1":
+            return {row: self._external_data(self.rows[row]) for row in self.table1_rows}
+        return {f"{task}/{row['id']}": self._external_data(row) for task, rows in self.section6.items() for row in rows}
+
+    def external_weights(self, table: str) -> list[str]:
         """The weights that `external_data` names."""
-        rows = self.external_data().values()
+        rows = self.external_data(table).values()
         ranking = [weights for row in rows for weights, _ in row["patches"]]
         return list(dict.fromkeys([*ranking, *(weights for row in rows for weights in row["images"])]))
 
-    def _external_data(self, row: str) -> dict[str, Any]:
+    def _external_data(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """What one row learned from. If the row cannot be computed, only its label is given.
 
         Returns:
@@ -444,12 +450,12 @@ class Plan:
             the models trained on labelled images; `crops`: whether models learned from crops of the challenge's own
             images in place of labelled images; `given`: names of the given models, with their files.
         """
-        lineage = [] if self.lacks(row) else self.lineage(self.rows[row]["models"])
+        lineage = [] if self._lack_of(row["models"]) else self.lineage(row["models"])
         by_way = {way: [name for name in lineage if self.model_entry(name)["train"] == way] for way in WAYS}
         subsets = {self.model_entry(name)["subset"]: name for name in by_way["ranking"]}
         outer = outermost_subsets({subset: self.config["subsets"][subset] for subset in subsets})
         return {
-            "label": self.rows[row]["external"],
+            "label": row["external"],
             "patches": [(self.weights(subsets[name]), self.config["subsets"][name]["patches"]) for name in outer],
             "images": [self.weights(name) for name in by_way["imagenet"]] if self.config["imagenet"]["folder"] else [],
             "crops": bool(by_way["imagenet"] and not self.config["imagenet"]["folder"]),
@@ -458,11 +464,15 @@ class Plan:
 
     def lacks(self, row: str) -> str:
         """Why a row cannot be computed and how to get what it lacks; "" for a row that can."""
-        if not (models := self.lacking(self.rows[row]["models"])):
+        return self._lack_of(self.rows[row]["models"])
+
+    def _lack_of(self, models: Sequence[str]) -> str:
+        """What some models lack; "" if nothing."""
+        if not (without := self.lacking(models)):
             return ""
-        stand_ins = dict.fromkeys(stand_in for name in models if (stand_in := self.model_entry(name).get("stand_in")))
+        stand_ins = dict.fromkeys(stand_in for name in without if (stand_in := self.model_entry(name).get("stand_in")))
         misfits = [name for name in stand_ins if not model_graph.fits_network(self.config, name)]
-        reason = f"no ImageNet there to train {', '.join(models)}"
+        reason = f"no ImageNet there to train {', '.join(without)}"
         if misfits:
             reason += f", and the width or input_size of {', '.join(misfits)} is not that of `network:`"
         return f"{self.config['imagenet']['folder']}: {reason}; {GET_IMAGENET}"
@@ -479,9 +489,43 @@ class Plan:
         """Bootstrap replicates of some rows."""
         return [f"results/detection/{self.protocol.name}/bootstraps/{row}.npz" for row in rows]
 
-    def retrieval_cells(self, models: Sequence[str]) -> list[str]:
-        """Cells of the retrieval experiment."""
-        return [f"results/cells/retrieval/{self.protocol.name}/{model}/precision.json" for model in models]
+    def section6_rows(self, task: str) -> list[str]:
+        """Ids of the rows of a task of section 6."""
+        return [row["id"] for row in self.section6.get(task, [])]
+
+    def section6_systems(self, task: str) -> list[str]:
+        """What the cells of a task are named after: rows of detection, models, or a method without models."""
+        if task == "detection":
+            return self.section6_rows(task)
+        listed = (name for row in self.section6.get(task, []) for name in row["models"] or [row["method"]])
+        return list(dict.fromkeys(listed))
+
+    def section6_lack(self, task: str, system: str) -> str:
+        """Why a cell of section 6 cannot be computed; "" for one that can."""
+        if task != "scenes" and not self.protocol.annotated:
+            return NO_ANNOTATIONS
+        models = self.rows[system]["models"] if task == "detection" else [system]
+        return self._lack_of([model for model in models if model in self.config["models"]])
+
+    def section6_empty(self) -> list[str]:
+        """The cells of section 6 that cannot be computed, as `{task}/{system}`."""
+        every = ((task, system) for task in self.section6 for system in self.section6_systems(task))
+        return [f"{task}/{system}" for task, system in every if self.section6_lack(task, system)]
+
+    def papers_data(self) -> list[str]:
+        """The tasks of section 6 whose images are the paper's, so that the paper's numbers can stand beside ours."""
+        of_voc = self.protocol.of_voc
+        return [task for task in self.section6 if (of_voc if task != "scenes" else False)]
+
+    def section6_cells(self, task: str, systems: Iterable[str] | None = None) -> list[str]:
+        """Cells of some systems, or of all, in a task of section 6."""
+        folder = f"results/cells/section6/{self.protocol.name}/{task}"
+        return [f"{folder}/{system}.json" for system in (self.section6_systems(task) if systems is None else systems)]
+
+    def section6_bootstraps(self, task: str) -> list[str]:
+        """Bootstrap replicates of the systems of a task that can be computed."""
+        computed = [system for system in self.section6_systems(task) if not self.section6_lack(task, system)]
+        return [f"results/{task}/{self.protocol.name}/bootstraps/{system}.npz" for system in computed]
 
     def seeded(self, names: Sequence[str]) -> list[str]:
         """Rows or models with their copies for each seed of `evidence:`."""

@@ -9,24 +9,24 @@ from tracklearn.experiment import model_graph
 from tracklearn.experiment.configuration import check_patches
 from tracklearn.experiment.plan import GET_IMAGENET, Plan
 
-PAGE = "results/table1.html"  # needs what `all` needs
+ALL = "all"
 # Targets of mining begin so, or are `pairs`.
 PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_")
 
 
 def warnings(plan: Plan, targets: Sequence[str]) -> list[str]:
     """What the targets lack but what stops only some of the jobs."""
-    named = [_named_by(plan, target) for target in targets or [PAGE]]
+    named = [_named_by(plan, target) for target in targets or [ALL]]
     rows = [row for row in plan.rows if any(row in some for some, _ in named)]
     models = list(dict.fromkeys(model for _, some in named for model in some))
     used = plan.lineage([*models, *(model for row in rows for model in plan.rows[row]["models"])])
     stand_ins = [plan.model_entry(name).get("stand_in") for name in plan.untrainable]
     taken = [name for name in dict.fromkeys(stand_ins) if name in used]
-    lacking = [name for name in plan.config["retrieval"]["models"] if name in models and plan.lacking([name])]
+    lacking = [name for name in models if plan.lacking([name])]
     empty = [row for row in rows if plan.lacks(row)]
     effects = [f"{name} takes a trained network's place" for name in taken]
     effects += [f"the cells of {', '.join(empty)} are empty"] if empty else []
-    effects += [f"retrieval leaves out {', '.join(lacking)}"] if lacking else []
+    effects += [f"section 6 leaves out {', '.join(lacking)}"] if lacking else []
     folder = plan.config["imagenet"]["folder"]
     return [f"{folder}: no ImageNet there, so {', and '.join(effects)}; {GET_IMAGENET}"] if effects else []
 
@@ -44,12 +44,14 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
         UserError: a target whose path was changed since an earlier version; a list of videos, an image set or a
             subset without data.
     """
-    targets = targets or [PAGE]
+    targets = targets or [ALL]
     for target in targets:
         if current := _moved(plan, target):
             raise UserError(f"{target}: this target is now {current}")
     if any(map(_is_of_pairs, targets)) and not plan.patch_shards:
         raise UserError(f"{plan.config['patches']['import']['list']}: no pair; expected lines of `path label`")
+    if not plan.section6 and any("section6" in target for target in targets):
+        raise UserError("config: section6 is null; write its rows to get its table")
     if any(_needs_photos(plan, target) for target in targets):
         for image_set in plan.image_sets:
             plan.size(image_set)
@@ -68,14 +70,18 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
 def _needs_photos(plan: Plan, target: str) -> bool:
     if target.startswith("results/models/"):
         return any(model_graph.depends_on_protocol(plan.config, model) for model in _named_by(plan, target)[1])
-    return not _is_of_pairs(target)
+    return not _is_of_pairs(target) and "/scenes/" not in target
 
 
 def _moved(plan: Plan, target: str) -> str | None:
     protocol, year = plan.protocol.name, f"VOC{plan.protocol.year}"
     for pattern, current in (
         (r"results/cells/table1/([^/]+)/([^/]+\.json)", rf"results/cells/table1/{protocol}/\1/\2"),
-        (r"results/cells/retrieval/([^/]+)\.json", rf"results/cells/retrieval/{protocol}/\1/precision.json"),
+        (
+            r"results/cells/retrieval/(?:[^/]+/)?([^/]+)(?:/precision)?\.json",
+            rf"results/cells/section6/{protocol}/retrieval/\1.json",
+        ),
+        (r"results/detection/[^/]+/external\.json", rf"results/detection/{protocol}/external/table1.json"),
         (r"results/detection/(svms|detections|bootstraps)/([^/]+\.npz)", rf"results/detection/{protocol}/\1/\2"),
         (r"results/detection/features/(.+\.h5)", rf"results/features/{protocol}/\1"),
         (r"results/detection/proposals/([^/]+\.npz)", rf"results/voc/proposals/{year}/\1"),
@@ -99,7 +105,7 @@ def _models_of(plan: Plan, target: str) -> set[str]:
 
 
 def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
-    """Rows and models that a target names; if it names none, all of the table and of retrieval."""
+    """Rows with SVMs, and models beside them, that a target names; if it names none, all of the table that it is of."""
     if _is_of_pairs(target) or target.startswith("results/voc/"):
         return [], []
     parts = {*Path(target).parts, Path(target).stem}
@@ -107,8 +113,12 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     models = [model for model in plan.config["models"] if model in parts]
     if rows or models:
         return rows, models
-    with_retrieval = plan.protocol.annotated and not target.endswith((".csv", ".md"))
-    return plan.table1_rows, plan.config["retrieval"]["models"] if with_retrieval else []
+    of_table1 = [] if "section6" in target else plan.table1_rows
+    if target != ALL and "section6" not in target:
+        return of_table1, []
+    systems = [*plan.section6_systems("retrieval"), *plan.section6_systems("scenes")]
+    compared = [name for name in dict.fromkeys(systems) if name in plan.config["models"]]
+    return [*of_table1, *plan.section6_rows("detection")], compared
 
 
 def _is_of_pairs(target: str) -> bool:

@@ -14,7 +14,8 @@ from tracklearn.settings.models import WAYS, Model
 from tracklearn.settings.network import Network
 from tracklearn.settings.patches import Patches, Subset
 from tracklearn.settings.ranking import Loss
-from tracklearn.settings.tables import Evidence, Pair, Retrieval, Row
+from tracklearn.settings.retrieval import Retrieval
+from tracklearn.settings.tables import Evidence, Pair, Row, Section6
 from tracklearn.settings.training import RankingSchedule, Saving, Schedule, SoftmaxSchedule, Threads
 from tracklearn.settings.videos import Videos
 from tracklearn.settings.voc import ImageNet, Voc
@@ -61,6 +62,9 @@ class Configuration(Settings):
     table1: tuple[Row, ...] = setting((), "Rows of Table 1, in order")
     comparisons: tuple[Pair, ...] = setting(
         (), "Pairs of row ids whose difference gets a paired bootstrap over the test images"
+    )
+    section6: Section6 | None = setting(
+        None, "Rows of the table of section 6, what the features show without fine-tuning; `null` leaves the table out"
     )
     retrieval: Retrieval = setting(Retrieval(), "Retrieval without fine-tuning")
     evidence: Evidence | None = setting(

@@ -1,13 +1,16 @@
-"""Settings of the blocks `table1`, `retrieval` and `evidence`: what is reported."""
+"""Settings of the blocks `table1`, `section6` and `evidence`: what is reported."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from annotated_types import MinLen
+from pydantic import model_validator
 
+from tracklearn.errors import UserError
 from tracklearn.settings.base import Count, Names, Settings, setting
 
 Layer = Literal["pool5", "fc6", "fc7"]
 Pair = tuple[str, str]
+ID = "^[A-Za-z0-9._-]+$"
 
 
 class Row(Settings):
@@ -18,7 +21,7 @@ class Row(Settings):
     id: str = setting(
         ...,
         "Unique name of the row, part of the paths of its cells: letters, digits, `.`, `_` and `-`",
-        pattern="^[A-Za-z0-9._-]+$",
+        pattern=ID,
     )
     label: str = setting(..., "Text of the row's first column")
     external: str = setting("", "Text of the column of external data")
@@ -28,16 +31,58 @@ class Row(Settings):
     layer: Layer = setting("fc7", "Layer whose features the SVMs see")
 
 
-class Retrieval(Settings):
-    """Nearest neighbours of windows, without fine-tuning."""
+class DetectionRow(Row):
+    """A row of section 6: detection by SVMs on features without fine-tuning."""
 
-    where: ClassVar[str] = "retrieval"
+    where: ClassVar[str] = "section6.detection"
 
-    layer: Layer = setting("pool5", "Layer whose features are compared", paper="§6.1")
-    k: Count = setting(
-        20, "Number of nearest windows among which precision and hit rate are counted", unit="windows", paper="§6.1"
+    layer: Layer = setting("pool5", "Layer whose features the SVMs see", paper="§6.1")
+
+
+class RetrievalRow(Settings):
+    """A row of section 6: retrieval."""
+
+    where: ClassVar[str] = "section6.retrieval"
+
+    id: str = setting(..., "Name of the row, unique in the task", pattern=ID)
+    label: str = setting(..., "Text of the row's first column")
+    external: str = setting("", "Text of the column of external data")
+    models: tuple[str, ...] = setting(
+        (), "Entries of `models`; of several, such as draws of a random network, the mean figures are reported"
     )
-    models: tuple[str, ...] = setting((), "Entries of `models` that are compared")
+    method: Literal["network", "elda"] = setting(
+        "network", "`network` compares the features of `models`; `elda` is ELDA on HOG and has no `models`"
+    )
+
+
+class ScenesRow(RetrievalRow):
+    """A row of section 6: scene classification."""
+
+    where: ClassVar[str] = "section6.scenes"
+
+    method: Literal["network", "gist"] = setting(
+        "network", "`network` classifies by the features of `models`; `gist` is GIST with an SVM and has no `models`"
+    )
+
+
+class Section6(Settings):
+    """What the paper shows without fine-tuning (PAPER §6.1)."""
+
+    where: ClassVar[str] = "section6"
+
+    detection: tuple[DetectionRow, ...] = setting((), "Rows of detection, by SVMs on features without fine-tuning")
+    retrieval: tuple[RetrievalRow, ...] = setting((), "Rows of retrieval; each is compared with the first")
+    scenes: tuple[ScenesRow, ...] = setting((), "Rows of scene classification; each is compared with the first")
+
+    @model_validator(mode="after")
+    def _a_network_or_a_method(self) -> Self:
+        for row in (*self.retrieval, *self.scenes):
+            if (row.method == "network") != bool(row.models):
+                raise UserError(
+                    f"{row.where} row {row.id}: method {row.method} "
+                    + ("needs models" if row.method == "network" else "has no use for models; take them out")
+                )
+        return self
 
 
 class Evidence(Settings):

@@ -55,6 +55,17 @@ def read_cell(path: str | Path) -> Cell:
     return cell
 
 
+def write_empty_cell(path: str | Path, *, reason: str, runs: Any = ()) -> None:
+    """Write a cell of several figures that cannot be computed.
+
+    Args:
+        reason: what is missing, and how to get it.
+    """
+    cell = {"value": None, "interval": None, "reason": reason, "figures": {}, "runs": runs}
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(cell, indent=1) + "\n")
+
+
 def write_figures(
     path: str | Path,
     replicates: str | Path,
@@ -66,8 +77,8 @@ def write_figures(
     """Write a cell of several figures, of which the first is the cell's own, and their bootstrap replicates.
 
     Args:
-        path: the JSON file: `value` and `interval` of the first figure, `reason` None, and under `figures` the value and
-            the interval of every figure by its name.
+        path: the JSON file: `value` and `interval` of the first figure, `reason` None, and under `figures` the value
+            and the interval of every figure by its name.
         replicates: npz file of the figures' replicates (B,) by name.
         values, draws: figures, and their values in each draw of the evaluation images, by name.
         shared: further entries of the cell, such as counts and the ids of the runs that made it.

@@ -35,7 +35,7 @@ def evidence_table(
         means: the mAP.json of every row and seed.
         bootstraps: their replicates `mAP` (B,), drawn from the same test images in every row; each file is named after
             its row.
-        retrieval: the cells of the retrieval models and seeds, each in a folder named after its model.
+        retrieval: the cells of the retrieval models and seeds, each named after its model.
         markdown, table: the files to write.
         versions: number of runs behind the table by library and version.
 
@@ -46,7 +46,7 @@ def evidence_table(
     seeds = range(1, settings.seeds + 1)
     values = {cell["row"]: cell["value"] for cell in map(read_cell, means)}
     draws = {Path(path).stem: np.load(path)[MEAN] for path in bootstraps}
-    precisions = {Path(path).parent.name: read_cell(path)["precision"] for path in retrieval}
+    precisions = {Path(path).stem: read_cell(path)["value"] for path in retrieval}
 
     rows = {row: np.array([values[seed_name(row, seed)] for seed in seeds], float) for row in settings.rows}
     nearest = {

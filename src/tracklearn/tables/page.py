@@ -1,4 +1,4 @@
-"""One page of a whole run: Table 1, the mined pairs, the filters, the curves and retrieval."""
+"""One page of a whole run: Table 1, the mined pairs, the filters and the curves."""
 
 import io
 import json
@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tracklearn.pages.rendering import Picture, render
-from tracklearn.tables.cells import read_cell
 from tracklearn.tables.versions import NOTE, mixed_versions
 
 FIRST = ["row", "external", "mAP", "mAP_low", "mAP_high", "mAP_11point", "classes_in_mean"]
@@ -24,8 +23,8 @@ def table1_page(
     summaries: Sequence[str | Path],
     conv1: Sequence[str | Path],
     logs: Sequence[str | Path],
-    retrieval: Sequence[str | Path],
     protocol: str,
+    section6: bool = False,
     page: str | Path,
     versions: Mapping[str, Mapping[str, int]] | None = None,
 ) -> dict[str, float]:
@@ -35,8 +34,8 @@ def table1_page(
         table, differences: CSV files of `tables.table1`.
         sheets, summaries: contact sheet and summary of the first patch shards, in the same order.
         conv1, logs: pictures of filters and training logs, each in a folder named after its model.
-        retrieval: cells of `retrieval.precision_at_k`, each in a folder named after its model.
         protocol: name of the evaluation.
+        section6: whether a page section6.html lies beside this one, to which this one links.
         page: the HTML file to write.
         versions: number of runs behind the table by library and version.
 
@@ -59,7 +58,7 @@ def table1_page(
         # The means stand beside the rows' names, before the classes.
         results=results[[*FIRST, *results.columns.difference([*FIRST, "id"], sort=False)]],
         differences=pd.read_csv(differences),
-        retrieval=pd.DataFrame(_retrieval_row(path) for path in retrieval),
+        section6=section6,
         versions=pd.DataFrame(mixed_versions(versions)),
         versions_note=NOTE,
         **pictures,
@@ -94,12 +93,6 @@ def ranking_curves(logs: Sequence[str | Path]) -> Figure:
             axes.set(title=column.replace("_", " "), xlabel="iteration")
     panels[-1].legend(fontsize=8)
     return figure
-
-
-def _retrieval_row(path: str | Path) -> dict[str, object]:
-    cell = read_cell(path)
-    columns = {"k": "k", "precision": "precision", "hit rate": "hit_rate", "by chance": "chance"}
-    return {"model": Path(path).parent.name} | {column: cell[key] for column, key in columns.items()}
 
 
 def _caption(summary: str | Path) -> str:

@@ -22,7 +22,7 @@ def plan(tmp_path, monkeypatch):
                 "schedules": {"tuning": schedule},
                 "table1": [{"id": ROW, "label": ROW, "models": ["tuned"]}],
             }
-            | {"retrieval": {"models": []}, "subsets": {}, "comparisons": []}
+            | {"subsets": {}, "comparisons": []}
             | changes
         )
 
@@ -34,14 +34,14 @@ def test_crops_of_the_challenge_s_own_images_are_no_external_data(plan, folder, 
     trained = {"train": "imagenet", "from": "random", "schedule": "tuning"}
     one = plan(trained, imagenet={"folder": folder})
     assert one.uses_external_data(ROW) == external
-    data = one.external_data()[ROW]
+    data = one.external_data("table1")[ROW]
     assert (bool(data["images"]), data["crops"]) == (external, not external)
 
 
 def test_given_weights_have_the_name_of_their_model(plan):
     one = plan({"train": "given", "weights": "mine/weights.safetensors"})
     assert one.uses_external_data(ROW)
-    assert one.external_data()[ROW]["given"] == ["first (weights.safetensors)"]
+    assert one.external_data("table1")[ROW]["given"] == ["first (weights.safetensors)"]
 
 
 def test_a_row_whose_stand_in_has_another_width_says_so(plan):

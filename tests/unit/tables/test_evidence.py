@@ -29,9 +29,8 @@ def made(tmp_path):
             bootstraps.append(tmp_path / f"{name}.npz")
     cells = []
     for name, precision in (("random", 20.0), ("random-seed2", 22.0), ("unsup", 30.0), ("unsup-seed2", 33.0)):
-        cells.append(tmp_path / "retrieval" / name / "precision.json")
-        cells[-1].parent.mkdir(parents=True)
-        cells[-1].write_text(json.dumps({"precision": precision}))
+        cells.append(tmp_path / f"{name}.json")
+        cells[-1].write_text(json.dumps({"value": precision}))
     result = evidence_table(
         evidence=EVIDENCE, means=means, bootstraps=bootstraps, retrieval=cells,
         markdown=tmp_path / "e.md", table=tmp_path / "e.csv",

@@ -36,13 +36,10 @@ def made(tmp_path):
     log = {"iteration": [1, 2], "loss": [1, 0.5], "violated": [1, 0.5]}
     log |= {"positive_distance": [0.5, 0.2], "negative_distance": [0.5, 0.9]}
     pd.DataFrame(log).to_csv(models[0] / "log.csv", index=False)
-    cell = tmp_path / "cells/retrieval/voc2007-test/alex/precision.json"
-    cell.parent.mkdir(parents=True)
-    cell.write_text(json.dumps({"k": 20, "precision": 24.26, "hit_rate": 80.0, "chance": 12.0}))
 
     def make(**changes):
         pairs = {"sheets": [tmp_path / "00000.png"], "summaries": [tmp_path / "00000.json"]}
-        arguments = {"retrieval": [cell], "logs": [models[0] / "log.csv"]} | pairs | changes
+        arguments = {"logs": [models[0] / "log.csv"]} | pairs | changes
         metrics = table1_page(
             table=tmp_path / "table1.csv", differences=tmp_path / "d.csv",
             conv1=[folder / "conv1.png" for folder in models],
@@ -63,14 +60,15 @@ def test_the_page_shows_every_part_of_a_run(made):
     assert "shard 00000: 12 pairs from 3 videos; query above, tracked below" in page
     assert "<figcaption>alex</figcaption>" in page
     assert "<figcaption>tuned</figcaption>" in page
-    assert "<td>alex</td>\n      <td>20</td>\n      <td>24.3</td>\n      <td>80.0</td>\n      <td>12.0</td>" in page
+    assert "section6.html" not in page
+    assert '<a href="section6.html">' in made(section6=True)[1]
 
 
 def test_what_an_experiment_lacks_is_left_out(made, tmp_path):
     (tmp_path / "d.csv").write_text("row,against,difference,low,high,above_0\n")
-    metrics, page = made(retrieval=[], logs=[], sheets=[], summaries=[])
+    metrics, page = made(logs=[], sheets=[], summaries=[])
     assert metrics["pictures"] == page.count("<img ") == 3
-    for part in ("Retrieval", "Mined pairs", "Ranking training", "Differences"):
+    for part in ("Mined pairs", "Ranking training", "Differences"):
         assert part not in page
     assert "Library versions" not in page
     assert "<td>-</td>" in page

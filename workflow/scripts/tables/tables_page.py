@@ -11,8 +11,8 @@ if __name__ == "__main__":
                 summaries=snakemake.input.summaries,
                 conv1=snakemake.input.conv1,
                 logs=snakemake.input.logs,
-                retrieval=snakemake.input.retrieval,
                 protocol=snakemake.params.protocol,
+                section6=snakemake.params.section6,
                 versions=run.versions([snakemake.input.table]),
                 page=snakemake.output.page,
             )
