@@ -39,10 +39,8 @@ class DetectionRow(Row):
     layer: Layer = setting("pool5", "Layer whose features the SVMs see", paper="§6.1")
 
 
-class RetrievalRow(Settings):
-    """A row of section 6: retrieval."""
-
-    where: ClassVar[str] = "section6.retrieval"
+class ComparedRow(Settings):
+    """A row of section 6 that compares networks by themselves."""
 
     id: str = setting(..., "Name of the row, unique in the task", pattern=ID)
     label: str = setting(..., "Text of the row's first column")
@@ -50,12 +48,19 @@ class RetrievalRow(Settings):
     models: tuple[str, ...] = setting(
         (), "Entries of `models`; of several, such as draws of a random network, the mean figures are reported"
     )
+
+
+class RetrievalRow(ComparedRow):
+    """A row of section 6: retrieval."""
+
+    where: ClassVar[str] = "section6.retrieval"
+
     method: Literal["network", "elda"] = setting(
         "network", "`network` compares the features of `models`; `elda` is ELDA on HOG and has no `models`"
     )
 
 
-class ScenesRow(RetrievalRow):
+class ScenesRow(ComparedRow):
     """A row of section 6: scene classification."""
 
     where: ClassVar[str] = "section6.scenes"

@@ -85,8 +85,9 @@ def write_figures(
     """
     figures = {name: {"value": float(value), "interval": interval(draws[name])} for name, value in values.items()}
     first = figures[next(iter(figures))]
+    arrays: dict[str, Any] = {name: draws[name] for name in figures}
     with atomic(replicates) as temporary:
-        np.savez(temporary, **{name: draws[name] for name in figures})
+        np.savez(temporary, **arrays)
     with atomic(path) as temporary:
         temporary.write_text(json.dumps({**first, "reason": None, "figures": figures, **shared}, indent=1) + "\n")
 

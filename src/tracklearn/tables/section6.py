@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from tracklearn.files import atomic
 from tracklearn.pages.rendering import Picture, render
 from tracklearn.settings.base import Block
-from tracklearn.settings.tables import DetectionRow, RetrievalRow, Section6
+from tracklearn.settings.tables import DetectionRow, RetrievalRow, ScenesRow, Section6
 from tracklearn.tables.bootstrap import interval
 from tracklearn.tables.cells import read_cell
 from tracklearn.tables.formats import grid, write_csv
@@ -136,7 +136,7 @@ def paper_numbers(path: str | Path = PAPER) -> dict[tuple[str, str], float]:
 
 def _line(
     task: str,
-    row: DetectionRow | RetrievalRow,
+    row: DetectionRow | RetrievalRow | ScenesRow,
     cells: Mapping[tuple[str, str], Mapping[str, Any]],
     draws: Mapping[tuple[str, str], Mapping[str, np.ndarray]],
     external: str,
@@ -214,7 +214,7 @@ def _plotted(lines: Sequence[Line]) -> Picture | None:
     axes.barh(places, [_first(line) for line in known], color="#8fb3d9")
     for place, line in zip(places, known, strict=True):
         if bounds := interval(line.draws[name]):
-            axes.hlines(place, *bounds, color="#333")
+            axes.hlines([place], [bounds[0]], [bounds[1]], color="#333")
     axes.set_yticks(places, [line.label for line in known])
     axes.invert_yaxis()
     axes.set_xlabel(f"{WORDS.get(name, name)}, %")
