@@ -81,7 +81,8 @@ class Section6(Settings):
 
     @model_validator(mode="after")
     def _a_network_or_a_method(self) -> Self:
-        for row in (*self.retrieval, *self.scenes):
+        compared: tuple[RetrievalRow | ScenesRow, ...] = (*self.retrieval, *self.scenes)
+        for row in compared:
             if (row.method == "network") != bool(row.models):
                 raise UserError(
                     f"{row.where} row {row.id}: method {row.method} "
