@@ -13,26 +13,26 @@ import simplejpeg
 from world_generator.backgrounds import cut_background, draw_canvas
 from world_generator.things import NAMES, RADIUS, Image, Pose, band_hue, draw_thing, paint
 
-SCENE_SIZE = (224, 300)  # px, height and width of a picture of the detection set
+PICTURE_SIZE = (224, 300)  # px, height and width of a picture of the detection set
 CROP_SIDE = 112  # px, side of a picture of the ImageFolder; training takes crops of 99 px from it
 LEAST_BORDER_DISTANCE = 0.7  # of a thing's centre from the border of the picture, in radii of the thing
 Label = tuple[str, tuple[int, int, int, int]]  # category, box x1 y1 x2 y2 (0-based, inclusive)
 
 
 @dataclass(frozen=True)
-class Scene:
+class Picture:
     """One picture and the labels of its things."""
 
     image: Image
     labels: list[Label]
 
 
-def draw_scene(rng: np.random.Generator, canvases: list[Image], *, first_category: int) -> Scene:
+def draw_picture(rng: np.random.Generator, canvases: list[Image], *, first_category: int) -> Picture:
     """Draw one to three separate things on clutter.
 
     The first thing is of the category `first_category`, so that all categories are about equally frequent.
     """
-    height, width = SCENE_SIZE
+    height, width = PICTURE_SIZE
     image = cut_background(rng, canvases[rng.integers(len(canvases))], height=height, width=width)
     labels: list[Label] = []
     for number in range(int(rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2]))):
@@ -40,7 +40,7 @@ def draw_scene(rng: np.random.Generator, canvases: list[Image], *, first_categor
         pose = _free_pose(rng, [box for _, box in labels])
         if pose is not None:
             labels.append((NAMES[category], paint(image, draw_thing(rng, category), pose)))
-    return Scene(finish(rng, image), labels)
+    return Picture(finish(rng, image), labels)
 
 
 def draw_crop(rng: np.random.Generator, canvases: list[Image], category: int) -> Image:
@@ -69,9 +69,9 @@ def write_detection_set(root: Path, *, set_sizes: Mapping[str, int], seed: int) 
         canvases = [draw_canvas(rng) for _ in range(6)]  # each set has canvases of its own
         image_ids[name] = [f"{name}_{i:05d}" for i in range(size)]
         for i, image_id in enumerate(image_ids[name]):
-            scene = draw_scene(rng, canvases, first_category=i % len(NAMES))
-            _write_jpeg(voc2012 / "JPEGImages" / f"{image_id}.jpg", scene.image)
-            (voc2012 / "Annotations" / f"{image_id}.xml").write_text(_annotation(image_id, scene))
+            picture = draw_picture(rng, canvases, first_category=i % len(NAMES))
+            write_jpeg(voc2012 / "JPEGImages" / f"{image_id}.jpg", picture.image)
+            (voc2012 / "Annotations" / f"{image_id}.xml").write_text(_annotation(image_id, picture))
     image_ids["trainval"] = image_ids["train"] + image_ids["val"]
     for name, ids in image_ids.items():
         (voc2012 / "ImageSets" / "Main" / f"{name}.txt").write_text("".join(f"{image_id}\n" for image_id in ids))
@@ -85,7 +85,7 @@ def write_class_folders(root: Path, *, per_class: int, seed: int) -> None:
         folder = root / "imagenet" / name
         folder.mkdir(parents=True, exist_ok=True)
         for i in range(per_class):
-            _write_jpeg(folder / f"{i:04d}.jpg", draw_crop(rng, canvases, category))
+            write_jpeg(folder / f"{i:04d}.jpg", draw_crop(rng, canvases, category))
 
 
 def _random_pose(rng: np.random.Generator, x: float, y: float) -> Pose:
@@ -97,7 +97,7 @@ def _random_pose(rng: np.random.Generator, x: float, y: float) -> Pose:
 
 def _free_pose(rng: np.random.Generator, taken_boxes: list[tuple[int, int, int, int]]) -> Pose | None:
     """A pose inside the picture that overlaps none of the taken boxes; None after 20 attempts."""
-    height, width = SCENE_SIZE
+    height, width = PICTURE_SIZE
     for _ in range(20):
         pose = _random_pose(rng, 0, 0)
         radius = RADIUS * pose.scale
@@ -109,14 +109,14 @@ def _free_pose(rng: np.random.Generator, taken_boxes: list[tuple[int, int, int, 
     return None
 
 
-def _annotation(image_id: str, scene: Scene) -> str:
-    """A scene's annotation as VOC's XML, whose boxes count from 1."""
-    height, width, depth = scene.image.shape
+def _annotation(image_id: str, picture: Picture) -> str:
+    """A picture's annotation as VOC's XML, whose boxes count from 1."""
+    height, width, depth = picture.image.shape
     objects = "".join(
         f"<object><name>{name}</name><pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult>"
         f"<bndbox><xmin>{x1 + 1}</xmin><ymin>{y1 + 1}</ymin><xmax>{x2 + 1}</xmax><ymax>{y2 + 1}</ymax></bndbox>"
         "</object>\n"
-        for name, (x1, y1, x2, y2) in scene.labels
+        for name, (x1, y1, x2, y2) in picture.labels
     )
     return (
         f"<annotation>\n<folder>VOC2012</folder><filename>{image_id}.jpg</filename>\n"
@@ -124,5 +124,6 @@ def _annotation(image_id: str, scene: Scene) -> str:
     )
 
 
-def _write_jpeg(path: Path, image: Image) -> None:
+def write_jpeg(path: Path, image: Image) -> None:
+    """Write an image as a JPEG file."""
     path.write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=92))

@@ -67,7 +67,22 @@ def finished(tmp_path_factory, repository) -> Checkout:
             shutil.copytree(source, root / name, ignore=ignore)
         else:
             shutil.copy(source, root / name)
-    world = ["--videos", "13", "--train", "8", "--val", "4", "--tune", "4", "--test", "8", "--per-class", "4"]
+    world = [
+        "--videos",
+        "13",
+        "--train",
+        "8",
+        "--val",
+        "4",
+        "--tune",
+        "4",
+        "--test",
+        "8",
+        "--per-class",
+        "4",
+        "--per-scene",
+        "6",
+    ]
     subprocess.run([sys.executable, "demo/make_world.py", "--out", "demo/world", *world], cwd=root, check=True)
     add_broken_videos(root / "demo/world")
     config = root / "demo/config/config.yaml"

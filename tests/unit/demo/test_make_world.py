@@ -5,8 +5,13 @@ import json
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from tracklearn.errors import UserError
 from tracklearn.videos.frames import probe, read_frames
@@ -15,7 +20,7 @@ from tracklearn.voc.annotations import Voc
 from tracklearn.voc.disjoint import check_disjoint
 
 DEMO = Path(__file__).parents[3] / "demo"
-TINY = {"seed": 3, "videos": 8, "frames": 6, "train": 5, "val": 3, "tune": 4, "test": 4, "per_class": 2}
+TINY = {"seed": 3, "videos": 8, "frames": 6, "train": 5, "val": 3, "tune": 4, "test": 4, "per_class": 2, "per_scene": 2}
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +87,20 @@ def test_detection_set_is_valid_voc_with_disjoint_sets(world):
 def test_class_folders_hold_the_same_categories(world):
     folders = {path.name: len(list(path.glob("*.jpg"))) for path in (world / "imagenet").iterdir()}
     assert folders == dict.fromkeys(importlib.import_module("world_generator.things").NAMES, 2)
+
+
+def test_scenes_are_folders_that_no_hue_tells_apart(world, generator):
+    scenes = importlib.import_module("world_generator.scenes")
+    folders = {path.name: len(list(path.glob("*.jpg"))) for path in (world / "scenes").iterdir()}
+    assert folders == dict.fromkeys(scenes.SCENES, 2)
+    rng = np.random.default_rng(0)
+    canvases = [importlib.import_module("world_generator.backgrounds").draw_canvas(rng) for _ in range(2)]
+    labels = np.arange(160) % len(scenes.SCENES)
+    images = [scenes.draw_scene(rng, canvases, scenes.SCENES[label]) for label in labels]
+    hues = np.array([np.histogram(cv2.cvtColor(each, cv2.COLOR_RGB2HSV)[..., 0], 18, (0, 180))[0] for each in images])
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
+    accuracy = cross_val_score(classifier, hues, labels, cv=5).mean()
+    assert accuracy < 2 / len(scenes.SCENES)  # chance is 1 / 8
 
 
 def test_a_painted_thing_fills_its_box_and_nothing_else(generator):
