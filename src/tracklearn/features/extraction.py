@@ -6,7 +6,6 @@ from pathlib import Path
 import h5py
 
 from tracklearn.features import store
-from tracklearn.features.computed import ComputedFeatures
 from tracklearn.features.windows import NO_BOXES, Source
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
@@ -45,6 +44,8 @@ def open_features(
     """
     if stored:
         return store.StoredFeatures(stored, len(weights))
+    from tracklearn.features.computed import ComputedFeatures  # noqa: PLC0415 (torch, which takes a second, is not needed above)
+
     photos = Voc(voc, year, classes=classes)
     boxes = dict.fromkeys(photos.images(image_set), NO_BOXES) if image_set else read_proposals(proposals)
     return ComputedFeatures(

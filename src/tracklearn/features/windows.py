@@ -6,11 +6,12 @@ from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from tracklearn.errors import UserError
 from tracklearn.voc.annotations import Objects, Voc
 
+FLOAT32 = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)  # of the bits of each float16
+FLOAT32[np.isnan(FLOAT32)] = np.nan  # a product with a signalling NaN would warn
 NO_BOXES = np.zeros((0, 4), np.float32)
 Rows = Sequence[np.ndarray]
 """Which windows of each image are asked for: indices in increasing order, possibly none, into the image's windows."""
@@ -95,8 +96,8 @@ class Source(ABC):
                 scaled = np.empty((len(own), sum(self.widths)), np.float32)
                 columns = np.split(scaled, np.cumsum(self.widths)[:-1], axis=1)
                 for name, column, values, factor in zip(self.names, columns, features, factors, strict=True):
-                    torch.from_numpy(column).copy_(torch.from_numpy(values))  # ten times faster than NumPy's float16
-                    np.multiply(column, factor, out=column)
+                    # Reading a table takes a fifth of the time of NumPy's conversion and product.
+                    np.take(FLOAT32 * factor, values.view(np.uint16), out=column, mode="clip")
                     if not np.isfinite(column.sum()):
                         raise UserError(
                             f"{name}: a feature of image {self.ids[image]} exceeds float16; the training has diverged"

@@ -24,6 +24,14 @@ def window_sum(values: Tensor) -> Tensor:
     return total
 
 
+def damping(scale: Tensor) -> Tensor:
+    """The power scale ^ -`BETA`, in float32 at least: on a CPU as s^-1/2 s^-1/4, a third of the time of a power."""
+    if scale.device.type != "cpu":
+        return scale.pow(-BETA)  # one pass over the memory
+    root = scale.to(torch.promote_types(scale.dtype, torch.float32)).rsqrt()
+    return root.mul_(root.sqrt())
+
+
 class _LocalResponseNorm(torch.autograd.Function):
     """Keeps two tensors for the backward pass, where autograd's graph would keep ten."""
 
@@ -31,13 +39,13 @@ class _LocalResponseNorm(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor) -> Tensor:
         scale = window_sum(values * values).mul_(ALPHA / SIZE).add_(1)
         ctx.save_for_backward(values, scale)
-        return values * scale.pow(-BETA).to(values.dtype)  # autocast computes powers in float32
+        return values * damping(scale).to(values.dtype)  # autocast computes powers in float32
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         values, scale = ctx.saved_tensors
-        damped = gradient * scale.pow(-BETA)
+        damped = gradient * damping(scale).to(gradient.dtype)
         neighbours = window_sum((damped * values).div_(scale))
         return damped.sub_(neighbours.mul_(values), alpha=2 * ALPHA * BETA / SIZE)
 

@@ -3,6 +3,7 @@
 The settings call the loss and the negatives of the released code, the authors' fork of Caffe, "fork".
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from tracklearn.errors import UserError
 from tracklearn.machine.devices import own_device
+from tracklearn.machine.limits import DECODED_IMAGES_BYTES
 from tracklearn.networks.caffenet import CONV_LAYERS, CaffeNet, to_input
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
@@ -130,16 +132,28 @@ class PairBatches:
     different videos, except where a video has more than 1/`pairs_per_batch` of all pairs or an epoch ends within the
     batch, see `SpreadOrder`; the loss takes no negative from the query's own video in any case.
 
-    With several processes, each decodes its part of the pairs. With `pinned`, batches lie in memory from which a GPU
+    With several processes, each decodes its part of the pairs. If all decoded pairs fit into `decoded_bytes` of memory,
+    each pair is decoded once. With `pinned`, batches lie in memory from which a GPU
     can copy by itself; torch reuses this memory only after the copy.
     """
 
     def __init__(
-        self, subset: Pairs, pairs_per_batch: int, seed: int, world: World = ALONE, *, pinned: bool = False
+        self,
+        subset: Pairs,
+        pairs_per_batch: int,
+        seed: int,
+        world: World = ALONE,
+        *,
+        pinned: bool = False,
+        decoded_bytes: float = DECODED_IMAGES_BYTES,
     ) -> None:
         self.subset, self.pairs_per_batch, self.seed = subset, pairs_per_batch, seed
         self.world, self.pinned = world, pinned
         self._order = SpreadOrder(subset.video_of_pair, seed, count=pairs_per_batch)
+        shape = (len(subset), 2, subset.size, subset.size, 3)
+        # The system gives memory to this array only where pairs are written.
+        self._decoded = np.empty(shape, np.uint8) if math.prod(shape) <= decoded_bytes else None
+        self._is_decoded = np.zeros(len(subset), bool)
 
     def __call__(self, iteration: int) -> tuple[Tensor, Tensor]:
         """Patches uint8 (p, 2, S, S, 3) of this process's part, p = P for one process, and all videos (P,)."""
@@ -147,9 +161,21 @@ class PairBatches:
         part, side = self.world.part(self.pairs_per_batch), self.subset.size
         mirror = coins(batch_rng(self.seed, iteration), 2 * self.pairs_per_batch).reshape(-1, 2)[part]  # (p, 2)
         patches = torch.empty((len(mirror), 2, side, side, 3), dtype=torch.uint8, pin_memory=self.pinned)
-        self.subset.pairs(indices[part], out=patches.numpy())
+        self._read(indices[part], patches.numpy())
         mirrored(patches.flatten(0, 1).numpy(), mirror.reshape(-1))
         return patches, torch.from_numpy(np.asarray(self.subset.video_of_pair[indices], np.int64))
+
+    def _read(self, indices: np.ndarray, out: np.ndarray) -> None:
+        """Fill `out`, uint8 (n, 2, S, S, 3), with these pairs."""
+        if self._decoded is None:
+            self.subset.pairs(indices, out=out)
+            return
+        # Two threads may decode the same pair at the same time; both write the same values.
+        new = np.unique(indices[~self._is_decoded[indices]])
+        if len(new):
+            self._decoded[new] = self.subset.pairs(new, out=np.empty((len(new), *out.shape[1:]), np.uint8))
+            self._is_decoded[new] = True
+        np.take(self._decoded, indices, axis=0, out=out, mode="clip")
 
 
 def train_ranking(

@@ -37,8 +37,9 @@ def warp(
 
 def warp_placed(image: np.ndarray, places: np.ndarray, *, mean: Sequence[float], size: int = SIZE) -> np.ndarray:
     """The windows of `warp`, given their `placements` (N, 2, 4)."""
-    windows = np.empty((len(places), size, size, 3), image.dtype)
-    windows[:] = mean
+    # Whole rows of colour: numpy takes 20 times as long to write three values at a time.
+    row = np.tile(np.asarray(mean, image.dtype), size)
+    windows = np.tile(row, (len(places), size, 1)).reshape(-1, size, size, 3)
     for window, place in zip(windows, places.tolist(), strict=True):
         (x1, x2, left, width), (y1, y2, top, height) = place
         if width > 0 and height > 0:

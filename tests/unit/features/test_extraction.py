@@ -1,5 +1,8 @@
 """Features of a small devkit, stored and computed."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from tracklearn.features import computed
 from tracklearn.features.computed import ComputedFeatures
 from tracklearn.features.extraction import extract_features, open_features
 from tracklearn.features.store import StoredFeatures
+from tracklearn.features.windows import FLOAT32
 from tracklearn.networks.caffenet import CaffeNet, to_input
 from tracklearn.networks.weights import save_weights
 from tracklearn.voc.annotations import Voc
@@ -206,6 +210,21 @@ def test_images_without_windows_are_kept(world):
     extract_features(source=source, out=world.folder / "few.h5")
     for each in (source, StoredFeatures([world.folder / "few.h5"])):
         assert [found.shape for found in features(each)] == [(0, 64), (1, 64)]
+
+
+def test_every_float16_becomes_the_float32_of_the_same_value():
+    bits = np.arange(2**16, dtype=np.uint16)
+    expected = torch.from_numpy(bits.view(np.float16)).float().numpy()
+    np.testing.assert_array_equal(FLOAT32[bits], expected)
+
+
+def test_what_works_on_stored_features_starts_without_torch():
+    code = (
+        "import sys; from tracklearn.features import extraction; "
+        "from tracklearn.detection import average_precision, detect, svm; "
+        "print({'torch', 'cv2', 'mlflow', 'snakemake'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 def test_unknown_layer_is_named(world):

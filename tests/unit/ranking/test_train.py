@@ -184,6 +184,18 @@ def test_a_batch_depends_on_seed_and_iteration_alone(store):
     assert not torch.equal(patches, PairBatches(Subset([store]), 8, seed=2)(3)[0])
 
 
+def test_batches_are_the_same_whether_decoded_pairs_are_kept_or_not(store, monkeypatch):
+    subset = Subset([store])
+    kept, decoded_again = PairBatches(subset, 8, seed=1), PairBatches(subset, 8, seed=1, decoded_bytes=0)
+    epoch = len(subset) // 8 + 1
+    for iteration in range(2 * epoch):
+        assert torch.equal(kept(iteration)[0], decoded_again(iteration)[0])
+    monkeypatch.setattr(Subset, "pairs", None)  # every pair is decoded by now
+    kept(2 * epoch)
+    with pytest.raises(TypeError):
+        decoded_again(2 * epoch)
+
+
 def test_each_patch_of_a_pair_is_mirrored_on_its_own(store):
     subset = Subset([store])
     indices = {subset.pairs([i])[0, 0].tobytes(): (i, False) for i in range(60)}
