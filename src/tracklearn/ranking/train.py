@@ -127,8 +127,8 @@ class PairBatches:
     """Makes the batch of an iteration: `pairs_per_batch` pairs and their videos.
 
     Each patch is mirrored at random, independently of the other patch of its pair. The pairs of a batch are of
-    different videos, except where a video has more than 1/`pairs_per_batch` of all pairs or there are hardly more videos
-    than pairs in a batch, see `SpreadOrder`; the loss takes no negative from the query's own video in any case.
+    different videos, except where a video has more than 1/`pairs_per_batch` of all pairs or there are hardly more
+    videos than pairs in a batch, see `SpreadOrder`; the loss takes no negative from the query's own video in any case.
 
     With several processes, each decodes its part of the pairs. With `pinned`, batches lie in memory from which a GPU
     can copy by itself; torch reuses this memory only after the copy.
