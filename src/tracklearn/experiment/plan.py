@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,17 @@ class Plan:
         if not shards:
             raise UserError(self._no_shard(name))
         inner = [path for paths, _ in self.inner_parts(model) for path in paths]
-        return list(dict.fromkeys([*inner, *map(_store, shards)]))
+        paths = list(dict.fromkeys([*inner, *map(_store, shards)]))
+        wanted = self.patches_wanted(model) or 0
+        packed = sum(self._packed_patches.get(Path(path).stem, inf) for path in paths)
+        # In a job, the training itself checks the shards that it is given.
+        if packed < wanted and self.is_strict(model) and not self._of_job:
+            raise UserError(
+                f"config: subsets.{name}: only {packed} of {wanted} patches were mined in {len(paths)} shards, and "
+                f"`strict` is true; add videos (a trained net reads no further shards: delete {self.weights(model)}), "
+                "lower `patches`, or set `strict: false`"
+            )
+        return paths
 
     def inner_parts(self, model: str) -> list[tuple[list[str], int | None]]:
         """The shards and the number of patches of each subset inside a ranking model's.

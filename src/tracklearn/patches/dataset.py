@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
@@ -26,14 +27,14 @@ class Pairs(Dataset[tuple[Tensor, Tensor, int]]):
         video_ids: ids of the videos, by index.
 
     Raises:
-        UserError: there is no shard or no pair, the index does not belong to the shards, or a file is cut short or not
-            a patch shard.
+        UserError: there is no shard or no pair, the index is unreadable or does not belong to the shards, or a shard is
+            cut short or no patch shard.
     """
 
     def __init__(self, folder: str | Path) -> None:
         index = Path(folder, "pairs.parquet")
         if has_index := index.exists():  # shards of an earlier list of videos may lie in the folder too
-            shard_of_pair = pq.read_table(index, columns=["shard"], read_dictionary=["shard"])["shard"]
+            shard_of_pair = _read_shard_of_pair(index)
             shards = [Path(folder, f"{shard}.h5") for shard in shard_of_pair.unique().to_pylist()]
         elif not (shards := sorted(Path(folder).glob("[!.]*.h5"))):
             raise UserError(
@@ -55,3 +56,13 @@ class Pairs(Dataset[tuple[Tensor, Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
         patches = torch.from_numpy(self._subset.pairs([index])[0]).permute(0, 3, 1, 2)  # (2, 3, S, S)
         return patches[0], patches[1], int(self._subset.video_of_pair[index])
+
+
+def _read_shard_of_pair(index: Path) -> pa.ChunkedArray:
+    """The name of each pair's shard, in the order of the index."""
+    try:
+        return pq.read_table(index, columns=["shard"], read_dictionary=["shard"])["shard"]
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise UserError(
+            f"{index}: not a readable index of pairs; delete it and run `snakemake --cores 8 pairs` again"
+        ) from error

@@ -129,8 +129,8 @@ class PairBatches:
     """Makes the batch of an iteration: `pairs_per_batch` pairs and their videos.
 
     Each patch is mirrored at random, independently of the other patch of its pair. The pairs of a batch are of
-    different videos, except where a video has more than 1/`pairs_per_batch` of all pairs or an epoch ends within the
-    batch, see `SpreadOrder`; the loss takes no negative from the query's own video in any case.
+    different videos, except where a video has more than 1/`pairs_per_batch` of all pairs or there are hardly more
+    videos than pairs in a batch, see `SpreadOrder`; the loss takes no negative from the query's own video in any case.
 
     With several processes, each decodes its part of the pairs. If all decoded pairs fit into `decoded_bytes` of memory,
     each pair is decoded once. With `pinned`, batches lie in memory from which a GPU

@@ -31,9 +31,9 @@ class SpreadOrder:
     """As `shuffled`, but the examples of a group are spread over the epoch: a batch holds distinct groups.
 
     A batch holds two examples of one group only if the group has more examples than the epoch has whole batches, or if
-    an epoch ends within the batch. Apart from this, the groups of a batch are random: in each epoch a group meets other
-    groups. The order of an epoch is a function of the groups, the seed, the epoch and the size of the batches; for 4M
-    pairs it takes about a second.
+    an epoch ends within the batch and no exchange of examples helps (see `_mend`). Apart from this, the groups of a
+    batch are random: in each epoch a group meets other groups. The order of an epoch is a function of the groups, the
+    seed, the epoch and the size of the batches; for 4M pairs it takes about a second.
 
     Args:
         groups: int (N,), the group of each example, 0 or more.
@@ -43,7 +43,8 @@ class SpreadOrder:
 
     def __init__(self, groups: np.ndarray, seed: int, *, count: int) -> None:
         self._groups, self._seed, self._count = groups, seed, count
-        self._epoch_order = lru_cache(maxsize=2)(self._spread)
+        self._epoch_order = lru_cache(maxsize=2)(self._mend)
+        self._spread_order = lru_cache(maxsize=2)(self._spread)
         self._lock = Lock()  # several threads need a new epoch at the same time; only one of them computes it
 
     def batch(self, iteration: int) -> np.ndarray:
@@ -51,8 +52,34 @@ class SpreadOrder:
         with self._lock:
             return _batch(iteration, self._count, len(self._groups), self._epoch_order)
 
+    def _mend(self, epoch: int) -> np.ndarray:
+        """The order (N,) of an epoch, of which the first batch may have begun in the previous epoch.
+
+        If an example of this batch has the group of another one, it changes places with an example of a whole batch
+        such that both batches hold distinct groups. The examples after the last whole batch stay, so that an order
+        depends on no epoch but its own and the previous one.
+        """
+        order, groups = self._spread_order(epoch).copy(), self._groups
+        begun, ended = (each * len(order) % self._count for each in (epoch, epoch + 1))
+        if begun == 0:
+            return order
+        held = groups[self._spread_order(epoch - 1)[-begun:]].tolist()
+        head = min(self._count - begun, len(order))
+        for place in range(head):
+            own = groups[order[place]]
+            others = [*held, *groups[np.delete(order[:head], place)]]
+            if own not in others:
+                continue
+            for start in range(head, len(order) - ended, self._count):
+                batch = groups[order[start : start + self._count]]
+                if own not in batch and not (used := np.isin(batch, others)).all():
+                    other = start + int(np.argmin(used))
+                    order[[place, other]] = order[[other, place]]
+                    break
+        return order
+
     def _spread(self, epoch: int) -> np.ndarray:
-        """The order (N,) of an epoch.
+        """The order (N,) of an epoch by itself.
 
         The examples, group by group, are dealt out in rounds. A round gives each batch one example, in a random order
         of the batches. If a round ends within a group, the next examples of this group go to the batches that hold the

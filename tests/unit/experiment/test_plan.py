@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tracklearn.errors import UserError
 from tracklearn.experiment.plan import Plan
 from tracklearn.experiment.targets import warnings
 
@@ -79,6 +80,25 @@ def test_appended_videos_extend_a_subset_that_has_too_few_shards(config):
     assert run(config, trained=["unsup-5M", "unsup-8M"]) == [4, 10]
     append_videos(3)
     assert run(config) == [4, 12]
+
+
+def test_a_strict_subset_with_too_few_patches_stops_the_run_after_the_training_too(config):
+    config["subsets"]["8M"]["strict"] = True
+    run(config)  # nothing is packed yet
+    pack([50] * 6)
+    assert run(config) == [7, 9]  # further shards may hold what is missing
+    pack([50] * 10)
+    message = r"^config: subsets\.8M: only 500 of 600 patches were mined in 10 shards, and `strict` is true; add videos"
+    with pytest.raises(UserError, match=message):
+        run(config)
+    config["subsets"]["8M"]["strict"] = False
+    run(config, trained=["unsup-8M"])
+    config["subsets"]["8M"]["strict"] = True
+    with pytest.raises(UserError, match=r"delete results/models/unsup-8M/weights\.safetensors"):
+        run(config)
+    assert len(Plan(config, of_job=True).ranking_shards("unsup-8M")) == 10  # the training states the same
+    pack([60] * 10)
+    assert run(config)[1] == 10
 
 
 def test_a_warning_is_of_the_rows_that_are_asked_for(config):

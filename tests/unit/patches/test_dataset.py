@@ -1,6 +1,8 @@
 import pickle
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch.utils.data import DataLoader
@@ -38,6 +40,21 @@ def test_the_index_says_which_shards_count_and_in_which_order(tmp_path, shards):
     shards[0].write_bytes(shards[2].read_bytes())  # mined again since
     with pytest.raises(
         UserError, match=r"pairs.parquet: 10 pairs, but its shards hold 8; run `snakemake --cores 8 pairs` again$"
+    ):
+        tracklearn.pairs(tmp_path)
+
+
+@pytest.mark.usefixtures("shards")
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "other columns"])
+def test_a_broken_index_is_a_one_line_error(tmp_path, shards, damage):
+    index = tmp_path / "pairs.parquet"
+    write_index(stores=shards, manifests=[], index=index)
+    if damage == "other columns":
+        pq.write_table(pa.table({"pair": [0]}), index)
+    else:
+        index.write_bytes({"empty": b"", "text": b"no parquet", "cut": index.read_bytes()[:-50]}[damage])
+    with pytest.raises(
+        UserError, match=r"pairs\.parquet: not a readable index of pairs; delete it and run .* again$"
     ):
         tracklearn.pairs(tmp_path)
 

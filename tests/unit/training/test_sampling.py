@@ -79,6 +79,25 @@ def test_a_group_of_one_batch_th_of_the_examples_is_never_twice_in_a_batch(count
             assert len(set(groups[order.batch(iteration)])) == count
 
 
+@pytest.mark.parametrize(("videos", "pairs", "count"), [(60, 13, 50), (30, 7, 16), (150, 5, 100), (400, 1, 64)])
+def test_a_batch_across_two_epochs_holds_distinct_groups(videos, pairs, count):
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(videos), pairs))
+    batches = 6 * len(groups) // count
+    order = SpreadOrder(groups, seed=5, count=count)
+    drawn = np.array([order.batch(iteration) for iteration in range(batches)])
+    assert [len(set(groups[batch])) for batch in drawn] == [count] * batches
+    epochs = drawn.ravel()[: 5 * len(groups)].reshape(5, -1)
+    assert [sorted(epoch) for epoch in epochs] == [list(range(len(groups)))] * 5
+    # Alone, the orders of the epochs have batches with two examples of a group.
+    spread = np.concatenate([order._spread(epoch) for epoch in range(6)])[: drawn.size].reshape(drawn.shape)
+    assert any(len(set(groups[batch])) < count for batch in spread)
+    changed = (spread != drawn).any(axis=1)
+    assert changed.sum() <= 2 * sum(len(set(groups[batch])) < count for batch in spread) * count
+    resumed = SpreadOrder(groups, seed=5, count=count)
+    for iteration in reversed(range(batches)):
+        assert resumed.batch(iteration).tolist() == drawn[iteration].tolist()
+
+
 def test_a_group_with_more_examples_than_batches_is_shared_out_evenly():
     groups = np.random.default_rng(0).permutation(np.repeat(np.arange(61), [67] + [4] * 60))
     for seed in range(10):
