@@ -83,9 +83,13 @@ def selective_search(image: np.ndarray, proposals: Block = None) -> np.ndarray:
         search.addImage(cv2.cvtColor(image, COLOURS[colour]))
     for scale in settings.k:
         search.addGraphSegmentation(segmentation.createGraphSegmentation(settings.sigma, scale, int(scale)))
+    # Both similarities share their parts: OpenCV then computes the histograms of an image once.
+    strategies = {
+        part: getattr(segmentation, f"createSelectiveSearchSegmentationStrategy{part}")() for part in SIMILARITIES[0]
+    }
     for parts in SIMILARITIES:
-        strategies = [getattr(segmentation, f"createSelectiveSearchSegmentationStrategy{part}")() for part in parts]
-        search.addStrategy(segmentation.createSelectiveSearchSegmentationStrategyMultiple(*strategies))
+        shared = [strategies[part] for part in parts]
+        search.addStrategy(segmentation.createSelectiveSearchSegmentationStrategyMultiple(*shared))
     rectangles = np.unique(np.asarray(search.process()).reshape(-1, 4), axis=0)  # x y w h
     rectangles = rectangles[(rectangles[:, 2:] >= settings.min_side).all(axis=1)]
     corners = np.hstack([rectangles[:, :2], rectangles[:, :2] + rectangles[:, 2:] - 1])
