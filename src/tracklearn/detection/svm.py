@@ -7,8 +7,10 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import csr_array, vstack
 from threadpoolctl import threadpool_limits
 
+from tracklearn.detection.svm_solver.descent import sparse_rows
 from tracklearn.detection.svm_solver.solver import fit
 from tracklearn.errors import UserError
 from tracklearn.features.windows import ImageWindows, Source
@@ -64,15 +66,15 @@ def train_svms(
     photos = Voc(voc, year, classes=classes)
     scales = model_scales(sample_norms(source, seed=seed), settings)
     miners = [Miner(each, settings, tolerance) for each in _positives(photos, source, scales)]
-    trained = {label: miner for label, miner in enumerate(miners) if len(miner.positives) >= LEAST_OBJECTS}
+    trained = {label: miner for label, miner in enumerate(miners) if miner.positives >= LEAST_OBJECTS}
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:  # one class a thread is faster than shared products
         for done, windows in enumerate(source.windows(scales=scales), 1):
             _mine(windows, photos, trained, settings.negative_iou)
             list(pool.map(lambda miner, last: miner.train(last=last), trained.values(), repeat(done == len(source))))
-            report(done, {"negatives": sum(len(miner.negatives) for miner in trained.values())})
+            report(done, {"negatives": sum(miner.negatives.shape[0] for miner in trained.values())})
     reasons = [_reason(name, miner) for name, miner in zip(classes, miners, strict=True)]
     weights, biases = _detectors(miners, reasons)
-    counts = [len(miner.positives) for miner in miners]
+    counts = [miner.positives for miner in miners]
     with atomic(out) as path:
         np.savez(
             path,
@@ -94,24 +96,30 @@ def train_svms(
 
 @dataclass
 class Miner:
-    """Detector of one class with its cache of hard negatives."""
+    """Detector of one class with its cache of hard negatives. Zeros are not stored: ReLU leaves few other values."""
 
-    positives: np.ndarray  # (P, D)
+    examples: csr_array  # (P + N, D) float32, at first the P positives
     settings: Svm
     tolerance: float = 1e-4  # relative duality gap of each training
+    positives: int = field(init=False)
     weights: np.ndarray = field(init=False)  # (D,)
     bias: float = 0.0
-    negatives: np.ndarray = field(init=False)  # (N, D)
     fits: int = 0
     gap: float = 0.0  # the largest of all trainings
-    _new: list[np.ndarray] = field(default_factory=list)  # negatives (n, D) since the last training
+    _alpha: np.ndarray = field(init=False)  # (P + N,) multipliers of the examples, from which the next training starts
+    _new: list[csr_array] = field(default_factory=list)  # negatives (n, D) since the last training
 
     def __post_init__(self) -> None:
         # An untrained detector scores 0, above the threshold: every negative of the first image is hard.
-        self.weights = np.zeros(self.positives.shape[1], np.float32)
-        self.negatives = np.zeros((0, self.positives.shape[1]), np.float32)
+        self.positives, width = self.examples.shape
+        self.weights, self._alpha = np.zeros(width, np.float32), np.zeros(self.positives)
 
-    def add(self, features: np.ndarray, scores: np.ndarray) -> None:
+    @property
+    def negatives(self) -> csr_array:
+        """The cache (N, D)."""
+        return self.examples[self.positives :]
+
+    def add(self, features: csr_array, scores: np.ndarray) -> None:
         """Keep the hard ones among an image's negatives (n, D) with scores (n,)."""
         hard = scores > self.settings.hard_threshold
         if hard.any():
@@ -119,24 +127,26 @@ class Miner:
 
     def train(self, *, last: bool) -> None:
         """Train if it is due, and then drop easy negatives."""
-        added = sum(map(len, self._new))
+        added = sum(each.shape[0] for each in self._new)
         due = last or self.fits == 0 or added > self.settings.retrain_every
-        if not due or added + len(self.negatives) == 0:
+        if not due or added + len(self._alpha) == self.positives:
             return
-        self.negatives = np.concatenate([self.negatives, *self._new])
+        self.examples = vstack([self.examples, *self._new], format="csr")
         self._new = []
-        self.weights, self.bias, gap = fit(
+        self.weights, self.bias, gap, alpha = fit(
+            self.examples,
             self.positives,
-            self.negatives,
             C=self.settings.C,
             positive_weight=self.settings.positive_weight,
             bias_feature=self.settings.bias,
             tolerance=self.tolerance,
-            start=(self.weights, self.bias) if self.fits else None,
+            start=np.append(self._alpha, np.zeros(added)) if self.fits else None,
         )
         self.gap = max(self.gap, gap)
         self.fits += 1
-        self.negatives = self.negatives[self.negatives @ self.weights + self.bias >= self.settings.evict]
+        kept = self.examples @ self.weights + self.bias >= self.settings.evict
+        kept[: self.positives] = True
+        self.examples, self._alpha = self.examples[kept], alpha[kept]
 
 
 def model_scales(norms: np.ndarray, settings: Svm) -> np.ndarray:
@@ -179,14 +189,15 @@ def sample_norms(source: Source, *, seed: int = 0) -> np.ndarray:
     return norms
 
 
-def _positives(photos: Voc, source: Source, scales: np.ndarray) -> list[np.ndarray]:
+def _positives(photos: Voc, source: Source, scales: np.ndarray) -> list[csr_array]:
     """Scaled features (P, D) of each class's ground-truth boxes, difficult ones included."""
-    by_class: list[list[np.ndarray]] = [[] for _ in photos.classes]
+    by_class = [[csr_array((0, sum(source.widths)), dtype=np.float32)] for _ in photos.classes]
     objects = source.annotated_objects(photos)
     for windows, each in zip(source.windows(source.annotated(), scales), objects, strict=True):
-        for label, positive in zip(each.labels, windows.features, strict=True):
-            by_class[label].append(positive)
-    return [np.array(each, np.float32).reshape(-1, sum(source.widths)) for each in by_class]
+        rows = sparse_rows(windows.features)
+        for label in set(each.labels.tolist()):
+            by_class[label].append(rows[each.labels == label])
+    return [vstack(each, format="csr") for each in by_class]
 
 
 def _mine(windows: ImageWindows, photos: Voc, miners: Mapping[int, Miner], negative_iou: float) -> None:
@@ -195,16 +206,17 @@ def _mine(windows: ImageWindows, photos: Voc, miners: Mapping[int, Miner], negat
         return
     objects = photos.objects(windows.image_id)
     scores = windows.features @ np.stack([miner.weights for miner in miners.values()], axis=1)  # (N, classes)
+    rows = sparse_rows(windows.features)
     overlaps = iou(windows.boxes, objects.boxes)  # (N, objects)
     for column, (label, miner) in enumerate(miners.items()):
         negative = (overlaps[:, objects.labels == label] < negative_iou).all(axis=1)
-        miner.add(windows.features[negative], scores[negative, column] + miner.bias)
+        miner.add(rows[negative], scores[negative, column] + miner.bias)
 
 
 def _reason(name: str, miner: Miner) -> str:
     """Why a class has no SVM; empty where it has one."""
-    if len(miner.positives) < LEAST_OBJECTS:
-        return f"{len(miner.positives) or 'no'} training object of class {name}; expected at least {LEAST_OBJECTS}"
+    if miner.positives < LEAST_OBJECTS:
+        return f"{miner.positives or 'no'} training object of class {name}; expected at least {LEAST_OBJECTS}"
     return "" if miner.fits else f"no negative window for class {name} in the training images"
 
 

@@ -6,7 +6,8 @@ from reference.detection import svm_objective as objective
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from tracklearn.detection.svm_solver.solver import fit
+from tracklearn.detection.svm_solver import solver
+from tracklearn.detection.svm_solver.descent import sparse_rows
 from tracklearn.errors import UserError
 
 SOLVER = {"C": 1e-3, "positive_weight": 2, "bias_feature": 10}
@@ -38,6 +39,19 @@ def nearly_constant(negatives=3000, size=1024, positives=20):
     return x[:positives].astype(np.float32), x[positives:].astype(np.float32)
 
 
+def rectified(positives=30, negatives=1500, size=256):
+    """Features of which 80% are zero, as ReLU leaves them, and negatives that look like positives in part."""
+    rng = np.random.default_rng(0)
+    strength = np.r_[rng.uniform(0.4, 1.3, positives), rng.uniform(0, 0.8, negatives)]
+    x = np.maximum(rng.normal(size=(len(strength), size)) + strength[:, None] * rng.normal(size=size) - 0.95, 0)
+    x *= 20 / np.linalg.norm(x, axis=1).mean()
+    return x[:positives].astype(np.float32), x[positives:].astype(np.float32)
+
+
+def fit(positives, negatives, **arguments):
+    return solver.fit(sparse_rows(np.concatenate([positives, negatives])), len(positives), **arguments)
+
+
 def liblinear(positives, negatives, *, C=1e-3, tolerance=1e-6):
     """Weights and bias of the peer at a small tolerance."""
     model = LinearSVC(
@@ -55,6 +69,8 @@ CASES = {
     "duplicates": tuple(np.repeat(each, 4, axis=0) for each in examples(negatives=100)),
     "coarse levels": examples(positives=30, negatives=5000, size=32),
     "nearly constant": nearly_constant(negatives=200, size=64),
+    "mostly zeros": rectified(),
+    "a row of zeros": tuple(np.vstack([each, np.zeros_like(each[:1])]) for each in examples()),
 }
 
 
@@ -88,35 +104,56 @@ def test_nearly_constant_rows_take_less_than_a_second():
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_warm_start_leads_to_the_same_solution(case):
-    given = CASES[case]
-    cold = fit(*given, **EXACT)
-    warm = fit(*given, **EXACT, start=(cold.weights + 0.01, cold.bias - 1))
-    assert warm.weights == pytest.approx(cold.weights, abs=1e-4)
-    assert warm.bias == pytest.approx(cold.bias, abs=1e-3)
-    assert max(cold.gap, warm.gap) < 1e-7  # the weights are in single precision
-
-
-def test_many_rows_in_the_quadratic_zone_are_solved_by_preconditioned_gradients(monkeypatch):
-    given = examples(positives=30, negatives=800)
-    whole = fit(*given, **EXACT)
-    monkeypatch.setattr("tracklearn.detection.svm_solver.solver.MOST_PIVOTS", 20)
-    sampled = fit(*given, **EXACT)
-    assert sampled.weights == pytest.approx(whole.weights, abs=1e-4)
-
-
-def test_windows_far_outside_the_margin_come_back_when_they_matter():
-    positives, negatives = examples(positives=30, negatives=800)
+    positives, negatives = CASES[case]
     cold = fit(positives, negatives, **EXACT)
-    hidden = (-cold.weights, -30.0)  # every negative scores far below the margin
-    assert (negatives @ hidden[0] + hidden[1]).max() < -2
-    found = fit(positives, negatives, **EXACT, start=hidden)
-    assert found.weights == pytest.approx(cold.weights, abs=1e-4)
-    assert found.gap < 1e-7
+    half = fit(positives, negatives[: len(negatives) // 2], **EXACT)
+    known = np.append(half.alpha, np.zeros(len(negatives) - len(negatives) // 2))
+    for start in (known, cold.alpha, np.full(len(known), 1.0)):  # the last one is beyond the bounds
+        warm = fit(positives, negatives, **EXACT, start=start)
+        assert warm.weights == pytest.approx(cold.weights, abs=1e-4)
+        assert warm.bias == pytest.approx(cold.bias, abs=1e-3)
+        assert max(cold.gap, warm.gap) < 1e-7  # the weights are in single precision
+
+
+def test_the_multipliers_make_the_weights():
+    positives, negatives = CASES["mostly zeros"]
+    found = fit(positives, negatives, **EXACT)
+    signs = np.repeat([1, -1], [len(positives), len(negatives)])
+    assert (np.concatenate([positives, negatives]).T @ (signs * found.alpha)) == pytest.approx(found.weights, abs=1e-5)
+    assert 100 * (signs @ found.alpha) == pytest.approx(found.bias, abs=1e-5)  # the square of the constant feature
+    assert found.alpha.min() >= 0
+    assert found.alpha.max() <= 2e-3
+
+
+def test_rows_are_stored_without_zeros():
+    features = np.array([[0, 2, 0], [0, 0, 0], [3, 0, -1]], np.float32)
+    rows = sparse_rows(features)
+    assert rows.data.tolist() == [2, 3, -1]
+    assert rows.data.dtype == np.float32
+    assert np.array_equal(rows.toarray(), features)
+    assert sparse_rows(features[:0]).shape == (0, 3)
+
+
+def test_the_same_examples_give_the_same_bits():
+    one, two = (fit(*CASES["mostly zeros"], **SOLVER) for _ in range(2))
+    assert np.array_equal(one.weights, two.weights)
+    assert np.array_equal(one.alpha, two.alpha)
+
+
+@pytest.mark.parametrize("most", [0, 50])
+def test_too_many_working_rows_move_in_part(monkeypatch, most):
+    given = nearly_constant(negatives=400, size=64)
+    whole = fit(*given, **EXACT)
+    monkeypatch.setattr(solver, "MOST_TOGETHER", most or 1)
+    monkeypatch.setattr(solver, "MOST_EPOCHS", 200)
+    part = fit(*given, **SOLVER)
+    best = objective(whole.weights, whole.bias, *given, **SOLVER)
+    assert (objective(part.weights, part.bias, *given, **SOLVER) - best) / best <= part.gap + 1e-7
 
 
 def test_no_direction_lowers_the_objective():
     given = examples()
-    weights, offset, _ = fit(*given, **EXACT)
+    weights, offset, *_ = fit(*given, **EXACT)
     best = objective(weights, offset, *given, **SOLVER)
     rng = np.random.default_rng(1)
     for _ in range(30):
@@ -126,7 +163,7 @@ def test_no_direction_lowers_the_objective():
 
 def test_one_feature_by_hand():
     # Two points at +-1, both inside the margin: alphas at their bound, w = C + C, and b = 0 by symmetry.
-    weights, offset, gap = fit(
+    weights, offset, gap, _ = fit(
         np.array([[1.0]]), np.array([[-1.0]]), C=0.1, positive_weight=1, bias_feature=1, tolerance=1e-9
     )
     assert weights[0] == pytest.approx(0.2, abs=1e-6)
@@ -145,7 +182,7 @@ def test_positive_weight_counts_each_positive_twice():
 
 def test_bias_is_a_constant_feature_of_that_value():
     positives, negatives = examples()
-    weights, offset, _ = fit(positives, negatives, **EXACT)
+    weights, offset, *_ = fit(positives, negatives, **EXACT)
     x = np.concatenate([positives, negatives])
     x = np.hstack([x, np.full((len(x), 1), 10)])
     plain = LinearSVC(loss="hinge", C=1e-3, class_weight={1: 2}, fit_intercept=False, tol=1e-9, max_iter=10**6)
@@ -155,7 +192,7 @@ def test_bias_is_a_constant_feature_of_that_value():
 
 
 def test_a_stopped_solver_returns_its_gap(monkeypatch):
-    monkeypatch.setattr("tracklearn.detection.svm_solver.solver.MOST_STEPS", 3)
+    monkeypatch.setattr(solver, "MOST_ROUNDS", 2)
     given = examples()
     found = fit(*given, **SOLVER)
     reached = objective(found.weights, found.bias, *given, **SOLVER)
