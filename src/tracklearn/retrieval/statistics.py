@@ -86,11 +86,12 @@ class Autocorrelation:
         products = torch.fft.irfft2(self._sum, s=self._size, dim=(0, 1)).numpy()[:rows]
         products = np.roll(products, columns - 1, axis=1)[:, : 2 * columns - 1]  # (R, 2 C - 1, 32, 32)
         pairs = np.rint(products[..., -1, -1])[..., None, None]
-        mean = products[0, columns - 1, :-1, -1] / pairs[0, columns - 1, 0]
+        cells = int(pairs[0, columns - 1, 0, 0])
+        mean = products[0, columns - 1, :-1, -1] / max(cells, 1)
         first, second = products[..., :-1, -1, None], products[..., -1, None, :-1]  # sums of either member of the pairs
         centred = products[..., :-1, :-1] - first * mean - mean[:, None] * second + pairs * np.outer(mean, mean)
         covariance = np.where(pairs > 0, centred / np.maximum(pairs, 1), 0)
-        return Statistics(mean, covariance, int(pairs[0, columns - 1, 0, 0]))
+        return Statistics(mean, covariance, cells)
 
     def _padded(self, tile: np.ndarray) -> Tensor:
         with_ones = np.concatenate([tile, np.ones_like(tile[:1])])
