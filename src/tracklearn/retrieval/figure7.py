@@ -54,7 +54,8 @@ def figure7(
     nearest: Mapping[str, str | Path],
     page: str | Path,
     figure7: Block = None,
-    asked: tuple[str, int] | None = None,
+    image: str | None = None,
+    place: int | str | None = None,
     classes: Sequence[str] = CLASSES,
 ) -> dict[str, float]:
     """Write the page of some queries of each class, drawn by a seed and not chosen, or of one query.
@@ -62,19 +63,25 @@ def figure7(
     Args:
         nearest: by method, the file of `outcome.write_nearest`.
         figure7: block `settings.retrieval.Figure7`.
-        asked: image id and object of the only query; objects count from 0 in the order of the annotation.
+        image, place: of the only query; a place counts the image's objects from 0 in the order of its annotation.
 
     Returns:
         Numbers of queries and windows on the page.
 
     Raises:
-        UserError: the methods answered other queries, the query does not exist, or a photo is unreadable.
+        UserError: there is no method, the methods answered other queries, the query does not exist, or a photo is
+            unreadable.
     """
+    if not nearest:
+        raise UserError("figure7: no method to show; write rows of section6.retrieval whose networks can be trained")
     settings = Figure7.read(figure7)
     photos = Voc(voc, year, classes=classes)
     found = {method: dict(np.load(path)) for method, path in nearest.items()}
     queries = _same_queries(nearest, found)
-    drawn = [_index(queries, *asked)] if asked else draw(queries["label"], settings.per_class, seed=settings.seed)
+    if image is None or place is None:
+        drawn = draw(queries["label"], settings.per_class, seed=settings.seed)
+    else:
+        drawn = [_index(queries, image, int(place))]
     shown = [_query(photos, index, found, settings.shown) for index in drawn]
     labels = set(queries["label"].tolist())
     render(
@@ -82,7 +89,7 @@ def figure7(
         page,
         queries=shown,
         settings=settings,
-        asked=asked,
+        asked=image and (image, place),
         without=[name for label, name in enumerate(classes) if label not in labels],
     )
     windows = sum(len(line.windows) for query in shown for line in query.lines)

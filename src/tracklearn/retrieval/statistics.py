@@ -15,7 +15,7 @@ from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.mining.tracking.hog import CELL, CHANNELS
 from tracklearn.report import Report, silent
-from tracklearn.retrieval.templates import MARGIN, Shape, halvings, hog_without_margin
+from tracklearn.retrieval.templates import MARGIN, Shape, halvings, hog_without_margin, template_shapes
 from tracklearn.voc.annotations import Voc
 
 # ASSUME: statistics are those of photos at 1/2 and 1/4 of their size. Objects are reduced about so to their templates,
@@ -103,16 +103,17 @@ def hog_statistics(
     *,
     voc: str | Path,
     year: int,
-    images: Sequence[str],
-    shapes: Sequence[Shape],
+    image_set: str,
+    cells: int,
+    shapes: int,
     out: str | Path,
     threads: int = 1,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Write the statistics of HOG over the photos, at the offsets that templates of these shapes have.
+    """Write the statistics of HOG over the photos of an image set, at the offsets that templates have.
 
     Args:
-        images: ids of the photos.
+        cells, shapes: of the templates (see `template_shapes`).
         out: npz file of the fields of `Statistics`.
 
     Returns:
@@ -122,7 +123,9 @@ def hog_statistics(
         UserError: a photo is unreadable, or all are too small to have a cell.
     """
     photos = Voc(voc, year)
-    reach = Shape(max(shape.rows for shape in shapes), max(shape.columns for shape in shapes))
+    images = photos.images(image_set)
+    templates = template_shapes(cells, shapes)
+    reach = Shape(max(shape.rows for shape in templates), max(shape.columns for shape in templates))
     sums = Autocorrelation(CHANNELS, reach)
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(images), PHOTOS_AT_ONCE):

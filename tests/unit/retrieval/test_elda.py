@@ -11,12 +11,13 @@ from tracklearn.retrieval import elda
 from tracklearn.retrieval.elda import elda_precision, rank, train
 from tracklearn.retrieval.labelled import annotated_windows, windows_on_objects
 from tracklearn.retrieval.statistics import Statistics, hog_statistics, read_statistics
-from tracklearn.retrieval.templates import Shape, describe, nearest_shapes
+from tracklearn.retrieval.templates import Shape, describe, nearest_shapes, template_shapes
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.proposals_file import write_proposals
 
 CPU = torch.device("cpu")
-SHAPES = [Shape(2, 3), Shape(3, 3), Shape(3, 2)]
+TEMPLATES = {"cells": 12, "shapes": 11}
+SHAPES = template_shapes(12, 11)
 
 
 def white(variance, mean=0.25, reach=3):
@@ -67,10 +68,10 @@ def world(devkit, tmp_path):
     boxes = [np.repeat(photos.objects(image).boxes, 4, axis=0) for image in ids]
     shaken = [np.clip(each + rng.integers(-5, 6, each.shape), 0, 89).astype(np.float32) for each in boxes]
     write_proposals(tmp_path / "train.npz", ids, shaken)
-    hog_statistics(voc=devkit, year=2012, images=ids, shapes=SHAPES, out=tmp_path / "statistics.npz")
+    hog_statistics(voc=devkit, year=2012, image_set="train", **TEMPLATES, out=tmp_path / "statistics.npz")
     return {
         "voc": devkit, "year": 2012, "image_set": "val", "proposals": [tmp_path / "train.npz"],
-        "statistics": tmp_path / "statistics.npz", "k": 4, "draws": 20, "elda": {"cells": 9, "shapes": 3},
+        "statistics": tmp_path / "statistics.npz", "k": 4, "draws": 20, "elda": TEMPLATES | {"ridge": 0.1},
         "cell": tmp_path / "cell.json", "replicates": tmp_path / "draws.npz", "nearest": tmp_path / "nearest.npz",
     }  # fmt: skip
 
@@ -83,7 +84,7 @@ def test_the_ranking_is_that_of_loops(world, at_once, monkeypatch):
     proposals = elda.read_proposals(world["proposals"])
     database = windows_on_objects(photos, proposals, k=1)
     statistics = read_statistics(world["statistics"])
-    windows, scores, _ = rank(photos, queries, database, statistics, shapes=SHAPES, ridge=0.01, k=5, threads=2)
+    windows, scores, _ = rank(photos, queries, database, statistics, shapes=SHAPES, ridge=0.1, k=5, threads=2)
     chosen = nearest_shapes(queries.boxes, SHAPES)
     assert len(np.unique(chosen)) == 2
     with ThreadPoolExecutor(1) as pool:
@@ -92,7 +93,7 @@ def test_the_ranking_is_that_of_loops(world, at_once, monkeypatch):
             x = describe(photos, queries, [shape], pool)[0][query]
             hogs = describe(photos, database, [shape], pool)[0]
             mean = np.repeat(statistics.mean, shape.cells)
-            expected = loops_elda_scores([x], hogs, mean, statistics.of_template(shape).astype(float), 0.01)[0]
+            expected = loops_elda_scores([x], hogs, mean, statistics.of_template(shape).astype(float), 0.1)[0]
             assert windows[query].tolist() == loops_ranking(expected, 5)
             np.testing.assert_allclose(scores[query], np.sort(expected)[::-1][:5], rtol=1e-3, atol=1e-3)
 
@@ -101,7 +102,7 @@ def test_the_cell_of_elda(world):
     metrics = elda_precision(**world, runs=["r"])
     cell = json.loads(world["cell"].read_text())
     assert (metrics["queries"], metrics["k"], metrics["images"]) == (6, 4, 3)
-    assert cell["value"] == metrics["precision"] and cell["ridge"] == metrics["ridge"] == 0.01
+    assert cell["value"] == metrics["precision"] and cell["ridge"] == metrics["ridge"] == 0.1
     with np.load(world["nearest"]) as found:
         assert found["score"].shape == (6, 4) and (np.diff(found["score"], axis=1) <= 0).all()
 

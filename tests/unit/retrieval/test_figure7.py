@@ -36,7 +36,7 @@ def world(devkit, tmp_path):
 
 
 def test_the_page_shows_every_method_and_marks_right_and_wrong(world):
-    metrics = figure7(**world, figure7={"per_class": 1, "shown": 2}, asked=("val_1", 1))
+    metrics = figure7(**world, figure7={"per_class": 1, "shown": 2}, image="val_1", place="1")
     page = world["page"].read_text()
     assert metrics == {"queries": 1, "windows": 4}
     assert "The query is object 1 of image val_1." in page
@@ -58,7 +58,7 @@ def test_some_queries_of_each_class_are_drawn(world):
 
 
 def test_a_query_without_neighbours_says_so(world):
-    figure7(**world, asked=("val_2", 1))
+    figure7(**world, image="val_2", place=1)
     assert "no neighbours: all features of this query are 0" in world["page"].read_text()
 
 
@@ -82,7 +82,7 @@ def test_the_draw_depends_on_the_seed_alone():
 )
 def test_a_query_that_does_not_exist_is_named_with_those_that_do(world, asked, text):
     with pytest.raises(UserError, match=text):
-        figure7(**world, asked=asked)
+        figure7(**world, image=asked[0], place=asked[1])
     assert not world["page"].exists()
 
 
@@ -97,3 +97,8 @@ def test_an_unreadable_photo_is_named(world, devkit):
     (devkit / "VOC2012/JPEGImages/train_0.jpg").write_bytes(b"no photo")
     with pytest.raises(UserError, match=r"train_0.jpg: cannot be decoded"):
         figure7(**world)
+
+
+def test_without_a_method_there_is_no_page(world):
+    with pytest.raises(UserError, match=r"no method to show; write rows of section6.retrieval"):
+        figure7(**world | {"nearest": {}})

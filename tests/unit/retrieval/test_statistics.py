@@ -5,8 +5,7 @@ from reference.retrieval import loops_covariance, loops_mean, loops_template_cov
 from tracklearn.errors import UserError
 from tracklearn.retrieval import statistics as room
 from tracklearn.retrieval.statistics import Autocorrelation, Statistics, hog_statistics, read_statistics
-from tracklearn.retrieval.templates import Shape, template_shapes
-from tracklearn.voc.annotations import Voc
+from tracklearn.retrieval.templates import Shape
 
 REACH = Shape(3, 4)
 OFFSETS = [(dy, dx) for dy in range(-2, 3) for dx in range(-3, 4)]
@@ -96,8 +95,7 @@ def test_the_covariance_of_a_template_is_symmetric():
 
 
 def test_statistics_of_photos_are_written_and_read(devkit, tmp_path):
-    images, shapes = Voc(devkit).images("train"), [Shape(2, 3), Shape(3, 2)]
-    arguments = {"voc": devkit, "year": 2012, "images": images, "shapes": shapes}
+    arguments = {"voc": devkit, "year": 2012, "image_set": "train", "cells": 9, "shapes": 1}
     metrics = hog_statistics(**arguments, out=tmp_path / "one.npz")
     hog_statistics(**arguments, out=tmp_path / "two.npz", threads=2)
     one, two = read_statistics(tmp_path / "one.npz"), read_statistics(tmp_path / "two.npz")
@@ -111,9 +109,7 @@ def test_statistics_of_photos_are_written_and_read(devkit, tmp_path):
 def test_photos_without_a_cell_are_a_one_line_error(devkit, tmp_path, monkeypatch):
     monkeypatch.setattr(room, "LEVELS", (5,))
     with pytest.raises(UserError, match="none of the 4 training photos is large enough for the statistics of HOG"):
-        hog_statistics(
-            voc=devkit, year=2012, images=Voc(devkit).images("train"), shapes=[Shape(3, 3)], out=tmp_path / "s.npz"
-        )
+        hog_statistics(voc=devkit, year=2012, image_set="train", cells=9, shapes=1, out=tmp_path / "s.npz")
 
 
 def test_statistics_of_real_photos_resemble_those_of_others(real_data, tmp_path):
@@ -126,7 +122,7 @@ def test_statistics_of_real_photos_resemble_those_of_others(real_data, tmp_path)
     places = np.frombuffer(background, "<i4", offset=12 + values.nbytes).reshape(-1, 2)
     devkit = real_data / "voc_mini/VOCdevkit"
     out = tmp_path / "s.npz"
-    hog_statistics(voc=devkit, year=2012, images=Voc(devkit).images("train"), shapes=template_shapes(144, 11), out=out)
+    hog_statistics(voc=devkit, year=2012, image_set="train", cells=144, shapes=11, out=out)
     ours = read_statistics(out)
     assert np.corrcoef(mean, ours.mean)[0, 1] > 0.98
     assert np.trace(ours.at(np.array(0), np.array(0))) == pytest.approx(np.trace(covariance[0]), rel=0.15)
