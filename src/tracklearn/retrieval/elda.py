@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,14 +27,6 @@ from tracklearn.voc.proposals_file import read_proposals
 
 AT_ONCE = 1024  # windows that are scored at once: their HOG takes 18 MB in single precision for each shape
 MOST_RIDGE = 1.0  # no variance of HOG is above 0.1, so a ridge of 1 hides any covariance
-
-
-class Detectors(NamedTuple):
-    """The linear detectors of the queries of one shape."""
-
-    queries: np.ndarray  # (q,) indices of the queries
-    weights: np.ndarray  # (q, D)
-    biases: np.ndarray  # (q,)
 
 
 def elda_precision(
@@ -131,7 +123,9 @@ def rank(
         features = describe(photos, queries, shapes, pool, chosen=chosen)
         detectors, ridges = [], []
         for index in used:
-            found, needed = train(features[index], statistics, shapes[index], ridge=ridge, device=device)
+            # Features are let go as soon as they are used: at the paper's size they take 280 MB, as the detectors do.
+            own, features[index] = features[index], features[index][:0]
+            found, needed = train(own, statistics, shapes[index], ridge=ridge, device=device)
             detectors.append((torch.from_numpy(np.flatnonzero(chosen == index)).to(device), *found))
             ridges.append(needed)
         done = 0
@@ -166,9 +160,10 @@ def train(
     covariance = torch.from_numpy(statistics.of_template(shape)).to(device, torch.float64)
     mean = torch.from_numpy(np.repeat(statistics.mean, shape.cells)).to(device, torch.float64)
     x = torch.from_numpy(features).to(device, torch.float64)
+    diagonal = covariance.diagonal().clone()
     while True:
-        ridged = covariance + ridge * torch.eye(len(covariance), dtype=torch.float64, device=device)
-        factor, failed = torch.linalg.cholesky_ex(ridged)
+        covariance.diagonal().copy_(diagonal + ridge)
+        factor, failed = torch.linalg.cholesky_ex(covariance)
         if not failed:
             break
         if (ridge := 10 * ridge) > MOST_RIDGE:

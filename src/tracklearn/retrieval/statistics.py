@@ -130,7 +130,7 @@ def hog_statistics(
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(images), PHOTOS_AT_ONCE):
             some = images[start : start + PHOTOS_AT_ONCE]
-            if maps := [each for found in pool.map(lambda image: _maps(photos, image), some) for each in found]:
+            if maps := [each for found in pool.map(lambda image: photo_hogs(photos, image), some) for each in found]:
                 sums.add(maps)
             report(start + len(some), {"photos": float(start + len(some))})
     found = sums.statistics()
@@ -150,7 +150,7 @@ def read_statistics(path: str | Path) -> Statistics:
         return Statistics(stored["mean"], stored["covariance"], int(stored["cells"]))
 
 
-def _maps(photos: Voc, image_id: str) -> list[np.ndarray]:
+def photo_hogs(photos: Voc, image_id: str) -> list[np.ndarray]:
     """HOG (31, rows, columns) of a photo at each of `LEVELS` at which it has a cell inside."""
     levels = halvings(photos.image(image_id))
     maps = []
