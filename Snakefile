@@ -39,6 +39,7 @@ rule all:
         "results/differences.csv",
         "results/table1.html",
         expand("results/section6.{suffix}", suffix=["csv", "md", "html"] if plan.section6 else []),
+        f"results/retrieval/{plan.protocol.name}/figure7.html" if plan.retrieval_nearest() else [],
         lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],
 
 

@@ -33,7 +33,7 @@ def main() -> None:
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     where = torch.cuda.get_device_name() if kind == "cuda" else f"CPU, {cores} threads"
     with tempfile.TemporaryDirectory(prefix="tracklearn-features-") as folder:
-        photos, ids, source = _photos(Path(folder))
+        photos, ids, source = some_photos(Path(folder))
         save_weights(Path(folder, "net.safetensors"), CaffeNet(fc7=4096))
         listed = [ids[index % len(ids)] for index in range(PHOTOS[kind])]
         print(f"{where}; {len(set(listed))} photos {source}\n")
@@ -46,11 +46,13 @@ def main() -> None:
         print("GPU: not measured, there is none here")
 
 
-def measure(photos: Voc, ids: list[str], weights: Path, precision: str, kind: str, threads: int) -> tuple[float, float]:
+def measure(
+    photos: Voc, ids: list[str], weights: Path, precision: str, kind: str, threads: int, *, layer: str = "fc7"
+) -> tuple[float, float]:
     """Windows per second, and the share of time in which the device had no photo to compute with."""
-    boxes = {f"{number}": _boxes(photos.size(image_id), kind, number) for number, image_id in enumerate(ids)}
+    boxes = {f"{number}": some_boxes(photos.size(image_id), kind, number) for number, image_id in enumerate(ids)}
     source = ComputedFeatures(
-        _Repeated(photos, ids), boxes, weights=[weights], layer="fc7", ground_truth=False,
+        _Repeated(photos, ids), boxes, weights=[weights], layer=layer, ground_truth=False,
         precision=precision, threads=threads,
     )  # fmt: skip
     if kind == "cuda":
@@ -74,7 +76,7 @@ class _Repeated(Voc):
         return super().image(self._ids[int(image_id)])
 
 
-def _boxes(size: tuple[int, int], kind: str, seed: int) -> np.ndarray:
+def some_boxes(size: tuple[int, int], kind: str, seed: int) -> np.ndarray:
     """Boxes (N, 4) of sides of at least 20 pixels."""
     rng = np.random.default_rng(seed)
     limits = np.array(size)
@@ -84,7 +86,7 @@ def _boxes(size: tuple[int, int], kind: str, seed: int) -> np.ndarray:
     return np.hstack([corner, corner + side]).astype(np.float32)
 
 
-def _photos(folder: Path) -> tuple[Voc, list[str], str]:
+def some_photos(folder: Path) -> tuple[Voc, list[str], str]:
     """Photos, their ids, and where they are from."""
     root = Path(os.environ.get("DATA", "../shared/data"), "voc_mini/VOCdevkit")
     if (root / "VOC2012").is_dir():

@@ -39,6 +39,7 @@ TINY = {
         "detection": [{"id": "pool5-8M", "label": "pool5 (8M)", "external": "8M", "models": ["unsup-8M"]}],
         "retrieval": [
             {"id": "random", "label": "random AlexNet", "models": ["random-1"]},
+            {"id": "elda", "label": "ELDA on HOG", "method": "elda"},
             {"id": "unsup-8M", "label": "unsupervised (8M)", "external": "8M", "models": ["unsup-8M"]},
         ],
         "scenes": [],

@@ -89,6 +89,18 @@ def test_an_edit_of_non_maximum_suppression_re_trains_nothing(checkout):
     assert planned["detection_detect"] == 5
 
 
+def test_an_edit_of_elda_re_runs_no_network(checkout):
+    edit_code(checkout, "retrieval/elda.py")
+    planned = checkout.planned()
+    assert planned["retrieval_elda"] == planned["retrieval_figure7"] == planned["tables_section6"] == 1
+    assert {"retrieval_precision", "retrieval_statistics"}.isdisjoint(planned)
+
+
+def test_an_edit_of_figure7_only_draws_the_page(checkout):
+    edit_code(checkout, "retrieval/figure7.py")
+    assert set(checkout.planned()) == {"retrieval_figure7", "all"}
+
+
 def edit_code(checkout, module):
     """Append a statement to a module."""
     path = checkout.root / PACKAGE / module
@@ -105,6 +117,17 @@ def test_a_changed_setting_re_runs_its_stage_and_what_follows(checkout):
     assert "mining_filter" not in planned
     checkout.configure({"mining": {"track": {"frames": 30}}})
     assert checkout.planned() == NOTHING
+
+
+def test_settings_of_retrieval_re_run_what_they_can_change(checkout):
+    checkout.configure({"retrieval": {"figure7": {"shown": 4}}})
+    assert set(checkout.planned()) == {"retrieval_figure7", "all"}
+    checkout.configure({"retrieval": {"elda": {"ridge": 0.02}}})
+    planned = checkout.planned()
+    assert planned["retrieval_elda"] == 1
+    assert {"retrieval_precision", "retrieval_statistics"}.isdisjoint(planned)
+    checkout.configure({"retrieval": {"elda": {"cells": 100}}})
+    assert checkout.planned()["retrieval_statistics"] == 1
 
 
 @pytest.mark.parametrize(
@@ -242,7 +265,8 @@ def test_a_photo_replaced_in_place_re_runs_the_jobs_that_read_it(checkout):
     assert planned["voc_proposals"] == 1
     assert planned["features_extract"] == 4  # on the test set: fc7 of four nets
     assert planned["retrieval_precision"] == 2  # which computes its own features
-    assert "detection_svms" not in planned
+    assert planned["retrieval_elda"] == planned["retrieval_figure7"] == 1
+    assert {"detection_svms", "retrieval_statistics"}.isdisjoint(planned)
     assert {"models_finetuning", "models_supervised", "models_ranking"}.isdisjoint(planned)
 
 
@@ -250,7 +274,14 @@ def test_an_annotation_edited_in_place_re_runs_the_jobs_that_read_it(checkout):
     replace_in_place(checkout, first_of(checkout, "trainval"), "Annotations", ".xml")
     planned = checkout.planned()
     assert planned["models_finetuning"] == 4
-    assert {"voc_proposals", "models_supervised", "models_ranking"}.isdisjoint(planned)
+    assert planned["retrieval_elda"] == 1
+    assert {"voc_proposals", "models_supervised", "models_ranking", "retrieval_statistics"}.isdisjoint(planned)
+
+
+def test_a_training_photo_replaced_in_place_changes_the_statistics_of_hog(checkout):
+    replace_in_place(checkout, first_of(checkout, "trainval"), "JPEGImages", ".jpg")
+    planned = checkout.planned("results/cells/section6/labelled-test/retrieval/elda.json")
+    assert planned == {"voc_proposals": 1, "retrieval_statistics": 1, "retrieval_elda": 1}
 
 
 def test_a_file_of_the_imagefolder_replaced_in_place_re_trains_the_net(checkout):

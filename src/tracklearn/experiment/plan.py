@@ -384,6 +384,10 @@ class Plan:
     def _ids(self, image_set: str) -> list[str]:
         return read_image_set(self.config["voc"]["root"], year=self.protocol.year, image_set=image_set)
 
+    def evaluated(self) -> list[str]:
+        """Ids of the evaluation images, whose list must be there."""
+        return self._ids(self.protocol.test)
+
     def _parts(self, image_set: str) -> range:
         return range(ceil(self.size(image_set) / self._images_per_part))
 
@@ -536,6 +540,16 @@ class Plan:
         """Bootstrap replicates of the systems of a task that can be computed."""
         computed = [system for system in self.section6_systems(task) if not self.section6_lack(task, system)]
         return [f"results/{task}/{self.protocol.name}/bootstraps/{system}.npz" for system in computed]
+
+    def retrieval_nearest(self) -> dict[str, str]:
+        """The file of the nearest windows for each row of retrieval that can be computed, by the row's label.
+
+        Of a row with several models it is the file of the first.
+        """
+        first = {row["label"]: (row["models"] or [row["method"]])[0] for row in self.section6.get("retrieval", [])}
+        folder = f"results/retrieval/{self.protocol.name}/nearest"
+        computed = {label: name for label, name in first.items() if not self.section6_lack("retrieval", name)}
+        return {label: f"{folder}/{name}.npz" for label, name in computed.items()}
 
     def seeded(self, names: Sequence[str]) -> list[str]:
         """Rows or models with their copies for each seed of `evidence:`."""

@@ -12,6 +12,8 @@ from tracklearn.experiment.plan import GET_IMAGENET, Plan
 ALL = "all"
 # Targets of mining begin so, or are `pairs`.
 PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_")
+# Cells and files of section 6 that need no network
+WITHOUT_MODELS = ("elda.json", "elda.npz", "hog_statistics.npz", "gist.json", "gist.npz")
 
 
 def warnings(plan: Plan, targets: Sequence[str]) -> list[str]:
@@ -48,6 +50,7 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
     for target in targets:
         if current := _moved(plan, target):
             raise UserError(f"{target}: this target is now {current}")
+        _check_query(plan, target)
     if any(map(_is_of_pairs, targets)) and not plan.patch_shards:
         raise UserError(f"{plan.config['patches']['import']['list']}: no pair; expected lines of `path label`")
     if not plan.section6 and any("section6" in target for target in targets):
@@ -65,6 +68,17 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
         for row in plan.seeded(plan.config["evidence"]["rows"]):
             if lack := plan.lacks(row):
                 raise UserError(f"config: evidence.rows: {row} cannot be computed: {lack}")
+
+
+def _check_query(plan: Plan, target: str) -> None:
+    """Refuse a page of figure 7 for an image that is none of the evaluation images, before anything is computed."""
+    asked = re.fullmatch(r"results/retrieval/figure7/(.+)-\d+\.html", target)
+    image_list = Path(plan.image_list(plan.protocol.test))
+    if asked and image_list.exists() and asked[1] not in (ids := plan.evaluated()):
+        raise UserError(
+            f"{target}: image {asked[1]} is none of the {len(ids)} images of {image_list}; expected one of them, such "
+            f"as {ids[0]}"
+        )
 
 
 def _needs_photos(plan: Plan, target: str) -> bool:
@@ -111,8 +125,10 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     parts = {*Path(target).parts, Path(target).stem}
     rows = [row for row in plan.rows if row in parts]
     models = [model for model in plan.config["models"] if model in parts]
-    if rows or models:
+    if rows or models or Path(target).name in WITHOUT_MODELS:
         return rows, models
+    if "figure7" in target:
+        return [], [name for name in plan.section6_systems("retrieval") if name in plan.config["models"]]
     of_table1 = [] if "section6" in target else plan.table1_rows
     if target != ALL and "section6" not in target:
         return of_table1, []

@@ -11,7 +11,8 @@ import simplejpeg
 from tracklearn.errors import UserError
 from tracklearn.features import store
 from tracklearn.features.store import StoredFeatures
-from tracklearn.retrieval.precision import precision_at_k, scores
+from tracklearn.retrieval import precision
+from tracklearn.retrieval.precision import precision_at_k
 
 CLASSES = ("disc", "star", "box")
 DISC, STAR = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]
@@ -68,7 +69,8 @@ def world(tmp_path):
         "e2": [(WHOLE, STAR, True), (WHOLE, [3.0, 1.0, 0.0], True), (far, DISC, False)],
     }
     return {
-        "voc": tmp_path, "year": 2012, "classes": CLASSES, "out": tmp_path / "cell.json", "k": 2,
+        "voc": tmp_path, "year": 2012, "classes": CLASSES, "k": 2, "draws": 40,
+        "cell": tmp_path / "cell.json", "replicates": tmp_path / "draws.npz", "nearest": tmp_path / "nearest.npz",
         "database": opened(features(tmp_path / "train.h5", train)),
         "queries": opened(features(tmp_path / "test.h5", test)),
     }  # fmt: skip
@@ -82,15 +84,19 @@ def test_precision_by_hand(world):
     assert result["hit_rate"] == pytest.approx(200 / 3)
     assert result["precision_class_mean"] == pytest.approx((100 + 25) / 2)
     assert result["hit_rate_class_mean"] == pytest.approx((100 + 50) / 2)
-    assert result["chance"] == pytest.approx((200 / 3 + 100 / 3 + 100 / 3) / 3)
     assert (result["queries"], result["windows"]) == (3, 3)
-    cell = json.loads(world["out"].read_text())
-    assert cell["k"] == 2 and cell["precision"] == result["precision"]
-    assert cell["classes"]["star"] == {
-        "precision": 25, "hit_rate": 50, "chance": pytest.approx(100 / 3), "queries": 2, "windows": 1, "reason": None,
-    }  # fmt: skip
-    assert cell["classes"]["box"]["precision"] is None
-    assert cell["classes"]["box"]["reason"] == "no object of this class in the evaluation images"
+    cell = json.loads(world["cell"].read_text())
+    assert cell["value"] == cell["figures"]["precision"]["value"] == result["precision"]
+    assert cell["chance"] == pytest.approx((200 / 3 + 100 / 3 + 100 / 3) / 3)
+
+
+def test_nearest_windows_by_hand(world):
+    precision_at_k(**world)
+    with np.load(world["nearest"]) as found:
+        assert found["image"].tolist() == ["e1", "e2", "e2"] and found["object"].tolist() == [0, 0, 1]
+        assert found["database"][found["nearest_image"]].tolist() == [["t1", "t1"], ["t2", "t1"], ["t1", "t1"]]
+        assert found["nearest_box"][1].tolist() == [[0, 0, 44, 39], WHOLE]
+        np.testing.assert_allclose(found["score"][1], [1 / np.hypot(0.25, 1), 0.5 / np.hypot(2, 0.5)], rtol=1e-3)
 
 
 def test_database_in_several_parts_is_the_same(world, tmp_path):
@@ -113,12 +119,6 @@ def test_cosine_ignores_the_scale_of_features(world, tmp_path):
     assert precision_at_k(**world) == before
 
 
-def test_scores_by_hand():
-    right = np.array([[True, True, False, False], [False, False, False, False]])
-    result = scores(right, np.array([0, 0]), np.array([1, 3, 0]), classes=CLASSES)
-    assert (result["precision"], result["hit_rate"], result["chance"]) == (25, 50, 25)
-
-
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -129,7 +129,7 @@ def test_scores_by_hand():
 def test_too_few_windows_are_a_one_line_error(world, change, text):
     with pytest.raises(UserError, match=text):
         precision_at_k(**world | change)
-    assert not world["out"].exists()
+    assert not world["cell"].exists()
 
 
 def test_an_image_in_both_sets_is_refused(world):
@@ -147,5 +147,25 @@ def test_features_of_other_annotations_are_refused(world, tmp_path):
 def test_no_query_is_a_one_line_error(world, tmp_path):
     photo(tmp_path, "e3", [])
     world["queries"] = opened(features(tmp_path / "none.h5", {"e3": [(WHOLE, DISC, False)]}))
-    with pytest.raises(UserError, match="no object is annotated in the evaluation images"):
+    with pytest.raises(
+        UserError, match="no object is annotated in the evaluation images, and retrieval needs queries; annotate some"
+    ):
         precision_at_k(**world)
+
+
+def test_an_image_without_objects_asks_nothing(world, tmp_path):
+    before = precision_at_k(**world)
+    photo(tmp_path, "e3", [])
+    test = {
+        "e1": [(WHOLE, [7.0, 0.0, 0.0], True)],
+        "e3": [(WHOLE, DISC, False)],
+        "e2": [(WHOLE, STAR, True), (WHOLE, [3.0, 1.0, 0.0], True)],
+    }
+    world["queries"] = opened(features(tmp_path / "three.h5", test))
+    assert precision_at_k(**world) == before | {"images": 3}
+
+
+def test_blocks_do_not_depend_on_the_images(world, monkeypatch):
+    before = precision_at_k(**world)
+    monkeypatch.setattr(precision, "AT_ONCE", 2)
+    assert precision_at_k(**world) == before

@@ -17,7 +17,9 @@ if __name__ == "__main__":
                 queries=open_features(**settings, image_set=snakemake.params.image_set),
                 database=open_features(**settings, proposals=snakemake.input.proposals),
                 k=snakemake.params.k,
-                out=snakemake.output.cell,
+                draws=snakemake.params.bootstrap,
+                **dict(snakemake.output.items()),
+                runs=[run.key, *run.lineage(snakemake.input)],
                 report=run.report,
             )
         )
