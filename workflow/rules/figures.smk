@@ -19,7 +19,7 @@ rule figures_frames:
     log:
         "results/logs/figures_frames.log",
     params:
-        count=config["figures"]["frames"],
+        number=config["figures"]["frames"],
         seed=config["figures"]["seed"],
         frame=config["mining"]["frame"],
         filtering={
@@ -30,7 +30,7 @@ rule figures_frames:
         resample_fps=config["mining"]["resample_fps"],
         code=code("figures/figures_frames.py"),
     message:
-        "Figure 2: draw {params.count} frames of each verdict with their points"
+        "Figure 2: draw {params.number} frames of each verdict with their points"
     script:
         "../scripts/figures/figures_frames.py"
 
@@ -45,11 +45,11 @@ rule figures_pairs:
     log:
         "results/logs/figures_pairs.log",
     params:
-        count=config["figures"]["pairs"],
+        number=config["figures"]["pairs"],
         seed=config["figures"]["seed"],
         code=code("figures/figures_pairs.py"),
     message:
-        "Figure 3: draw {params.count} pairs"
+        "Figure 3: draw {params.number} pairs"
     script:
         "../scripts/figures/figures_pairs.py"
 

@@ -577,14 +577,14 @@ class Plan:
 
     def figure_files(self, suffix: str) -> list[str]:
         """One of the files of each figure that is not left out."""
-        folders = {
-            "figure2": "",
-            "figure3": "",
-            "figure5": f"{self.protocol.name}/",
-            "figure6": f"{self.protocol.name}/",
+        name, left_out = self.protocol.name, self.figures_left_out()
+        figures = {
+            "figure2": "figure2",
+            "figure3": "figure3",
+            "figure5": f"{name}/figure5",
+            "figure6": f"{name}/figure6",
         }
-        left_out = self.figures_left_out()
-        return [f"results/figures/{place}{name}{suffix}" for name, place in folders.items() if name not in left_out]
+        return [f"results/figures/{path}{suffix}" for figure, path in figures.items() if figure not in left_out]
 
     def figure7_page(self) -> str | None:
         """The page of figure 7, to which that of the figures links; None where there are no queries or no networks."""

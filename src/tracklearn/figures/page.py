@@ -17,9 +17,9 @@ QUALITY = 88
 PAPER = {
     "figure2": (
         "Figure 2, section 4",
-        "How a frame is chosen. On frames of a video of buses it shows the SURF points and their motion. Frames in which "
-        "nearly nothing moves and frames in which the camera moves are rejected. In an accepted frame the box that holds "
-        "most moving points is tracked, and the first and the last box of the track are a pair.",
+        "How a frame is chosen. On frames of a video of buses it shows the SURF points and their motion. Frames in "
+        "which nearly nothing moves and frames in which the camera moves are rejected. In an accepted frame the box "
+        "that holds most moving points is tracked, and the first and the last box of the track are a pair.",
     ),
     "figure3": (
         "Figure 3, section 4",
@@ -33,8 +33,8 @@ PAPER = {
     ),
     "figure6": (
         "Figure 6, section 6.1",
-        "The filters of conv1, (a) as learned from video without labels and (b) after fine-tuning on VOC 2012. The paper "
-        "finds the filters sharper after fine-tuning. It does not say on which scale each set is drawn.",
+        "The filters of conv1, (a) as learned from video without labels and (b) after fine-tuning on VOC 2012. The "
+        "paper finds the filters sharper after fine-tuning. It does not say on which scale each set is drawn.",
     ),
 }
 FIGURE7 = (

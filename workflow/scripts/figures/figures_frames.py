@@ -8,7 +8,7 @@ if __name__ == "__main__":
             frames_figure(
                 manifests=snakemake.input.manifests,
                 frames_tables=snakemake.input.frames,
-                count=snakemake.params.count,
+                count=snakemake.params.number,
                 seed=snakemake.params.seed,
                 outputs=Outputs(**snakemake.output),
                 frame=snakemake.params.frame,

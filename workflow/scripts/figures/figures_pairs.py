@@ -7,7 +7,7 @@ if __name__ == "__main__":
         run.metrics(
             pairs_figure(
                 stores=snakemake.input.stores,
-                count=snakemake.params.count,
+                count=snakemake.params.number,
                 seed=snakemake.params.seed,
                 outputs=Outputs(**snakemake.output),
             )
