@@ -131,8 +131,8 @@ def frames_figure(
         caption=f"SURF points of candidate frames, drawn at random with seed {seed} from {candidates:,} candidates in "
         f"{len(frames_tables)} shards. Blue dots stand still once the camera's motion is removed. Orange arrows show "
         f"the motion to the next frame that is left, drawn {stretch} times as long; a point moves if this motion is "
-        f"longer than {settings.moving_px:g} px. A frame is accepted if {settings.noise:.0%} to {settings.camera:.0%} of "
-        "its points move; its query box (white) is the window that holds most moving points.",
+        f"longer than {settings.moving_px:g} px. A frame is accepted if {settings.noise:.0%} to {settings.camera:.0%} "
+        "of its points move; its query box (white) is the window that holds most moving points.",
         drawn=[
             f"{panel.row['video_id']}, frame {panel.row['frame']}: {_verdict(reason)}, {_share(panel.points, settings)}"
             for reason, shown in panels.items()

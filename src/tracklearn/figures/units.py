@@ -176,8 +176,8 @@ def units_figure(
         f"{done:,} {on} in the evaluation photos, one window of a photo. Each is cropped to what the unit sees, "
         f"{last - first + 1} x {last - first + 1} of {net.input_size} pixels, clipped at the window's border. Below "
         f"each: its class, bold where it is the row's, and the unit's activation. Of {excited:,} units that are "
-        f"excited by {windows} photos, those are shown whose windows agree most in class; of equals the one of the class "
-        "shown least often so far, then the one with the larger mean activation; of a channel only one unit.",
+        f"excited by {windows} photos, those are shown whose windows agree most in class; of equals the one of the "
+        "class shown least often so far, then the one with the larger mean activation; of a channel only one unit.",
         drawn=[
             "channel {}, row {}, column {}: ".format(*_place(net, unit.number))
             + ", ".join(f"{panel.image_id} ({panel.shows}, {panel.activation:.3g})" for panel in own)
