@@ -36,7 +36,7 @@ from tracklearn.videos.manifest import read_manifest
 MARKS = {"motion": "✓", "noise": "✗", "camera": "✗"}
 STANDING, MOVING, OTHERS = "#0072B2", "#E69F00", "#FFFFFF"  # blue and orange are told apart by the colour-blind
 GAP, TITLE, LINE, LEGEND = 0.08, 0.36, 0.16, 0.26  # inches: between frames, title, line below a frame, legend
-ARROW = 1 / 20  # length of the median arrow in widths of a frame
+ARROW = 1 / 16  # length that a quarter of the arrows exceed, in widths of a frame
 
 
 class Drawn(NamedTuple):
@@ -115,6 +115,7 @@ def frames_figure(
     gone = list(dict.fromkeys(gone))
     totals = {reason: sum(found[reason] for found in counts) for reason in MARKS}
     shares = {reason: 100 * total / max(1, candidates) for reason, total in totals.items()}
+    others = 100 - sum(shares.values()) if candidates else 0.0
     notes = [f"{video}: cannot be read any more, so its frames are not shown" for video in gone]
     notes += [f"no candidate frame was {_verdict(reason)}" for reason, total in totals.items() if not total]
     metrics = {f"share/{reason}": share for reason, share in shares.items()}
@@ -132,7 +133,8 @@ def frames_figure(
         f"{len(frames_tables)} shards. Blue dots stand still once the camera's motion is removed. Orange arrows show "
         f"the motion to the next frame that is left, drawn {stretch} times as long; a point moves if this motion is "
         f"longer than {settings.moving_px:g} px. A frame is accepted if {settings.noise:.0%} to {settings.camera:.0%} "
-        "of its points move; its query box (white) is the window that holds most moving points.",
+        f"of its points move; its query box (white) is the window that holds most moving points. {others:.1f}% of the "
+        "candidates were rejected for other reasons, such as too few points.",
         drawn=[
             f"{panel.row['video_id']}, frame {panel.row['frame']}: {_verdict(reason)}, {_share(panel.points, settings)}"
             for reason, shown in panels.items()
@@ -160,14 +162,14 @@ def _drawn(
 
 
 def arrow_stretch(points: Sequence[Points], moving_px: float) -> int:
-    """The factor 1, 2, 5, 10, ... on all arrows that brings the median one of moving points closest to `ARROW`."""
+    """The factor 1, 2, 5, 10, ... on all arrows that brings their upper quartile closest to `ARROW`."""
     lengths = np.concatenate([each.lengths for each in points])
     widths = np.concatenate([np.full(len(each.at), np.ptp(each.at[:, 0]) or 1) for each in points])
     moving = lengths > moving_px
     if not moving.any():
         return 1
     factors = np.array([1, 2, 5, 10, 20, 50])
-    return int(factors[np.abs(np.log(factors * np.median(lengths[moving] / widths[moving]) / ARROW)).argmin()])
+    return int(factors[np.abs(np.log(factors * np.percentile(lengths[moving] / widths[moving], 75) / ARROW)).argmin()])
 
 
 def _drawing(panels: dict[str, list[Panel]], shares: dict[str, float], settings: Filtering, stretch: int) -> Figure:

@@ -23,18 +23,18 @@ PAPER = {
     ),
     "figure3": (
         "Figure 3, section 4",
-        "Examples of mined pairs, each with the query patch and the tracked patch: the same thing a second later, in "
+        "Examples of mined pairs, each with the query patch and the tracked patch: the same thing 30 frames later, in "
         "another pose, at another size or in another light.",
     ),
     "figure5": (
         "Figure 5, section 6.1",
         "What units of pool5 of the network learned from video respond to. Each row has the windows that excite one of "
-        "five units most, cropped to the unit's receptive field. The paper does not say how the five were chosen.",
+        "five units most, cropped to the unit's receptive field.",
     ),
     "figure6": (
         "Figure 6, section 6.1",
         "The filters of conv1, (a) as learned from video without labels and (b) after fine-tuning on VOC 2012. The "
-        "paper finds the filters sharper after fine-tuning. It does not say on which scale each set is drawn.",
+        "paper finds the filters sharper after fine-tuning.",
     ),
 }
 FIGURE7 = (
