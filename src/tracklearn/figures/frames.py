@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -34,7 +35,7 @@ from tracklearn.settings.mining import Filtering, Frame
 from tracklearn.videos.manifest import read_manifest
 
 MARKS = {"motion": "✓", "noise": "✗", "camera": "✗"}
-STANDING, MOVING, OTHERS = "#0072B2", "#E69F00", "#FFFFFF"  # blue and orange are told apart by the colour-blind
+STANDING, MOVING, OTHERS = "#0072B2", "#E69F00", "#CC79A7"  # a palette for the colour-blind
 GAP, TITLE, LINE, LEGEND = 0.08, 0.36, 0.16, 0.26  # inches: between frames, title, line below a frame, legend
 ARROW = 1 / 16  # length that a quarter of the arrows exceed, in widths of a frame
 
@@ -88,61 +89,82 @@ def frames_figure(
         UserError: an invalid setting, or a table of another version.
     """
     size, settings = Frame.read(frame), Filtering.read(filtering)
-    counts = [Counter(pd.read_csv(table, usecols=["reason"], dtype=str)["reason"]) for table in frames_tables]
-    candidates = sum(sum(found.values()) for found in counts) - sum(
-        n for found in counts for reason, n in found.items() if str(reason).startswith("video failed")
+    read = partial(
+        _panel, manifests=manifests, size=size, settings=settings, resample_fps=resample_fps, timeout=timeout
     )
-    panels: dict[str, list[Panel]] = {}
-    gone: list[str] = []
-    for number, reason in enumerate(MARKS):
-        drawn = _drawn(frames_tables, [found[reason] for found in counts], reason, count, [seed, 2, number])
-        panels[reason] = []
-        for shard, row in drawn:
-            if len(panels[reason]) == count:
-                break
-            seen = read_candidates(
-                [video for video in read_manifest(manifests[shard]) if video.video_id == row["video_id"]],
-                {row["video_id"]: {int(row["frame"])}},
-                size=(size.height, size.width),
-                resample_fps=resample_fps,
-                overlays=settings.overlays,
-                timeout=timeout,
-            )
-            for candidate in seen.values():
-                points = points_with_motion(candidate.image, candidate.next_image, settings, candidate.overlay)
-                panels[reason].append(Panel(row, candidate, points))
-            gone += [] if seen else [row["video_id"]]
-    gone = list(dict.fromkeys(gone))
-    totals = {reason: sum(found[reason] for found in counts) for reason in MARKS}
+    reasons = [_reasons(table) for table in frames_tables]
+    candidates = sum(found.total() for found in reasons)
+    totals = {reason: sum(found[reason] for found in reasons) for reason in MARKS}
     shares = {reason: 100 * total / max(1, candidates) for reason, total in totals.items()}
-    others = 100 - sum(shares.values()) if candidates else 0.0
-    notes = [f"{video}: cannot be read any more, so its frames are not shown" for video in gone]
-    notes += [f"no candidate frame was {_verdict(reason)}" for reason, total in totals.items() if not total]
-    metrics = {f"share/{reason}": share for reason, share in shares.items()}
-    metrics |= {"candidates": float(candidates), "frames": float(sum(map(len, panels.values()))), "gone": len(gone)}
-    if not any(panels.values()):
-        reason = "no video of the drawn frames can be read any more" if gone else "no candidate frame was judged"
-        write_placard(outputs, f"Figure 2: {reason}; download the videos again or add videos")
+    panels: dict[str, list[Panel]] = {reason: [] for reason in MARKS}
+    gone: dict[str, None] = {}
+    for number, (reason, shown) in enumerate(panels.items()):
+        for drawn in _drawn(frames_tables, [found[reason] for found in reasons], reason, count, [seed, 2, number]):
+            if len(shown) == count:
+                break
+            if panel := read(drawn):
+                shown.append(panel)
+            else:
+                gone[drawn.row["video_id"]] = None
+    frames = sum(map(len, panels.values()))
+    metrics = {"candidates": float(candidates), "frames": float(frames), "gone": float(len(gone))}
+    metrics |= {f"share/{reason}": share for reason, share in shares.items()}
+    if not frames:
+        missing = "no video of the drawn frames can be read any more" if gone else "no candidate frame was judged"
+        write_placard(outputs, f"Figure 2: {missing}; download the videos again or add videos")
         return metrics
-    stretch = arrow_stretch([panel.points for of in panels.values() for panel in of], settings.moving_px)
-    figure = _drawing(panels, shares, settings, stretch)
+    stretch = arrow_stretch([panel.points for shown in panels.values() for panel in shown], settings.moving_px)
     write_figure(
-        figure,
+        _drawing(panels, shares, settings, stretch),
         outputs,
         caption=f"SURF points of candidate frames, drawn at random with seed {seed} from {candidates:,} candidates in "
         f"{len(frames_tables)} shards. Blue dots stand still once the camera's motion is removed. Orange arrows show "
         f"the motion to the next frame that is left, drawn {stretch} times as long; a point moves if this motion is "
         f"longer than {settings.moving_px:g} px. A frame is accepted if {settings.noise:.0%} to {settings.camera:.0%} "
-        f"of its points move; its query box (white) is the window that holds most moving points. {others:.1f}% of the "
-        "candidates were rejected for other reasons, such as too few points.",
+        "of its points move; its query box (white) is the window that holds most moving points. Of all candidates "
+        f"{100 - sum(shares.values()):.1f}% were rejected for other reasons, such as too few points.",
         drawn=[
             f"{panel.row['video_id']}, frame {panel.row['frame']}: {_verdict(reason)}, {_share(panel.points, settings)}"
             for reason, shown in panels.items()
             for panel in shown
         ],
-        notes=notes,
+        notes=[
+            *(f"{video}: cannot be read any more, so its frames are not shown" for video in gone),
+            *(f"no candidate frame was {_verdict(reason)}" for reason, total in totals.items() if not total),
+        ],
     )
     return metrics
+
+
+def _reasons(table: str | Path) -> Counter[str]:
+    """How many candidate frames of a shard have each reason."""
+    next(each_row(table, FRAMES), None)  # checks the columns
+    rows = pd.read_csv(table, usecols=["frame", "reason"], dtype=str).dropna(subset="frame")
+    return Counter(rows["reason"])
+
+
+def _panel(
+    drawn: Drawn,
+    *,
+    manifests: Sequence[str | Path],
+    size: Frame,
+    settings: Filtering,
+    resample_fps: float | None,
+    timeout: float | None,
+) -> Panel | None:
+    """A frame with its points, as the filter found them; None where its video can no longer be read."""
+    video_id, frame_number = drawn.row["video_id"], int(drawn.row["frame"])
+    seen = read_candidates(
+        [video for video in read_manifest(manifests[drawn.shard]) if video.video_id == video_id],
+        {video_id: {frame_number}},
+        size=(size.height, size.width),
+        resample_fps=resample_fps,
+        overlays=settings.overlays,
+        timeout=timeout,
+    ).get((video_id, frame_number))
+    if seen is None:
+        return None
+    return Panel(drawn.row, seen, points_with_motion(seen.image, seen.next_image, settings, seen.overlay))
 
 
 def _drawn(
@@ -198,7 +220,7 @@ def _drawing(panels: dict[str, list[Panel]], shares: dict[str, float], settings:
     marks = [
         Line2D([], [], ls="", marker="o", ms=3, color=STANDING, mew=0, label="stands still"),
         Line2D([], [], ls="", marker="$→$", ms=9, color=MOVING, mew=0.3, label=f"moves (arrow: motion × {stretch})"),
-        Line2D([], [], ls="", marker="x", ms=3, color="#777777", mew=0.7, label="left out (not followed, or overlaid)"),
+        Line2D([], [], ls="", marker="x", ms=3, color=OTHERS, mew=0.7, label="left out (not followed, or overlaid)"),
         Rectangle((0, 0), 1, 1, fill=False, ec="black", lw=1.2, label="query box"),
     ]
     figure.legend(handles=marks, loc="lower center", ncols=len(marks), frameon=False, borderpad=0.2, handletextpad=0.5)

@@ -124,34 +124,21 @@ def units_figure(
     """
     photos, net = Voc(voc, year, classes=classes), build(weights)
     rows = [_rows(photos, source, image, proposals) for image in range(len(source))]
-    top = TopWindows(windows, sum(source.widths))
-    with_windows = done = 0
-    for image, found in enumerate(source.windows(rows)):
-        if len(found.boxes):
-            top.add(image, rows[image], found.features)
-            with_windows += 1
-            done += len(found.boxes)
-            report(done, {"windows": float(done)})
-    counted = {"photos": float(with_windows), "windows": float(done)}
-    if with_windows < windows:
+    counted = {"photos": float(sum(map(bool, map(len, rows)))), "windows": float(sum(map(len, rows)))}
+    if counted["photos"] < windows:
         where = {"objects": "with a proposal on an object", "all": "with a proposal"}[proposals]
-        write_placard(
-            outputs,
-            f"Figure 5: figures.windows is {windows}, but there are only {with_windows} photos {where}; lower it or "
-            "evaluate more photos",
-        )
+        few = f"figures.windows is {windows}, but there are only {counted['photos']:.0f} photos {where}"
+        write_placard(outputs, f"Figure 5: {few}; lower it or evaluate more photos")
         return {"units": 0.0, "excited": 0.0, "agreeing": 0.0, **counted}
-    labels = np.full(top.images.shape, OFF_OBJECTS)
-    for image in np.unique(top.images).tolist():
-        own = top.images == image
-        labels[own] = window_classes(source.boxes[image], photos.objects(source.ids[image]))[top.windows[own]]
+    top = _strongest(source, rows, windows, report)
+    labels = _classes_of(top, photos, source)
     size = pool5_side(net.input_size) ** 2
     chosen = choose_units(top.values, labels, count=units, classes=len(classes), units_of_channel=size)
     excited = int((top.values[-1] > 0).sum())
     counted |= {"excited": float(excited), "units": float(len(chosen))}
     if not chosen:
-        reason = f"no unit of pool5 of {model} is excited by {windows} photos, so the network has not learned"
-        write_placard(outputs, f"Figure 5: {reason}; train it again")
+        none = f"no unit of pool5 of {model} is excited by {windows} photos, so the network has not learned"
+        write_placard(outputs, f"Figure 5: {none}; train it again")
         return {**counted, "agreeing": 0.0}
     names = [*classes, "no object"]  # OFF_OBJECTS is -1
     panels: list[list[Panel]] = []
@@ -159,23 +146,18 @@ def units_figure(
         columns = (values[:, unit.number] for values in (top.images, top.windows, labels, top.values))
         panels.append([])
         for image, window, label, activation in zip(*columns, strict=True):
-            (warped,) = warp(
-                photos.image(source.ids[image]),
-                source.boxes[image][window : window + 1],
-                mean=net.mean_bgr[::-1],
-                size=net.input_size,
-            )
-            crop = _crop(warped, net, unit.number)
-            panels[-1].append(Panel(crop, names[label], float(activation), source.ids[image]))
+            image_id, box = source.ids[image], source.boxes[image][window : window + 1]
+            (warped,) = warp(photos.image(image_id), box, mean=net.mean_bgr[::-1], size=net.input_size)
+            panels[-1].append(Panel(_crop(warped, net, unit.number), names[label], float(activation), image_id))
     first, last = receptive_field(net, pool5_side(net.input_size) // 2)
     on = {"objects": "proposals that overlap an object by more than half", "all": "proposals"}[proposals]
     write_figure(
         _drawing(panels, chosen, net, names),
         outputs,
         caption=f"The {windows} windows that excite each of {len(chosen)} units of pool5 of {model} most, among "
-        f"{done:,} {on} in the evaluation photos, one window of a photo. Each is cropped to what the unit sees, "
-        f"{last - first + 1} x {last - first + 1} of {net.input_size} pixels, clipped at the window's border. Below "
-        f"each: its class, bold where it is the row's, and the unit's activation. Of {excited:,} units that are "
+        f"{counted['windows']:,.0f} {on} in the evaluation photos, one window of a photo. Each is cropped to what the "
+        f"unit sees, {last - first + 1} x {last - first + 1} of {net.input_size} pixels, clipped at the window's border. "
+        f"Below each: its class, bold where it is the row's, and the unit's activation. Of {excited:,} units that are "
         f"excited by {windows} photos, those are shown whose windows agree most in class; of equals the one of the "
         "class shown least often so far, then the one with the larger mean activation; of a channel only one unit.",
         drawn=[
@@ -236,6 +218,26 @@ def _rows(photos: Voc, source: Source, image: int, proposals: str) -> np.ndarray
         return own
     labels = window_classes(source.boxes[image], photos.objects(source.ids[image]))
     return own[labels[own] != OFF_OBJECTS]
+
+
+def _strongest(source: Source, rows: Sequence[np.ndarray], windows: int, report: Report) -> TopWindows:
+    """The strongest windows of each unit among some rows of each image."""
+    top, done = TopWindows(windows, sum(source.widths)), 0
+    for image, found in enumerate(source.windows(rows)):
+        if len(found.boxes):
+            top.add(image, rows[image], found.features)
+            done += len(found.boxes)
+            report(done, {"windows": float(done)})
+    return top
+
+
+def _classes_of(top: TopWindows, photos: Voc, source: Source) -> np.ndarray:
+    """The classes (k, D) of the strongest windows, `OFF_OBJECTS` off all objects."""
+    labels = np.full(top.images.shape, OFF_OBJECTS)
+    for image in np.unique(top.images).tolist():
+        own = top.images == image
+        labels[own] = window_classes(source.boxes[image], photos.objects(source.ids[image]))[top.windows[own]]
+    return labels
 
 
 def _crop(window: np.ndarray, net: CaffeNet, unit: int) -> np.ndarray:
