@@ -106,11 +106,11 @@ def _models_of(plan: Plan, target: str) -> set[str]:
 
 def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     """Rows with SVMs, and models beside them, that a target names; if it names none, all of the table that it is of."""
-    if _is_of_pairs(target) or target.startswith("results/voc/"):
-        return [], []
     of_figures = [model for figure in ("figure5", "figure6") for model in plan.figure_models(figure)]
     if target.startswith("results/figures"):
         return [], [*of_figures, *plan.ranking_models()]
+    if _is_of_pairs(target) or target.startswith("results/voc/"):
+        return [], []
     parts = {*Path(target).parts, Path(target).stem}
     rows = [row for row in plan.rows if row in parts]
     models = [model for model in plan.config["models"] if model in parts]

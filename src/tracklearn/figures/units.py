@@ -156,10 +156,11 @@ def units_figure(
         outputs,
         caption=f"The {windows} windows that excite each of {len(chosen)} units of pool5 of {model} most, among "
         f"{counted['windows']:,.0f} {on} in the evaluation photos, one window of a photo. Each is cropped to what the "
-        f"unit sees, {last - first + 1} x {last - first + 1} of {net.input_size} pixels, clipped at the window's border. "
-        f"Below each: its class, bold where it is the row's, and the unit's activation. Of {excited:,} units that are "
-        f"excited by {windows} photos, those are shown whose windows agree most in class; of equals the one of the "
-        "class shown least often so far, then the one with the larger mean activation; of a channel only one unit.",
+        f"unit sees, {last - first + 1} x {last - first + 1} of {net.input_size} pixels, clipped at the window's "
+        "border. Below each: its class, bold where it is the row's, and the unit's activation. Of "
+        f"{excited:,} units that are excited by {windows} photos, those are shown whose windows agree most in class; of "
+        "equals the one of the class shown least often so far, then the one with the larger mean activation; of a "
+        "channel only one unit.",
         drawn=[
             "channel {}, row {}, column {}: ".format(*_place(net, unit.number))
             + ", ".join(f"{panel.image_id} ({panel.shows}, {panel.activation:.3g})" for panel in own)
@@ -267,7 +268,9 @@ def _drawing(panels: Sequence[Sequence[Panel]], chosen: Sequence[Unit], net: Caf
         title.text(0, 0.34, f"{unit.agreeing} of {count}: {names[unit.label]}", va="center", fontsize=SMALL + 0.5)
         for number, panel in enumerate(own):
             left = LABEL + number * (side + GAP)
-            inches(figure, left, upper, side, side).imshow(panel.crop)
+            crop = inches(figure, left, upper, side, side)
+            crop.imshow(panel.crop)
+            crop.set_anchor("S")
             line = inches(figure, left, upper + side, side, LINE)
             weight = "bold" if panel.shows == names[unit.label] else "normal"
             line.text(0, 0.5, panel.shows, fontsize=SMALL, va="center", weight=weight)
