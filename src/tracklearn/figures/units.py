@@ -158,8 +158,8 @@ def units_figure(
         f"{counted['windows']:,.0f} {on} in the evaluation photos, one window of a photo. Each is cropped to what the "
         f"unit sees, {last - first + 1} x {last - first + 1} of {net.input_size} pixels, clipped at the window's "
         "border. Below each: its class, bold where it is the row's, and the unit's activation. Of "
-        f"{excited:,} units that are excited by {windows} photos, those are shown whose windows agree most in class; of "
-        "equals the one of the class shown least often so far, then the one with the larger mean activation; of a "
+        f"{excited:,} units that are excited by {windows} photos, those are shown whose windows agree most in class; "
+        "of equals the one of the class shown least often so far, then the one with the larger mean activation; of a "
         "channel only one unit.",
         drawn=[
             "channel {}, row {}, column {}: ".format(*_place(net, unit.number))
