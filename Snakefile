@@ -30,6 +30,7 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/detection.smk"
 include: "workflow/rules/retrieval.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
 
 
 rule all:
@@ -38,6 +39,7 @@ rule all:
         "results/table1.md",
         "results/differences.csv",
         "results/table1.html",
+        "results/figures.html",
         expand("results/section6.{suffix}", suffix=["csv", "md", "html"] if plan.section6 else []),
         f"results/retrieval/{plan.protocol.name}/figure7.html" if plan.retrieval_nearest() else [],
         lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],

@@ -141,7 +141,8 @@ def _judged(previous: np.ndarray, current: np.ndarray) -> tuple[int, int] | None
     points = np.ascontiguousarray(found[:, 1::-1], np.float32)
     if len(points) < FILTERING.min_points:
         return None
-    lengths, _ = compensated_flow(grey, following, points, flow="farneback")
+    motion, _ = compensated_flow(grey, following, points, flow="farneback")
+    lengths = np.linalg.norm(motion, axis=1)
     moving = points[lengths > FILTERING.moving_px]
     share = len(moving) / max(1, np.isfinite(lengths).sum())
     return best_box(moving, SIZE, FILTERING.box)[:2] if FILTERING.noise <= share <= FILTERING.camera else None

@@ -19,6 +19,7 @@ ROOMS = (
     "features",
     "detection",
     "retrieval",
+    "figures",
 )
 OPEN_TO_ALL = ("errors", "files", "download", "seeds", "report", "settings", "pages", "machine", "runs")
 MODELS = ("networks", "training", "ranking", "supervised")  # rooms behind the rules of models.smk

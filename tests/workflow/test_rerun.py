@@ -212,6 +212,21 @@ def test_another_order_of_an_ensembles_models_re_trains_its_svms(checkout):
 
 
 @pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        ({"seed": 1}, {"figures_frames", "figures_pairs"}),
+        ({"frames": 2}, {"figures_frames"}),
+        ({"units": 4}, {"figures_units"}),
+        ({"conv1_models": ["random-1", "unsup-8M"]}, {"figures_filters"}),
+    ],
+)
+def test_a_setting_of_a_figure_draws_this_figure_anew(checkout, change, rules):
+    checkout.configure({"figures": change})
+    pages = {"figures_page", "figures_configured", "all"}
+    assert checkout.planned() == dict.fromkeys(rules | pages, 1)
+
+
+@pytest.mark.parametrize(
     ("block", "change", "rules"),
     [
         ("svm", {"norm_of": "model"}, {"detection_svms", "detection_detect"}),

@@ -60,6 +60,10 @@ def _check_rows(config: Config) -> None:
         for row_id in pair:
             # A folder's own `table1` replaces the paper's rows; the paper's comparisons stay until it replaces them.
             check_known("config: comparisons", "row", row_id, ids, otherwise="; or write `comparisons: []`")
+    figures = config["figures"]
+    for key, models in {"unit_model": [figures["unit_model"]], "conv1_models": figures["conv1_models"]}.items():
+        for model in filter(None, models):
+            check_known(f"config: figures.{key}", "model", model, config["models"])
     if evidence := config["evidence"]:
         for row_id in [*evidence["rows"], *(row for pair in evidence["comparisons"] for row in pair)]:
             check_known("config: evidence", "row", row_id, ids)

@@ -125,6 +125,12 @@ def with_stand_ins(config: Config, absent: Iterable[str]) -> dict[str, Any]:
         },
         "table1": [replaced(row) for row in config["table1"]],
     }
+    figures = config["figures"]
+    changed["figures"] = {
+        **figures,
+        "unit_model": places.get(figures["unit_model"], figures["unit_model"]),
+        "conv1_models": [places.get(name, name) for name in figures["conv1_models"]],
+    }
     if config["section6"]:
         changed["section6"] = {task: [*map(replaced, rows)] for task, rows in config["section6"].items()}
     check_models(changed)

@@ -551,6 +551,60 @@ class Plan:
         computed = {label: name for label, name in first.items() if not self.section6_lack("retrieval", name)}
         return {label: f"{folder}/{name}.npz" for label, name in computed.items()}
 
+    # Figures
+
+    def figure_models(self, figure: str) -> list[str]:
+        """The networks of figure 5 or 6, without those that lack data."""
+        settings = self.config["figures"]
+        listed = {"figure5": filter(None, [settings["unit_model"]]), "figure6": settings["conv1_models"]}[figure]
+        return [model for model in listed if not self.lacking([model])]
+
+    def figure_weights(self, figure: str) -> list[str]:
+        """The weights of the networks of figure 5 or 6."""
+        return [self.weights(model) for model in self.figure_models(figure)]
+
+    def pair_models(self) -> list[str]:
+        """The networks whose pairs figures 2 and 3 show: those of Table 1 and of the figures that learn from pairs."""
+        of_figures = [model for figure in ("figure5", "figure6") for model in self.figure_models(figure)]
+        return list(dict.fromkeys([*self.ranking_models(), *self.ranking_models(of_figures)]))
+
+    def figure_shards(self) -> list[str]:
+        """The shards from which figures 2 and 3 are drawn: those that `pair_models` learn from."""
+        return sorted({Path(path).stem for model in self.pair_models() for path in self.ranking_shards(model)})
+
+    def figures_left_out(self) -> dict[str, str]:
+        """The figures that are left out, each with the reason."""
+        left_out: dict[str, str] = {}
+        if not self.pair_models():
+            left_out = dict.fromkeys(("figure2", "figure3"), "no network of the experiment learns from pairs")
+        elif self.config["patches"]["import"]:
+            left_out["figure2"] = "the pairs are imported (patches.import), and their videos are not there"
+        for figure, key in {"figure5": "unit_model", "figure6": "conv1_models"}.items():
+            listed = self.config["figures"][key]
+            if not listed:
+                left_out[figure] = f"figures.{key} names no model"
+            elif not self.figure_models(figure):
+                left_out[figure] = self._lack_of([listed] if figure == "figure5" else listed)
+        if not self.protocol.annotated:
+            left_out["figure5"] = f"its units are chosen by class, but {NO_ANNOTATIONS}"
+        return left_out
+
+    def figure_files(self, suffix: str) -> list[str]:
+        """One of the files of each figure that is not left out."""
+        name, left_out = self.protocol.name, self.figures_left_out()
+        figures = {
+            "figure2": "figure2",
+            "figure3": "figure3",
+            "figure5": f"{name}/figure5",
+            "figure6": f"{name}/figure6",
+        }
+        return [f"results/figures/{path}{suffix}" for figure, path in figures.items() if figure not in left_out]
+
+    def figure7_page(self) -> str | None:
+        """The page of figure 7, to which that of the figures links; None where there are no queries or no networks."""
+        there = self.protocol.annotated and self.section6.get("retrieval")
+        return f"results/retrieval/{self.protocol.name}/figure7.html" if there else None
+
     def seeded(self, names: Sequence[str]) -> list[str]:
         """Rows or models with their copies for each seed of `evidence:`."""
         seeds = range(1, self.config["evidence"]["seeds"] + 1)

@@ -11,7 +11,7 @@ from tracklearn.experiment.plan import GET_IMAGENET, Plan
 
 ALL = "all"
 # Targets of mining begin so, or are `pairs`.
-PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_")
+PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_", "results/figures/figure")
 # Cells and files of section 6 that need no network
 WITHOUT_MODELS = ("elda.json", "elda.npz", "hog_statistics.npz", "gist.json", "gist.npz")
 
@@ -120,6 +120,9 @@ def _models_of(plan: Plan, target: str) -> set[str]:
 
 def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     """Rows with SVMs, and models beside them, that a target names; if it names none, all of the table that it is of."""
+    of_figures = [model for figure in ("figure5", "figure6") for model in plan.figure_models(figure)]
+    if target.startswith("results/figures"):
+        return [], [*of_figures, *plan.ranking_models()]
     if _is_of_pairs(target) or target.startswith("results/voc/"):
         return [], []
     parts = {*Path(target).parts, Path(target).stem}
@@ -133,7 +136,8 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     if target != ALL and "section6" not in target:
         return of_table1, []
     systems = [*plan.section6_systems("retrieval"), *plan.section6_systems("scenes")]
-    compared = [name for name in dict.fromkeys(systems) if name in plan.config["models"]]
+    others = of_figures if target == ALL else []
+    compared = [name for name in dict.fromkeys([*systems, *others]) if name in plan.config["models"]]
     return [*of_table1, *plan.section6_rows("detection")], compared
 
 

@@ -32,17 +32,22 @@ class Points(NamedTuple):
 
     Attributes:
         at: float32 (N, 2), x and y in pixels.
-        lengths: float32 (N,), length of the motion without the camera's, in pixels; NaN where a point was not followed.
-        overlaid: bool (N,), points that are left out because they lie on an overlay; their lengths are NaN.
+        motion: float32 (N, 2), the motion without the camera's, in pixels; NaN where a point was not followed.
+        overlaid: bool (N,), points that are left out because they lie on an overlay; their motion is NaN.
         homography: the camera's motion (3, 3), None where there are too few points or too few agree.
         flow: the optical flow that measured the motion, "lucas-kanade" or "farneback".
     """
 
     at: np.ndarray
-    lengths: np.ndarray
+    motion: np.ndarray
     overlaid: np.ndarray
     homography: np.ndarray | None
     flow: str
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """float32 (N,), the lengths of the motion in pixels."""
+        return np.linalg.norm(self.motion, axis=1)
 
 
 def filter_shard(
@@ -186,10 +191,11 @@ def judge(
     if points.homography is None:
         few = len(points.at) - overlaid < filter_settings.min_points
         return row | {"reason": "too few points" if few else "no homography"}
-    measured = int(np.isfinite(points.lengths).sum())
+    lengths = points.lengths
+    measured = int(np.isfinite(lengths).sum())
     if measured < filter_settings.min_points:
         return row | {"reason": "too few points"}
-    moving = points.at[points.lengths > filter_settings.moving_px]  # False for NaN
+    moving = points.at[lengths > filter_settings.moving_px]  # False for NaN
     fraction = len(moving) / max(1, measured)
     row |= {"moving": len(moving), "fraction": f"{fraction:.4f}"}
     if not filter_settings.noise <= fraction <= filter_settings.camera:
@@ -229,7 +235,8 @@ def uncertain(points: Points, filter_settings: Filtering) -> bool:
     `camera`. Second, a share below `MIN_FOLLOWERS` of the points follows the homography; then several homographies are
     possible, and each flow may find another one.
     """
-    lengths = points.lengths[np.isfinite(points.lengths)]
+    lengths = points.lengths
+    lengths = lengths[np.isfinite(lengths)]
     if len(lengths) < filter_settings.min_points:
         return False
     fraction = np.mean(lengths > filter_settings.moving_px)
@@ -247,14 +254,14 @@ def _measured(
 ) -> Points:
     """The given points with their motion by one flow."""
     overlaid = ~overlay.on_scene(at) if overlay else np.zeros(len(at), bool)
-    lengths, homography = np.full(len(at), np.nan, np.float32), None
+    motion, homography = np.full((len(at), 2), np.nan, np.float32), None
     scene = np.flatnonzero(~overlaid)
     if len(scene) >= filter_settings.min_points:
-        lengths[scene], homography = compensated_flow(image, next_image, at[scene], flow=flow)
+        motion[scene], homography = compensated_flow(image, next_image, at[scene], flow=flow)
     if overlay and homography is not None:
         stuck = scene[stuck_points(image, next_image, at[scene], homography)]
-        overlaid[stuck], lengths[stuck] = True, np.nan
-    return Points(at, lengths, overlaid, homography, flow)
+        overlaid[stuck], motion[stuck] = True, np.nan
+    return Points(at, motion, overlaid, homography, flow)
 
 
 def _limited(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:

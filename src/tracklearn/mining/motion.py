@@ -14,31 +14,31 @@ MIN_INLIERS = 25  # as in improved dense trajectories, which do not compensate w
 def compensated_flow(
     frame: np.ndarray, following: np.ndarray, points: np.ndarray, *, flow: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Length of each point's motion without the camera's: |p + d(p) - H p|, in pixels.
+    """Each point's motion without the camera's, p + d(p) - H p, in pixels.
 
     Args:
         frame: uint8 (H, W).
         following: the next frame, uint8 (H, W).
         points: float32 (N, 2), x and y in `frame`.
         flow: "lucas-kanade" measures the flow d only at the points. "farneback" is the reference: dense flow, then
-            the following frame is warped back by H, then dense flow again, whose length at p is the result.
+            the following frame is warped back by H, then dense flow again, whose value at p is the result.
 
     Returns:
-        The lengths, float32 (N,), NaN where a point was not found again; and the homography H (3, 3) from the frame to
-        the following one. H is None and all lengths are NaN where too few points agree on a homography.
+        The motion, float32 (N, 2), NaN where a point was not found again; and the homography H (3, 3) from the frame to
+        the following one. H is None and all motion is NaN where too few points agree on a homography.
     """
     measure = {"lucas-kanade": _sparse_flow, "farneback": _dense_flow}[flow]
     moved = points + measure(frame, following, points)
     homography = camera_homography(points, moved)
     if homography is None:
-        return np.full(len(points), np.nan, np.float32), None
+        return np.full((len(points), 2), np.nan, np.float32), None
     if flow == "lucas-kanade":
-        left = moved - cv2.perspectiveTransform(points[:, None], homography)[:, 0]
+        motion = moved - cv2.perspectiveTransform(points[:, None], homography)[:, 0]
     else:
         size = (following.shape[1], following.shape[0])
         steady = cv2.warpPerspective(following, homography, size, flags=cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR)
-        left = _dense_flow(frame, steady, points)
-    return np.linalg.norm(left, axis=1).astype(np.float32), homography
+        motion = _dense_flow(frame, steady, points)
+    return motion, homography
 
 
 def camera_homography(points: np.ndarray, moved: np.ndarray) -> np.ndarray | None:

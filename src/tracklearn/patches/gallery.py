@@ -5,9 +5,8 @@ It shows frames with points and boxes (the paper's figure 2) and pairs (figure 3
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,16 +104,14 @@ def mining_gallery(
     chosen = by_video([*accepted, *rejected], videos, frames_table)
     for video_id, rows in by_video(lost, videos, tracks_table).items():
         chosen[video_id] += rows
-    work = partial(
-        _read_candidates,
-        chosen=chosen,
+    found = read_candidates(
+        videos,
+        {video_id: {int(row["frame"]) for row in rows} for video_id, rows in chosen.items()},
         size=(size.height, size.width),
         resample_fps=resample_fps,
         overlays=settings.overlays,
+        timeout=timeout,
     )
-    found: dict[FrameKey, Candidate] = {}
-    for _, in_video in each_video(work, videos, threads=1, timeout=timeout):
-        found |= in_video
     pictures = {
         "accepted": [_frame_picture(row, found[_key(row)], settings) for row in accepted if _key(row) in found],
         "rejected": [_frame_picture(row, found[_key(row)], settings) for row in rejected if _key(row) in found],
@@ -154,25 +151,39 @@ def draw_points(
     return small
 
 
-def _read_candidates(
-    video: ManifestRow,
+def read_candidates(
+    videos: Sequence[ManifestRow],
+    frame_numbers: Mapping[str, Container[int]],
     *,
-    chosen: Mapping[str, Sequence[TableRow]],
     size: tuple[int, int],
     resample_fps: float | None,
     overlays: bool,
+    timeout: float | None,
 ) -> dict[FrameKey, Candidate]:
-    """The chosen frames of a video, without those that can no longer be read."""
-    frame_numbers = {int(row["frame"]) for row in chosen[video.video_id]}
-    found: dict[FrameKey, Candidate] = {}
-    if not frame_numbers:
-        return found
-    with suppress(UserError):  # the file was removed since it was mined, or the time limit is over
-        overlay = find_overlay(read_key_frames(video.path, size=size)) if overlays else None
-        images = candidate_frames(video.path, size, resample_fps=resample_fps, among=frame_numbers)
-        for number, image, next_image in images:
-            found[video.video_id, number] = Candidate(image, next_image, overlay)
-    return found
+    """What the filter saw of some frames, without those that can no longer be read.
+
+    Args:
+        videos: rows of the shard's manifest.
+        frame_numbers: frames of the file, by video_id.
+        size: (height, width) of the resized frames.
+        resample_fps: frames per second at which the filter counted.
+        overlays: whether the filter looked for overlays.
+        timeout: seconds that reading a video may take; None sets no limit.
+    """
+
+    def read(video: ManifestRow) -> dict[FrameKey, Candidate]:
+        in_video: dict[FrameKey, Candidate] = {}
+        with suppress(UserError):  # the file was removed since it was mined, or the time limit is over
+            overlay = find_overlay(read_key_frames(video.path, size=size)) if overlays else None
+            among = frame_numbers[video.video_id]
+            for number, image, next_image in candidate_frames(video.path, size, resample_fps=resample_fps, among=among):
+                in_video[video.video_id, number] = Candidate(image, next_image, overlay)
+        return in_video
+
+    chosen = [video for video in videos if frame_numbers.get(video.video_id)]
+    return {
+        key: seen for _, found in each_video(read, chosen, threads=1, timeout=timeout) for key, seen in found.items()
+    }
 
 
 def _frame_picture(row: TableRow, candidate: Candidate, settings: Filtering) -> Picture:

@@ -9,6 +9,7 @@ from tracklearn.errors import UserError
 from tracklearn.settings.base import Block, Count, Settings, setting
 from tracklearn.settings.detection import Detection
 from tracklearn.settings.features import Features
+from tracklearn.settings.figures import Figures
 from tracklearn.settings.mining import Mining
 from tracklearn.settings.models import WAYS, Model
 from tracklearn.settings.network import Network
@@ -67,6 +68,7 @@ class Configuration(Settings):
         None, "Rows of the table of section 6, what the features show without fine-tuning; `null` leaves the table out"
     )
     retrieval: Retrieval = setting(Retrieval(), "Retrieval without fine-tuning")
+    figures: Figures = setting(Figures(), "The paper's figures 2, 3, 5 and 6")
     evidence: Evidence | None = setting(
         None, "Rows whose networks are trained again with other training seeds (`make evidence`)"
     )

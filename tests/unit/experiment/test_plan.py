@@ -108,3 +108,45 @@ def test_a_warning_is_of_the_rows_that_are_asked_for(config):
     assert "the cells of rcnn-70K-2x are empty" in line
     assert warnings(plan, []) == warnings(plan, ["all", "pairs"])
     assert "the cells of rcnn-70K-2x, rcnn-70K-3x are empty" in warnings(plan, [])[0]
+
+
+def test_the_papers_experiment_has_every_figure(config):
+    plan = Plan(config)
+    assert plan.figures_left_out() == {}
+    assert plan.figure_files(".png") == [
+        "results/figures/figure2.png",
+        "results/figures/figure3.png",
+        "results/figures/voc2012-val/figure5.png",
+        "results/figures/voc2012-val/figure6.png",
+    ]
+    assert len(plan.figure_shards()) == 7  # of the subsets 1.5M and 8M, which holds 5M
+
+
+UNSET = {"figure5": "figures.unit_model names no model", "figure6": "figures.conv1_models names no model"}
+UNTRAINABLE = {"figures": {"unit_model": "imagenet-2", "conv1_models": ["imagenet-2"]}}
+IMPORTED = {"patches": {"import": {"folder": "p", "list": "l", "pairs_per_shard": 2}}}
+WITHOUT_PAIRS = {"table1": [], "comparisons": [], "figures": {"unit_model": "random-1", "conv1_models": ["random-1"]}}
+
+
+@pytest.mark.parametrize(
+    ("change", "left_out"),
+    [
+        ({"figures": {}}, UNSET),
+        (UNTRAINABLE, dict.fromkeys(["figure5", "figure6"], "no ImageNet there to train imagenet-2")),
+        ({"voc": {"protocol": "voc2012-test"}}, {"figure5": "its units are chosen by class, but the annotations"}),
+        (IMPORTED, {"figure2": "the pairs are imported"}),
+        (WITHOUT_PAIRS, dict.fromkeys(["figure2", "figure3"], "no network of the experiment learns from pairs")),
+    ],
+)
+def test_a_figure_without_its_data_is_left_out_with_the_reason(config, change, left_out):
+    found = Plan(config | change).figures_left_out()
+    assert set(found) == set(left_out)
+    for figure, reason in left_out.items():
+        assert reason in found[figure]
+
+
+def test_an_unknown_model_of_a_figure_is_named(config):
+    with pytest.raises(
+        UserError, match=r"config: figures.conv1_models: unknown model unsup-8; did you mean unsup-8M\?"
+    ):
+        Plan(config | {"figures": {"conv1_models": ["unsup-8"]}})

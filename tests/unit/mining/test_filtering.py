@@ -117,9 +117,10 @@ def test_a_frame_with_too_few_points_is_rejected(filter_films):
 
 def points_of(moving, *, still=0.0, moved=2.0, count=100):
     """100 points, of which `moving` move by `moved` pixels and the others by `still`."""
-    lengths = np.full(count, still, np.float32)
-    lengths[:moving] = moved
-    return Points(np.zeros((count, 2), np.float32), lengths, np.zeros(count, bool), np.eye(3), "lucas-kanade")
+    motion = np.zeros((count, 2), np.float32)
+    motion[:, 0] = still
+    motion[:moving, 0] = moved
+    return Points(np.zeros((count, 2), np.float32), motion, np.zeros(count, bool), np.eye(3), "lucas-kanade")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def points_of(moving, *, still=0.0, moved=2.0, count=100):
 )
 def test_the_sparse_flow_is_uncertain_near_a_threshold_and_without_followers(points, expected):
     assert uncertain(points, Filtering()) == expected
-    lost = points._replace(lengths=np.append(points.lengths, np.full(50, np.nan, np.float32)))
+    lost = points._replace(motion=np.append(points.motion, np.full((50, 2), np.nan, np.float32), axis=0))
     assert uncertain(lost, Filtering()) == expected  # a point that was not found again tells nothing
 
 
@@ -166,9 +167,9 @@ def test_dense_flow_decides_where_the_share_of_moving_points_is_near_a_threshold
 
 def test_a_frame_of_which_too_few_points_are_found_again_is_rejected(monkeypatch):
     """20 of 60 points were followed."""
-    lengths = np.full(60, np.nan, np.float32)
-    lengths[:20] = [0, 1] * 10
-    points = Points(np.tile(np.float32([30, 30]), (60, 1)), lengths, np.zeros(60, bool), np.eye(3), "lucas-kanade")
+    motion = np.full((60, 2), np.nan, np.float32)
+    motion[:20] = [[0, 0], [0, 1]] * 10
+    points = Points(np.tile(np.float32([30, 30]), (60, 1)), motion, np.zeros(60, bool), np.eye(3), "lucas-kanade")
     monkeypatch.setattr(module, "points_with_motion", lambda *args: points)
     frame = np.zeros((HEIGHT, WIDTH), np.uint8)
     assert judge(frame, frame, Filtering(box=BOX, min_points=21))["reason"] == "too few points"

@@ -176,9 +176,8 @@ def test_a_video_that_takes_too_long_is_left_out(gallery):
 def test_a_drawing_by_hand():
     """Four points and a box on a black frame twice as large as the picture."""
     at = np.float32([[100, 100], [300, 100], [500, 100], [600, 100]])
-    points = Points(
-        at, np.float32([0.2, 0.8, np.nan, np.nan]), np.array([False, False, False, True]), None, "lucas-kanade"
-    )
+    motion = np.float32([[0.2, 0], [0, 0.8], [np.nan, np.nan], [np.nan, np.nan]])
+    points = Points(at, motion, np.array([False, False, False, True]), None, "lucas-kanade")
     picture = draw_points(np.zeros((480, 720), np.uint8), points, moving_px=0.5, corner=(200, 200), box=100)
     assert picture.shape == (240, 360, 3)
     assert tuple(picture[50, 50]) == STANDING

@@ -1,0 +1,16 @@
+from tracklearn.figures.page import figures_page
+from tracklearn.runs import recorded
+
+if __name__ == "__main__":
+    with recorded(snakemake) as run:
+        run.metrics(
+            figures_page(
+                pngs=snakemake.input.pngs,
+                svgs=snakemake.input.svgs,
+                descriptions=snakemake.input.descriptions,
+                left_out=snakemake.params.left_out,
+                figure7=snakemake.params.figure7,
+                protocol=snakemake.params.protocol,
+                page=snakemake.output.page,
+            )
+        )
