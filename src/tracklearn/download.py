@@ -152,7 +152,7 @@ def unpack(
         expected: what the archive should be, for the error.
 
     Raises:
-        UserError: not a tar file, a damaged one, a link, a path that leads out of the folder, or no file that is wanted.
+        UserError: not a tar file, a damaged one, a link, a path that leads out of the folder, or no wanted file.
     """
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpack-") as temporary:
         try:

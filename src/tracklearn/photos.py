@@ -66,6 +66,15 @@ def read_photo(path: str | Path, *, at_least: int | None = None) -> Image.Image:
         raise UserError(f"{path}: cannot be decoded ({error}); replace or remove it") from error
 
 
+def read_square(path: str | Path, size: int) -> np.ndarray:
+    """A photo as RGB uint8 (size, size, 3), by bilinear interpolation with antialiasing; proportions are not kept.
+
+    Raises:
+        UserError: as `read_photo`.
+    """
+    return np.asarray(read_photo(path, at_least=size).resize((size, size), Image.Resampling.BILINEAR))
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # a grey PNG of 16 bits
         values = np.asarray(image, np.int64)

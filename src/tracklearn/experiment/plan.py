@@ -366,9 +366,7 @@ class Plan:
         Files in this state count neither before nor after the download, so that a first run is not out of date at once.
         """
         stamp = Path(self._stamp(image_set))
-        if not stamp.exists():
-            return None
-        return {name: (size, time) for name, (size, time) in json.loads(stamp.read_text())["unpacked"].items()}
+        return _unpacked(stamp) if stamp.exists() else None
 
     @cache  # noqa: B019 (one plan a process)
     def _ids(self, image_set: str) -> list[str]:
@@ -418,6 +416,25 @@ class Plan:
         own = {"voc", "none"} if self.config["imagenet"]["folder"] else {"voc", "none", "imagenet"}
         lineage = self.lineage(self.rows[row]["models"])
         return any(self.model_entry(model)["train"] not in own for model in lineage)
+
+    # Scenes
+
+    def scenes_settings(self, *unused: str) -> dict[str, Any]:
+        """The settings of `scenes:` that a classification depends on: all but those of the other kind of features."""
+        return {name: value for name, value in self.config["scenes"].items() if name not in ("download", *unused)}
+
+    def scenes_ready_file(self) -> str | list[str]:
+        """The stamp of the download of the scenes' photos; none for a folder that the user has."""
+        return "results/scenes/indoor67.json" if self.config["scenes"]["download"] else []
+
+    @cache  # noqa: B019 (one plan a process)
+    def scenes_digest(self) -> str:
+        """Digest of the scenes' photos and lists: a replaced or added file re-runs what reads them."""
+        root, ready = self.config["scenes"]["root"], self.scenes_ready_file()
+        if not ready:
+            return digest_of_folder(root) if Path(root).is_dir() else ""
+        downloaded = _unpacked(Path(ready)) if Path(ready).exists() else {}
+        return digest_of_files(downloaded, known=downloaded)
 
     # Tables
 
@@ -536,6 +553,11 @@ class Plan:
 def _store(shard: str) -> str:
     """The file of a shard's patches."""
     return f"results/patches/{shard}.h5"
+
+
+def _unpacked(stamp: Path) -> dict[str, State]:
+    """States of the files of a download when they were unpacked, from its stamp."""
+    return {name: (size, time) for name, (size, time) in json.loads(stamp.read_text())["unpacked"].items()}
 
 
 def _name(path: str) -> str:

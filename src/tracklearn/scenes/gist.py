@@ -5,13 +5,13 @@ photos these are to the last digit that it prints.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import scipy.fft
-from PIL import Image
 
-from tracklearn.photos import read_photo
+from tracklearn.photos import read_square
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.scenes import Gist
@@ -40,7 +40,7 @@ class GistFilters:
         self.gabors = gabors(size, orientations)
         bounds = np.arange(cells + 1) * size // cells
         self.averages = np.zeros((cells, size), np.float32)  # means of rows, or of columns, over each cell
-        for cell, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        for cell, (start, stop) in enumerate(pairwise(bounds)):
             self.averages[cell, start:stop] = 1 / (stop - start)
 
     def __call__(self, photo: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ class GistFilters:
     def whitened(self, photo: np.ndarray) -> np.ndarray:
         """The logarithm of the photo without its low frequencies, divided by its local contrast: (3, S, S) float32.
 
-        With L the low-pass filter: x = log(1 + v); y = x - L x; y / (0.2 + sqrt(|L m^2|)), m the mean of y over colours.
+        With L the low-pass filter, x = log(1 + v) and y = x - L x: y / (0.2 + sqrt(|L m^2|)), m the mean of y over colours.
         """
         border = ((0, 0), (PADDING, PADDING), (PADDING, PADDING))
         logarithm = np.pad(np.log1p(photo.astype(np.float32)).transpose(2, 0, 1), border, mode="symmetric")
@@ -121,12 +121,11 @@ def gist_features(
     wanted = Gist.read(settings)
     filters = GistFilters(size=wanted.size, orientations=wanted.orientations, cells=wanted.cells)
 
-    def describe(index: int) -> np.ndarray:
-        photo = read_photo(files[index], at_least=wanted.size)
-        return filters(np.asarray(photo.resize((wanted.size, wanted.size), Image.Resampling.BILINEAR)))
-
     features = np.empty((len(files), 3 * len(filters.gabors) * wanted.cells**2), np.float32)
-    for done, described in enumerate(prefetch(describe, 0, len(files), workers=threads)):
-        features[done] = described
+    described = prefetch(
+        lambda index: filters(read_square(files[index], wanted.size)), 0, len(files), workers=threads
+    )
+    for done, descriptor in enumerate(described):
+        features[done] = descriptor
         report(done + 1, {"photos": done + 1})
     return features
