@@ -159,7 +159,10 @@ def unpack(
             with tarfile.open(path) as tar:
                 names = [name for member in tar if (name := _unpack_member(tar, member, Path(temporary), path, select))]
         except (tarfile.TarError, EOFError) as error:
-            raise UserError(f"{path}: cannot be unpacked ({error}); delete it and download it again") from error
+            reason = str(error).partition(":\n")[
+                0
+            ]  # tarfile adds a line for each way in which it tried to open the file
+            raise UserError(f"{path}: cannot be unpacked ({reason}); delete it and download it again") from error
         if not names:
             raise UserError(f"{path}: {expected}")
         for name in sorted(names, key=last):

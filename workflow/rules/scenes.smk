@@ -36,6 +36,8 @@ rule scenes_network:
         replicates="results/scenes/{protocol}/bootstraps/{model}.npz",
     log:
         "results/logs/scenes_network/{protocol}/{model}.log",
+    wildcard_constraints:
+        model=names(plan.scenes_models()),
     threads: config["threads"]["detection"]
     resources:
         gpu=1,

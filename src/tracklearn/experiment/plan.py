@@ -26,6 +26,7 @@ from tracklearn.experiment.subsets import (
 from tracklearn.files import atomic
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
+from tracklearn.settings.scenes import Scenes
 from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
 from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
@@ -423,6 +424,10 @@ class Plan:
         """The settings of `scenes:` that a classification depends on: all but those of the other kind of features."""
         return {name: value for name, value in self.config["scenes"].items() if name not in ("download", *unused)}
 
+    def scenes_models(self) -> list[str]:
+        """Models whose features can classify scenes."""
+        return [name for name in self.config["models"] if not self.section6_lack("scenes", name)]
+
     def scenes_ready_file(self) -> str | list[str]:
         """The stamp of the download of the scenes' photos; none for a folder that the user has."""
         return "results/scenes/indoor67.json" if self.config["scenes"]["download"] else []
@@ -435,6 +440,11 @@ class Plan:
             return digest_of_folder(root) if Path(root).is_dir() else ""
         downloaded = _unpacked(Path(ready)) if Path(ready).exists() else {}
         return digest_of_files(downloaded, known=downloaded)
+
+    def _scenes_of_indoor67(self) -> bool:
+        """Whether the scenes are MIT Indoor-67 in its own split."""
+        scenes, own = self.config["scenes"], Scenes().complete()
+        return bool(scenes["download"]) and scenes["lists"] == own["lists"]
 
     # Tables
 
@@ -531,8 +541,8 @@ class Plan:
 
     def papers_data(self) -> list[str]:
         """The tasks of section 6 whose images are the paper's, so that the paper's numbers can stand beside ours."""
-        of_voc = self.protocol.of_voc
-        return [task for task in self.section6 if (of_voc if task != "scenes" else False)]
+        theirs = {"scenes": self._scenes_of_indoor67()}
+        return [task for task in self.section6 if theirs.get(task, self.protocol.of_voc)]
 
     def section6_cells(self, task: str, systems: Iterable[str] | None = None) -> list[str]:
         """Cells of some systems, or of all, in a task of section 6."""

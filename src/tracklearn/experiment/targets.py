@@ -68,9 +68,9 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
 
 
 def _needs_photos(plan: Plan, target: str) -> bool:
-    if target.startswith("results/models/"):
+    if target.startswith("results/models/") or "/scenes/" in target:
         return any(model_graph.depends_on_protocol(plan.config, model) for model in _named_by(plan, target)[1])
-    return not _is_of_pairs(target) and "/scenes/" not in target
+    return not _is_of_pairs(target)
 
 
 def _moved(plan: Plan, target: str) -> str | None:
@@ -106,7 +106,8 @@ def _models_of(plan: Plan, target: str) -> set[str]:
 
 def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     """Rows with SVMs, and models beside them, that a target names; if it names none, all of the table that it is of."""
-    if _is_of_pairs(target) or target.startswith("results/voc/"):
+    of_no_model = "/scenes/" in target and Path(target).stem in ("gist", "indoor67")
+    if _is_of_pairs(target) or target.startswith("results/voc/") or of_no_model:
         return [], []
     parts = {*Path(target).parts, Path(target).stem}
     rows = [row for row in plan.rows if row in parts]

@@ -1,10 +1,12 @@
 """How often the category of a photo is predicted: over photos and over categories, with intervals (PAPER §6.1)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import ClassifierMixin
 
 from tracklearn.features.whole_images import whole_image_features
 from tracklearn.networks.caffenet import Layer
@@ -56,7 +58,7 @@ def network_accuracy(
         lambda files: whole_image_features(
             files, weights=weights, layer=layer, precision=precision, threads=threads, report=report
         ),
-        softmax_candidates(scenes.softmax),
+        partial(softmax_candidates, scenes.softmax),
         out=out,
         replicates=replicates,
         report=report,
@@ -79,7 +81,7 @@ def gist_accuracy(
     return _accuracy(
         scenes,
         lambda files: gist_features(files, settings=scenes.gist, threads=threads, report=report),
-        svm_candidates(scenes.svm),
+        partial(svm_candidates, scenes.svm),
         out=out,
         replicates=replicates,
         report=report,
@@ -91,7 +93,7 @@ def gist_accuracy(
 def _accuracy(
     scenes: Scenes,
     describe: Callable[[Sequence[Path]], np.ndarray],
-    candidates: dict[str, Any],
+    candidates: Callable[..., Mapping[str, ClassifierMixin]],
     *,
     out: str | Path,
     replicates: str | Path,
@@ -104,7 +106,12 @@ def _accuracy(
     train, test = np.split(features, [len(photos.train)])
     held_out = stratified(photos.train_labels, scenes.held_out, seed=scenes.seed)
     predicted, chosen, held_out_accuracy = best_predictions(
-        candidates, train, photos.train_labels, test, held_out=held_out, report=report
+        candidates(width=features.shape[1]),
+        train,
+        photos.train_labels,
+        test,
+        held_out=held_out,
+        report=report,
     )
     voted = neighbour_predictions(
         train, photos.train_labels, test, settings=scenes.neighbours, classes=len(photos.classes)

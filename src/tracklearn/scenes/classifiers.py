@@ -17,18 +17,30 @@ ITERATIONS = 1000  # of L-BFGS at most
 KERNEL_CACHE_MB = 500
 
 
-def softmax_candidates(settings: Softmax) -> dict[str, Pipeline]:
-    """Linear softmax classifiers of standardised features, the most regularised first, by name."""
+def softmax_candidates(settings: Softmax, *, width: int) -> dict[str, Pipeline]:
+    """Linear softmax classifiers of standardised features by name, the most regularised first.
+
+    Args:
+        width: number of features D. The weight of the losses is C / D, so that one C regularises networks of any width
+            alike.
+    """
     return {
-        f"C {c:g}": make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=ITERATIONS))
+        f"C {c:g}": make_pipeline(StandardScaler(), LogisticRegression(C=c / width, max_iter=ITERATIONS))
         for c in sorted(settings.C)
     }
 
 
-def svm_candidates(settings: Svm) -> dict[str, Pipeline]:
-    """SVMs of standardised features by name: one-vs-one, the RBF's gamma 1 over the number of features."""
+def svm_candidates(settings: Svm, *, width: int) -> dict[str, Pipeline]:
+    """SVMs of standardised features by name, one-vs-one.
+
+    Args:
+        width: number of features D. The kernels are x.y / D and exp(-|x - y|^2 / D).
+    """
+    scales = {"linear": 1 / width, "rbf": 1.0}  # scikit-learn's linear kernel is x.y: a factor on it is one on C
     return {
-        f"{kernel}, C {c:g}": make_pipeline(StandardScaler(), SVC(kernel=kernel, C=c, cache_size=KERNEL_CACHE_MB))
+        f"{kernel}, C {c:g}": make_pipeline(
+            StandardScaler(), SVC(kernel=kernel, C=c * scales[kernel], gamma=1 / width, cache_size=KERNEL_CACHE_MB)
+        )
         for kernel in settings.kernels
         for c in sorted(settings.C)
     }

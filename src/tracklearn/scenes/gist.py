@@ -122,9 +122,7 @@ def gist_features(
     filters = GistFilters(size=wanted.size, orientations=wanted.orientations, cells=wanted.cells)
 
     features = np.empty((len(files), 3 * len(filters.gabors) * wanted.cells**2), np.float32)
-    described = prefetch(
-        lambda index: filters(read_square(files[index], wanted.size)), 0, len(files), workers=threads
-    )
+    described = prefetch(lambda index: filters(read_square(files[index], wanted.size)), 0, len(files), workers=threads)
     for done, descriptor in enumerate(described):
         features[done] = descriptor
         report(done + 1, {"photos": done + 1})

@@ -118,7 +118,9 @@ def _split_by_seed(folder: Path, train_share: float, seed: int) -> ScenePhotos:
         )
     trains = stratified(labels, train_share, seed=seed)
     train, test = np.flatnonzero(trains), np.flatnonzero(~trains)
-    return ScenePhotos(classes, [files[row] for row in train], labels[train], [files[row] for row in test], labels[test])
+    return ScenePhotos(
+        classes, [files[row] for row in train], labels[train], [files[row] for row in test], labels[test]
+    )
 
 
 def stratified(labels: np.ndarray | Sequence[int], share: float, *, seed: int) -> np.ndarray:

@@ -19,9 +19,9 @@ class Softmax(Settings):
         "pool5", "Layer whose features of the whole photo are classified", paper="§6.1"
     )
     C: Grid = setting(
-        (1e-5, 1e-4, 1e-3, 1e-2),
-        "Values of C, the weight of the losses against the squared weights, of which one is chosen; features are "
-        "standardised",
+        (0.1, 1, 10, 100, 1000),
+        "Values of C of which one is chosen: of standardised features, divided by the square root of their number, the "
+        "classifier minimises half the sum of squared weights plus C times the sum of losses",
         assume="the paper does not say how the softmax is regularised",
     )
 
@@ -35,8 +35,8 @@ class Svm(Settings):
         ("linear", "rbf"), "Kernels of which one is chosen together with C", assume="the paper does not say which"
     )
     C: Grid = setting(
-        (1e-3, 1e-2, 1e-1, 1, 10),
-        "Values of C of which one is chosen; features are standardised",
+        (0.1, 1, 10, 100),
+        "Values of C of which one is chosen, for features scaled as in `softmax.C`",
         assume="the paper does not say",
     )
 
