@@ -33,6 +33,7 @@ from tracklearn.voc.protocols import official_size, protocol_named
 
 LEDGER = Path("results/videos/shards.json")
 COUNTED = Path("results/models/packed_patches.json")
+INDOOR67 = Path("results/scenes/indoor67.json")
 GET_IMAGENET = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
 TABLES = (
     *("table1.csv", "table1.md", "table1.html", "differences.csv"),
@@ -430,15 +431,15 @@ class Plan:
 
     def scenes_ready_file(self) -> str | list[str]:
         """The stamp of the download of the scenes' photos; none for a folder that the user has."""
-        return "results/scenes/indoor67.json" if self.config["scenes"]["download"] else []
+        return str(INDOOR67) if self.config["scenes"]["download"] else []
 
     @cache  # noqa: B019 (one plan a process)
     def scenes_digest(self) -> str:
         """Digest of the scenes' photos and lists: a replaced or added file re-runs what reads them."""
-        root, ready = self.config["scenes"]["root"], self.scenes_ready_file()
-        if not ready:
-            return digest_of_folder(root) if Path(root).is_dir() else ""
-        downloaded = _unpacked(Path(ready)) if Path(ready).exists() else {}
+        scenes = self.config["scenes"]
+        if not scenes["download"]:
+            return digest_of_folder(scenes["root"]) if Path(scenes["root"]).is_dir() else ""
+        downloaded = _unpacked(INDOOR67) if INDOOR67.exists() else {}
         return digest_of_files(downloaded, known=downloaded)
 
     def _scenes_of_indoor67(self) -> bool:

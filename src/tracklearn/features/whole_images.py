@@ -75,7 +75,5 @@ def layer_width(net: CaffeNet, layer: str, name: str | Path) -> int:
     if net.outputs is not None:
         widths["fc8"] = net.outputs
     if layer not in widths:
-        raise UserError(
-            f"{name}: the network has no layer {layer}; set scenes.softmax.layer to one of {', '.join(widths)}"
-        )
+        raise UserError(f"{name}: the network has no layer {layer}; choose one of {', '.join(widths)}")
     return widths[layer]

@@ -11,7 +11,7 @@ from sklearn.svm import SVC
 
 from tracklearn.errors import UserError
 from tracklearn.report import Report, silent
-from tracklearn.settings.scenes import Neighbours, Softmax, Svm
+from tracklearn.settings.scenes import GistSvm, Neighbours, Softmax
 
 ITERATIONS = 1000  # of L-BFGS at most
 KERNEL_CACHE_MB = 500
@@ -30,7 +30,7 @@ def softmax_candidates(settings: Softmax, *, width: int) -> dict[str, Pipeline]:
     }
 
 
-def svm_candidates(settings: Svm, *, width: int) -> dict[str, Pipeline]:
+def svm_candidates(settings: GistSvm, *, width: int) -> dict[str, Pipeline]:
     """SVMs of standardised features by name, one-vs-one.
 
     Args:

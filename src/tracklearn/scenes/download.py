@@ -94,9 +94,7 @@ def fetch_indoor67(
             ):
                 listed += 1
         except UserError as error:
-            raise UserError(
-                f"{path}: damaged ({error}); delete the archive and run again to download it anew"
-            ) from error
+            raise UserError(f"{path}: damaged ({error}); delete this archive, then run again") from error
         for listing in listings:
             listing.replace(root / listing.name)
         path.unlink()

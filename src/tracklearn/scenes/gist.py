@@ -59,7 +59,8 @@ class GistFilters:
     def whitened(self, photo: np.ndarray) -> np.ndarray:
         """The logarithm of the photo without its low frequencies, divided by its local contrast: (3, S, S) float32.
 
-        With L the low-pass filter, x = log(1 + v) and y = x - L x: y / (0.2 + sqrt(|L m^2|)), m the mean of y over colours.
+        With L the low-pass filter, x = log(1 + v), y = x - L x, and m the mean of y over colours, this is
+        y / (0.2 + sqrt(|L m^2|)).
         """
         border = ((0, 0), (PADDING, PADDING), (PADDING, PADDING))
         logarithm = np.pad(np.log1p(photo.astype(np.float32)).transpose(2, 0, 1), border, mode="symmetric")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -117,10 +118,8 @@ def _split_by_seed(folder: Path, train_share: float, seed: int) -> ScenePhotos:
             "add photos or remove the folder"
         )
     trains = stratified(labels, train_share, seed=seed)
-    train, test = np.flatnonzero(trains), np.flatnonzero(~trains)
-    return ScenePhotos(
-        classes, [files[row] for row in train], labels[train], [files[row] for row in test], labels[test]
-    )
+    train, test = (list(compress(files, chosen)) for chosen in (trains, ~trains))
+    return ScenePhotos(classes, train, labels[trains], test, labels[~trains])
 
 
 def stratified(labels: np.ndarray | Sequence[int], share: float, *, seed: int) -> np.ndarray:

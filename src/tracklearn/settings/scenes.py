@@ -26,7 +26,7 @@ class Softmax(Settings):
     )
 
 
-class Svm(Settings):
+class GistSvm(Settings):
     """The SVM of GIST."""
 
     where: ClassVar[str] = "scenes.svm"
@@ -119,5 +119,5 @@ class Scenes(Settings):
     softmax: Softmax = setting(Softmax(), "Linear softmax on the features of networks")
     neighbours: Neighbours = setting(Neighbours(), "Vote of the nearest photos")
     gist: Gist = setting(Gist(), "GIST descriptors")
-    svm: Svm = setting(Svm(), "SVM on GIST descriptors")
+    svm: GistSvm = setting(GistSvm(), "SVM on GIST descriptors")
     bootstrap: Count = setting(1000, "Number of draws of the test photos behind each 95% interval", unit="draws")

@@ -63,7 +63,7 @@ def test_bf16_is_close_and_not_equal(tmp_path, photos):
 
 def test_a_layer_that_the_network_lacks_is_a_one_line_error(tmp_path, photos):
     weights = saved(tmp_path / "net.safetensors")
-    with pytest.raises(UserError, match=r"net\.safetensors: the network has no layer fc8; .* one of pool5, fc6, fc7$"):
+    with pytest.raises(UserError, match=r"net\.safetensors: .* no layer fc8; choose one of pool5, fc6, fc7$"):
         whole_image_features(photos, weights=weights, layer="fc8")
 
 

@@ -6,7 +6,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from tracklearn.errors import UserError
 from tracklearn.scenes.classifiers import best_predictions, neighbour_predictions, softmax_candidates, svm_candidates
-from tracklearn.settings.scenes import Neighbours, Softmax, Svm
+from tracklearn.settings.scenes import GistSvm, Neighbours, Softmax
 
 
 def blobs(count=60, width=5, classes=3, noise=1.0, seed=0):
@@ -42,7 +42,7 @@ def test_softmax_minimises_its_objective():
     "candidates",
     [
         lambda width: softmax_candidates(Softmax(C=(0.1, 10)), width=width),
-        lambda width: svm_candidates(Svm(C=(0.1, 10)), width=width),
+        lambda width: svm_candidates(GistSvm(C=(0.1, 10)), width=width),
     ],
     ids=["softmax", "SVM"],
 )
@@ -58,7 +58,7 @@ def test_one_C_regularises_any_number_of_features_alike(candidates):
 
 def test_candidates_are_named_and_begin_with_the_most_regularised():
     assert list(softmax_candidates(Softmax(C=(10, 0.1)), width=2)) == ["C 0.1", "C 10"]
-    named = list(svm_candidates(Svm(kernels=("rbf", "linear"), C=(1, 0.5)), width=2))
+    named = list(svm_candidates(GistSvm(kernels=("rbf", "linear"), C=(1, 0.5)), width=2))
     assert named == ["rbf, C 0.5", "rbf, C 1", "linear, C 0.5", "linear, C 1"]
 
 

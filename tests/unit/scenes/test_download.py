@@ -88,7 +88,7 @@ def test_an_archive_that_the_user_has_is_not_downloaded(fetch, tmp_path):
 
 
 def test_an_interrupted_download_is_resumed(fetch, tmp_path):
-    with pytest.raises(UserError, match="the connection ended after .* bytes"):
+    with pytest.raises(UserError, match=r"the connection ended after .* bytes"):
         fetch(way="drops")
     assert not (tmp_path / "root/TrainImages.txt").exists()
     assert fetch()["unpacked"] == 5
@@ -104,7 +104,11 @@ def test_an_interrupted_download_is_resumed(fetch, tmp_path):
         ({"holiday/a.jpg": b"x"}, {}, "no photo Images/category/file in it; delete it"),
         (PHOTOS, {"archive": packed(PHOTOS)[:9000]}, r"photos\.tar: cannot be unpacked .*; delete it and download it"),
         (PHOTOS, {"archive": b"<html>moved</html>"}, r"photos\.tar: cannot be unpacked"),
-        (PHOTOS | {"Images/b/2.jpg": jpeg(3)[:-400]}, {}, r"damaged \(.*b/2\.jpg: cannot be decoded .*delete the arch"),
+        (
+            PHOTOS | {"Images/b/2.jpg": jpeg(3)[:-400]},
+            {},
+            r"damaged \(.*b/2\.jpg: cannot be decoded .*delete this archive",
+        ),
         ({name: PHOTOS[name] for name in list(PHOTOS)[:3]}, {}, r"damaged \(.*b/2\.jpg is not in .*\(1 of 2 photos"),
         (PHOTOS, {"way": "gone"}, r"photos\.tar could not be downloaded in 1 attempts .*404"),
         (PHOTOS, {"size": 10}, r"photos\.tar could not be downloaded .*more than the expected 10 bytes"),
