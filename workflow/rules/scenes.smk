@@ -47,7 +47,7 @@ rule scenes_network:
         precision=config["features"]["precision"],
         code=code("scenes/scenes_network.py"),
     message:
-        "{wildcards.model}: classify the photos of {params.scenes[root]} by {params.scenes[softmax][layer]}"
+        "{wildcards.model}: classify the photos of {params.scenes[root]} by {params.scenes[layer]}"
     script:
         "../scripts/scenes/scenes_network.py"
 
@@ -64,7 +64,7 @@ rule scenes_gist:
     threads: config["threads"]["detection"]
     params:
         photos_digest=lambda wildcards: plan.scenes_digest(),
-        scenes=plan.scenes_settings("softmax"),
+        scenes=plan.scenes_settings("layer", "softmax"),
         code=code("scenes/scenes_gist.py"),
     message:
         "Classify the photos of {params.scenes[root]} by GIST and an SVM"

@@ -422,8 +422,10 @@ class Plan:
     # Scenes
 
     def scenes_settings(self, *unused: str) -> dict[str, Any]:
-        """The settings of `scenes:` that a classification depends on: all but those of the other kind of features."""
-        return {name: value for name, value in self.config["scenes"].items() if name not in ("download", *unused)}
+        """The settings of `scenes:` that a classification depends on: all but `unused`, those of other features."""
+        scenes = self.config["scenes"]
+        no_effect = {"download", *unused, *(["train_share"] if scenes["lists"] else [])}
+        return {name: value for name, value in scenes.items() if name not in no_effect}
 
     def scenes_models(self) -> list[str]:
         """Models whose features can classify scenes."""

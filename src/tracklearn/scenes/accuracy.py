@@ -52,7 +52,7 @@ def network_accuracy(
         UserError: as `split_photos` and `whole_image_features`.
     """
     scenes = Scenes.read(settings)
-    layer: Layer = scenes.softmax.layer
+    layer: Layer = scenes.layer
     return _accuracy(
         scenes,
         lambda files: whole_image_features(

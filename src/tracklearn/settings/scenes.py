@@ -15,9 +15,6 @@ class Softmax(Settings):
 
     where: ClassVar[str] = "scenes.softmax"
 
-    layer: Literal["pool5", "fc6", "fc7", "fc8"] = setting(
-        "pool5", "Layer whose features of the whole photo are classified", paper="§6.1"
-    )
     C: Grid = setting(
         (0.1, 1, 10, 100, 1000),
         "Values of C of which one is chosen: of standardised features, divided by the square root of their number, the "
@@ -115,6 +112,11 @@ class Scenes(Settings):
         assume="the paper does not say how they were chosen",
         gt=0,
         lt=1,
+    )
+    layer: Literal["pool5", "fc6", "fc7", "fc8"] = setting(
+        "pool5",
+        "Layer of the networks whose features of the whole photo are classified; fc8 exists where a network has outputs",
+        paper="§6.1",
     )
     softmax: Softmax = setting(Softmax(), "Linear softmax on the features of networks")
     neighbours: Neighbours = setting(Neighbours(), "Vote of the nearest photos")

@@ -88,13 +88,13 @@ def test_a_random_network_beats_chance_and_its_figures_repeat(scenes, weights, t
     cell = json.loads(outputs["out"].read_text())
     assert cell["features"] == "pool5" and set(cell["held_out_accuracy"]) == {"C 1", "C 100"}
     assert network_accuracy(settings=scenes, weights=weights, **outputs) == values
-    other = scenes | {"softmax": {"layer": "fc6", "C": [1]}}
+    other = scenes | {"layer": "fc6", "softmax": {"C": [1]}}
     network_accuracy(settings=other, weights=weights, **outputs)
     assert json.loads(outputs["out"].read_text())["features"] == "fc6"
 
 
 def test_a_layer_that_the_network_lacks_leaves_no_cell(scenes, weights, tmp_path):
-    settings = scenes | {"softmax": {"layer": "fc8"}}
+    settings = scenes | {"layer": "fc8"}
     with pytest.raises(UserError, match=r"has no layer fc8; choose one of pool5, fc6, fc7$"):
         network_accuracy(settings=settings, weights=weights, out=tmp_path / "a.json", replicates=tmp_path / "a.npz")
     assert not (tmp_path / "a.json").exists() and not (tmp_path / "a.npz").exists()

@@ -107,7 +107,7 @@ def test_an_interrupted_download_is_resumed(fetch, tmp_path):
         (
             PHOTOS | {"Images/b/2.jpg": jpeg(3)[:-400]},
             {},
-            r"damaged \(.*b/2\.jpg: cannot be decoded .*delete this archive",
+            r"damaged \(.*b/2\.jpg: cannot be decoded .*delete this",
         ),
         ({name: PHOTOS[name] for name in list(PHOTOS)[:3]}, {}, r"damaged \(.*b/2\.jpg is not in .*\(1 of 2 photos"),
         (PHOTOS, {"way": "gone"}, r"photos\.tar could not be downloaded in 1 attempts .*404"),
