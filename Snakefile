@@ -29,6 +29,7 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/detection.smk"
 include: "workflow/rules/retrieval.smk"
+include: "workflow/rules/scenes.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 

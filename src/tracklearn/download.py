@@ -1,12 +1,18 @@
-"""Large files of the web: resume what was interrupted, try mirrors in turn, accept only the expected contents."""
+"""Large files of the web: resume what was interrupted, try mirrors in turn, accept only the expected contents.
+
+Archives are unpacked without trusting their paths.
+"""
 
 import hashlib
+import shutil
+import tarfile
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tracklearn.errors import UserError
 from tracklearn.report import Report, silent
@@ -24,12 +30,13 @@ class RemoteFile:
 
     Attributes:
         urls: its addresses.
-        digest: hex digits of its SHA-1 or SHA-256; their number says which.
+        digest: hex digits of its SHA-1 or SHA-256; their number says which. None if nobody has published a digest: then
+            only the size is checked here, and the caller checks the contents.
         size: in bytes; None if it is not known, and then the size that the server states is taken.
     """
 
     urls: tuple[str, ...]
-    digest: str
+    digest: str | None = None
     size: int | None = None
 
     @property
@@ -40,12 +47,14 @@ class RemoteFile:
     @property
     def algorithm(self) -> str:
         """Hash function of `digest`."""
-        return "sha1" if len(self.digest) == 40 else "sha256"
+        return "sha1" if self.digest and len(self.digest) == 40 else "sha256"
 
     def matches(self, path: Path) -> bool:
         """Whether `path` is a file with these contents."""
         if not path.is_file():
             return False
+        if self.digest is None:
+            return self.size in (None, path.stat().st_size)
         with open(path, "rb") as file:
             return hashlib.file_digest(file, self.algorithm).hexdigest() == self.digest
 
@@ -125,3 +134,58 @@ def _receive(url: str, partial: Path, size: int | None, timeout: float) -> Itera
                 yield have
     if size is not None and have < size:
         raise EOFError(f"the connection ended after {have} of {size} bytes")
+
+
+Select = Callable[[PurePosixPath], PurePosixPath | None]
+"""Where a member of an archive belongs, by its path in the archive; None for a member that is not wanted."""
+
+
+def unpack(
+    path: Path, folder: Path, *, select: Select, expected: str, last: Callable[[PurePosixPath], bool] | None = None
+) -> int:
+    """Unpack the files of a tar archive that `select` wants into `folder`; return their number.
+
+    Only regular files are unpacked. They are written to a temporary folder in `folder` first and then moved to their
+    places, those for which `last` is true after all others.
+
+    Args:
+        expected: what the archive should be, for the error.
+
+    Raises:
+        UserError: not a tar file, a damaged one, a link, a path that leads out of the folder, or no wanted file.
+    """
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpack-") as temporary:
+        try:
+            with tarfile.open(path) as tar:
+                names = [name for member in tar if (name := _unpack_member(tar, member, Path(temporary), path, select))]
+        except (tarfile.TarError, EOFError) as error:
+            reason = str(error).partition(":\n")[0]  # further lines tell of each compression that was tried
+            raise UserError(f"{path}: cannot be unpacked ({reason}); delete it and download it again") from error
+        if not names:
+            raise UserError(f"{path}: {expected}")
+        for name in sorted(names, key=last):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (Path(temporary) / name).replace(target)
+    return len(names)
+
+
+def _unpack_member(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, temporary: Path, path: Path, select: Select
+) -> PurePosixPath | None:
+    """Write a member that is wanted under `temporary` and return its name there; None for any other member."""
+    whole = PurePosixPath(member.name)
+    if whole.is_absolute() or ".." in whole.parts:
+        raise UserError(f"{path}: member {member.name!r} leads out of the archive's folder; do not use this file")
+    name = select(whole)
+    if name is None or member.isdir():
+        return None
+    if not member.isfile():
+        raise UserError(f"{path}: member {member.name!r} is not a regular file; do not use this archive")
+    target = temporary / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    content = tar.extractfile(member)
+    assert content is not None  # isfile() holds
+    with content, open(target, "wb") as file:
+        shutil.copyfileobj(content, file)
+    return name

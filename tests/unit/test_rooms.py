@@ -19,9 +19,10 @@ ROOMS = (
     "features",
     "detection",
     "retrieval",
+    "scenes",
     "figures",
 )
-OPEN_TO_ALL = ("errors", "files", "download", "seeds", "report", "settings", "pages", "machine", "runs")
+OPEN_TO_ALL = ("errors", "files", "download", "photos", "seeds", "report", "settings", "pages", "machine", "runs")
 MODELS = ("networks", "training", "ranking", "supervised")  # rooms behind the rules of models.smk
 
 

@@ -26,12 +26,14 @@ from tracklearn.experiment.subsets import (
 from tracklearn.files import atomic
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
+from tracklearn.settings.scenes import Scenes
 from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
 from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
 
 LEDGER = Path("results/videos/shards.json")
 COUNTED = Path("results/models/packed_patches.json")
+INDOOR67 = Path("results/scenes/indoor67.json")
 GET_IMAGENET = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
 TABLES = (
     *("table1.csv", "table1.md", "table1.html", "differences.csv"),
@@ -376,9 +378,7 @@ class Plan:
         Files in this state count neither before nor after the download, so that a first run is not out of date at once.
         """
         stamp = Path(self._stamp(image_set))
-        if not stamp.exists():
-            return None
-        return {name: (size, time) for name, (size, time) in json.loads(stamp.read_text())["unpacked"].items()}
+        return _unpacked(stamp) if stamp.exists() else None
 
     @cache  # noqa: B019 (one plan a process)
     def _ids(self, image_set: str) -> list[str]:
@@ -432,6 +432,36 @@ class Plan:
         own = {"voc", "none"} if self.config["imagenet"]["folder"] else {"voc", "none", "imagenet"}
         lineage = self.lineage(self.rows[row]["models"])
         return any(self.model_entry(model)["train"] not in own for model in lineage)
+
+    # Scenes
+
+    def scenes_settings(self, *unused: str) -> dict[str, Any]:
+        """The settings of `scenes:` that a classification depends on: all but `unused`, those of other features."""
+        scenes = self.config["scenes"]
+        no_effect = {"download", *unused, *(["train_share"] if scenes["lists"] else [])}
+        return {name: value for name, value in scenes.items() if name not in no_effect}
+
+    def scenes_models(self) -> list[str]:
+        """Models whose features can classify scenes."""
+        return [name for name in self.config["models"] if not self.section6_lack("scenes", name)]
+
+    def scenes_ready_file(self) -> str | list[str]:
+        """The stamp of the download of the scenes' photos; none for a folder that the user has."""
+        return str(INDOOR67) if self.config["scenes"]["download"] else []
+
+    @cache  # noqa: B019 (one plan a process)
+    def scenes_digest(self) -> str:
+        """Digest of the scenes' photos and lists: a replaced or added file re-runs what reads them."""
+        scenes = self.config["scenes"]
+        if not scenes["download"]:
+            return digest_of_folder(scenes["root"]) if Path(scenes["root"]).is_dir() else ""
+        downloaded = _unpacked(INDOOR67) if INDOOR67.exists() else {}
+        return digest_of_files(downloaded, known=downloaded)
+
+    def _scenes_of_indoor67(self) -> bool:
+        """Whether the scenes are MIT Indoor-67 in its own split."""
+        scenes, own = self.config["scenes"], Scenes().complete()
+        return bool(scenes["download"]) and scenes["lists"] == own["lists"]
 
     # Tables
 
@@ -528,8 +558,8 @@ class Plan:
 
     def papers_data(self) -> list[str]:
         """The tasks of section 6 whose images are the paper's, so that the paper's numbers can stand beside ours."""
-        of_voc = self.protocol.of_voc
-        return [task for task in self.section6 if (of_voc if task != "scenes" else False)]
+        theirs = {"scenes": self._scenes_of_indoor67()}
+        return [task for task in self.section6 if theirs.get(task, self.protocol.of_voc)]
 
     def section6_cells(self, task: str, systems: Iterable[str] | None = None) -> list[str]:
         """Cells of some systems, or of all, in a task of section 6."""
@@ -614,6 +644,11 @@ class Plan:
 def _store(shard: str) -> str:
     """The file of a shard's patches."""
     return f"results/patches/{shard}.h5"
+
+
+def _unpacked(stamp: Path) -> dict[str, State]:
+    """States of the files of a download when they were unpacked, from its stamp."""
+    return {name: (size, time) for name, (size, time) in json.loads(stamp.read_text())["unpacked"].items()}
 
 
 def _name(path: str) -> str:

@@ -13,7 +13,7 @@ ALL = "all"
 # Targets of mining begin so, or are `pairs`.
 PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_", "results/figures/figure")
 # Cells and files of section 6 that need no network
-WITHOUT_MODELS = ("elda.json", "elda.npz", "hog_statistics.npz", "gist.json", "gist.npz")
+WITHOUT_MODELS = ("elda.json", "elda.npz", "hog_statistics.npz", "gist.json", "gist.npz", "indoor67.json")
 
 
 def warnings(plan: Plan, targets: Sequence[str]) -> list[str]:
@@ -82,9 +82,9 @@ def _check_query(plan: Plan, target: str) -> None:
 
 
 def _needs_photos(plan: Plan, target: str) -> bool:
-    if target.startswith("results/models/"):
+    if target.startswith("results/models/") or "/scenes/" in target:
         return any(model_graph.depends_on_protocol(plan.config, model) for model in _named_by(plan, target)[1])
-    return not _is_of_pairs(target) and "/scenes/" not in target
+    return not _is_of_pairs(target)
 
 
 def _moved(plan: Plan, target: str) -> str | None:

@@ -16,6 +16,7 @@ from tracklearn.settings.network import Network
 from tracklearn.settings.patches import Patches, Subset
 from tracklearn.settings.ranking import Loss
 from tracklearn.settings.retrieval import Retrieval
+from tracklearn.settings.scenes import Scenes
 from tracklearn.settings.tables import Evidence, Pair, Row, Section6
 from tracklearn.settings.training import RankingSchedule, Saving, Schedule, SoftmaxSchedule, Threads
 from tracklearn.settings.videos import Videos
@@ -68,6 +69,7 @@ class Configuration(Settings):
         None, "Rows of the table of section 6, what the features show without fine-tuning; `null` leaves the table out"
     )
     retrieval: Retrieval = setting(Retrieval(), "Retrieval without fine-tuning")
+    scenes: Scenes = setting(Scenes(), "Classification of whole photos, without fine-tuning")
     figures: Figures = setting(Figures(), "The paper's figures 2, 3, 5 and 6")
     evidence: Evidence | None = setting(
         None, "Rows whose networks are trained again with other training seeds (`make evidence`)"

@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tracklearn.errors import UserError
 from tracklearn.machine.limits import DECODED_IMAGES_BYTES
 from tracklearn.networks.caffenet import CONV_LAYERS
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
+from tracklearn.photos import list_image_folder, read_photo
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.network import Network
@@ -28,32 +28,6 @@ from tracklearn.training.softmax import SoftmaxObjective
 
 RESIZED = 256 / 227  # CaffeNet's recipe: images are resized to 256 x 256 and cropped to 227 x 227
 REMEDY = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
-
-
-def list_images(folder: str | Path) -> tuple[list[str], list[Path], np.ndarray]:
-    """List an ImageFolder as torchvision does.
-
-    Returns:
-        The classes (the subfolders' names, sorted), the N image files, and the index (N,) of each file's class.
-
-    Raises:
-        UserError: there is no such folder, it has fewer than two subfolders, or a subfolder holds no image.
-    """
-    if not Path(folder).is_dir():
-        raise UserError(f"{folder}: no ImageFolder there; {REMEDY}")
-    folders = sorted(path for path in Path(folder).iterdir() if path.is_dir() and not path.name.startswith("."))
-    if len(folders) < 2:
-        raise UserError(f"{folder}: {len(folders)} subfolders; expected one for each class, at least 2; {REMEDY}")
-    files: list[Path] = []
-    labels: list[int] = []
-    for label, subfolder in enumerate(folders):
-        images = sorted(path for path in subfolder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not images:
-            raise UserError(f"{subfolder}: no image ({', '.join(sorted(SUFFIXES))}); remove the folder or fill it")
-        files += images
-        labels += [label] * len(images)
-    return [subfolder.name for subfolder in folders], files, np.array(labels, np.int64)
 
 
 def _digest_of_files(folder: str | Path, files: Sequence[Path]) -> str:
@@ -71,13 +45,9 @@ def read_image(path: str, *, size: int) -> np.ndarray:
     Raises:
         UserError: the file cannot be decoded.
     """
-    try:
-        with Image.open(path) as image:
-            side = round(RESIZED * size) if min(image.size) > size else size
-            image.draft("RGB", (side, side))  # decode a JPEG at the smallest scale that is large enough
-            return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be decoded ({error}); replace or remove it") from error
+    photo = read_photo(path, at_least=round(RESIZED * size))
+    side = round(RESIZED * size) if min(photo.size) > size else size
+    return np.asarray(photo.resize((side, side), Image.Resampling.BILINEAR))
 
 
 @dataclass(frozen=True)
@@ -153,7 +123,7 @@ def train_imagenet(
     """
     expect_one_process("imagenet")
     schedule = SoftmaxSchedule.read(schedule)
-    classes, files, labels = list_images(folder)
+    classes, files, labels = list_image_folder(folder, remedy=REMEDY)
     net = new_network(network, head="detection", outputs=len(classes), seed=seed)
     if parent:
         transfer(net, parent, CONV_LAYERS)

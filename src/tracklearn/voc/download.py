@@ -2,13 +2,11 @@
 
 import json
 import shutil
-import tarfile
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tracklearn.download import PAUSE, RETRIES, TIMEOUT, RemoteFile, download
+from tracklearn.download import PAUSE, RETRIES, TIMEOUT, RemoteFile, download, unpack
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.report import Report, silent
@@ -104,7 +102,7 @@ def fetch_voc(
     files = 0
     for archive in wanted:
         path = download(archive, folder, retries=retries, timeout=timeout, pause=pause, report=report)
-        files += unpack(path, Path(root), year=year)
+        files += unpack_voc(path, Path(root), year=year)
         path.unlink()
     fetched: dict[str, float] = {
         "archives": len(wanted),
@@ -124,47 +122,22 @@ def _states(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(file): (file.stat().st_size, file.stat().st_mtime_ns) for file in files}
 
 
-def unpack(path: Path, root: Path, *, year: int) -> int:
+def unpack_voc(path: Path, root: Path, *, year: int) -> int:
     """Unpack the images, annotations and lists of `VOCdevkit/VOC{year}/` to `root/VOC{year}`; return their number.
 
-    Only regular files are unpacked. They are written to a temporary folder in `root` first and then moved to their
-    places, the lists of images last.
-
     Raises:
-        UserError: not a tar file, a link, a path that leads out of the folder, or no file of the year.
+        UserError: as `download.unpack`.
     """
-    with tempfile.TemporaryDirectory(dir=root, prefix=".unpack-") as temporary:
-        try:
-            with tarfile.open(path) as tar:
-                names = [name for member in tar if (name := _unpack_member(tar, member, year, Path(temporary), path))]
-        except tarfile.TarError as error:
-            raise UserError(f"{path}: cannot be unpacked ({error}); delete it and download it again") from error
-        if not names:
-            raise UserError(f"{path}: no file of VOCdevkit/VOC{year} in it; expected one of VOC's own archives")
-        for name in sorted(names, key=lambda name: name.parts[0] == "ImageSets"):
-            target = voc_folder(root, year) / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (Path(temporary) / name).replace(target)
-    return len(names)
 
+    def select(name: PurePosixPath) -> PurePosixPath | None:
+        parts = tuple(part for part in name.parts if part != ".")
+        wanted = parts[:2] == ("VOCdevkit", f"VOC{year}") and len(parts) >= 4 and parts[2] in FOLDERS
+        return PurePosixPath(*parts[1:]) if wanted else None
 
-def _unpack_member(
-    tar: tarfile.TarFile, member: tarfile.TarInfo, year: int, temporary: Path, path: Path
-) -> PurePosixPath | None:
-    """Write a member that detection reads under `temporary` and return its name there; None for any other member."""
-    whole = PurePosixPath(member.name)
-    if whole.is_absolute() or ".." in whole.parts:
-        raise UserError(f"{path}: member {member.name!r} leads out of the archive's folder; do not use this file")
-    parts = tuple(part for part in whole.parts if part != ".")
-    if parts[:2] != ("VOCdevkit", f"VOC{year}") or len(parts) < 4 or parts[2] not in FOLDERS or member.isdir():
-        return None
-    if not member.isfile():
-        raise UserError(f"{path}: member {member.name!r} is not a regular file; do not use this archive")
-    name = PurePosixPath(*parts[2:])
-    target = temporary / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    content = tar.extractfile(member)
-    assert content is not None  # isfile() holds
-    with content, open(target, "wb") as file:
-        shutil.copyfileobj(content, file)
-    return name
+    return unpack(
+        path,
+        root,
+        select=select,
+        expected=f"no file of VOCdevkit/VOC{year} in it; expected one of VOC's own archives",
+        last=lambda name: name.parts[1] == "ImageSets",
+    )

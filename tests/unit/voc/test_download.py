@@ -8,7 +8,7 @@ import pytest
 from worlds.web import serving
 
 from tracklearn.errors import UserError
-from tracklearn.voc.download import ARCHIVES, Archive, fetch_voc, unpack
+from tracklearn.voc.download import ARCHIVES, Archive, fetch_voc, unpack_voc
 from tracklearn.voc.image_sets import read_image_set
 
 FILES = {
@@ -71,14 +71,14 @@ def test_unsafe_and_foreign_archives_are_refused(tmp_path, files, links, message
     (tmp_path / "root").mkdir()
     (tmp_path / "bad.tar").write_bytes(packed(files, links=links))
     with pytest.raises(UserError, match=message):
-        unpack(tmp_path / "bad.tar", tmp_path / "root", year=2012)
+        unpack_voc(tmp_path / "bad.tar", tmp_path / "root", year=2012)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["bad.tar", "root"]
 
 
 def test_truncated_archive_leaves_no_list_of_images(tmp_path):
     (tmp_path / "cut.tar").write_bytes(CONTENT[:200_000])
     with pytest.raises(UserError, match=r"cut\.tar: cannot be unpacked"):
-        unpack(tmp_path / "cut.tar", tmp_path, year=2012)
+        unpack_voc(tmp_path / "cut.tar", tmp_path, year=2012)
     assert not (tmp_path / "VOC2012").exists()
 
 

@@ -1,0 +1,1 @@
+"""Scenes: whole photos classified by their features, and by GIST."""

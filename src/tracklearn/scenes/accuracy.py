@@ -1,0 +1,182 @@
+"""How often the category of a photo is predicted: over photos and over categories, with intervals (PAPER §6.1)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+
+from tracklearn.features.whole_images import whole_image_features
+from tracklearn.networks.caffenet import Layer
+from tracklearn.report import Report, silent
+from tracklearn.scenes.classifiers import (
+    best_predictions,
+    neighbour_predictions,
+    softmax_candidates,
+    svm_candidates,
+)
+from tracklearn.scenes.gist import gist_features
+from tracklearn.scenes.split import ScenePhotos, split_photos, stratified
+from tracklearn.settings.base import Block
+from tracklearn.settings.scenes import Scenes
+from tracklearn.tables.bootstrap import image_draws, mean_over_classes
+from tracklearn.tables.cells import write_figures
+
+
+def network_accuracy(
+    *,
+    settings: Block = None,
+    weights: str | Path,
+    out: str | Path,
+    replicates: str | Path,
+    precision: str = "fp32",
+    runs: Sequence[str] = (),
+    threads: int = 1,
+    report: Report = silent,
+) -> dict[str, float]:
+    """Classify whole photos by a network's features: a linear softmax, and the vote of the nearest photos.
+
+    Args:
+        settings: settings of `settings.scenes.Scenes`.
+        weights: file of the network.
+        out, replicates: cell and bootstrap replicates to write, see `tables.cells.write_figures`.
+        precision, threads: as in `whole_image_features`.
+        runs: ids of the runs that made the inputs, written to the cell.
+
+    Returns:
+        The figures, in percent.
+
+    Raises:
+        UserError: as `split_photos` and `whole_image_features`.
+    """
+    scenes = Scenes.read(settings)
+    layer: Layer = scenes.layer
+    return _accuracy(
+        scenes,
+        lambda files: whole_image_features(
+            files, weights=weights, layer=layer, precision=precision, threads=threads, report=report
+        ),
+        partial(softmax_candidates, scenes.softmax),
+        out=out,
+        replicates=replicates,
+        report=report,
+        features=layer,
+        runs=list(runs),
+    )
+
+
+def gist_accuracy(
+    *,
+    settings: Block = None,
+    out: str | Path,
+    replicates: str | Path,
+    runs: Sequence[str] = (),
+    threads: int = 1,
+    report: Report = silent,
+) -> dict[str, float]:
+    """Classify whole photos by GIST: an SVM, and the vote of the nearest photos; see `network_accuracy`."""
+    scenes = Scenes.read(settings)
+    return _accuracy(
+        scenes,
+        lambda files: gist_features(files, settings=scenes.gist, threads=threads, report=report),
+        partial(svm_candidates, scenes.svm),
+        out=out,
+        replicates=replicates,
+        report=report,
+        features="GIST",
+        runs=list(runs),
+    )
+
+
+def _accuracy(
+    scenes: Scenes,
+    describe: Callable[[Sequence[Path]], np.ndarray],
+    candidates: Callable[..., Mapping[str, ClassifierMixin]],
+    *,
+    out: str | Path,
+    replicates: str | Path,
+    report: Report,
+    **shared: Any,
+) -> dict[str, float]:
+    """Describe the photos, classify them in both ways, and write the cell."""
+    photos = split_photos(scenes)
+    features = describe([*photos.train, *photos.test])
+    train, test = np.split(features, [len(photos.train)])
+    held_out = stratified(photos.train_labels, scenes.held_out, seed=scenes.seed)
+    predicted, chosen, held_out_accuracy = best_predictions(
+        candidates(width=features.shape[1]),
+        train,
+        photos.train_labels,
+        test,
+        held_out=held_out,
+        report=report,
+    )
+    voted = neighbour_predictions(
+        train, photos.train_labels, test, settings=scenes.neighbours, classes=len(photos.classes)
+    )
+    correct = {"": predicted == photos.test_labels, "knn_": voted == photos.test_labels}
+    values, draws = figures(correct, photos.test_labels, classes=len(photos.classes), draws=scenes.bootstrap)
+    write_figures(
+        out,
+        replicates,
+        values=values,
+        draws=draws,
+        **shared,
+        chosen=chosen,
+        held_out_accuracy=held_out_accuracy,
+        k=scenes.neighbours.k,
+        train_images=len(photos.train),
+        images=len(photos.test),
+        classes=by_class(photos, correct),
+    )
+    return values
+
+
+def figures(
+    correct: dict[str, np.ndarray], labels: np.ndarray, *, classes: int, draws: int
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Accuracy over images and over classes of some classifiers, and both in each draw of the images.
+
+    A class without an image, or without one in a draw, does not count in the mean over classes.
+
+    Args:
+        correct: (M,) bool of each classifier, by the prefix of its figures.
+        labels: (M,) classes of the images.
+        classes: number of classes C.
+        draws: number of draws B.
+
+    Returns:
+        The figures in percent, and their replicates (B,), by name: for each prefix `accuracy` and
+        `accuracy_class_mean`.
+    """
+    of_class = np.eye(classes)[labels]  # (M, C)
+    drawn = np.vstack([np.ones(len(labels), np.int64), image_draws(len(labels), draws)])  # all images, then the draws
+    values, replicates = {}, {}
+    for prefix, right in correct.items():
+        with np.errstate(invalid="ignore"):
+            by_class_and_draw = 100 * (drawn @ (of_class * right[:, None])) / (drawn @ of_class)  # (1 + B, C)
+        for name, figure in (
+            (f"{prefix}accuracy", 100 * (drawn @ right) / len(labels)),
+            (f"{prefix}accuracy_class_mean", mean_over_classes(by_class_and_draw)),
+        ):
+            values[name], replicates[name] = float(figure[0]), figure[1:]
+    return values, replicates
+
+
+def by_class(photos: ScenePhotos, correct: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    """Numbers of photos and accuracies in percent of every category; None where no photo of it is tested."""
+    found = {}
+    for label, name in enumerate(photos.classes):
+        own = photos.test_labels == label
+        found[name] = {
+            "train_images": int((photos.train_labels == label).sum()),
+            "images": int(own.sum()),
+            **{
+                f"{prefix}accuracy": float(100 * right[own].mean()) if own.any() else None
+                for prefix, right in correct.items()
+            },
+            "reason": None if own.any() else "no test photo of this category",
+        }
+    return found

@@ -1,0 +1,15 @@
+from tracklearn.runs import recorded
+from tracklearn.scenes.accuracy import gist_accuracy
+
+if __name__ == "__main__":
+    with recorded(snakemake) as run:
+        run.metrics(
+            gist_accuracy(
+                settings=snakemake.params.scenes,
+                out=snakemake.output.cell,
+                replicates=snakemake.output.replicates,
+                runs=[run.key, *run.lineage(snakemake.input)],
+                threads=snakemake.threads,
+                report=run.report,
+            )
+        )

@@ -1,0 +1,17 @@
+from tracklearn.runs import recorded
+from tracklearn.scenes.accuracy import network_accuracy
+
+if __name__ == "__main__":
+    with recorded(snakemake) as run:
+        run.metrics(
+            network_accuracy(
+                settings=snakemake.params.scenes,
+                weights=snakemake.input.weights,
+                out=snakemake.output.cell,
+                replicates=snakemake.output.replicates,
+                precision=snakemake.params.precision,
+                runs=[run.key, *run.lineage(snakemake.input)],
+                threads=snakemake.threads,
+                report=run.report,
+            )
+        )
