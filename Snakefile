@@ -40,8 +40,9 @@ rule all:
         "results/table1.md",
         "results/differences.csv",
         "results/table1.html",
-        "results/figures.html",
-        expand("results/section6.{suffix}", suffix=["csv", "md", "html"] if plan.section6 else []),
+        ["results/section6.csv", "results/section6.md", "results/section6.html", "results/figures.html"]
+        if plan.section6
+        else [],
         f"results/retrieval/{plan.protocol.name}/figure7.html" if plan.retrieval_nearest() else [],
         lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],
 

@@ -42,7 +42,10 @@ TINY = {
             {"id": "elda", "label": "ELDA on HOG", "method": "elda"},
             {"id": "unsup-8M", "label": "unsupervised (8M)", "external": "8M", "models": ["unsup-8M"]},
         ],
-        "scenes": [],
+        "scenes": [
+            {"id": "random", "label": "random AlexNet", "models": ["random-1"]},
+            {"id": "gist", "label": "GIST + SVM", "method": "gist"},
+        ],
     },
 }
 

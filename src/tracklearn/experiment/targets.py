@@ -136,7 +136,7 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     if target != ALL and "section6" not in target:
         return of_table1, []
     systems = [*plan.section6_systems("retrieval"), *plan.section6_systems("scenes")]
-    others = of_figures if target == ALL else []
+    others = of_figures if target == ALL and plan.section6 else []
     compared = [name for name in dict.fromkeys([*systems, *others]) if name in plan.config["models"]]
     return [*of_table1, *plan.section6_rows("detection")], compared
 

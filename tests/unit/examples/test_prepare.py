@@ -11,6 +11,7 @@ def prepare(repository, tmp_path):
     (tmp_path / "given/videos").mkdir(parents=True)
     (tmp_path / "given/videos/clip.mp4").touch()
     (tmp_path / "given/voc_mini/VOCdevkit").mkdir(parents=True)
+    (tmp_path / "given/scenes_sun8").mkdir()
     script = tmp_path / "example/prepare.py"
     script.parent.mkdir()
     shutil.copy(repository / "examples/real_mini/prepare.py", script)
@@ -24,6 +25,7 @@ def test_clips_are_listed_and_photos_linked(prepare, tmp_path):
         listed = (tmp_path / "example/data/videos.tsv").read_text()
         assert listed == f"video_id\tsource\nclip\t{tmp_path}/given/videos/clip.mp4\n"
         assert (tmp_path / "example/data/VOCdevkit").resolve() == tmp_path / "given/voc_mini/VOCdevkit"
+        assert (tmp_path / "example/data/scenes").resolve() == tmp_path / "given/scenes_sun8"
 
 
 def test_a_folder_in_the_place_of_the_link_is_kept_and_named(prepare, tmp_path):
