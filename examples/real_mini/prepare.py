@@ -19,7 +19,7 @@ def main() -> None:
     photos = {"VOCdevkit": folder / "voc_mini" / "VOCdevkit", "scenes": folder / "scenes_sun8"}
     if not clips or not all(path.is_dir() for path in photos.values()):
         sys.exit(
-            f"{folder}: expected clips in videos/ and photos in voc_mini/VOCdevkit/ and scenes_sun8/; give their folder "
+            f"{folder}: expected clips in videos/, photos in voc_mini/VOCdevkit/ and scenes_sun8/; give their folder "
             "as DATA="
         )
     data = HERE / "data"
