@@ -8,7 +8,9 @@ from reference.scenes import loops_accuracies
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import save_weights
-from tracklearn.scenes.accuracy import figures, gist_accuracy, network_accuracy
+from tracklearn.scenes.accuracy import figures
+from tracklearn.scenes.by_gist import gist_accuracy
+from tracklearn.scenes.by_network import network_accuracy
 from tracklearn.tables.bootstrap import image_draws, interval
 
 

@@ -1,5 +1,5 @@
 from tracklearn.runs import recorded
-from tracklearn.scenes.accuracy import network_accuracy
+from tracklearn.scenes.by_network import network_accuracy
 
 if __name__ == "__main__":
     with recorded(snakemake) as run:
