@@ -9,6 +9,7 @@ from sklearn.base import ClassifierMixin
 
 from tracklearn.report import Report
 from tracklearn.scenes.classifiers import best_predictions, neighbour_predictions
+from tracklearn.scenes.confusion import draw_confusion
 from tracklearn.scenes.split import ScenePhotos, split_photos, stratified
 from tracklearn.settings.scenes import Scenes
 from tracklearn.tables.bootstrap import image_draws, mean_over_classes
@@ -22,6 +23,7 @@ def classified(
     *,
     out: str | Path,
     replicates: str | Path,
+    confusion: str | Path,
     report: Report,
     **shared: Any,
 ) -> dict[str, float]:
@@ -31,6 +33,7 @@ def classified(
         describe: features (N, D) of photos.
         candidates: untrained classifiers by name, given the number of features as `width`.
         out, replicates: cell and bootstrap replicates to write, see `tables.cells.write_figures`.
+        confusion: picture to write of the best candidate's predictions.
         shared: further entries of the cell.
 
     Returns:
@@ -56,6 +59,7 @@ def classified(
     )
     correct = {"": predicted == photos.test_labels, "knn_": voted == photos.test_labels}
     values, draws = figures(correct, photos.test_labels, classes=len(photos.classes), draws=scenes.bootstrap)
+    draw_confusion(confusion, photos.test_labels, predicted, classes=photos.classes)
     write_figures(
         out,
         replicates,

@@ -17,6 +17,7 @@ def gist_accuracy(
     settings: Block = None,
     out: str | Path,
     replicates: str | Path,
+    confusion: str | Path,
     runs: Sequence[str] = (),
     threads: int = 1,
     report: Report = silent,
@@ -26,6 +27,7 @@ def gist_accuracy(
     Args:
         settings: settings of `settings.scenes.Scenes`.
         out, replicates: cell and bootstrap replicates to write, see `tables.cells.write_figures`.
+        confusion: picture to write of which categories are taken for which.
         runs: ids of the runs that made the inputs, written to the cell.
         threads: photos that are described at a time.
 
@@ -42,6 +44,7 @@ def gist_accuracy(
         partial(svm_candidates, scenes.svm),
         out=out,
         replicates=replicates,
+        confusion=confusion,
         report=report,
         features="GIST",
         runs=list(runs),

@@ -19,6 +19,7 @@ def network_accuracy(
     weights: str | Path,
     out: str | Path,
     replicates: str | Path,
+    confusion: str | Path,
     precision: str = "fp32",
     runs: Sequence[str] = (),
     threads: int = 1,
@@ -30,6 +31,7 @@ def network_accuracy(
         settings: settings of `settings.scenes.Scenes`.
         weights: file of the network.
         out, replicates: cell and bootstrap replicates to write, see `tables.cells.write_figures`.
+        confusion: picture to write of which categories are taken for which.
         precision, threads: as in `whole_image_features`.
         runs: ids of the runs that made the inputs, written to the cell.
 
@@ -49,6 +51,7 @@ def network_accuracy(
         partial(softmax_candidates, scenes.softmax),
         out=out,
         replicates=replicates,
+        confusion=confusion,
         report=report,
         features=layer,
         runs=list(runs),

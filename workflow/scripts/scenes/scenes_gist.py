@@ -8,6 +8,7 @@ if __name__ == "__main__":
                 settings=snakemake.params.scenes,
                 out=snakemake.output.cell,
                 replicates=snakemake.output.replicates,
+                confusion=snakemake.output.confusion,
                 runs=[run.key, *run.lineage(snakemake.input)],
                 threads=snakemake.threads,
                 report=run.report,

@@ -9,6 +9,7 @@ if __name__ == "__main__":
                 weights=snakemake.input.weights,
                 out=snakemake.output.cell,
                 replicates=snakemake.output.replicates,
+                confusion=snakemake.output.confusion,
                 precision=snakemake.params.precision,
                 runs=[run.key, *run.lineage(snakemake.input)],
                 threads=snakemake.threads,
