@@ -57,6 +57,20 @@ def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
     )
 
 
+def test_gist_needs_the_photos_of_scenes_alone(paper):
+    output = paper(videos=0, target="results/cells/section6/voc2012-val/scenes/gist.json")
+    assert jobs(output) == {"scenes_download": 1, "scenes_gist": 1, "total": 2}
+
+
+def test_a_folder_of_scenes_is_not_downloaded(paper):
+    output = paper(
+        settings="scenes: {root: photos, download: false}",
+        videos=0,
+        target="results/cells/section6/voc2012-val/scenes/random-1.json",
+    )
+    assert jobs(output) == {"models_random": 1, "scenes_network": 1, "total": 2}
+
+
 def test_with_imagenet_s_images_every_row_is_computed_and_nothing_is_released(paper, tmp_path):
     (tmp_path / "data/imagenet/train/n01440764").mkdir(parents=True)
     output = paper()

@@ -5,8 +5,10 @@ import os
 import re
 import shutil
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 NOTHING = {}
 PACKAGE = "src/tracklearn"
@@ -306,6 +308,44 @@ def test_a_file_of_the_imagefolder_replaced_in_place_re_trains_the_net(checkout)
     assert planned["models_supervised"] == 1
     assert planned["models_finetuning"] == 1
     assert "models_ranking" not in planned
+
+
+def test_edits_of_scenes_re_run_what_they_change(checkout):
+    folder = checkout.root / "demo/scenes"
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        for number in range(6):
+            cells = np.random.default_rng([number, ord(name)]).integers(0, 255, (8, 8, 3), np.uint8)
+            Image.fromarray(cells).resize((99, 99)).save(folder / name / f"{number}.png")
+    own = {"root": "scenes", "download": False, "lists": None}
+    checkout.configure({"scenes": own})
+    targets = [f"results/cells/section6/labelled-test/scenes/{system}.json" for system in ("gist", "random-1")]
+    checkout.snakemake(*targets)
+    assert checkout.planned(*targets) == NOTHING
+    for changes, rules in (
+        ({"gist": {"cells": 2}}, {"scenes_gist"}),
+        ({"svm": {"C": [1]}}, {"scenes_gist"}),
+        ({"layer": "fc6"}, {"scenes_network"}),
+        ({"softmax": {"C": [1]}}, {"scenes_network"}),
+        ({"seed": 1}, {"scenes_gist", "scenes_network"}),
+        ({"neighbours": {"k": 5}}, {"scenes_gist", "scenes_network"}),
+    ):
+        checkout.configure({"scenes": changes})
+        assert set(checkout.planned(*targets)) == rules, changes
+        checkout.restore()
+        checkout.configure({"scenes": own})
+    for module, rules in (
+        ("scenes/gist.py", {"scenes_gist"}),
+        ("features/whole_images.py", {"scenes_network"}),
+        ("scenes/classifiers.py", {"scenes_gist", "scenes_network"}),
+    ):
+        original = (checkout.root / PACKAGE / module).read_text()
+        edit_code(checkout, module)
+        assert set(checkout.planned(*targets)) == rules, module
+        (checkout.root / PACKAGE / module).write_text(original)
+    photo = folder / "a/3.png"
+    photo.write_bytes((folder / "a/4.png").read_bytes())
+    assert checkout.planned(*targets) == {"scenes_gist": 1, "scenes_network": 1}
 
 
 def test_images_that_are_gone_leave_what_was_trained_on_them(checkout):

@@ -4,7 +4,8 @@
 #          MIT Indoor-67 need not be there yet
 # outputs  results/scenes/indoor67.json, written when the photos lie unpacked under scenes.root;
 #          results/cells/section6/{protocol}/scenes/{model}.json and gist.json: accuracy over photos and categories;
-#          results/scenes/{protocol}/bootstraps/{model}.npz and gist.npz: the same in each draw of the test photos
+#          results/scenes/{protocol}/bootstraps/{model}.npz and gist.npz: the same in each draw of the test photos;
+#          results/scenes/{protocol}/{model}.png and gist.png: which categories are taken for which
 # steps    download and check the photos; describe each photo as a whole; choose regularisation on a part of the training
 #          photos, train a linear softmax (or an SVM on GIST) on all of them, and count right predictions; nearest photos
 #          vote beside it
@@ -34,6 +35,7 @@ rule scenes_network:
     output:
         cell="results/cells/section6/{protocol}/scenes/{model}.json",
         replicates="results/scenes/{protocol}/bootstraps/{model}.npz",
+        confusion="results/scenes/{protocol}/{model}.png",
     log:
         "results/logs/scenes_network/{protocol}/{model}.log",
     wildcard_constraints:
@@ -59,6 +61,7 @@ rule scenes_gist:
     output:
         cell="results/cells/section6/{protocol}/scenes/gist.json",
         replicates="results/scenes/{protocol}/bootstraps/gist.npz",
+        confusion="results/scenes/{protocol}/gist.png",
     log:
         "results/logs/scenes_gist/{protocol}.log",
     threads: config["threads"]["detection"]

@@ -27,6 +27,7 @@ SILENT = frozenset(
         "ranking.stall",  # a warning
         "report",
         "runs",
+        "scenes.confusion",  # a picture
         "settings",  # a job's parameters hold every setting, defaults included
         "training.launch",  # as many processes as there are compute what one does
         "training.progress",

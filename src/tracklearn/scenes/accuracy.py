@@ -1,106 +1,47 @@
 """How often the category of a photo is predicted: over photos and over categories, with intervals (PAPER §6.1)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 
-from tracklearn.features.whole_images import whole_image_features
-from tracklearn.networks.caffenet import Layer
-from tracklearn.report import Report, silent
-from tracklearn.scenes.classifiers import (
-    best_predictions,
-    neighbour_predictions,
-    softmax_candidates,
-    svm_candidates,
-)
-from tracklearn.scenes.gist import gist_features
+from tracklearn.report import Report
+from tracklearn.scenes.classifiers import best_predictions, neighbour_predictions
+from tracklearn.scenes.confusion import draw_confusion
 from tracklearn.scenes.split import ScenePhotos, split_photos, stratified
-from tracklearn.settings.base import Block
 from tracklearn.settings.scenes import Scenes
 from tracklearn.tables.bootstrap import image_draws, mean_over_classes
 from tracklearn.tables.cells import write_figures
 
 
-def network_accuracy(
-    *,
-    settings: Block = None,
-    weights: str | Path,
-    out: str | Path,
-    replicates: str | Path,
-    precision: str = "fp32",
-    runs: Sequence[str] = (),
-    threads: int = 1,
-    report: Report = silent,
-) -> dict[str, float]:
-    """Classify whole photos by a network's features: a linear softmax, and the vote of the nearest photos.
-
-    Args:
-        settings: settings of `settings.scenes.Scenes`.
-        weights: file of the network.
-        out, replicates: cell and bootstrap replicates to write, see `tables.cells.write_figures`.
-        precision, threads: as in `whole_image_features`.
-        runs: ids of the runs that made the inputs, written to the cell.
-
-    Returns:
-        The figures, in percent.
-
-    Raises:
-        UserError: as `split_photos` and `whole_image_features`.
-    """
-    scenes = Scenes.read(settings)
-    layer: Layer = scenes.layer
-    return _accuracy(
-        scenes,
-        lambda files: whole_image_features(
-            files, weights=weights, layer=layer, precision=precision, threads=threads, report=report
-        ),
-        partial(softmax_candidates, scenes.softmax),
-        out=out,
-        replicates=replicates,
-        report=report,
-        features=layer,
-        runs=list(runs),
-    )
-
-
-def gist_accuracy(
-    *,
-    settings: Block = None,
-    out: str | Path,
-    replicates: str | Path,
-    runs: Sequence[str] = (),
-    threads: int = 1,
-    report: Report = silent,
-) -> dict[str, float]:
-    """Classify whole photos by GIST: an SVM, and the vote of the nearest photos; see `network_accuracy`."""
-    scenes = Scenes.read(settings)
-    return _accuracy(
-        scenes,
-        lambda files: gist_features(files, settings=scenes.gist, threads=threads, report=report),
-        partial(svm_candidates, scenes.svm),
-        out=out,
-        replicates=replicates,
-        report=report,
-        features="GIST",
-        runs=list(runs),
-    )
-
-
-def _accuracy(
+def classified(
     scenes: Scenes,
     describe: Callable[[Sequence[Path]], np.ndarray],
     candidates: Callable[..., Mapping[str, ClassifierMixin]],
     *,
     out: str | Path,
     replicates: str | Path,
+    confusion: str | Path,
     report: Report,
     **shared: Any,
 ) -> dict[str, float]:
-    """Describe the photos, classify them in both ways, and write the cell."""
+    """Describe the photos, classify them by the best candidate and by the nearest photos, and write the cell.
+
+    Args:
+        describe: features (N, D) of photos.
+        candidates: untrained classifiers by name, given the number of features as `width`.
+        out, replicates: cell and bootstrap replicates to write, see `tables.cells.write_figures`.
+        confusion: picture to write of the best candidate's predictions.
+        shared: further entries of the cell.
+
+    Returns:
+        The figures in percent.
+
+    Raises:
+        UserError: as `split_photos`, `describe` and `best_predictions`; nothing is written.
+    """
     photos = split_photos(scenes)
     features = describe([*photos.train, *photos.test])
     train, test = np.split(features, [len(photos.train)])
@@ -118,6 +59,7 @@ def _accuracy(
     )
     correct = {"": predicted == photos.test_labels, "knn_": voted == photos.test_labels}
     values, draws = figures(correct, photos.test_labels, classes=len(photos.classes), draws=scenes.bootstrap)
+    draw_confusion(confusion, photos.test_labels, predicted, classes=photos.classes)
     write_figures(
         out,
         replicates,

@@ -115,7 +115,7 @@ class Scenes(Settings):
     )
     layer: Literal["pool5", "fc6", "fc7", "fc8"] = setting(
         "pool5",
-        "Layer of the networks whose features of the whole photo are classified; fc8 exists if a network has outputs",
+        "Layer of the networks whose features of the whole photo are classified; only networks with outputs have fc8",
         paper="§6.1",
     )
     softmax: Softmax = setting(Softmax(), "Linear softmax on the features of networks")

@@ -8,7 +8,9 @@ from reference.scenes import loops_accuracies
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import save_weights
-from tracklearn.scenes.accuracy import figures, gist_accuracy, network_accuracy
+from tracklearn.scenes.accuracy import figures
+from tracklearn.scenes.by_gist import gist_accuracy
+from tracklearn.scenes.by_network import network_accuracy
 from tracklearn.tables.bootstrap import image_draws, interval
 
 
@@ -41,6 +43,11 @@ def test_a_class_that_a_draw_lacks_does_not_count_in_it():
     assert set(draws["accuracy_class_mean"]) == {0, 50, 100}
 
 
+def outputs(folder, name):
+    """The files that a classification writes."""
+    return {"out": folder / f"{name}.json", "replicates": folder / f"{name}.npz", "confusion": folder / f"{name}.png"}
+
+
 @pytest.fixture
 def scenes(tmp_path):
     """Settings for photos of three categories: fine stripes along x, along y, and along y in red."""
@@ -67,7 +74,7 @@ def weights(tmp_path):
 
 
 def test_gist_tells_the_scenes_apart_and_the_cell_says_how(scenes, tmp_path):
-    values = gist_accuracy(settings=scenes, out=tmp_path / "gist.json", replicates=tmp_path / "gist.npz", runs=["r"])
+    values = gist_accuracy(settings=scenes, **outputs(tmp_path, "gist"), runs=["r"])
     assert values == dict.fromkeys(values, 100)
     cell = json.loads((tmp_path / "gist.json").read_text())
     assert (cell["value"], cell["interval"], cell["reason"]) == (100, [100, 100], None)
@@ -77,27 +84,28 @@ def test_gist_tells_the_scenes_apart_and_the_cell_says_how(scenes, tmp_path):
     assert cell["classes"]["red rows"] == {
         "train_images": 7, "images": 5, "accuracy": 100, "knn_accuracy": 100, "reason": None,
     }  # fmt: skip
+    assert (tmp_path / "gist.png").exists()
     stored = np.load(tmp_path / "gist.npz")
     assert {name: stored[name].shape for name in stored} == dict.fromkeys(cell["figures"], (30,))
 
 
 def test_a_random_network_beats_chance_and_its_figures_repeat(scenes, weights, tmp_path):
-    outputs = {"out": tmp_path / "a.json", "replicates": tmp_path / "a.npz"}
-    values = network_accuracy(settings=scenes, weights=weights, **outputs)
+    written = outputs(tmp_path, "a")
+    values = network_accuracy(settings=scenes, weights=weights, **written)
     assert min(values.values()) > 50
-    cell = json.loads(outputs["out"].read_text())
+    cell = json.loads(written["out"].read_text())
     assert cell["features"] == "pool5" and set(cell["held_out_accuracy"]) == {"C 1", "C 100"}
-    assert network_accuracy(settings=scenes, weights=weights, **outputs) == values
+    assert network_accuracy(settings=scenes, weights=weights, **written) == values
     other = scenes | {"layer": "fc6", "softmax": {"C": [1]}}
-    network_accuracy(settings=other, weights=weights, **outputs)
-    assert json.loads(outputs["out"].read_text())["features"] == "fc6"
+    network_accuracy(settings=other, weights=weights, **written)
+    assert json.loads(written["out"].read_text())["features"] == "fc6"
 
 
 def test_a_layer_that_the_network_lacks_leaves_no_cell(scenes, weights, tmp_path):
     settings = scenes | {"layer": "fc8"}
     with pytest.raises(UserError, match=r"has no layer fc8; choose one of pool5, fc6, fc7$"):
-        network_accuracy(settings=settings, weights=weights, out=tmp_path / "a.json", replicates=tmp_path / "a.npz")
-    assert not (tmp_path / "a.json").exists() and not (tmp_path / "a.npz").exists()
+        network_accuracy(settings=settings, weights=weights, **outputs(tmp_path, "a"))
+    assert not any(path.exists() for path in outputs(tmp_path, "a").values())
 
 
 def test_a_category_that_is_only_trained_says_so_in_the_cell(scenes, tmp_path):
@@ -107,7 +115,7 @@ def test_a_category_that_is_only_trained_says_so_in_the_cell(scenes, tmp_path):
     (root / "train.txt").write_text("\n".join(name for name in names if name not in test))
     (root / "test.txt").write_text("\n".join(test))
     settings = scenes | {"lists": ["train.txt", "test.txt"]}
-    values = gist_accuracy(settings=settings, out=tmp_path / "gist.json", replicates=tmp_path / "gist.npz")
+    values = gist_accuracy(settings=settings, **outputs(tmp_path, "gist"))
     assert values["accuracy_class_mean"] == 100
     columns = json.loads((tmp_path / "gist.json").read_text())["classes"]["columns"]
     assert columns["accuracy"] is None and columns["reason"] == "no test photo of this category"
@@ -115,8 +123,6 @@ def test_a_category_that_is_only_trained_says_so_in_the_cell(scenes, tmp_path):
 
 def test_nets_tell_real_scenes_apart(real_data, tmp_path, weights):
     settings = {"root": str(real_data / "scenes_sun8"), "lists": None, "train_share": 0.2, "softmax": {"C": [10]}}
-    values = network_accuracy(
-        settings=settings, weights=weights, out=tmp_path / "a.json", replicates=tmp_path / "a.npz"
-    )
+    values = network_accuracy(settings=settings, weights=weights, **outputs(tmp_path, "a"))
     assert values["accuracy"] > 40  # chance: 1 of 8
     assert values["knn_accuracy"] > 30

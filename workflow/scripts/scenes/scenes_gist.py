@@ -1,5 +1,5 @@
 from tracklearn.runs import recorded
-from tracklearn.scenes.accuracy import gist_accuracy
+from tracklearn.scenes.by_gist import gist_accuracy
 
 if __name__ == "__main__":
     with recorded(snakemake) as run:
@@ -8,6 +8,7 @@ if __name__ == "__main__":
                 settings=snakemake.params.scenes,
                 out=snakemake.output.cell,
                 replicates=snakemake.output.replicates,
+                confusion=snakemake.output.confusion,
                 runs=[run.key, *run.lineage(snakemake.input)],
                 threads=snakemake.threads,
                 report=run.report,

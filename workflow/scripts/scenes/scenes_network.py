@@ -1,5 +1,5 @@
 from tracklearn.runs import recorded
-from tracklearn.scenes.accuracy import network_accuracy
+from tracklearn.scenes.by_network import network_accuracy
 
 if __name__ == "__main__":
     with recorded(snakemake) as run:
@@ -9,6 +9,7 @@ if __name__ == "__main__":
                 weights=snakemake.input.weights,
                 out=snakemake.output.cell,
                 replicates=snakemake.output.replicates,
+                confusion=snakemake.output.confusion,
                 precision=snakemake.params.precision,
                 runs=[run.key, *run.lineage(snakemake.input)],
                 threads=snakemake.threads,

@@ -1,0 +1,75 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tracklearn.errors import UserError
+from tracklearn.experiment.plan import Plan
+from tracklearn.experiment.targets import check_targets
+
+PAPER = Path(__file__).parents[3] / "config/config.yaml"
+STAMP = Path("results/scenes/indoor67.json")
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def planned(**scenes):
+    return Plan(yaml.safe_load(PAPER.read_text()) | {"scenes": scenes})
+
+
+def test_a_cell_names_the_settings_that_it_depends_on():
+    shared = {"root", "lists", "seed", "held_out", "neighbours", "bootstrap"}
+    assert set(planned().scenes_settings("gist", "svm")) == shared | {"layer", "softmax"}
+    assert set(planned(lists=None).scenes_settings("layer", "softmax")) == shared | {"train_share", "gist", "svm"}
+
+
+def test_the_paper_s_numbers_stand_beside_its_own_photos_and_split_alone():
+    assert "scenes" in planned().papers_data()
+    for scenes in ({"lists": None}, {"download": False}, {"lists": ["a.txt", "b.txt"]}):
+        assert "scenes" not in planned(**scenes).papers_data()
+
+
+def test_the_photos_of_the_user_count_by_all_files_of_the_folder():
+    scenes = {"root": "photos", "download": False}
+    assert planned(**scenes).scenes_ready_file() == []
+    assert planned(**scenes).scenes_digest() == ""
+    Path("photos/a").mkdir(parents=True)
+    Path("photos/a/1.jpg").write_bytes(b"1")
+    before = planned(**scenes).scenes_digest()
+    assert planned(**scenes).scenes_digest() == before
+    Path("photos/a/2.jpg").write_bytes(b"2")
+    assert planned(**scenes).scenes_digest() != before
+
+
+def test_downloaded_photos_count_if_they_differ_from_what_was_unpacked():
+    before = planned().scenes_digest()
+    assert planned().scenes_ready_file() == str(STAMP)
+    photo = Path("data/indoor67/Images/a/1.jpg")
+    for path in (photo, STAMP):
+        path.parent.mkdir(parents=True)
+    photo.write_bytes(b"1")
+    state = [photo.stat().st_size, photo.stat().st_mtime_ns]
+    STAMP.write_text(json.dumps({"unpacked": {str(photo): state}}))
+    assert planned().scenes_digest() == before  # a first run is not out of date at once
+    os.utime(photo, ns=(0, 0))
+    assert planned().scenes_digest() != before
+
+
+def test_networks_without_imagenet_s_images_cannot_classify():
+    models = planned().scenes_models()
+    assert "imagenet-2" not in models
+    assert {"random-1", "released-caffenet", "unsup-8M"} <= set(models)
+
+
+def test_a_cell_of_scenes_needs_the_photos_of_voc_only_for_a_network_that_learned_from_them():
+    folder = "results/cells/section6/voc2012-val/scenes"
+    scenes = {"voc": {"root": "none", "download": False}}
+    plan = Plan(yaml.safe_load(PAPER.read_text()) | scenes)
+    check_targets(plan, [f"{folder}/gist.json", f"{folder}/random-1.json", "results/scenes/indoor67.json"])
+    with pytest.raises(UserError, match=r"none/VOC2012/ImageSets/Main/train\.txt: no such file; point voc\.root"):
+        check_targets(plan, [f"{folder}/scratch-1.json"])
