@@ -235,3 +235,39 @@ def test_the_real_example_is_planned(repository, real_data, tmp_path):
     output = Checkout(repository).snakemake("--dry-run", "--quiet", "rules", folder=str(example))
     assert any(words.split() == ["voc_object_crops", "1"] for words in output.splitlines())
     assert any(words.split() == ["detection_evaluate", "12"] for words in output.splitlines())
+
+
+ELDA = """
+comparisons: []
+patches: {size: 99}
+section6:
+  detection: []
+  retrieval:
+    - {id: elda, label: ELDA on HOG, method: elda}
+    - {id: mine, label: mine, models: [mine]}
+    - {id: unsup-8M, label: unsupervised, models: [unsup-8M]}
+  scenes: []
+"""
+
+
+def test_the_cell_of_elda_needs_no_network_and_no_list_of_videos(own):
+    planned = jobs(own("results/cells/section6/labelled-test/retrieval/elda.json", settings=ELDA))
+    assert set(planned) == {"voc_proposals", "retrieval_statistics", "retrieval_elda", "total"}
+
+
+def test_a_cell_of_retrieval_needs_no_other_method(own):
+    planned = jobs(own("results/cells/section6/labelled-test/retrieval/mine.json", settings=ELDA))
+    assert set(planned) == {"voc_proposals", "models_given", "retrieval_precision", "total"}
+
+
+def test_figure7_needs_the_networks_of_retrieval(own):
+    output = own("results/retrieval/labelled-test/figure7.html", settings=ELDA, ok=False)
+    assert "models.unsup-8M, which the target needs, learns from pairs" in output
+    mine = ELDA.replace("    - {id: unsup-8M, label: unsupervised, models: [unsup-8M]}\n", "")
+    planned = jobs(own("results/retrieval/figure7/test_0-1.html", settings=mine))
+    assert (planned["retrieval_query"], planned["retrieval_elda"], planned["retrieval_precision"]) == (1, 1, 1)
+
+
+def test_a_query_of_no_evaluation_image_is_refused_before_anything_runs(own):
+    output = own("results/retrieval/figure7/nowhere-0.html", settings=ELDA, ok=False)
+    assert "nowhere-0.html: image nowhere is none of the 5 images of " in output and "such as test_0" in output

@@ -45,11 +45,9 @@ def write_outcome(
     by_image = image_sums(correct, queries, len(classes))
     values = {name: float(value[0]) for name, value in figures(by_image, np.ones((1, len(queries.ids)))).items()}
     counts = {
-        "k": windows.shape[1],
         "queries": len(queries),
         "windows": len(database),
         "images": len(queries.ids),
-        "classes": len(np.unique(queries.labels)),
         "queries_without_neighbours": int((~found.any(axis=1)).sum()),
     }
     chance = 100 * np.bincount(database.labels, minlength=len(classes)) / len(database)  # (C,)
@@ -60,6 +58,8 @@ def write_outcome(
         values=values,
         draws=figures(by_image, image_draws(len(queries.ids), draws)),
         chance=float(chance[queries.labels].mean()),
+        k=windows.shape[1],
+        classes=len(np.unique(queries.labels)),
         **counts,
         by_class=_by_class(by_image, chance, classes),
         runs=runs,

@@ -101,7 +101,7 @@ def test_the_ranking_is_that_of_loops(world, at_once, monkeypatch):
 def test_the_cell_of_elda(world):
     metrics = elda_precision(**world, runs=["r"])
     cell = json.loads(world["cell"].read_text())
-    assert (metrics["queries"], metrics["k"], metrics["images"]) == (6, 4, 3)
+    assert (metrics["queries"], cell["k"], metrics["images"]) == (6, 4, 3)
     assert cell["value"] == metrics["precision"] and cell["ridge"] == metrics["ridge"] == 0.1
     with np.load(world["nearest"]) as found:
         assert found["score"].shape == (6, 4) and (np.diff(found["score"], axis=1) <= 0).all()
