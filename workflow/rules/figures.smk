@@ -94,6 +94,7 @@ rule figures_filters:
         "results/logs/figures_filters/{protocol}.log",
     params:
         models=plan.figure_models("figure6"),
+        notes=plan.figure6_notes(),
         code=code("figures/figures_filters.py"),
     message:
         "Figure 6: draw the filters of conv1 of {params.models} on one scale"

@@ -619,6 +619,11 @@ class Plan:
             left_out["figure5"] = f"its units are chosen by class, but {NO_ANNOTATIONS}"
         return left_out
 
+    def figure6_notes(self) -> list[str]:
+        """The networks that figure 6 lacks, each with the reason."""
+        listed = self.config["figures"]["conv1_models"]
+        return [f"{model}: left out; {lack}" for model in listed if (lack := self._lack_of([model]))]
+
     def figure_files(self, suffix: str) -> list[str]:
         """One of the files of each figure that is not left out."""
         name, left_out = self.protocol.name, self.figures_left_out()
