@@ -42,7 +42,7 @@ rule all:
         "results/table1.html",
         "results/figures.html",
         expand("results/section6.{suffix}", suffix=["csv", "md", "html"] if plan.section6 else []),
-        f"results/retrieval/{plan.protocol.name}/figure7.html" if plan.retrieval_nearest() else [],
+        plan.figure7_page(),
         lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],
 
 

@@ -635,10 +635,9 @@ class Plan:
         }
         return [f"results/figures/{path}{suffix}" for figure, path in figures.items() if figure not in left_out]
 
-    def figure7_page(self) -> str | None:
-        """The page of figure 7, to which that of the figures links; None where there are no queries or no networks."""
-        there = self.protocol.annotated and self.section6.get("retrieval")
-        return f"results/retrieval/{self.protocol.name}/figure7.html" if there else None
+    def figure7_page(self) -> list[str]:
+        """The page of figure 7, to which that of the figures links; none where no row of retrieval can be computed."""
+        return [f"results/retrieval/{self.protocol.name}/figure7.html"] if self.retrieval_nearest() else []
 
     def seeded(self, names: Sequence[str]) -> list[str]:
         """Rows or models with their copies for each seed of `evidence:`."""
