@@ -43,7 +43,7 @@ rule all:
         ["results/section6.csv", "results/section6.md", "results/section6.html", "results/figures.html"]
         if plan.section6
         else [],
-        f"results/retrieval/{plan.protocol.name}/figure7.html" if plan.retrieval_nearest() else [],
+        plan.figure7_page(),
         lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],
 
 

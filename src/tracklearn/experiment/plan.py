@@ -619,6 +619,11 @@ class Plan:
             left_out["figure5"] = f"its units are chosen by class, but {NO_ANNOTATIONS}"
         return left_out
 
+    def figure6_notes(self) -> list[str]:
+        """The networks that figure 6 lacks, each with the reason."""
+        listed = self.config["figures"]["conv1_models"]
+        return [f"{model}: left out; {lack}" for model in listed if (lack := self._lack_of([model]))]
+
     def figure_files(self, suffix: str) -> list[str]:
         """One of the files of each figure that is not left out."""
         name, left_out = self.protocol.name, self.figures_left_out()
@@ -630,10 +635,9 @@ class Plan:
         }
         return [f"results/figures/{path}{suffix}" for figure, path in figures.items() if figure not in left_out]
 
-    def figure7_page(self) -> str | None:
-        """The page of figure 7, to which that of the figures links; None where there are no queries or no networks."""
-        there = self.protocol.annotated and self.section6.get("retrieval")
-        return f"results/retrieval/{self.protocol.name}/figure7.html" if there else None
+    def figure7_page(self) -> list[str]:
+        """The page of figure 7, to which that of the figures links; none where no row of retrieval can be computed."""
+        return [f"results/retrieval/{self.protocol.name}/figure7.html"] if self.retrieval_nearest() else []
 
     def seeded(self, names: Sequence[str]) -> list[str]:
         """Rows or models with their copies for each seed of `evidence:`."""

@@ -121,8 +121,9 @@ def _models_of(plan: Plan, target: str) -> set[str]:
 def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     """Rows with SVMs, and models beside them, that a target names; if it names none, all of the table that it is of."""
     of_figures = [model for figure in ("figure5", "figure6") for model in plan.figure_models(figure)]
+    retrieval = [name for name in plan.section6_systems("retrieval") if name in plan.config["models"]]
     if target.startswith("results/figures"):
-        return [], [*of_figures, *plan.ranking_models()]
+        return [], [*of_figures, *plan.ranking_models(), *(retrieval if "figures.html" in target else [])]
     if _is_of_pairs(target) or target.startswith("results/voc/"):
         return [], []
     parts = {*Path(target).parts, Path(target).stem}
@@ -131,7 +132,7 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     if rows or models or Path(target).name in WITHOUT_MODELS:
         return rows, models
     if "figure7" in target:
-        return [], [name for name in plan.section6_systems("retrieval") if name in plan.config["models"]]
+        return [], retrieval
     of_table1 = [] if "section6" in target else plan.table1_rows
     if target != ALL and "section6" not in target:
         return of_table1, []

@@ -1,6 +1,6 @@
 """Figure 6: the filters of conv1 of several networks on one common scale."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ SHARE = 99.8  # percent of all weights that the scale shows; the others have its
 
 
 @in_print
-def conv1_figure(*, weights: Mapping[str, str | Path], outputs: Outputs) -> dict[str, float]:
+def conv1_figure(*, weights: Mapping[str, str | Path], outputs: Outputs, notes: Sequence[str] = ()) -> dict[str, float]:
     """Draw the filters of conv1 of some networks side by side, each filter in the place of its number.
 
     One grey level stands for 0 and one scale for all networks: a filter with weights twice as large has twice the
@@ -23,6 +23,7 @@ def conv1_figure(*, weights: Mapping[str, str | Path], outputs: Outputs) -> dict
 
     Args:
         weights: weights file of each network by its name.
+        notes: which networks are left out, and why.
 
     Returns:
         The scale's `limit`, and for each network the root mean square of its weights, `rms/<name>`.
@@ -56,6 +57,7 @@ def conv1_figure(*, weights: Mapping[str, str | Path], outputs: Outputs) -> dict
         f"of the three colour channels; {SHARE}% of all weights lie between them. A filter has the same place in each "
         "network.",
         drawn=[f"{name}: root mean square of the weights {value:.4f}" for name, value in rms.items()],
+        notes=notes,
     )
     return {"limit": limit, **{f"rms/{name}": value for name, value in rms.items()}}
 

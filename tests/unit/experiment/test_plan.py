@@ -145,6 +145,13 @@ def test_a_figure_without_its_data_is_left_out_with_the_reason(config, change, l
         assert reason in found[figure]
 
 
+def test_a_network_that_figure_6_lacks_is_noted(config):
+    plan = Plan(config | {"figures": {"conv1_models": ["unsup-8M", "imagenet-2"]}})
+    assert plan.figure_models("figure6") == ["unsup-8M"]
+    (note,) = plan.figure6_notes()
+    assert note.startswith("imagenet-2: left out; data/imagenet/train: no ImageNet there to train imagenet-2")
+
+
 def test_an_unknown_model_of_a_figure_is_named(config):
     with pytest.raises(
         UserError, match=r"config: figures.conv1_models: unknown model unsup-8; did you mean unsup-8M\?"

@@ -63,9 +63,12 @@ def test_the_limit_is_common_and_holds_nearly_all_weights(saved):
 
 def test_the_figure_names_networks_and_scale(saved, tmp_path):
     outputs = Outputs(tmp_path / "f.png", tmp_path / "f.svg", tmp_path / "f.json")
-    metrics = conv1_figure(weights=dict(zip(["unsup", "unsup-ft"], saved, strict=True)), outputs=outputs)
+    weights = dict(zip(["unsup", "unsup-ft"], saved, strict=True))
+    metrics = conv1_figure(weights=weights, outputs=outputs, notes=["other: left out"])
     assert metrics["rms/unsup-ft"] == pytest.approx(2 * metrics["rms/unsup"], rel=1e-5)
-    caption = json.loads((tmp_path / "f.json").read_text())["caption"]
+    described = json.loads((tmp_path / "f.json").read_text())
+    caption = described["caption"]
+    assert described["notes"] == ["other: left out"]
     assert "unsup (6 filters) and unsup-ft (6 filters) on one common scale" in caption
     assert f"{metrics['limit']:.2g}" in caption
     assert (tmp_path / "f.svg").read_text().count("<image") == 3  # two networks and the scale

@@ -7,6 +7,7 @@ if __name__ == "__main__":
         run.metrics(
             conv1_figure(
                 weights=dict(zip(snakemake.params.models, snakemake.input.weights, strict=True)),
+                notes=snakemake.params.notes,
                 outputs=Outputs(**snakemake.output),
             )
         )
