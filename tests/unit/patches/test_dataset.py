@@ -53,9 +53,7 @@ def test_a_broken_index_is_a_one_line_error(tmp_path, shards, damage):
         pq.write_table(pa.table({"pair": [0]}), index)
     else:
         index.write_bytes({"empty": b"", "text": b"no parquet", "cut": index.read_bytes()[:-50]}[damage])
-    with pytest.raises(
-        UserError, match=r"pairs\.parquet: not a readable index of pairs; delete it and run .* again$"
-    ):
+    with pytest.raises(UserError, match=r"pairs\.parquet: not a readable index of pairs; delete it and run .* again$"):
         tracklearn.pairs(tmp_path)
 
 
