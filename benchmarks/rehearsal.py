@@ -106,9 +106,8 @@ def main(with_proposals: int = 40, classes: int = 20, models: int = 1) -> None:
 
 def _rehearse(with_proposals: int, classes: int, models: int) -> None:
     source = Rehearsal(with_proposals, classes, models)
-    print(
-        f"{models} models, {classes} classes; {sum(source.ground_truth)} objects in {PHOTOS} photos; {with_proposals} with proposals"
-    )
+    objects = sum(source.ground_truth)
+    print(f"{models} models, {classes} classes; {objects} objects in {PHOTOS} photos; {with_proposals} with proposals")
     print("photos  seconds  cached negatives a class  peak MiB", flush=True)
     steps = {max(1, with_proposals * eighth // 8) for eighth in range(9)}
     seconds = {0: 0.0}
