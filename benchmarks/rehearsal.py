@@ -6,7 +6,7 @@ the photo and of the window, the directions of the objects that the window overl
 80% of them are zero. The directions of four classes each have a common part, so one class's objects are hard negatives
 of another class.
 
-    python -m benchmarks.rehearsal 200 20       photos with proposals, classes
+    python -m benchmarks.rehearsal 200 20 3     photos with proposals, classes, models of an ensemble
 """
 
 import shutil
@@ -38,7 +38,7 @@ OBJECT = (
 class Rehearsal(Source):
     """Photos and features that are drawn at random."""
 
-    def __init__(self, with_proposals: int, classes: int) -> None:
+    def __init__(self, with_proposals: int, classes: int, models: int) -> None:
         rng = np.random.default_rng(0)
         shares = np.r_[FIRST_CLASS, np.full(19, (1 - FIRST_CLASS) / 19)][:classes]
         self.labels, self.objects, boxes = [], [], []
@@ -51,18 +51,19 @@ class Rehearsal(Source):
             boxes.append(
                 np.concatenate([objects, _boxes(rng, PROPOSALS, 30, 370) if photo < with_proposals else NO_BOXES])
             )
-        self.factors = (rng.normal(size=(FACTORS, WIDTH)) / np.sqrt(np.arange(1, FACTORS + 1))[:, None]).astype(
+        width = models * WIDTH
+        self.factors = (rng.normal(size=(FACTORS, width)) / np.sqrt(np.arange(1, FACTORS + 1))[:, None]).astype(
             np.float32
         )
-        own, common = rng.normal(size=(classes, WIDTH)), rng.normal(size=(5, WIDTH))
+        own, common = rng.normal(size=(classes, width)), rng.normal(size=(5, width))
         self.directions = (1.2 * (own + common[np.arange(classes) // 4])).astype(np.float32)
         self.seconds = 0.0  # spent on drawing features
         super().__init__(
             ids=[f"{photo:06d}" for photo in range(PHOTOS)],
             boxes=boxes,
             ground_truth=[len(labels) for labels in self.labels],
-            names=["random features"],
-            widths=[WIDTH],
+            names=["random features"] * models,
+            widths=[WIDTH] * models,
         )
 
     def _features(self, rows: Rows) -> Generator[Sequence[np.ndarray]]:
@@ -72,13 +73,13 @@ class Rehearsal(Source):
             strength = rng.uniform(0.4, 1.3, len(self.labels[photo])).astype(np.float32)
             of_photo = rng.standard_normal(FACTORS, np.float32)
             # Rows are drawn in order, so a window has the same features whichever windows are asked for with it.
-            drawn = rng.standard_normal((own[-1] + 1 if len(own) else 0, FACTORS + WIDTH), np.float32)[own]
+            drawn = rng.standard_normal((own[-1] + 1 if len(own) else 0, FACTORS + sum(self.widths)), np.float32)[own]
             seen = iou(self.boxes[photo][own], self.objects[photo]) * strength  # (n, objects)
             values = 0.7 * (drawn[:, :FACTORS] + of_photo) @ self.factors + drawn[:, FACTORS:]
             values += seen @ self.directions[self.labels[photo]]
             features = np.maximum(values - 1.9, 0).astype(np.float16)
             self.seconds += time.process_time() - start
-            yield [features]
+            yield np.split(features, len(self.widths), axis=1)
 
     def write(self, root: Path) -> list[str]:
         """Write the annotations as those of VOC2012 and return the names of the classes."""
@@ -94,16 +95,19 @@ class Rehearsal(Source):
         return names
 
 
-def main(with_proposals: int = 40, classes: int = 20) -> None:
+def main(with_proposals: int = 40, classes: int = 20, models: int = 1) -> None:
     """Print seconds and memory as the photos are mined, and what they make at VOC's size."""
-    process = get_context("spawn").Process(target=_rehearse, args=(with_proposals, classes))  # its memory is its own
+    process = get_context("spawn").Process(
+        target=_rehearse, args=(with_proposals, classes, models)
+    )  # its memory is its own
     process.start()
     process.join()
 
 
-def _rehearse(with_proposals: int, classes: int) -> None:
-    source = Rehearsal(with_proposals, classes)
-    print(f"{classes} classes; {sum(source.ground_truth)} objects in {PHOTOS} photos; {with_proposals} with proposals")
+def _rehearse(with_proposals: int, classes: int, models: int) -> None:
+    source = Rehearsal(with_proposals, classes, models)
+    objects = sum(source.ground_truth)
+    print(f"{models} models, {classes} classes; {objects} objects in {PHOTOS} photos; {with_proposals} with proposals")
     print("photos  seconds  cached negatives a class  peak MiB", flush=True)
     steps = {max(1, with_proposals * eighth // 8) for eighth in range(9)}
     seconds = {0: 0.0}

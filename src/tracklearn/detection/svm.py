@@ -71,7 +71,7 @@ def train_svms(
         for done, windows in enumerate(source.windows(scales=scales), 1):
             _mine(windows, photos, trained, settings.negative_iou)
             list(pool.map(lambda miner, last: miner.train(last=last), trained.values(), repeat(done == len(source))))
-            report(done, {"negatives": sum(miner.negatives.shape[0] for miner in trained.values())})
+            report(done, {"negatives": sum(miner.examples.shape[0] - miner.positives for miner in trained.values())})
     reasons = [_reason(name, miner) for name, miner in zip(classes, miners, strict=True)]
     weights, biases = _detectors(miners, reasons)
     counts = [miner.positives for miner in miners]
@@ -113,11 +113,6 @@ class Miner:
         # An untrained detector scores 0, above the threshold: every negative of the first image is hard.
         self.positives, width = self.examples.shape
         self.weights, self._alpha = np.zeros(width, np.float32), np.zeros(self.positives)
-
-    @property
-    def negatives(self) -> csr_array:
-        """The cache (N, D)."""
-        return self.examples[self.positives :]
 
     def add(self, features: csr_array, scores: np.ndarray) -> None:
         """Keep the hard ones among an image's negatives (n, D) with scores (n,)."""

@@ -232,14 +232,14 @@ def test_easy_negatives_leave_the_cache_and_hard_ones_stay():
     easy, near = -9 * np.ones((5, 8), np.float32), 0.9 * positives
     miner.add(sparse_rows(np.concatenate([easy, near])), np.zeros(8))
     miner.train(last=False)
-    assert np.array_equal(miner.negatives.toarray(), near)
+    assert np.array_equal(miner.examples.toarray()[3:], near)
     miner.add(sparse_rows(easy), easy @ miner.weights + miner.bias)  # below the threshold, so not added
     miner.add(sparse_rows(near), near @ miner.weights + miner.bias)
     miner.train(last=False)
     assert miner.fits == 1  # three new negatives are too few for a training
     miner.train(last=True)
     assert miner.fits == 2
-    assert np.array_equal(miner.negatives.toarray(), np.concatenate([near, near]))
+    assert np.array_equal(miner.examples.toarray()[3:], np.concatenate([near, near]))
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def gradients(
     bias_feature: float,
     point: np.ndarray,
 ) -> np.ndarray:
-    """U z_i - 1 of every row (n,)."""
+    """The gradient u z_i - 1 of every row (n,)."""
     found = np.empty(len(signs))
     for row in range(len(signs)):
         score = bias_feature * point[-1]
