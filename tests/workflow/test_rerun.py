@@ -219,7 +219,7 @@ def test_another_order_of_an_ensembles_models_re_trains_its_svms(checkout):
         ({"seed": 1}, {"figures_frames", "figures_pairs"}),
         ({"frames": 2}, {"figures_frames"}),
         ({"units": 4}, {"figures_units"}),
-        ({"conv1_models": ["random-1", "unsup-8M"]}, {"figures_filters"}),
+        ({"conv1_models": ["unsup-8M-ft", "unsup-8M"]}, {"figures_filters"}),
     ],
 )
 def test_a_setting_of_a_figure_draws_this_figure_anew(checkout, change, rules):
