@@ -3,6 +3,7 @@
 Every job pays for the import of this module, which therefore imports neither MLflow nor Snakemake nor numpy.
 """
 
+import gc
 import logging
 import shutil
 import signal
@@ -43,6 +44,7 @@ def recorded(job: Any) -> Iterator["Run"]:
         SystemExit: with status 1 after a `UserError`, a full disk or exhausted memory, which take one line on stderr;
             with status 130 or 143 after Ctrl-C or SIGTERM. Any other exception keeps its traceback.
     """
+    gc.freeze()  # what the imports made is never garbage; searching it takes half a second when a job with torch ends
     run = Run(job)
     sigterm_before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
