@@ -9,7 +9,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules progress host reason
 .PHONY: help setup demo real evidence learning test lint docs bench ui clean
 
 help:
-	@echo "make demo      run the whole workflow on the embedded small world; it writes demo/results/table1.csv"
+	@echo "make demo      run the whole workflow on the embedded small world; it writes the tables and pages of demo/results"
 	@echo "make real      run the same workflow on real clips and photos (DATA=$(DATA))"
 	@echo "make evidence  train the networks of the small world for three seeds; it prints means and intervals"
 	@echo "make learning  measure what ranking learns on held-out clips of demo and real; it writes docs/learning.md"
@@ -32,15 +32,15 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(BIN)/python demo/make_world.py --out demo/world
 	@$(SNAKEMAKE) --directory demo
-	@echo "Table 1:  demo/results/table1.csv"
-	@echo "Its page: demo/results/table1.html"
+	@echo "Tables:   demo/results/table1.csv, demo/results/section6.csv"
+	@echo "Pages:    demo/results/table1.html, demo/results/section6.html, demo/results/figures.html"
 	@echo "The runs: make ui DIR=demo"
 
 real: $(READY)
 	@$(BIN)/python examples/real_mini/prepare.py $(DATA)
 	@$(SNAKEMAKE) --directory examples/real_mini
-	@echo "Table 1:  examples/real_mini/results/table1.csv"
-	@echo "Its page: examples/real_mini/results/table1.html"
+	@echo "Tables:   table1.csv and section6.csv in examples/real_mini/results"
+	@echo "Pages:    table1.html, section6.html and figures.html in examples/real_mini/results"
 
 evidence: $(READY)
 	@$(BIN)/python demo/make_world.py --out demo/world
