@@ -12,7 +12,15 @@ from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.machine.limits import BOOTSTRAP_VALUES
 from tracklearn.tables.bootstrap import image_draws, interval, mean_over_classes
-from tracklearn.tables.cells import MEAN, Cell, row_metrics, write_cells, write_figures
+from tracklearn.tables.cells import (
+    MEAN,
+    Cell,
+    row_metrics,
+    write_cells,
+    write_empty_cell,
+    write_figures,
+    write_no_replicates,
+)
 from tracklearn.voc.annotations import Objects, Voc
 from tracklearn.voc.boxes import iou
 from tracklearn.voc.image_sets import CLASSES
@@ -20,94 +28,14 @@ from tracklearn.voc.image_sets import CLASSES
 OVERLAP = 0.5  # VOC: least intersection over union of a correct detection with its object
 
 
-def evaluate_row(
-    *,
-    voc: str | Path,
-    year: int,
-    image_set: str,
-    row: str,
-    detections: str | Path,
-    svms: str | Path,
-    cells: Sequence[str | Path],
-    replicates: str | Path,
-    classes: Sequence[str] = CLASSES,
-    draws: int,
-    seed: int = 0,
-    runs: Any = (),
-) -> dict[str, float]:
-    """Fill the cells of a row: average precision of each class and their mean, in percent.
-
-    Args:
-        detections, svms: files of `detect` and `train_svms`. The cell of a class without an SVM is empty and states the
-            reason.
-        cells: one JSON file a class, named after it, and mAP.json.
-        replicates: npz of replicates (draws, C) and mAP (draws,), in percent; see `image_draws`.
-        draws: number of bootstrap samples of the images.
-        runs: ids of the runs that made the inputs, written to the cells.
-
-    Raises:
-        UserError: detections of other images than the set's.
-    """
-    scored = score(
-        voc=voc,
-        year=year,
-        image_set=image_set,
-        detections=detections,
-        svms=svms,
-        classes=classes,
-        draws=draws,
-        seed=seed,
-    )
-    write_cells(cells, scored.cells, row=row, images=scored.images, runs=runs)
-    with atomic(replicates) as path:
-        np.savez(path, replicates=scored.by_class, mAP=scored.means, classes=list(classes))
-    return row_metrics(scored.cells)
-
-
-def evaluate_in_one_cell(
-    *,
-    voc: str | Path,
-    year: int,
-    image_set: str,
-    detections: str | Path,
-    svms: str | Path,
-    cell: str | Path,
-    replicates: str | Path,
-    classes: Sequence[str] = CLASSES,
-    draws: int,
-    seed: int = 0,
-    runs: Any = (),
-) -> dict[str, float]:
-    """Fill the single cell of a row of section 6: mean average precision, and that of each class, in percent.
-
-    Args:
-        detections, svms, draws, runs: as in `evaluate_row`.
-        cell: the JSON file of the mean's cell, with the classes' cells under `classes`.
-        replicates: npz of the replicates mAP (draws,), in percent.
-
-    Raises:
-        UserError: detections of other images than the set's, or no class has a value.
-    """
-    scored = score(
-        voc=voc,
-        year=year,
-        image_set=image_set,
-        detections=detections,
-        svms=svms,
-        classes=classes,
-        draws=draws,
-        seed=seed,
-    )
-    mean = scored.cells.pop(MEAN)
-    if mean["value"] is None:
-        raise UserError(f"{detections}: no class has both an SVM and an object in {image_set!r}; label more images")
-    shared = {"classes": scored.cells, "classes_in_mean": mean["classes"], "images": scored.images, "runs": runs}
-    write_figures(cell, replicates, values={MEAN: mean["value"]}, draws={MEAN: scored.means}, **shared)
-    return row_metrics({MEAN: mean, **scored.cells})
-
-
 class Scored(NamedTuple):
-    """Average precision of a row: cells by class and of the mean, replicates by class (B, C) and of the mean (B,)."""
+    """Average precision of a row in percent.
+
+    Attributes:
+        cells: of the classes and of their mean, by name. The cell of a class without an SVM is empty and states why.
+        by_class, means: replicates of the classes (B, C) and of the mean (B,); see `image_draws`.
+        images: number of evaluation images.
+    """
 
     cells: dict[str, Cell]
     by_class: np.ndarray
@@ -122,11 +50,19 @@ def score(
     image_set: str,
     detections: str | Path,
     svms: str | Path,
-    classes: Sequence[str],
+    classes: Sequence[str] = CLASSES,
     draws: int,
-    seed: int,
+    seed: int = 0,
 ) -> Scored:
-    """Average precision of a row's detections; arguments and errors as in `evaluate_row`."""
+    """Average precision of a row's detections, of each class and their mean.
+
+    Args:
+        detections, svms: files of `detect` and `train_svms`.
+        draws: number of bootstrap samples of the images.
+
+    Raises:
+        UserError: detections of other images than the set's.
+    """
     photos = Voc(voc, year, classes=classes)
     ids, detections_by_class = read_detections(detections)
     if ids != photos.images(image_set):
@@ -144,6 +80,48 @@ def score(
     means = mean_over_classes(by_class)
     filled[MEAN] = mean_cell(filled, means)
     return Scored(filled, by_class, means, len(ids))
+
+
+def write_row(
+    scored: Scored, *, row: str, cells: Sequence[str | Path], replicates: str | Path, runs: Any = ()
+) -> dict[str, float]:
+    """Fill the cells of a row of Table 1.
+
+    Args:
+        cells: one JSON file a class, named after it, and mAP.json.
+        replicates: npz of replicates (draws, C) and mAP (draws,), in percent.
+        runs: ids of the runs that made the inputs, written to the cells.
+
+    Returns:
+        The values of the cells, in percent.
+    """
+    write_cells(cells, scored.cells, row=row, images=scored.images, runs=runs)
+    with atomic(replicates) as path:
+        np.savez(path, replicates=scored.by_class, mAP=scored.means, classes=[n for n in scored.cells if n != MEAN])
+    return row_metrics(scored.cells)
+
+
+def write_in_one_cell(scored: Scored, *, cell: str | Path, replicates: str | Path, runs: Any = ()) -> dict[str, float]:
+    """Fill the single cell of a row of section 6; without a mean it is empty, and the replicates are of no draws.
+
+    Args:
+        cell: the JSON file of the mean's cell, with the classes' cells under `classes`.
+        replicates: npz of the replicates mAP (draws,), in percent.
+        runs: as in `write_row`.
+
+    Returns:
+        The values of the cells, in percent; none without a mean.
+    """
+    classes = {name: cell for name, cell in scored.cells.items() if name != MEAN}
+    mean = scored.cells[MEAN]
+    if mean["value"] is None:
+        reason = "no class has both an SVM and an object in the evaluation images; label more images"
+        write_empty_cell(cell, reason=reason, runs=runs)
+        write_no_replicates(replicates, list(classes))
+        return {}
+    shared = {"classes": classes, "classes_in_mean": mean["classes"], "images": scored.images, "runs": runs}
+    write_figures(cell, replicates, values={MEAN: mean["value"]}, draws={MEAN: scored.means}, **shared)
+    return row_metrics(scored.cells)
 
 
 def match(detections: Detections, objects: Sequence[Objects], label: int) -> tuple[np.ndarray, np.ndarray]:

@@ -83,7 +83,7 @@ def server_cells(
         scores: file of `read_scores`; None before the server has answered.
         archive: the row's submission.
         cells: one JSON file a class, named after it, and mAP.json.
-        replicates: npz as `evaluate_row` writes it, of no draws.
+        replicates: npz as `write_row` writes it, of no draws.
         runs: ids of the runs that made the inputs, written to the cells.
 
     Raises:

@@ -36,7 +36,7 @@ def write_empty_row(
 
     Args:
         reason: what is missing, and how to get it.
-        cells, replicates, runs: as in `detection.average_precision.evaluate_row`; the replicates are of no draws.
+        cells, replicates, runs: as in `detection.average_precision.write_row`; the replicates are of no draws.
     """
     empty = {"value": None, "interval": None, "reason": reason}
     write_cells(cells, {**dict.fromkeys(classes, empty), MEAN: empty | {"classes": 0}}, row=row, runs=runs)

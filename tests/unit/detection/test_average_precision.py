@@ -5,10 +5,11 @@ import pytest
 from reference.detection import loops_average_precision
 from worlds.devkit import random_boxes
 
-from tracklearn.detection.average_precision import average_precisions, evaluate_row, match
+from tracklearn.detection.average_precision import average_precisions, match, score, write_in_one_cell, write_row
 from tracklearn.detection.detect import Detections
 from tracklearn.errors import UserError
 from tracklearn.tables.bootstrap import image_draws
+from tracklearn.tables.cells import read_cell
 from tracklearn.voc.annotations import Objects, Voc
 
 BOX = [10, 10, 29, 29]
@@ -141,15 +142,17 @@ def row(devkit, tmp_path):
     np.savez(tmp_path / "svms.npz", classes=classes, reasons=["", "", "no training object of class bird", ""])
     cells = [tmp_path / "cells" / f"{name}.json" for name in (*classes, "mAP")]
 
+    def scored(**changes):
+        files = {"detections": tmp_path / "detections.npz", "svms": tmp_path / "svms.npz"}
+        return score(
+            **{"voc": devkit, "year": 2012, "image_set": "test", "classes": classes, "draws": 200} | files | changes
+        )
+
     def call(**changes):
-        arguments = {
-            "voc": devkit, "year": 2012, "image_set": "test", "row": "r", "classes": classes, "draws": 200,
-            "detections": tmp_path / "detections.npz", "svms": tmp_path / "svms.npz", "cells": cells,
-            "replicates": tmp_path / "r.npz", "runs": ["run-1"],
-        }  # fmt: skip
-        metrics = evaluate_row(**arguments | changes)
+        metrics = write_row(scored(**changes), row="r", cells=cells, replicates=tmp_path / "r.npz", runs=["run-1"])
         return metrics, {cell.stem: json.loads(cell.read_text()) for cell in cells}, np.load(tmp_path / "r.npz")
 
+    call.scored = scored
     return call
 
 
@@ -171,12 +174,31 @@ def test_empty_cells_of_a_row_state_the_reason(row):
 
 
 def test_two_rows_have_the_same_draws_so_their_difference_is_paired(row):
-    _, _, first = row(row="one")
-    first = dict(first)
-    _, _, second = row(row="two")
+    first = dict(row()[2])
+    second = row()[2]
     assert np.array_equal(first["replicates"], second["replicates"], equal_nan=True)
 
 
 def test_detections_of_another_set_are_refused(row):
     with pytest.raises(UserError, match=r"detections\.npz: its images are not those of 'val'"):
         row(image_set="val")
+
+
+def test_a_row_in_one_cell_has_the_mean_and_its_classes(row, tmp_path):
+    metrics = write_in_one_cell(row.scored(), cell=tmp_path / "c.json", replicates=tmp_path / "c.npz", runs=["run-1"])
+    cell = read_cell(tmp_path / "c.json")
+    assert metrics["mAP"] == cell["value"] == pytest.approx(75)
+    assert (cell["classes_in_mean"], cell["images"], cell["runs"]) == (2, 5, ["run-1"])
+    assert set(cell["classes"]) == {"cat", "dog", "bird", "sheep"}
+    assert np.array_equal(np.load(tmp_path / "c.npz")["mAP"], row.scored().means, equal_nan=True)
+
+
+def test_a_row_without_a_mean_has_an_empty_cell_that_says_why(row, tmp_path):
+    np.savez(tmp_path / "svms.npz", classes=["cat", "dog", "bird", "sheep"], reasons=["no training object"] * 4)
+    assert (
+        write_in_one_cell(row.scored(), cell=tmp_path / "c.json", replicates=tmp_path / "c.npz", runs=["run-1"]) == {}
+    )
+    cell = read_cell(tmp_path / "c.json")
+    assert cell["value"] is None
+    assert cell["reason"].startswith("no class has both an SVM and an object")
+    assert len(np.load(tmp_path / "c.npz")["mAP"]) == 0

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tracklearn.detection.average_precision import evaluate_row
+from tracklearn.detection.average_precision import score, write_row
 from tracklearn.detection.detect import detect
 from tracklearn.detection.svm import train_svms
 from tracklearn.features.extraction import open_features
@@ -44,10 +44,8 @@ def test_real_photos_from_proposals_to_cells(real_data, tmp_path):
     trained = train_svms(**common, source=features["trainval"], out=svms)
     detect(source=features["test"], svms=svms, out=detections)
     cells = [tmp_path / f"{name}.json" for name in (*CLASSES, "mAP")]
-    evaluate_row(
-        **common, image_set="test", row="real", detections=detections, svms=svms, cells=cells,
-        replicates=tmp_path / "real.npz", draws=20,
-    )  # fmt: skip
+    scored = score(**common, image_set="test", detections=detections, svms=svms, draws=20)
+    write_row(scored, row="real", cells=cells, replicates=tmp_path / "real.npz")
     filled = [json.loads(cell.read_text()) for cell in cells]
     assert 0 < trained["classes"] < len(CLASSES)
     for cell in filled[:-1]:
