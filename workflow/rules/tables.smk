@@ -67,6 +67,8 @@ rule tables_section6:
         rows=plan.section6,
         protocol=plan.protocol.name,
         papers_data=plan.papers_data(),
+        ridge=config["retrieval"]["elda"]["ridge"],
+        figure7=bool(plan.figure7_page()),
         code=code("tables/tables_section6.py"),
     message:
         "Join the cells of protocol {params.protocol} into the table of section 6"
@@ -114,7 +116,8 @@ if evidence := config["evidence"]:
             "../scripts/tables/tables_evidence.py"
 
 
-# The tables of all protocols stand side by side. The short paths hold copies of the configured protocol's tables.
+# The tables of all protocols stand side by side. The short paths hold copies of the configured protocol's tables. Links of
+# a page lead two folders up where they lead out of its folder; seen from results/ these steps fall away.
 rule tables_configured:
     input:
         f"results/tables/{plan.protocol.name}/{{table}}",
@@ -128,4 +131,4 @@ rule tables_configured:
     message:
         "Copy {wildcards.table} of the configured protocol"
     shell:
-        "cp {input} {output} 2> {log}"
+        "sed 's|href=\"../../|href=\"|g' {input} > {output} 2> {log}"

@@ -557,9 +557,19 @@ class Plan:
         return [f"{task}/{system}" for task, system in every if self.section6_lack(task, system)]
 
     def papers_data(self) -> list[str]:
-        """The tasks of section 6 whose images are the paper's, so that the paper's numbers can stand beside ours."""
-        theirs = {"scenes": self._scenes_of_indoor67()}
-        return [task for task in self.section6 if theirs.get(task, self.protocol.of_voc)]
+        """The rows of section 6, as `{task}/{id}`, of the paper's images, layer and number of neighbours.
+
+        Only beside these rows can the paper's numbers stand.
+        """
+        of_voc2012 = self.protocol.of_voc and self.protocol.year == 2012
+        retrieval, scenes = self.config["retrieval"], self.config["scenes"]
+        theirs = {
+            "detection": of_voc2012,
+            "retrieval": of_voc2012 and (retrieval["layer"], retrieval["k"]) == ("pool5", 20),
+            "scenes": self._scenes_of_indoor67() and scenes["layer"] == "pool5",
+        }
+        rows = ((task, row) for task, rows in self.section6.items() if theirs[task] for row in rows)
+        return [f"{task}/{row['id']}" for task, row in rows if row.get("layer", "pool5") == "pool5"]
 
     def section6_cells(self, task: str, systems: Iterable[str] | None = None) -> list[str]:
         """Cells of some systems, or of all, in a task of section 6."""

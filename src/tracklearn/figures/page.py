@@ -65,7 +65,7 @@ def figures_page(
 ) -> dict[str, float]:
     """Write the page. Its pictures are inside the file, smaller than those of print, which it links to.
 
-    The links begin with `../../`: at the folder of the results, where a copy of the page needs them without it.
+    The links begin with `../../`. A copy of the page in the folder of the results needs them without these two steps.
 
     Args:
         pngs, svgs, descriptions: the files of each figure, named after it, in the same order.

@@ -11,6 +11,7 @@ from tracklearn.settings.base import Count, Names, Settings, setting
 Layer = Literal["pool5", "fc6", "fc7"]
 Pair = tuple[str, str]
 ID = "^[A-Za-z0-9._-]+$"
+PAPERS_SYSTEM = "System of the paper whose number stands beside the row; a row with `null` stands below the others"
 
 
 class Row(Settings):
@@ -37,6 +38,9 @@ class DetectionRow(Row):
     where: ClassVar[str] = "section6.detection"
 
     layer: Layer = setting("pool5", "Layer whose features the SVMs see", paper="§6.1")
+    paper: (
+        Literal["unsupervised pool5 + SVM (8M)", "ensemble of 5M and 8M pool5 + SVM", "ImageNet pool5 + SVM"] | None
+    ) = setting(None, PAPERS_SYSTEM)
 
 
 class ComparedRow(Settings):
@@ -58,6 +62,9 @@ class RetrievalRow(ComparedRow):
     method: Literal["network", "elda"] = setting(
         "network", "`network` compares the features of `models`; `elda` is ELDA on HOG and has no `models`"
     )
+    paper: Literal["unsupervised pool5 cosine (8M)", "ELDA on HOG", "random AlexNet", "ImageNet AlexNet"] | None = (
+        setting(None, PAPERS_SYSTEM)
+    )
 
 
 class ScenesRow(ComparedRow):
@@ -67,6 +74,9 @@ class ScenesRow(ComparedRow):
 
     method: Literal["network", "gist"] = setting(
         "network", "`network` classifies by the features of `models`; `gist` is GIST with an SVM and has no `models`"
+    )
+    paper: Literal["unsupervised pool5 + softmax", "GIST + SVM", "random AlexNet", "ImageNet AlexNet"] | None = setting(
+        None, PAPERS_SYSTEM
     )
 
 

@@ -35,7 +35,7 @@ def table1_page(
         sheets, summaries: contact sheet and summary of the first patch shards, in the same order.
         conv1, logs: pictures of filters and training logs, each in a folder named after its model.
         protocol: name of the evaluation.
-        section6: whether pages section6.html and figures.html lie beside this one, to which this one links.
+        section6: whether there are pages of section 6 and of the figures, to which this one links.
         page: the HTML file to write.
         versions: number of runs behind the table by library and version.
 

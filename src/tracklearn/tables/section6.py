@@ -16,7 +16,7 @@ from tracklearn.pages.rendering import Picture, render
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import DetectionRow, RetrievalRow, ScenesRow, Section6
 from tracklearn.tables.bootstrap import interval
-from tracklearn.tables.cells import read_cell
+from tracklearn.tables.cells import Cell, read_cell
 from tracklearn.tables.formats import grid, write_csv
 from tracklearn.tables.versions import NOTE, mixed_versions
 
@@ -28,32 +28,45 @@ TITLES = {
 }
 WORDS = {
     "mAP": "mAP",
-    "precision": "precision at k",
-    "hit_rate": "hit rate at k",
-    "precision_class_mean": "precision, mean over classes",
-    "hit_rate_class_mean": "hit rate, mean over classes",
+    "precision": "precision at {k}",
+    "hit_rate": "hit rate at {k}",
+    "precision_class_mean": "precision at {k}, mean over classes",
+    "hit_rate_class_mean": "hit rate at {k}, mean over classes",
     "accuracy": "accuracy",
     "accuracy_class_mean": "accuracy, mean over classes",
-    "knn_accuracy": "kNN accuracy",
-    "knn_accuracy_class_mean": "kNN accuracy, mean over classes",
+    "knn_accuracy": "accuracy of {k} nearest neighbours",
+    "knn_accuracy_class_mean": "accuracy of {k} nearest neighbours, mean over classes",
 }
+BELOW = "Rows without a counterpart in the paper"
 EXPLANATION = (
     "All figures are percentages; in brackets is the 95% interval of a bootstrap over the evaluation images. A row of "
-    "several networks, such as random ones, shows the mean over these networks. The difference is that of the first "
-    "figure to the first row of the table, with a paired bootstrap."
+    "several networks, such as random ones, shows the mean over these networks. The last column is the difference "
+    "of the first figure to the row in its heading, with a paired bootstrap."
+)
+PAPERS_IMAGES = (
+    " The paper's numbers of detection may be for other images of VOC 2012 (its Table 1 is for the test images), so a "
+    "difference to them is not an error."
 )
 
 
 class Line(NamedTuple):
-    """A row of a task: its figures, and their values in each draw of the evaluation images."""
+    """A row of a task.
+
+    Attributes:
+        values, draws: the figures by name, and their values (B,) in each draw of the evaluation images.
+        counterpart: whether the paper has such a row.
+        printed: the paper's number, if it is of the same images.
+        reason: why there are no figures.
+    """
 
     id: str
     label: str
     external: str
     values: Mapping[str, float]
     draws: Mapping[str, np.ndarray]
+    counterpart: bool
+    printed: float | None
     reason: str | None
-    """Why there are no figures."""
 
 
 def section6_table(
@@ -64,6 +77,8 @@ def section6_table(
     external: str | Path,
     protocol: str,
     papers_data: Sequence[str] = (),
+    ridge: float = np.inf,
+    figure7: bool = False,
     table: str | Path,
     markdown: str | Path,
     page: str | Path,
@@ -79,7 +94,10 @@ def section6_table(
         bootstraps: the replicates of the cells with figures, each `{task}/{protocol}/bootstraps/{system}.npz`.
         external: JSON of the column of external data, {task/row id: text}.
         protocol: name of the evaluation that made the cells.
-        papers_data: tasks whose images are the paper's; only there the paper's numbers stand beside ours.
+        papers_data: rows, as `{task}/{id}`, of the paper's images, layer and number of neighbours; only there the
+            paper's numbers stand beside ours.
+        ridge: setting of ELDA's ridge; the table says where a larger one was needed.
+        figure7: whether there is a page of figure 7, to which this page links.
         table, markdown, page: the files to write.
         paper: the paper's numbers as CSV.
         versions: number of runs behind this table by library and version.
@@ -91,26 +109,44 @@ def section6_table(
     by_system = {(Path(path).parent.name, Path(path).stem): read_cell(path) for path in cells}
     draws = {(Path(path).parts[-4], Path(path).stem): dict(np.load(path)) for path in bootstraps}
     texts = json.loads(Path(external).read_text())
+    printed = paper_numbers(paper)
     tasks = {
-        task: [_line(task, row, by_system, draws, texts[f"{task}/{row.id}"]) for row in own]
+        task: [
+            _line(
+                row,
+                [by_system[task, system] for system in _systems(row)],
+                [draws.get((task, system), {}) for system in _systems(row)],
+                external=texts[f"{task}/{row.id}"],
+                printed=printed[task, row.paper] if row.paper and f"{task}/{row.id}" in papers_data else None,
+            )
+            for row in own
+        ]
         for task in TITLES
         if (own := getattr(settings, task))
     }
-    printed = paper_numbers(paper)
-    shown = {
-        task: _shown(
-            lines, {label: value for (of, label), value in printed.items() if of == task and of in papers_data}
-        )
-        for task, lines in tasks.items()
-    }
+    shown = {}
+    for task, lines in tasks.items():
+        of_task = [cell for (of, _), cell in by_system.items() if of == task and cell["value"] is not None]
+        k = next((cell["k"] for cell in of_task if "k" in cell), None)
+        figures = next((list(line.values) for line in lines if line.values), [])
+        above, below = ([line for line in lines if line.counterpart is known] for known in (True, False))
+        titled = [("", above), (BELOW if above else "", below)]
+        groups = [(title, _shown(group, lines[0], figures, k)) for title, group in titled if group]
+        shown[task] = (_notes(task, of_task, ridge), groups, _plotted([*above, *below], k))
     reasons = list(
         dict.fromkeys(f"{line.label}: {line.reason}" for each in tasks.values() for line in each if line.reason)
     )
     mixed = mixed_versions(versions)
-    write_csv(table, [entry for task, lines in tasks.items() for line in lines for entry in _entries(task, line)])
-    sections = [f"# Section 6 ({protocol})", EXPLANATION]
-    for task, lines in shown.items():
-        sections += [f"## {TITLES[task]}", grid(lines)]
+    write_csv(
+        table, [entry for task, lines in tasks.items() for line in lines for entry in _entries(task, line, lines[0])]
+    )
+    of_detection = any(line.printed for line in tasks.get("detection", []))
+    explanation = EXPLANATION + (PAPERS_IMAGES if of_detection else "")
+    sections = [f"# Section 6 ({protocol})", explanation]
+    for task, (notes, groups, _) in shown.items():
+        sections += [f"## {TITLES[task]}", *notes]
+        for title, group in groups:
+            sections += [*([f"### {title}"] if title else []), grid(group)]
     sections += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)] if reasons else []
     sections += ["## Library versions", NOTE, grid(mixed)] if mixed else []
     with atomic(markdown) as temporary:
@@ -119,8 +155,12 @@ def section6_table(
         "section6.html.jinja",
         page,
         protocol=protocol,
-        explanation=EXPLANATION,
-        tasks=[(TITLES[task], pd.DataFrame(lines), _plotted(tasks[task])) for task, lines in shown.items()],
+        explanation=explanation,
+        tasks=[
+            (TITLES[task], notes, [(title, pd.DataFrame(group)) for title, group in groups], bars)
+            for task, (notes, groups, bars) in shown.items()
+        ],
+        figure7=figure7,
         reasons=reasons,
         versions=pd.DataFrame(mixed),
         versions_note=NOTE,
@@ -134,61 +174,93 @@ def paper_numbers(path: str | Path = PAPER) -> dict[tuple[str, str], float]:
         return {(row["task"].split()[0], row["system"]): float(row["value_pct"]) for row in csv.DictReader(file)}
 
 
+def _systems(row: DetectionRow | RetrievalRow | ScenesRow) -> list[str]:
+    """What a row's cells are named after: the row in detection, else its models or its method."""
+    return [row.id] if isinstance(row, DetectionRow) else [*row.models] or [row.method]
+
+
 def _line(
-    task: str,
     row: DetectionRow | RetrievalRow | ScenesRow,
-    cells: Mapping[tuple[str, str], Mapping[str, Any]],
-    draws: Mapping[tuple[str, str], Mapping[str, np.ndarray]],
+    cells: Sequence[Cell],
+    draws: Sequence[Mapping[str, np.ndarray]],
+    *,
     external: str,
+    printed: float | None,
 ) -> Line:
-    """A row from its cells: one of detection, or one for each model, whose figures are averaged."""
-    systems = [row.id] if isinstance(row, DetectionRow) else [*row.models] or [row.method]
-    own = [cells[task, system] for system in systems]
-    if reason := next((cell["reason"] for cell in own if cell["value"] is None), None):
-        return Line(row.id, row.label, external, {}, {}, reason)
-    figures = list(own[0]["figures"])
+    """A row from its cells, one a system, whose figures are averaged."""
+    reason = next((cell["reason"] for cell in cells if cell["value"] is None), None)
+    figures = [] if reason else list(cells[0]["figures"])
     return Line(
         row.id,
         row.label,
         external,
-        {name: float(np.mean([cell["figures"][name]["value"] for cell in own])) for name in figures},
-        {name: np.mean([draws[task, system][name] for system in systems], axis=0) for name in figures},
-        None,
+        {name: float(np.mean([cell["figures"][name]["value"] for cell in cells])) for name in figures},
+        {name: np.mean([each[name] for each in draws], axis=0) for name in figures},
+        row.paper is not None,
+        printed,
+        reason,
     )
 
 
-def _entries(task: str, line: Line) -> list[dict[str, Any]]:
-    """The lines of the CSV file for a row: one for each figure."""
-    shared = {"task": task, "id": line.id, "row": line.label, "external": line.external}
-    if not line.values:
-        return [shared | {"figure": None, "value": None, "low": None, "high": None}]
-    entries = []
-    for name, value in line.values.items():
-        low, high = interval(line.draws[name]) or (np.nan, np.nan)
-        entries.append(
-            shared | {"figure": name, "value": round(value, 2), "low": round(low, 2), "high": round(high, 2)}
+def _notes(task: str, cells: Sequence[Cell], ridge: float) -> list[str]:
+    """What a table's figures are to be read with: the figure of chance, and a ridge that ELDA had to grow."""
+    notes = []
+    if task == "retrieval" and cells:
+        notes.append(f"Windows at random have a precision of {cells[0]['chance']:.1f}.")
+    if task == "scenes" and cells:
+        number = len(cells[0]["classes"])
+        notes.append(f"A guess among the {number} categories has an accuracy of {100 / number:.1f}.")
+    if largest := max((cell["ridge"] for cell in cells if cell.get("ridge", 0) > ridge), default=None):
+        notes.append(
+            f"ELDA needed a ridge of {largest:g} in place of {ridge:g}: with less, its covariance is singular."
         )
+    return notes
+
+
+def _entries(task: str, line: Line, first: Line) -> list[dict[str, Any]]:
+    """The lines of the CSV file for a row: one for each figure; the paper's number stands beside the first one."""
+    shared = {"task": task, "id": line.id, "row": line.label, "external": line.external}
+    entries = []
+    for place, name in enumerate(line.values or [None]):
+        value, draws = line.values.get(name), line.draws.get(name)
+        difference, paired = _difference(line, first, name)
+        figures = {"figure": name, **_numbers(("value", "low", "high"), value, draws)}
+        figures |= {"paper": line.printed if place == 0 else None}
+        figures |= _numbers(("difference", "difference_low", "difference_high"), difference, paired)
+        entries.append(shared | figures | {"reason": line.reason})
     return entries
 
 
-def _shown(lines: Sequence[Line], printed: Mapping[str, float]) -> list[dict[str, str]]:
-    """A task's table as text: every figure with its interval, the paper's number, the difference to the first row."""
-    figures = next((list(line.values) for line in lines if line.values), [])
+def _numbers(names: Sequence[str], value: float | None, draws: np.ndarray | None) -> dict[str, float | None]:
+    """A figure and the bounds of its interval, by three names; None where there is none."""
+    if value is None or draws is None:
+        return dict.fromkeys(names)
+    low, high = interval(draws) or (np.nan, np.nan)
+    return dict(zip(names, (round(value, 2), round(low, 2), round(high, 2)), strict=True))
+
+
+def _shown(lines: Sequence[Line], first: Line, figures: Sequence[str], k: int | None) -> list[dict[str, str]]:
+    """A table as text: every figure with its interval, the paper's number, the difference to the first row of the task."""
     table = []
     for line in lines:
         entries = {"row": line.label, "external": line.external}
-        entries |= {WORDS.get(name, name): _text(line.values.get(name), line.draws.get(name)) for name in figures}
-        if printed:
-            entries["paper"] = f"{printed[line.label]:.1f}" if line.label in printed else "-"
-        table.append(entries | {f"against {lines[0].label}": _difference(line, lines[0])})
+        entries |= {_words(name, k): _text(line.values.get(name), line.draws.get(name)) for name in figures}
+        if any(each.printed is not None for each in lines):
+            entries["paper"] = "-" if line.printed is None else f"{line.printed:.1f}"
+        difference = _difference(line, first, figures[0]) if figures else (None, None)
+        table.append(entries | {f"against {first.label}": _text(*difference, sign="+")})
     return table
 
 
-def _difference(line: Line, first: Line) -> str:
+def _words(figure: str, k: int | None) -> str:
+    return WORDS.get(figure, figure).format(k=k)
+
+
+def _difference(line: Line, first: Line, figure: str) -> tuple[float | None, np.ndarray | None]:
+    """The difference to the first row and its draws; None for the first row itself, and without figures."""
     if line is first or not line.values or not first.values:
-        return "-"
-    name = next(iter(line.values))
-    return _text(line.values[name] - first.values[name], line.draws[name] - first.draws[name], sign="+")
+        return None, None
+    return line.values[figure] - first.values[figure], line.draws[figure] - first.draws[figure]
 
 
 def _text(value: float | None, draws: np.ndarray | None, sign: str = "") -> str:
@@ -202,12 +274,13 @@ def _first(line: Line) -> float:
     return next(iter(line.values.values()))
 
 
-def _plotted(lines: Sequence[Line]) -> Picture | None:
+def _plotted(lines: Sequence[Line], k: int | None) -> Picture | None:
     """The first figure of each row as bars with their intervals; None where no row has one."""
     known = [line for line in lines if line.values]
     if not known:
         return None
     name = next(iter(known[0].values))
+    words = _words(name, k)
     figure = Figure(figsize=(8, 0.4 * len(known) + 1), layout="constrained")
     axes = figure.subplots()
     places = range(len(known))
@@ -217,7 +290,7 @@ def _plotted(lines: Sequence[Line]) -> Picture | None:
             axes.hlines([place], [bounds[0]], [bounds[1]], color="#333")
     axes.set_yticks(places, [line.label for line in known])
     axes.invert_yaxis()
-    axes.set_xlabel(f"{WORDS.get(name, name)}, %")
+    axes.set_xlabel(f"{words}, %")
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=110)
-    return Picture(image.getvalue(), f"{WORDS.get(name, name)} with its 95% interval")
+    return Picture(image.getvalue(), f"{words} with its 95% interval")

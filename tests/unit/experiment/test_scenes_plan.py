@@ -29,9 +29,9 @@ def test_a_cell_names_the_settings_that_it_depends_on():
 
 
 def test_the_paper_s_numbers_stand_beside_its_own_photos_and_split_alone():
-    assert "scenes" in planned().papers_data()
-    for scenes in ({"lists": None}, {"download": False}, {"lists": ["a.txt", "b.txt"]}):
-        assert "scenes" not in planned(**scenes).papers_data()
+    assert "scenes/gist" in planned().papers_data()
+    for scenes in ({"lists": None}, {"download": False}, {"lists": ["a.txt", "b.txt"]}, {"layer": "fc6"}):
+        assert "scenes/gist" not in planned(**scenes).papers_data()
 
 
 def test_the_photos_of_the_user_count_by_all_files_of_the_folder():

@@ -11,6 +11,8 @@ if __name__ == "__main__":
                 external=snakemake.input.external,
                 protocol=snakemake.params.protocol,
                 papers_data=snakemake.params.papers_data,
+                ridge=snakemake.params.ridge,
+                figure7=snakemake.params.figure7,
                 versions=run.versions(snakemake.input.cells),
                 table=snakemake.output.table,
                 markdown=snakemake.output.markdown,
