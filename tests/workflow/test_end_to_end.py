@@ -3,11 +3,14 @@
 import csv
 import hashlib
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from worlds.web import serving
 
@@ -15,6 +18,7 @@ from tracklearn.networks.caffe.caffemodel import write_caffemodel
 from tracklearn.networks.caffe.released import RELEASED
 from tracklearn.networks.weights import build
 from tracklearn.patches.store import PatchStore
+from tracklearn.photos import read_photo
 
 
 @pytest.fixture
@@ -92,6 +96,42 @@ def test_every_job_is_sent_to_mlflow_as_a_run(finished, results):
     assert set(stored) == keys
     assert set(stored.values()) == {"FINISHED"}
     assert curves > 1
+
+
+def test_section_6_is_the_join_of_its_cells(finished, results):
+    with open(results / "section6.csv", newline="") as file:
+        lines = {(line["task"], line["id"], line["figure"]): line for line in csv.DictReader(file)}
+    for task, rows in finished.settings["section6"].items():
+        for row in rows:
+            system = row["id"] if task == "detection" else row.get("models", [row.get("method")])[0]
+            cell = json.loads((results / f"cells/section6/labelled-test/{task}/{system}.json").read_text())
+            assert cell["runs"], "a cell must name the runs that computed it"
+            for name, figure in cell["figures"].items():
+                line = lines.pop((task, row["id"], name))
+                assert float(line["value"]) == pytest.approx(figure["value"], abs=0.006)
+                assert [float(line["low"]), float(line["high"])] == pytest.approx(figure["interval"], abs=0.006)
+                assert line["difference"] or row is rows[0]
+    assert not lines
+
+
+def test_the_figures_are_pictures(results):
+    pictures = [*(results / "figures").glob("*.png"), *(results / "figures/labelled-test").glob("*.png")]
+    assert {"figure2", "figure3"} <= {path.stem for path in pictures}
+    for path in pictures:
+        assert np.ptp(read_photo(path)) > 100, f"{path}: one shade"
+        assert ElementTree.parse(path.with_suffix(".svg")).getroot().tag.endswith("svg")
+
+
+def test_no_page_has_a_dead_link(results):
+    pages = [*results.glob("*.html"), *(results / "tables/labelled-test").glob("*.html")]
+    pages += [
+        *(results / "figures/labelled-test").glob("*.html"),
+        *(results / "retrieval/labelled-test").glob("*.html"),
+    ]
+    links = [(page, link) for page in pages for link in re.findall(r'href="([^"#:]+)"', page.read_text())]
+    assert {"table1.html", "section6.html", "figures.html", "figure7.html"} == {page.name for page in pages}
+    assert {"section6.html", "table1.html", "figures/labelled-test/figures.html"} <= {link for _, link in links}
+    assert [(page, link) for page, link in links if not (page.parent / link).exists()] == []
 
 
 @pytest.fixture

@@ -40,8 +40,8 @@ WORDS = {
 BELOW = "Rows without a counterpart in the paper"
 EXPLANATION = (
     "All figures are percentages; in brackets is the 95% interval of a bootstrap over the evaluation images. A row of "
-    "several networks, such as random ones, shows the mean over these networks. The last column is the difference "
-    "of the first figure to the row in its heading, with a paired bootstrap."
+    "several networks, such as random ones, shows the mean over these networks. The column `against` is the "
+    "difference of the first figure to the row in its heading, with a paired bootstrap."
 )
 PAPERS_IMAGES = (
     " The paper's numbers of detection may be for other images of VOC 2012 (its Table 1 is for the test images), so a "
@@ -221,7 +221,7 @@ def _entries(task: str, line: Line, first: Line) -> list[dict[str, Any]]:
     """The lines of the CSV file for a row: one for each figure; the paper's number stands beside the first one."""
     shared = {"task": task, "id": line.id, "row": line.label, "external": line.external}
     entries = []
-    for place, name in enumerate(line.values or [None]):
+    for place, name in enumerate(line.values or [""]):
         value, draws = line.values.get(name), line.draws.get(name)
         difference, paired = _difference(line, first, name)
         figures = {"figure": name, **_numbers(("value", "low", "high"), value, draws)}
@@ -240,15 +240,15 @@ def _numbers(names: Sequence[str], value: float | None, draws: np.ndarray | None
 
 
 def _shown(lines: Sequence[Line], first: Line, figures: Sequence[str], k: int | None) -> list[dict[str, str]]:
-    """A table as text: every figure with its interval, the paper's number, the difference to the first row of the task."""
+    """A table as text: the first figure, the paper's number, the difference to the task's first row, further figures."""
     table = []
     for line in lines:
-        entries = {"row": line.label, "external": line.external}
-        entries |= {_words(name, k): _text(line.values.get(name), line.draws.get(name)) for name in figures}
+        texts = {_words(name, k): _text(line.values.get(name), line.draws.get(name)) for name in figures}
+        beside = {f"against {first.label}": _text(*_difference(line, first, next(iter(figures), "")), sign="+")}
         if any(each.printed is not None for each in lines):
-            entries["paper"] = "-" if line.printed is None else f"{line.printed:.1f}"
-        difference = _difference(line, first, figures[0]) if figures else (None, None)
-        table.append(entries | {f"against {first.label}": _text(*difference, sign="+")})
+            beside = {"paper": "-" if line.printed is None else f"{line.printed:.1f}"} | beside
+        columns = list(texts.items())
+        table.append({"row": line.label, "external": line.external, **dict(columns[:1]), **beside, **dict(columns[1:])})
     return table
 
 
