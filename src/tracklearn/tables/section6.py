@@ -240,7 +240,7 @@ def _numbers(names: Sequence[str], value: float | None, draws: np.ndarray | None
 
 
 def _shown(lines: Sequence[Line], first: Line, figures: Sequence[str], k: int | None) -> list[dict[str, str]]:
-    """A table as text: the first figure, the paper's number, the difference to the task's first row, further figures."""
+    """A table as text: the first figure, the paper's number, the difference to the task's first row, and the rest."""
     table = []
     for line in lines:
         texts = {_words(name, k): _text(line.values.get(name), line.draws.get(name)) for name in figures}
