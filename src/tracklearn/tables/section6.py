@@ -40,8 +40,8 @@ WORDS = {
 BELOW = "Rows without a counterpart in the paper"
 EXPLANATION = (
     "All figures are percentages; in brackets is the 95% interval of a bootstrap over the evaluation images. A row of "
-    "several networks, such as random ones, shows the mean over these networks. The column `against` is the "
-    "difference of the first figure to the row in its heading, with a paired bootstrap."
+    "several networks, such as random ones, shows the mean over these networks. Beside the first figure stands its "
+    "difference to the row in the heading, with a paired bootstrap."
 )
 PAPERS_IMAGES = (
     " The paper's numbers of detection may be for other images of VOC 2012 (its Table 1 is for the test images), so a "

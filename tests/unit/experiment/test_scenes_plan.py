@@ -34,6 +34,29 @@ def test_the_paper_s_numbers_stand_beside_its_own_photos_and_split_alone():
         assert "scenes/gist" not in planned(**scenes).papers_data()
 
 
+@pytest.mark.parametrize(
+    ("changes", "lost"),
+    [
+        ({"retrieval": {"k": 5}}, {"retrieval"}),
+        ({"retrieval": {"layer": "fc6"}}, {"retrieval"}),
+        ({"voc": {"protocol": "voc2007-test"}}, {"retrieval", "detection"}),
+    ],
+)
+def test_the_paper_s_numbers_stand_beside_figures_of_its_images_layer_and_k_alone(changes, lost):
+    config = yaml.safe_load(PAPER.read_text())
+    every = [f"{task}/{row['id']}" for task, rows in config["section6"].items() for row in rows]
+    assert Plan(config).papers_data() == every
+    left = [row for row in every if row.split("/")[0] not in lost]
+    assert Plan(yaml.safe_load(PAPER.read_text()) | changes).papers_data() == left
+
+
+def test_the_paper_s_numbers_of_detection_do_not_stand_beside_another_layer():
+    config = yaml.safe_load(PAPER.read_text())
+    config["section6"]["detection"][1]["layer"] = "fc6"
+    rows = [row for row in Plan(config).papers_data() if row.startswith("detection/")]
+    assert rows == ["detection/pool5-random", "detection/pool5-5M-8M", "detection/pool5-imagenet"]
+
+
 def test_the_photos_of_the_user_count_by_all_files_of_the_folder():
     scenes = {"root": "photos", "download": False}
     assert planned(**scenes).scenes_ready_file() == []
