@@ -93,7 +93,7 @@ def rank(
     threads: int = 1,
     report: Report = silent,
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """The `k` windows (Q, k) that each query's detector scores highest, their scores (Q, k), and the largest ridge.
+    """Indices (Q, k) of the windows that each query's detector scores highest, their scores, and the largest ridge.
 
     All queries of a shape are scored at once, by one matrix product with the HOG of a block of windows that were warped
     to this shape.

@@ -39,7 +39,7 @@ class Nearest:
         self._windows[rows] = windows.gather(1, kept)
 
     def ranked(self) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of windows (Q, k) int64 and scores (Q, k) float32, the best first; `NOBODY` fills places that are left."""
+        """Indices (Q, k) int64 of windows, the best first, `NOBODY` in places that are left; scores (Q, k) float32."""
         scores, windows = self._scores.cpu().numpy(), self._windows.cpu().numpy()
         order = np.lexsort((windows, -scores), axis=1)
         return np.take_along_axis(windows, order, axis=1), np.take_along_axis(scores, order, axis=1)
