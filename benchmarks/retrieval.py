@@ -3,6 +3,9 @@
 Each step is measured on a part, and its time at the paper's size is that size divided by the rate: 15,787 queries, the
 objects of VOC 2012's val; 500,000 windows on objects, about 4% of the 2,000 windows of each of the 5,717 photos of
 train; 11 shapes of templates. The photos are those of `benchmarks.features`, and the boxes are drawn at random.
+
+Where `who_bg/bg.dat` is there, the statistics of HOG over these photos are compared with it: the mean and covariance
+that others computed from their own photos.
 """
 
 import os
@@ -25,7 +28,7 @@ from tracklearn.networks.weights import save_weights
 from tracklearn.retrieval.elda import train
 from tracklearn.retrieval.labelled import LabelledWindows
 from tracklearn.retrieval.neighbours import AT_ONCE, Nearest, nearest_by_cosine, to_unit_length
-from tracklearn.retrieval.statistics import PHOTOS_AT_ONCE, Autocorrelation, photo_hogs
+from tracklearn.retrieval.statistics import PHOTOS_AT_ONCE, Autocorrelation, Statistics, photo_hogs
 from tracklearn.retrieval.templates import Shape, describe, template_shapes
 from tracklearn.voc.annotations import Voc
 
@@ -33,6 +36,7 @@ QUERIES, WINDOWS, TRAINING_PHOTOS = 15_787, 500_000, 5_717
 POOL5 = 9216
 COMPARED = 2  # blocks of windows
 WINDOWS_OF_PHOTO = 20
+OFFSETS_COMPARED = 10
 SHAPES = template_shapes(144, 11)
 REACH = Shape(max(shape.rows for shape in SHAPES), max(shape.columns for shape in SHAPES))
 
@@ -70,6 +74,47 @@ def main() -> None:
                     f"{step.arithmetic}: {step.total:,.0f} {step.unit} |"
                 )
             print(f"| all | | {sum(step.minutes for step in steps):.1f} | |", flush=True)
+        others = Path(os.environ.get("DATA", "../shared/data"), "misc/who_bg/bg.dat")
+        if others.is_file():
+            _print_agreement(statistics_of(photos, ids), read_others(others))
+
+
+def statistics_of(photos: Voc, ids: list[str]) -> Statistics:
+    """Mean and covariance of HOG over photos."""
+    sums = Autocorrelation(CHANNELS, REACH)
+    for image in ids:
+        if maps := photo_hogs(photos, image):
+            sums.add(maps)
+    return sums.statistics()
+
+
+def read_others(path: Path) -> tuple[np.ndarray, dict[tuple[int, int], np.ndarray]]:
+    """The mean (31,) and the covariances (31, 31) by offset (dx, dy) in cells of a file of ARTOS.
+
+    The file has three little-endian uint32 (pixels of a cell, channels F, offsets N), then the float32 mean (F,) and
+    covariances (N, F, F), then the int32 offsets (N, 2).
+    """
+    content = path.read_bytes()
+    _, channels, count = np.frombuffer(content, "<u4", 3).tolist()
+    values = np.frombuffer(content, "<f4", channels + count * channels**2, 12)
+    offsets = np.frombuffer(content, "<i4", 2 * count, 12 + values.nbytes).reshape(count, 2).tolist()
+    covariances = values[channels:].reshape(count, channels, channels)
+    return values[:channels], {(dx, dy): each for (dx, dy), each in zip(offsets, covariances, strict=True)}
+
+
+def _print_agreement(ours: Statistics, others: tuple[np.ndarray, dict[tuple[int, int], np.ndarray]]) -> None:
+    """Print correlations with the mean and the covariances of others, at the shortest offsets."""
+    mean, covariances = others
+    shortest = sorted(covariances, key=lambda offset: (np.hypot(*offset), offset))[:OFFSETS_COMPARED]
+    print(f"\nHOG over {ours.cells:,} cells and bg.dat: correlation of the means {_correlation(ours.mean, mean):.3f}")
+    print("\n| offset (right, down) | correlation of the covariances |\n|---|---|")
+    for dx, dy in shortest:
+        found = ours.at(np.array(dy), np.array(dx))
+        print(f"| {dx}, {dy} | {_correlation(found, covariances[dx, dy]):.3f} |")
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
 
 def _cosine_steps(photos: Voc, ids: list[str], folder: Path, device: torch.device, cores: int) -> Iterator[Step]:

@@ -37,7 +37,7 @@ from tracklearn.videos.manifest import read_manifest
 MARKS = {"motion": "✓", "noise": "✗", "camera": "✗"}
 STANDING, MOVING, OTHERS = "#0072B2", "#E69F00", "#CC79A7"  # a palette for the colour-blind
 GAP, TITLE, LINE, LEGEND = 0.08, 0.36, 0.16, 0.26  # inches: between frames, title, line below a frame, legend
-ARROW = 1 / 16  # length that a quarter of the arrows exceed, in widths of a frame
+ARROW = 1 / 16  # widths of a frame: a quarter of the arrows are longer than this
 
 
 class Drawn(NamedTuple):

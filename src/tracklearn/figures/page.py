@@ -1,4 +1,4 @@
-"""One page that lays the paper's figures beside those of this experiment."""
+"""One page that says in words what the paper's figures show, beside the figures of this experiment."""
 
 import io
 import json
@@ -65,7 +65,8 @@ def figures_page(
 ) -> dict[str, float]:
     """Write the page. Its pictures are inside the file, smaller than those of print, which it links to.
 
-    The links begin with `../../`. A copy of the page in the folder of the results needs them without these two steps.
+    The links begin with `../../`, the folder of the results. A copy of the page in that folder needs links without
+    this beginning.
 
     Args:
         pngs, svgs, descriptions: the files of each figure, named after it, in the same order.

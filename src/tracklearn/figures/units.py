@@ -22,13 +22,11 @@ from tracklearn.figures.receptive_field import receptive_field
 from tracklearn.networks.caffenet import CaffeNet, pool5_side
 from tracklearn.networks.weights import build
 from tracklearn.report import Report, silent
-from tracklearn.voc.annotations import Objects, Voc
-from tracklearn.voc.boxes import iou
+from tracklearn.voc.annotations import Voc
 from tracklearn.voc.image_sets import CLASSES
 from tracklearn.voc.warp import warp
+from tracklearn.voc.window_labels import OFF_OBJECTS, window_labels
 
-OVERLAP = 0.5  # IoU above which a window shows an object, as in retrieval (PAPER §6.1)
-OFF_OBJECTS = -1
 LABEL, GAP, LINE, BETWEEN = 0.98, 0.05, 0.15, 0.06  # inches: left of a row, between windows, below them, between rows
 
 
@@ -46,7 +44,7 @@ class Unit(NamedTuple):
     agreeing: int
 
 
-class Panel(NamedTuple):
+class StrongWindow(NamedTuple):
     """One window of a unit: what the unit sees of it, RGB (h, w, 3), what it shows, and how it excites the unit."""
 
     crop: np.ndarray
@@ -63,30 +61,30 @@ class TopWindows:
 
     Attributes:
         values: float32 (k, D), the activations, the largest first; -inf where there were fewer images.
-        images, windows: int64 (k, D), numbers of the image and of the window in it.
+        images, rows: int64 (k, D), numbers of the image and of the window in it.
     """
 
     def __init__(self, k: int, units: int) -> None:
         self.values = np.full((k, units), -np.inf, np.float32)
-        self.images, self.windows = (np.full((k, units), -1, np.int64) for _ in range(2))
+        self.images, self.rows = (np.full((k, units), -1, np.int64) for _ in range(2))
 
-    def add(self, image: int, windows: np.ndarray, features: np.ndarray) -> None:
+    def add(self, image: int, rows: np.ndarray, features: np.ndarray) -> None:
         """Take in an image with at least one window; of equal activations the one that came first stays ahead.
 
         Args:
             image: number of the image.
-            windows: (n,) numbers of its windows.
+            rows: (n,) numbers of its windows.
             features: (n, D) their activations.
         """
         strongest = features.max(axis=0)
         better = np.flatnonzero(strongest > self.values[-1])
         values = np.vstack([self.values[:, better], strongest[better]])  # (k + 1, units)
         images = np.vstack([self.images[:, better], np.full(len(better), image)])
-        rows = np.vstack([self.windows[:, better], windows[features[:, better].argmax(axis=0)]])
+        found = np.vstack([self.rows[:, better], rows[features[:, better].argmax(axis=0)]])
         order = np.argsort(-values, axis=0, kind="stable")[:-1]
         self.values[:, better] = np.take_along_axis(values, order, axis=0)
         self.images[:, better] = np.take_along_axis(images, order, axis=0)
-        self.windows[:, better] = np.take_along_axis(rows, order, axis=0)
+        self.rows[:, better] = np.take_along_axis(found, order, axis=0)
 
 
 @in_print
@@ -116,8 +114,9 @@ def units_figure(
         model: the network's name, for the caption.
 
     Returns:
-        Numbers of `units` in the figure, of `excited` units (by as many photos as a row has windows), of `photos` and
-        of `windows`, and the mean number of windows that show their unit's class, `agreeing`.
+        Numbers of `units` in the figure, of `excited` units, of `photos` and of `windows`, and the mean number of
+        windows that show their unit's class, `agreeing`. A unit counts as excited if its value is above 0 for windows
+        of at least as many photos as a row of the figure shows.
 
     Raises:
         UserError: unreadable photos, annotations or weights.
@@ -141,18 +140,20 @@ def units_figure(
         write_placard(outputs, f"Figure 5: {none}; train it again")
         return {**counted, "agreeing": 0.0}
     names = [*classes, "no object"]  # OFF_OBJECTS is -1
-    panels: list[list[Panel]] = []
+    rows_shown: list[list[StrongWindow]] = []
     for unit in chosen:
-        columns = (values[:, unit.number] for values in (top.images, top.windows, labels, top.values))
-        panels.append([])
+        columns = (values[:, unit.number] for values in (top.images, top.rows, labels, top.values))
+        rows_shown.append([])
         for image, window, label, activation in zip(*columns, strict=True):
             image_id, box = source.ids[image], source.boxes[image][window : window + 1]
             (warped,) = warp(photos.image(image_id), box, mean=net.mean_bgr[::-1], size=net.input_size)
-            panels[-1].append(Panel(_crop(warped, net, unit.number), names[label], float(activation), image_id))
+            rows_shown[-1].append(
+                StrongWindow(_crop(warped, net, unit.number), names[label], float(activation), image_id)
+            )
     first, last = receptive_field(net, pool5_side(net.input_size) // 2)
     on = {"objects": "proposals that overlap an object by more than half", "all": "proposals"}[proposals]
     write_figure(
-        _drawing(panels, chosen, net, names),
+        _drawing(rows_shown, chosen, net, names),
         outputs,
         caption=f"The {windows} windows that excite each of {len(chosen)} units of pool5 of {model} most, among "
         f"{counted['windows']:,.0f} {on} in the evaluation photos, one window of a photo. Each is cropped to what the "
@@ -163,8 +164,8 @@ def units_figure(
         "channel only one unit.",
         drawn=[
             "channel {}, row {}, column {}: ".format(*_place(net, unit.number))
-            + ", ".join(f"{panel.image_id} ({panel.shows}, {panel.activation:.3g})" for panel in own)
-            for unit, own in zip(chosen, panels, strict=True)
+            + ", ".join(f"{window.image_id} ({window.shows}, {window.activation:.3g})" for window in own)
+            for unit, own in zip(chosen, rows_shown, strict=True)
         ],
     )
     return {**counted, "agreeing": float(np.mean([unit.agreeing for unit in chosen]))}
@@ -204,20 +205,12 @@ def choose_units(
     return chosen
 
 
-def window_classes(boxes: np.ndarray, objects: Objects) -> np.ndarray:
-    """The class (N,) of each box: that of the object with the largest IoU, `OFF_OBJECTS` where no IoU exceeds 0.5."""
-    if not len(objects.boxes) or not len(boxes):
-        return np.full(len(boxes), OFF_OBJECTS)
-    overlaps = iou(boxes, objects.boxes)
-    return np.where(overlaps.max(axis=1) > OVERLAP, objects.labels[overlaps.argmax(axis=1)], OFF_OBJECTS)
-
-
 def _rows(photos: Voc, source: Source, image: int, proposals: str) -> np.ndarray:
     """The proposals of an image among which the strongest windows are found."""
     own = np.arange(source.ground_truth[image], len(source.boxes[image]))
     if proposals == "all":
         return own
-    labels = window_classes(source.boxes[image], photos.objects(source.ids[image]))
+    labels = window_labels(source.boxes[image], photos.objects(source.ids[image]))
     return own[labels[own] != OFF_OBJECTS]
 
 
@@ -237,7 +230,7 @@ def _classes_of(top: TopWindows, photos: Voc, source: Source) -> np.ndarray:
     labels = np.full(top.images.shape, OFF_OBJECTS)
     for image in np.unique(top.images).tolist():
         own = top.images == image
-        labels[own] = window_classes(source.boxes[image], photos.objects(source.ids[image]))[top.windows[own]]
+        labels[own] = window_labels(source.boxes[image], photos.objects(source.ids[image]))[top.rows[own]]
     return labels
 
 
@@ -254,25 +247,27 @@ def _place(net: CaffeNet, unit: int) -> tuple[int, int, int]:
     return channel, *divmod(place, pool5_side(net.input_size))
 
 
-def _drawing(panels: Sequence[Sequence[Panel]], chosen: Sequence[Unit], net: CaffeNet, names: Sequence[str]) -> Figure:
+def _drawing(
+    rows: Sequence[Sequence[StrongWindow]], chosen: Sequence[Unit], net: CaffeNet, names: Sequence[str]
+) -> Figure:
     """One row for each unit, its strongest window first."""
-    count = len(panels[0])
+    count = len(rows[0])
     side = (WIDTH - LABEL - (count - 1) * GAP) / count
     figure = new_figure(len(chosen) * (side + LINE + BETWEEN) - BETWEEN)
-    for row, (unit, own) in enumerate(zip(chosen, panels, strict=True)):
+    for row, (unit, own) in enumerate(zip(chosen, rows, strict=True)):
         upper = row * (side + LINE + BETWEEN)
         channel, y, x = _place(net, unit.number)
         title = inches(figure, 0, upper, LABEL, side)
         title.text(0, 0.66, f"channel {channel}", weight="bold", va="center")
         title.text(0, 0.5, f"row {y}, column {x}", va="center", fontsize=SMALL + 0.5)
         title.text(0, 0.34, f"{unit.agreeing} of {count}: {names[unit.label]}", va="center", fontsize=SMALL + 0.5)
-        for number, panel in enumerate(own):
+        for number, window in enumerate(own):
             left = LABEL + number * (side + GAP)
             crop = inches(figure, left, upper, side, side)
-            crop.imshow(panel.crop)
+            crop.imshow(window.crop)
             crop.set_anchor("S")
             line = inches(figure, left, upper + side, side, LINE)
-            weight = "bold" if panel.shows == names[unit.label] else "normal"
-            line.text(0, 0.5, panel.shows, fontsize=SMALL, va="center", weight=weight)
-            line.text(1, 0.5, f"{panel.activation:.3g}", fontsize=SMALL, va="center", ha="right")
+            weight = "bold" if window.shows == names[unit.label] else "normal"
+            line.text(0, 0.5, window.shows, fontsize=SMALL, va="center", weight=weight)
+            line.text(1, 0.5, f"{window.activation:.3g}", fontsize=SMALL, va="center", ha="right")
     return figure

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -13,17 +13,17 @@ from tracklearn.errors import UserError
 from tracklearn.machine.devices import own_device
 from tracklearn.machine.threads import one_opencv_thread
 from tracklearn.report import Report, silent
-from tracklearn.retrieval.labelled import OVERLAP, LabelledWindows, annotated_windows, windows_on_objects
+from tracklearn.retrieval.labelled import LabelledWindows, queries_and_database
 from tracklearn.retrieval.neighbours import Nearest
-from tracklearn.retrieval.outcome import write_outcome
+from tracklearn.retrieval.outcome import Outputs, write_outcome
 from tracklearn.retrieval.statistics import Statistics, read_statistics
 from tracklearn.retrieval.templates import Shape, describe, nearest_shapes, template_shapes
 from tracklearn.settings.base import Block
 from tracklearn.settings.retrieval import Elda
 from tracklearn.voc.annotations import Voc
-from tracklearn.voc.disjoint import check_disjoint
 from tracklearn.voc.image_sets import CLASSES
 from tracklearn.voc.proposals_file import read_proposals
+from tracklearn.voc.window_labels import OVERLAP
 
 AT_ONCE = 1024  # windows that are scored at once: their HOG takes 18 MB in single precision for each shape
 MOST_RIDGE = 1.0  # no variance of HOG is above 0.1, so a ridge of 1 hides any covariance
@@ -36,17 +36,13 @@ def elda_precision(
     image_set: str,
     proposals: Sequence[str | Path],
     statistics: str | Path,
-    cell: str | Path,
-    replicates: str | Path,
-    nearest: str | Path,
     k: int,
-    draws: int,
     elda: Block = None,
     classes: Sequence[str] = CLASSES,
     overlap: float = OVERLAP,
     threads: int = 1,
-    runs: Any = (),
     report: Report = silent,
+    **outputs: Unpack[Outputs],
 ) -> dict[str, float]:
     """Find the `k` database windows that each query's detector scores highest, and count those of the query's class.
 
@@ -57,7 +53,7 @@ def elda_precision(
         proposals: files of `propose` for the training images.
         statistics: file of `statistics.hog_statistics`.
         elda: block `settings.retrieval.Elda`.
-        cell, replicates, nearest, draws, runs: as in `write_outcome`.
+        outputs: see `outcome.Outputs`.
 
     Returns:
         The figures, the numbers of queries and windows, and the largest ridge in use.
@@ -68,13 +64,12 @@ def elda_precision(
     settings = Elda.read(elda)
     photos = Voc(voc, year, classes=classes)
     ids, boxes = photos.images(image_set), read_proposals(proposals)
-    check_disjoint(list(boxes), ids, train_set="retrieval database", test_set="retrieval queries")
-    asking = annotated_windows(ids, [photos.objects(image_id) for image_id in ids], of=str(photos.folder))
-    answering = windows_on_objects(photos, boxes, k=k, overlap=overlap)
-    windows, scores, ridge = rank(
+    objects = [photos.objects(image_id) for image_id in ids]
+    queries, database = queries_and_database(photos, ids, objects, boxes, k=k, overlap=overlap)
+    neighbours, scores, ridge = rank(
         photos,
-        asking,
-        answering,
+        queries,
+        database,
         read_statistics(statistics),
         shapes=template_shapes(settings.cells, settings.shapes),
         ridge=settings.ridge,
@@ -82,20 +77,8 @@ def elda_precision(
         threads=threads,
         report=report,
     )
-    outcome = write_outcome(
-        queries=asking,
-        database=answering,
-        windows=windows,
-        scores=scores,
-        classes=classes,
-        draws=draws,
-        cell=cell,
-        replicates=replicates,
-        nearest=nearest,
-        runs=runs,
-        ridge=ridge,
-    )
-    return outcome | {"ridge": ridge}
+    used = {"ridge": ridge}
+    return write_outcome(queries, database, neighbours, scores, classes=classes, shared=used, **outputs) | used
 
 
 def rank(
@@ -110,7 +93,7 @@ def rank(
     threads: int = 1,
     report: Report = silent,
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """The `k` windows (Q, k) that each query's detector scores highest, their scores (Q, k), and the largest ridge.
+    """Indices (Q, k) of the windows that each query's detector scores highest, their scores, and the largest ridge.
 
     All queries of a shape are scored at once, by one matrix product with the HOG of a block of windows that were warped
     to this shape.

@@ -21,18 +21,18 @@ QUALITY = 85
 NAMED = 8  # ids that an error message lists
 
 
-class Shown(NamedTuple):
+class Neighbour(NamedTuple):
     """A window on the page."""
 
     picture: Picture
     correct: bool
 
 
-class Line(NamedTuple):
+class Answer(NamedTuple):
     """What one method found for a query; no window if the query has no neighbours."""
 
     method: str
-    windows: list[Shown]
+    windows: list[Neighbour]
     correct: int  # of all k windows
     k: int
 
@@ -44,7 +44,7 @@ class Query(NamedTuple):
     name: str  # its class
     image: str
     object: int
-    lines: list[Line]
+    answers: list[Answer]
 
 
 def figure7(
@@ -92,7 +92,7 @@ def figure7(
         asked=image and (image, place),
         without=[name for label, name in enumerate(classes) if label not in labels],
     )
-    windows = sum(len(line.windows) for query in shown for line in query.lines)
+    windows = sum(len(answer.windows) for query in shown for answer in query.answers)
     return {"queries": len(shown), "windows": windows}
 
 
@@ -150,22 +150,22 @@ def _query(photos: Voc, index: int, found: Mapping[str, Mapping[str, np.ndarray]
     first = next(iter(found.values()))
     image, label = str(first["image"][index]), int(first["label"][index])
     name = photos.classes[label]
-    lines = []
-    for method, answer in found.items():
-        correct = (answer["nearest_label"][index] == label) & (answer["nearest_image"][index] != NOBODY)
-        windows = list(_windows(photos, answer, index, count))
-        lines.append(Line(method, windows, int(correct.sum()), len(correct)))
-    return Query(_crop(photos, image, first["box"][index], name), name, image, int(first["object"][index]), lines)
+    answers = []
+    for method, own in found.items():
+        correct = (own["nearest_label"][index] == label) & (own["nearest_image"][index] != NOBODY)
+        windows = list(_windows(photos, own, index, count))
+        answers.append(Answer(method, windows, int(correct.sum()), len(correct)))
+    return Query(_crop(photos, image, first["box"][index], name), name, image, int(first["object"][index]), answers)
 
 
-def _windows(photos: Voc, answer: Mapping[str, np.ndarray], index: int, count: int) -> Iterator[Shown]:
+def _windows(photos: Voc, own: Mapping[str, np.ndarray], index: int, count: int) -> Iterator[Neighbour]:
     """The first windows that a method found for a query."""
-    images, boxes, labels = (answer[key][index][:count] for key in ("nearest_image", "nearest_box", "nearest_label"))
+    images, boxes, labels = (own[key][index][:count] for key in ("nearest_image", "nearest_box", "nearest_label"))
     for image, box, label in zip(images, boxes, labels, strict=True):
         if image != NOBODY:
             name = photos.classes[label]
-            picture = _crop(photos, str(answer["database"][image]), box, name)
-            yield Shown(picture, bool(label == answer["label"][index]))
+            picture = _crop(photos, str(own["database"][image]), box, name)
+            yield Neighbour(picture, bool(label == own["label"][index]))
 
 
 def _crop(photos: Voc, image_id: str, box: np.ndarray, caption: str) -> Picture:

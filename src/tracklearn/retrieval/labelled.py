@@ -7,9 +7,8 @@ import numpy as np
 
 from tracklearn.errors import UserError
 from tracklearn.voc.annotations import Objects, Voc
-from tracklearn.voc.boxes import iou
-
-OVERLAP = 0.5  # PAPER §6.1
+from tracklearn.voc.disjoint import check_disjoint
+from tracklearn.voc.window_labels import OFF_OBJECTS, OVERLAP, window_labels
 
 
 class LabelledWindows(NamedTuple):
@@ -27,6 +26,31 @@ class LabelledWindows(NamedTuple):
     def rows_by_image(self) -> list[np.ndarray]:
         """The rows (n,) of each image's windows."""
         return np.split(self.rows, np.searchsorted(self.images, np.arange(1, len(self.ids))))
+
+
+def queries_and_database(
+    photos: Voc,
+    ids: Sequence[str],
+    objects: Sequence[Objects],
+    proposals: Mapping[str, np.ndarray],
+    *,
+    k: int,
+    overlap: float = OVERLAP,
+) -> tuple[LabelledWindows, LabelledWindows]:
+    """The annotated objects of the evaluation images, and the proposals on objects of the training images.
+
+    Args:
+        ids, objects: of the evaluation images.
+        proposals: boxes (n, 4) of each training image by its id.
+
+    Raises:
+        UserError: an image in both sets, no query, or fewer than `k` windows.
+    """
+    check_disjoint(list(proposals), ids, train_set="retrieval database", test_set="retrieval queries")
+    return (
+        annotated_windows(ids, objects, of=str(photos.folder)),
+        windows_on_objects(photos, proposals, k=k, overlap=overlap),
+    )
 
 
 def annotated_windows(ids: Sequence[str], objects: Sequence[Objects], *, of: str) -> LabelledWindows:
@@ -53,7 +77,7 @@ def windows_on_objects(
 
     Args:
         proposals: boxes (n, 4) of each image by its id.
-        k: how many of them a query is answered with.
+        k: number of windows that each query retrieves.
 
     Raises:
         UserError: there are fewer than `k`.
@@ -69,11 +93,9 @@ def windows_on_objects(
 
 
 def _on_objects(boxes: np.ndarray, objects: Objects, overlap: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if not len(objects.boxes) or not len(boxes):
-        return np.zeros(0, np.int64), boxes[:0], np.zeros(0, np.int64)
-    overlaps = iou(boxes, objects.boxes)  # (n, objects)
-    rows = np.flatnonzero(overlaps.max(axis=1) > overlap)
-    return rows, boxes[rows], objects.labels[overlaps[rows].argmax(axis=1)]
+    labels = window_labels(boxes, objects, overlap)
+    rows = np.flatnonzero(labels != OFF_OBJECTS)
+    return rows, boxes[rows], labels[rows]
 
 
 def _joined(ids: Sequence[str], by_image: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> LabelledWindows:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tracklearn.machine.devices import own_device
 from tracklearn.report import Report, silent
+from tracklearn.training.gpu import set_precision
 
 # Windows and queries that are compared at once: their pool5 takes 75 MB each in single precision. This is not only a
 # limit of memory. A matrix product with few rows rounds differently, so another value can change the last digit of a
@@ -38,7 +39,7 @@ class Nearest:
         self._windows[rows] = windows.gather(1, kept)
 
     def ranked(self) -> tuple[np.ndarray, np.ndarray]:
-        """Windows (Q, k) int64 and their scores (Q, k) float32, the best first; `NOBODY` fills places that are left."""
+        """Indices (Q, k) int64 of windows, the best first, `NOBODY` in places that are left; scores (Q, k) float32."""
         scores, windows = self._scores.cpu().numpy(), self._windows.cpu().numpy()
         order = np.lexsort((windows, -scores), axis=1)
         return np.take_along_axis(windows, order, axis=1), np.take_along_axis(scores, order, axis=1)
@@ -54,7 +55,7 @@ def nearest_by_cosine(
         blocks: features (n, D) of length 1 or 0 of the database's windows, block by block.
 
     Returns:
-        Windows and cosines (Q, k) as `Nearest.ranked` gives them; windows count through the blocks.
+        Indices of windows and cosines (Q, k) as `Nearest.ranked` gives them; the indices count through the blocks.
     """
     device = own_device()
     asking = torch.from_numpy(queries).to(device)
@@ -62,14 +63,16 @@ def nearest_by_cosine(
     compared = 0
     for block in blocks:
         features = torch.from_numpy(block).to(device)
-        for start in range(0, len(asking), AT_ONCE):
-            some = slice(start, start + AT_ONCE)
-            nearest.meet(some, asking[some] @ features.T, compared)
+        # A generator of features may have left the GPU at TF32, whose cosines are right to three digits only.
+        with set_precision(device, "fp32"):
+            for start in range(0, len(asking), AT_ONCE):
+                some = slice(start, start + AT_ONCE)
+                nearest.meet(some, asking[some] @ features.T, compared)
         compared += len(block)
         report(compared, {"windows_compared": float(compared)})
-    windows, cosines = nearest.ranked()
-    windows[~queries.any(axis=1)] = NOBODY
-    return windows, cosines
+    neighbours, cosines = nearest.ranked()
+    neighbours[~queries.any(axis=1)] = NOBODY
+    return neighbours, cosines
 
 
 def to_unit_length(features: np.ndarray) -> np.ndarray:

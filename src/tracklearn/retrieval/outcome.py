@@ -1,8 +1,9 @@
 """What a retrieval found: its figures with intervals, and the nearest windows of every query."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NotRequired, TypedDict, Unpack
 
 import numpy as np
 
@@ -13,35 +14,46 @@ from tracklearn.tables.bootstrap import image_draws, mean_over_classes
 from tracklearn.tables.cells import write_figures
 
 
+class Outputs(TypedDict):
+    """What is written of a system, and where.
+
+    Attributes:
+        draws: number of bootstrap samples of the query images.
+        cell, replicates: files, as in `tables.cells.write_figures`.
+        nearest: npz file; see `write_nearest`.
+        runs: ids of the runs that made the inputs.
+    """
+
+    draws: int
+    cell: str | Path
+    replicates: str | Path
+    nearest: str | Path
+    runs: NotRequired[Any]
+
+
 def write_outcome(
-    *,
     queries: LabelledWindows,
     database: LabelledWindows,
-    windows: np.ndarray,
+    neighbours: np.ndarray,
     scores: np.ndarray,
+    *,
     classes: Sequence[str],
-    draws: int,
-    cell: str | Path,
-    replicates: str | Path,
-    nearest: str | Path,
-    runs: Any = (),
-    **shared: Any,
+    shared: Mapping[str, Any] = MappingProxyType({}),
+    **outputs: Unpack[Outputs],
 ) -> dict[str, float]:
     """Write the cell of a system, its replicates and the windows nearest to each query.
 
     Args:
-        windows, scores: (Q, k) of each query, the best first (see `Nearest.ranked`).
-        draws: number of bootstrap samples of the query images.
-        cell, replicates: as in `tables.cells.write_figures`.
-        nearest: npz file; see `write_nearest`.
-        runs: ids of the runs that made the inputs.
+        neighbours: indices (Q, k) of the windows nearest to each query, the best first (see `Nearest.ranked`).
+        scores: (Q, k) of these windows.
         shared: further entries of the cell.
+        outputs: see `Outputs`.
 
     Returns:
         The figures and the counts.
     """
-    found = windows != NOBODY
-    correct = found & (database.labels[windows] == queries.labels[:, None])  # (Q, k)
+    found = neighbours != NOBODY
+    correct = found & (database.labels[neighbours] == queries.labels[:, None])  # (Q, k)
     by_image = image_sums(correct, queries, len(classes))
     values = {name: float(value[0]) for name, value in figures(by_image, np.ones((1, len(queries.ids)))).items()}
     counts = {
@@ -51,18 +63,18 @@ def write_outcome(
         "queries_without_neighbours": int((~found.any(axis=1)).sum()),
     }
     chance = 100 * np.bincount(database.labels, minlength=len(classes)) / len(database)  # (C,)
-    write_nearest(nearest, queries, database, windows, scores)
+    write_nearest(outputs["nearest"], queries, database, neighbours, scores)
     write_figures(
-        cell,
-        replicates,
+        outputs["cell"],
+        outputs["replicates"],
         values=values,
-        draws=figures(by_image, image_draws(len(queries.ids), draws)),
+        draws=figures(by_image, image_draws(len(queries.ids), outputs["draws"])),
         chance=float(chance[queries.labels].mean()),
-        k=windows.shape[1],
+        k=neighbours.shape[1],
         classes=len(np.unique(queries.labels)),
         **counts,
         by_class=_by_class(by_image, chance, classes),
-        runs=runs,
+        runs=outputs.get("runs", ()),
         **shared,
     )
     return values | counts
@@ -100,7 +112,7 @@ def figures(by_image: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def write_nearest(
-    path: str | Path, queries: LabelledWindows, database: LabelledWindows, windows: np.ndarray, scores: np.ndarray
+    path: str | Path, queries: LabelledWindows, database: LabelledWindows, neighbours: np.ndarray, scores: np.ndarray
 ) -> None:
     """Write the windows nearest to each query.
 
@@ -108,7 +120,7 @@ def write_nearest(
     and `label` (Q,); of the windows `database` (I,) image ids, `nearest_image` (Q, k) indices into these ids, -1 where
     a query has no neighbour, `nearest_box` (Q, k, 4), `nearest_label` (Q, k) and `score` (Q, k), the best first.
     """
-    known = np.where(windows == NOBODY, 0, windows)
+    known = np.where(neighbours == NOBODY, 0, neighbours)
     with atomic(path) as temporary:
         np.savez(
             temporary,
@@ -117,7 +129,7 @@ def write_nearest(
             box=queries.boxes,
             label=queries.labels,
             database=np.array(database.ids),
-            nearest_image=np.where(windows == NOBODY, NOBODY, database.images[known]).astype(np.int32),
+            nearest_image=np.where(neighbours == NOBODY, NOBODY, database.images[known]).astype(np.int32),
             nearest_box=database.boxes[known],
             nearest_label=database.labels[known].astype(np.int32),
             score=scores.astype(np.float32),

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
 from tracklearn.features.windows import Source
 from tracklearn.report import Report, silent
-from tracklearn.retrieval.labelled import OVERLAP, LabelledWindows, annotated_windows, windows_on_objects
+from tracklearn.retrieval.labelled import LabelledWindows, queries_and_database
 from tracklearn.retrieval.neighbours import AT_ONCE, nearest_by_cosine, to_unit_length
-from tracklearn.retrieval.outcome import write_outcome
+from tracklearn.retrieval.outcome import Outputs, write_outcome
 from tracklearn.voc.annotations import Voc
-from tracklearn.voc.disjoint import check_disjoint
 from tracklearn.voc.image_sets import CLASSES
+from tracklearn.voc.window_labels import OVERLAP
 
 
 def precision_at_k(
@@ -22,15 +22,11 @@ def precision_at_k(
     year: int,
     queries: Source,
     database: Source,
-    cell: str | Path,
-    replicates: str | Path,
-    nearest: str | Path,
     k: int,
-    draws: int,
     classes: Sequence[str] = CLASSES,
     overlap: float = OVERLAP,
-    runs: Any = (),
     report: Report = silent,
+    **outputs: Unpack[Outputs],
 ) -> dict[str, float]:
     """Find the `k` database windows nearest to each query by cosine, and count those of the query's class.
 
@@ -41,7 +37,7 @@ def precision_at_k(
 
     Args:
         queries, database: features of one model for the evaluation and for the training images.
-        cell, replicates, nearest, draws, runs: as in `write_outcome`.
+        outputs: see `outcome.Outputs`.
 
     Returns:
         The figures, and the numbers of queries and windows.
@@ -51,28 +47,17 @@ def precision_at_k(
             annotations.
     """
     photos = Voc(voc, year, classes=classes)
-    check_disjoint(database.ids, queries.ids, train_set="retrieval database", test_set="retrieval queries")
-    asking = annotated_windows(queries.ids, queries.annotated_objects(photos), of=str(photos.folder))
     proposals = {
         image_id: boxes[known:]
         for image_id, boxes, known in zip(database.ids, database.boxes, database.ground_truth, strict=True)
     }
-    answering = windows_on_objects(photos, proposals, k=k, overlap=overlap)
-    windows, cosines = nearest_by_cosine(
+    asking, answering = queries_and_database(
+        photos, queries.ids, queries.annotated_objects(photos), proposals, k=k, overlap=overlap
+    )
+    neighbours, cosines = nearest_by_cosine(
         _query_features(queries, asking), _blocks(database, answering), k=k, report=report
     )
-    return write_outcome(
-        queries=asking,
-        database=answering,
-        windows=windows,
-        scores=cosines,
-        classes=classes,
-        draws=draws,
-        cell=cell,
-        replicates=replicates,
-        nearest=nearest,
-        runs=runs,
-    )
+    return write_outcome(asking, answering, neighbours, cosines, classes=classes, **outputs)
 
 
 def _query_features(source: Source, queries: LabelledWindows) -> np.ndarray:

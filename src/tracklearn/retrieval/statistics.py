@@ -18,8 +18,8 @@ from tracklearn.report import Report, silent
 from tracklearn.retrieval.templates import MARGIN, Shape, halvings, hog_without_margin, template_shapes
 from tracklearn.voc.annotations import Voc
 
-# ASSUME: statistics are those of photos at 1/2 and 1/4 of their size. Objects are reduced about so to their templates,
-# and at 1/2 a cell covers 8 x 8 pixels of the photo, as in the paper of ELDA.
+# ASSUME: statistics are those of photos at 1/2 and 1/4 of their size. An object is reduced by about as much when it is
+# warped to its template. At 1/2, a cell covers 8 x 8 pixels of the photo, as in the paper of ELDA.
 LEVELS = (1, 2)  # number of halvings
 TILE = 64  # cells; larger maps are cut
 PHOTOS_AT_ONCE = 32

@@ -10,10 +10,10 @@ from worlds.devkit import random_boxes
 from tracklearn.features.computed import ComputedFeatures
 from tracklearn.figures.drawing import Outputs
 from tracklearn.figures.receptive_field import receptive_field
-from tracklearn.figures.units import OFF_OBJECTS, TopWindows, _crop, choose_units, units_figure, window_classes
+from tracklearn.figures.units import OFF_OBJECTS, TopWindows, _crop, choose_units, units_figure
 from tracklearn.networks.caffenet import CaffeNet, to_input
 from tracklearn.networks.weights import save_weights
-from tracklearn.voc.annotations import Objects, Voc
+from tracklearn.voc.annotations import Voc
 from tracklearn.voc.warp import warp
 
 CLASSES = ("cat", "dog")
@@ -37,7 +37,7 @@ def test_streaming_finds_what_sorting_everything_finds(k):
     images = some_images()
     top = collected(images, k)
     for unit, expected in enumerate(strongest_images(images, k)):
-        found = zip(top.values[:, unit], top.images[:, unit], top.windows[:, unit], strict=True)
+        found = zip(top.values[:, unit], top.images[:, unit], top.rows[:, unit], strict=True)
         assert [(float(value), int(image), int(window)) for value, image, window in found] == expected
 
 
@@ -63,15 +63,6 @@ def test_units_are_chosen_by_hand():
     assert [unit.number for unit in of_pairs] == [0, 4, 2]
     assert [unit.number for unit in choose_units(values, labels, count=2, classes=2, units_of_channel=2)] == [0, 4]
     assert choose_units(0 * values, labels, count=2, classes=2, units_of_channel=1) == []
-
-
-def test_a_window_shows_the_object_that_it_overlaps_most():
-    objects = Objects(np.array([[0, 0, 9, 9], [0, 0, 9, 19]], np.float32), np.array([1, 0]), np.array([False, False]))
-    boxes = np.array([[0, 0, 9, 9], [0, 0, 9, 18], [0, 0, 9, 4], [50, 50, 60, 60]], np.float32)
-    assert window_classes(boxes, objects).tolist() == [1, 0, OFF_OBJECTS, OFF_OBJECTS]  # IoU 1, 0.95, exactly 0.5, 0
-    none = Objects(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
-    assert window_classes(boxes, none).tolist() == [OFF_OBJECTS] * 4
-    assert window_classes(boxes[:0], objects).tolist() == []
 
 
 def test_a_crop_is_what_the_unit_sees():

@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -44,6 +46,26 @@ def test_a_query_of_zeros_has_no_neighbours():
     found, cosines = nearest_by_cosine(queries, [windows], k=2)
     assert found.tolist() == [[2, 0], [-1, -1]]
     np.testing.assert_allclose(cosines[0], [0.8, 0.6], rtol=1e-6)
+
+
+def test_cosines_are_computed_in_fp32_though_the_features_are_not(monkeypatch):
+    inside, met = [], []
+
+    @contextmanager
+    def set_precision(device, precision):
+        inside.append(precision)
+        yield
+        inside.pop()
+
+    def features():
+        with set_precision(None, "tf32"):  # as features come: the precision stays while the generator waits
+            yield np.eye(2, dtype=np.float32)
+            yield np.eye(2, dtype=np.float32)
+
+    monkeypatch.setattr(neighbours, "set_precision", set_precision)
+    monkeypatch.setattr(Nearest, "meet", lambda *_: met.append(inside[-1]))
+    nearest_by_cosine(np.eye(2, dtype=np.float32), features(), k=1)
+    assert met == ["fp32", "fp32"] and not inside
 
 
 def test_the_scale_of_features_changes_no_cosine():

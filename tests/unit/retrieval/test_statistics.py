@@ -1,3 +1,7 @@
+import importlib
+import struct
+import sys
+
 import numpy as np
 import pytest
 from reference.retrieval import loops_covariance, loops_mean, loops_template_covariance
@@ -112,24 +116,37 @@ def test_photos_without_a_cell_are_a_one_line_error(devkit, tmp_path, monkeypatc
         hog_statistics(voc=devkit, year=2012, image_set="train", cells=9, shapes=1, out=tmp_path / "s.npz")
 
 
-def test_statistics_of_real_photos_resemble_those_of_others(real_data, tmp_path):
-    """`who_bg/bg.dat` holds the statistics of other photos, by other code: cells of 8 pixels, offsets (dx, dy)."""
-    background = (real_data / "misc/who_bg/bg.dat").read_bytes()
-    cell, channels, offsets = np.frombuffer(background, "<u4", 3)
-    assert (cell, channels) == (8, 31)
-    values = np.frombuffer(background, "<f4", channels + offsets * channels**2, 12)
-    mean, covariance = values[:31], values[31:].reshape(offsets, 31, 31)
-    places = np.frombuffer(background, "<i4", offset=12 + values.nbytes).reshape(-1, 2)
+@pytest.fixture(scope="module")
+def benchmark(repository):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(repository), *sys.path])
+        yield importlib.import_module("benchmarks.retrieval")
+
+
+def test_the_benchmark_reads_statistics_of_others_by_offset(benchmark, tmp_path):
+    covariances = np.arange(8).reshape(2, 2, 2)
+    numbers = struct.pack("<3I 2f 8f 4i", 8, 2, 2, 0.25, 0.5, *covariances.ravel(), 0, 0, 3, -1)
+    (tmp_path / "bg.dat").write_bytes(numbers)
+    mean, found = benchmark.read_others(tmp_path / "bg.dat")
+    assert mean.tolist() == [0.25, 0.5]
+    assert list(found) == [(0, 0), (3, -1)]
+    np.testing.assert_array_equal(found[3, -1], covariances[1])
+
+
+def test_statistics_of_real_photos_resemble_those_of_others(benchmark, real_data, tmp_path):
+    """`who_bg/bg.dat` holds the statistics of other photos, by other code."""
+    mean, covariances = benchmark.read_others(real_data / "misc/who_bg/bg.dat")
     devkit = real_data / "voc_mini/VOCdevkit"
     out = tmp_path / "s.npz"
     hog_statistics(voc=devkit, year=2012, image_set="train", cells=144, shapes=11, out=out)
     ours = read_statistics(out)
     assert np.corrcoef(mean, ours.mean)[0, 1] > 0.98
-    assert np.trace(ours.at(np.array(0), np.array(0))) == pytest.approx(np.trace(covariance[0]), rel=0.15)
-    for (dx, dy), theirs in zip(places, covariance, strict=True):
+    assert np.trace(ours.at(np.array(0), np.array(0))) == pytest.approx(np.trace(covariances[0, 0]), rel=0.15)
+    for (dx, dy), theirs in covariances.items():
         if max(abs(dx), abs(dy)) <= 2:
             alike, turned = (
-                np.corrcoef(theirs.ravel(), ours.at(sign * dy, sign * dx).ravel())[0, 1] for sign in (1, -1)
+                np.corrcoef(theirs.ravel(), ours.at(np.array(sign * dy), np.array(sign * dx)).ravel())[0, 1]
+                for sign in (1, -1)
             )
             assert alike > 0.9, (dx, dy)
             assert alike >= turned, (dx, dy)
