@@ -63,9 +63,8 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
             check_patches(plan.config)
             plan.ranking_shards(model)
         except UserError as error:
-            raise UserError(
-                f"{error} (models.{model}, which the target needs, learns from pairs){_without(plan, model)}"
-            ) from error
+            needed = f"models.{model}, which the target needs, learns from pairs"
+            raise UserError(f"{error} ({needed}){_without_pairs(plan)}") from error
     if (evidence := plan.config["evidence"]) and any("evidence." in target for target in targets):
         for row in plan.seeded(evidence["rows"]):
             if lack := plan.lacks(row):
@@ -74,9 +73,9 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
             raise UserError(f"config: evidence.retrieval cannot be computed: {NO_ANNOTATIONS}")
 
 
-def _without(plan: Plan, model: str) -> str:
-    """How to do without a model that Table 1 does not need: by the entries of section 6 and of the figures that do."""
-    if model in plan.ranking_models():
+def _without_pairs(plan: Plan) -> str:
+    """How to do without pairs, if Table 1 needs none: by the entries of section 6 and of the figures that do."""
+    if plan.ranking_models():
         return ""
     needs = {
         f"section6.{task}": [name for row in rows for name in row["models"]] for task, rows in plan.section6.items()
@@ -85,11 +84,9 @@ def _without(plan: Plan, model: str) -> str:
         "figures.unit_model": plan.figure_models("figure5"),
         "figures.conv1_models": plan.figure_models("figure6"),
     }
-    entries = [entry for entry, models in needs.items() if model in plan.lineage(models)]
-    remedy = (
-        f"; to do without it, write {', '.join(entries)} without it (null and [] leave a figure out), or section6: null"
-    )
-    return remedy if entries else ""
+    entries = [entry for entry, models in needs.items() if plan.ranking_models(models)]
+    remedy = "without such networks, or section6: null, which leaves out the figures too"
+    return f"; to do without pairs, write {', '.join(entries)} {remedy}" if entries else ""
 
 
 def _check_left_out(plan: Plan, target: str) -> None:

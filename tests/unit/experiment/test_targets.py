@@ -109,3 +109,14 @@ def test_rows_of_one_label_are_all_shown_in_figure_7_and_draws_are_named():
         ("net (first of 2 networks)", f"{folder}/random-2.npz"),
         ("ELDA", f"{folder}/elda.npz"),
     ]
+
+
+def test_without_pairs_the_entries_that_need_them_are_named():
+    Path("data/videos.tsv").unlink()
+    every = "section6.detection, section6.retrieval, section6.scenes, figures.unit_model, figures.conv1_models"
+    with pytest.raises(
+        UserError, match=rf"learns from pairs\); to do without pairs, write {every} without such networks"
+    ):
+        check_targets(planned(table1=[], comparisons=[]), [])
+    with pytest.raises(UserError, match=r"learns from pairs\)$"):  # Table 1 is the paper's own
+        check_targets(planned(), [])
