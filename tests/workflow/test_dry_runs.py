@@ -188,7 +188,9 @@ def test_what_stays_of_the_papers_experiment_is_named(own):
     assert "tracklearn: config: comparisons: unknown row unsup-ft-8M; known: mine; or write `comparisons: []`" in output
     output = own(settings="comparisons: []\npatches: {size: 99}\n", ok=False)
     assert "tracklearn: data/videos.tsv: no list of videos; make one: " in output
-    assert "(models.unsup-8M, which the target needs, learns from pairs)" in output
+    assert (
+        "(models.unsup-1.5M, which the target needs, learns from pairs); to do without pairs, write section6." in output
+    )
 
 
 @pytest.mark.parametrize(
@@ -250,6 +252,33 @@ section6:
 """
 
 
+MINE = ELDA.replace("    - {id: unsup-8M, label: unsupervised, models: [unsup-8M]}\n", "")
+
+
+def test_retrieval_of_given_weights_says_what_still_needs_pairs(own):
+    output = own(settings=MINE, ok=False)
+    assert (
+        "(models.unsup-8M, which the target needs, learns from pairs); to do without pairs, write figures.unit_model, "
+        "figures.conv1_models without such networks, or section6: null, which leaves out the figures too\n" in output
+    )
+    planned = jobs(own(settings=f"{MINE}figures: {{unit_model: mine, conv1_models: [mine]}}\n"))
+    once = ("figures_units", "figures_filters", "figures_page", "retrieval_figure7", "tables_section6", "all")
+    assert [planned[rule] for rule in once] == [1] * len(once)
+    assert {"videos_download", "models_ranking", "figures_pairs"}.isdisjoint(planned)
+
+
+def test_the_page_of_the_figures_needs_nothing_of_retrieval(own):
+    planned = jobs(own("results/figures.html", settings=f"{ELDA}figures: {{unit_model: mine, conv1_models: []}}\n"))
+    assert set(planned) == {
+        "voc_proposals",
+        "models_given",
+        "figures_units",
+        "figures_page",
+        "figures_configured",
+        "total",
+    }
+
+
 def test_the_cell_of_elda_needs_no_network_and_no_list_of_videos(own):
     planned = jobs(own("results/cells/section6/labelled-test/retrieval/elda.json", settings=ELDA))
     assert set(planned) == {"voc_proposals", "retrieval_statistics", "retrieval_elda", "total"}
@@ -263,8 +292,7 @@ def test_a_cell_of_retrieval_needs_no_other_method(own):
 def test_figure7_needs_the_networks_of_retrieval(own):
     output = own("results/retrieval/labelled-test/figure7.html", settings=ELDA, ok=False)
     assert "models.unsup-8M, which the target needs, learns from pairs" in output
-    mine = ELDA.replace("    - {id: unsup-8M, label: unsupervised, models: [unsup-8M]}\n", "")
-    planned = jobs(own("results/retrieval/figure7/test_0-1.html", settings=mine))
+    planned = jobs(own("results/retrieval/figure7/test_0-1.html", settings=MINE))
     assert (planned["retrieval_query"], planned["retrieval_elda"], planned["retrieval_precision"]) == (1, 1, 1)
 
 

@@ -105,6 +105,21 @@ def test_an_edit_of_figure7_only_draws_the_page(checkout):
     assert {"retrieval_precision", "retrieval_elda", "tables_section6"}.isdisjoint(planned)
 
 
+def test_a_row_of_section_6_runs_the_systems_that_it_adds_and_the_table(checkout):
+    joins = {"tables_section6", "all"}
+    for task, row, systems in (
+        ("retrieval", {"models": ["random-1", "scratch-1"]}, {"retrieval_precision": 1, "retrieval_figure7": 1}),
+        ("scenes", {"models": ["random-1", "scratch-1"]}, {"scenes_network": 1}),
+    ):
+        rows = checkout.settings["section6"][task]
+        checkout.configure({"section6": {task: [*rows, {"id": "added", "label": "added", **row}]}})
+        planned = checkout.planned()
+        external = {"detection_external"}
+        assert set(planned) - external == {*systems, *joins, "tables_configured"}, task
+        assert {rule: planned[rule] for rule in systems} == systems
+        checkout.restore()
+
+
 def edit_code(checkout, module):
     """Append a statement to a module."""
     path = checkout.root / PACKAGE / module

@@ -544,6 +544,11 @@ class Plan:
         listed = (name for row in self.section6.get(task, []) for name in row["models"] or [row["method"]])
         return list(dict.fromkeys(listed))
 
+    def section6_networks(self, *tasks: str) -> list[str]:
+        """The models behind the rows of some tasks of section 6; by default, of those whose cells are models'."""
+        every = (name for task in tasks or ("retrieval", "scenes") for name in self.section6_systems(task))
+        return [name for name in dict.fromkeys(every) if name in self.config["models"]]
+
     def section6_lack(self, task: str, system: str) -> str:
         """Why a cell of section 6 cannot be computed; "" for one that can."""
         if task != "scenes" and not self.protocol.annotated:
@@ -581,15 +586,18 @@ class Plan:
         computed = [system for system in self.section6_systems(task) if not self.section6_lack(task, system)]
         return [f"results/{task}/{self.protocol.name}/bootstraps/{system}.npz" for system in computed]
 
-    def retrieval_nearest(self) -> dict[str, str]:
-        """The file of the nearest windows for each row of retrieval that can be computed, by the row's label.
+    def retrieval_nearest(self) -> list[tuple[str, str]]:
+        """What figure 7 shows of each row of retrieval that can be computed: its text and its file of nearest windows.
 
-        Of a row with several models it is the file of the first.
+        Of a row with several models it is the file of the first, as the text says.
         """
-        first = {row["label"]: (row["models"] or [row["method"]])[0] for row in self.section6.get("retrieval", [])}
-        folder = f"results/retrieval/{self.protocol.name}/nearest"
-        computed = {label: name for label, name in first.items() if not self.section6_lack("retrieval", name)}
-        return {label: f"{folder}/{name}.npz" for label, name in computed.items()}
+        folder, shown = f"results/retrieval/{self.protocol.name}/nearest", []
+        for row in self.section6.get("retrieval", []):
+            system, *others = row["models"] or [row["method"]]
+            note = f" (first of {1 + len(others)} networks)" if others else ""
+            if not self.section6_lack("retrieval", system):
+                shown.append((f"{row['label']}{note}", f"{folder}/{system}.npz"))
+        return shown
 
     # Figures
 

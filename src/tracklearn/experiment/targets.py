@@ -7,13 +7,13 @@ from pathlib import Path
 from tracklearn.errors import UserError
 from tracklearn.experiment import model_graph
 from tracklearn.experiment.configuration import check_patches
-from tracklearn.experiment.plan import GET_IMAGENET, Plan
+from tracklearn.experiment.plan import GET_IMAGENET, NO_ANNOTATIONS, Plan
 
 ALL = "all"
 # Targets of mining begin so, or are `pairs`.
 PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_", "results/figures/figure")
-# Cells and files of section 6 that need no network
-WITHOUT_MODELS = ("elda.json", "elda.npz", "hog_statistics.npz", "gist.json", "gist.npz", "indoor67.json")
+# Cells and files of section 6 that need no network are named so, with any suffix.
+WITHOUT_MODELS = ("elda", "hog_statistics", "gist", "indoor67")
 
 
 def warnings(plan: Plan, targets: Sequence[str]) -> list[str]:
@@ -24,7 +24,8 @@ def warnings(plan: Plan, targets: Sequence[str]) -> list[str]:
     used = plan.lineage([*models, *(model for row in rows for model in plan.rows[row]["models"])])
     stand_ins = [plan.model_entry(name).get("stand_in") for name in plan.untrainable]
     taken = [name for name in dict.fromkeys(stand_ins) if name in used]
-    lacking = [name for name in models if plan.lacking([name])]
+    systems = plan.section6_networks()
+    lacking = [name for name in models if name in systems and plan.lacking([name])]
     empty = [row for row in rows if plan.lacks(row)]
     effects = [f"{name} takes a trained network's place" for name in taken]
     effects += [f"the cells of {', '.join(empty)} are empty"] if empty else []
@@ -44,30 +45,59 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
 
     Raises:
         UserError: a target whose path was changed since an earlier version; a list of videos, an image set or a
-            subset without data.
+            subset without data; a target that the protocol or the configuration leaves out.
     """
     targets = targets or [ALL]
     for target in targets:
         if current := _moved(plan, target):
             raise UserError(f"{target}: this target is now {current}")
+        _check_left_out(plan, target)
         _check_query(plan, target)
     if any(map(_is_of_pairs, targets)) and not plan.patch_shards:
         raise UserError(f"{plan.config['patches']['import']['list']}: no pair; expected lines of `path label`")
-    if not plan.section6 and any("section6" in target for target in targets):
-        raise UserError("config: section6 is null; write its rows to get its table")
     if any(_needs_photos(plan, target) for target in targets):
         for image_set in plan.image_sets:
             plan.size(image_set)
     for model in plan.ranking_models({model for target in targets for model in _models_of(plan, target)}):
-        check_patches(plan.config)
         try:
+            check_patches(plan.config)
             plan.ranking_shards(model)
         except UserError as error:
-            raise UserError(f"{error} (models.{model}, which the target needs, learns from pairs)") from error
-    if any("evidence." in target for target in targets) and plan.config["evidence"]:
-        for row in plan.seeded(plan.config["evidence"]["rows"]):
+            needed = f"models.{model}, which the target needs, learns from pairs"
+            raise UserError(f"{error} ({needed}){_without_pairs(plan)}") from error
+    if (evidence := plan.config["evidence"]) and any("evidence." in target for target in targets):
+        for row in plan.seeded(evidence["rows"]):
             if lack := plan.lacks(row):
                 raise UserError(f"config: evidence.rows: {row} cannot be computed: {lack}")
+        if not plan.protocol.annotated:
+            raise UserError(f"config: evidence.retrieval cannot be computed: {NO_ANNOTATIONS}")
+
+
+def _without_pairs(plan: Plan) -> str:
+    """How to do without pairs, if Table 1 needs none: by the entries of section 6 and of the figures that do."""
+    if plan.ranking_models():
+        return ""
+    needs = {
+        f"section6.{task}": [name for row in rows for name in row["models"]] for task, rows in plan.section6.items()
+    }
+    needs |= {
+        "figures.unit_model": plan.figure_models("figure5"),
+        "figures.conv1_models": plan.figure_models("figure6"),
+    }
+    entries = [entry for entry, models in needs.items() if plan.ranking_models(models)]
+    remedy = "without such networks, or section6: null, which leaves out the figures too"
+    return f"; to do without pairs, write {', '.join(entries)} {remedy}" if entries else ""
+
+
+def _check_left_out(plan: Plan, target: str) -> None:
+    """Refuse what has no rule, or no input, under this protocol and configuration."""
+    if not plan.section6 and re.fullmatch(r"results/(tables/[^/]+/)?section6\.(csv|md|html)", target):
+        raise UserError("config: section6 is null; write its rows to get its table")
+    if not plan.protocol.annotated and "/retrieval/" in target and target not in plan.section6_cells("retrieval"):
+        raise UserError(f"{target}: {NO_ANNOTATIONS}")
+    figure = re.fullmatch(r"results/figures/(?:[^/]+/)?(figure\d)\.(?:png|svg|json)", target)
+    if figure and (reason := plan.figures_left_out().get(figure[1])):
+        raise UserError(f"{target}: left out: {reason}")
 
 
 def _check_query(plan: Plan, target: str) -> None:
@@ -121,25 +151,23 @@ def _models_of(plan: Plan, target: str) -> set[str]:
 def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     """Rows with SVMs, and models beside them, that a target names; if it names none, all of the table that it is of."""
     of_figures = [model for figure in ("figure5", "figure6") for model in plan.figure_models(figure)]
-    retrieval = [name for name in plan.section6_systems("retrieval") if name in plan.config["models"]]
     if target.startswith("results/figures"):
-        return [], [*of_figures, *plan.ranking_models(), *(retrieval if "figures.html" in target else [])]
+        return [], [*of_figures, *plan.ranking_models()]
     if _is_of_pairs(target) or target.startswith("results/voc/"):
         return [], []
     parts = {*Path(target).parts, Path(target).stem}
     rows = [row for row in plan.rows if row in parts]
     models = [model for model in plan.config["models"] if model in parts]
-    if rows or models or Path(target).name in WITHOUT_MODELS:
+    if rows or models or Path(target).stem in WITHOUT_MODELS:
         return rows, models
     if "figure7" in target:
-        return [], retrieval
+        return [], plan.section6_networks("retrieval")
     of_table1 = [] if "section6" in target else plan.table1_rows
     if target != ALL and "section6" not in target:
         return of_table1, []
-    systems = [*plan.section6_systems("retrieval"), *plan.section6_systems("scenes")]
     others = of_figures if target == ALL and plan.section6 else []
-    compared = [name for name in dict.fromkeys([*systems, *others]) if name in plan.config["models"]]
-    return [*of_table1, *plan.section6_rows("detection")], compared
+    compared = dict.fromkeys([*plan.section6_networks(), *others])
+    return [*of_table1, *plan.section6_rows("detection")], [*compared]
 
 
 def _is_of_pairs(target: str) -> bool:

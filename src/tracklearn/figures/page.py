@@ -71,7 +71,7 @@ def figures_page(
     Args:
         pngs, svgs, descriptions: the files of each figure, named after it, in the same order.
         left_out: why a figure is not there, by its name.
-        figure7: the page of figure 7, which is a stage of its own; None where there is none.
+        figure7: the page of figure 7, a target of its own, which need not be there yet; None where there is none.
         protocol: name of the evaluation.
         page: the HTML file to write, two folders below that of the results.
 
@@ -93,7 +93,7 @@ def figures_page(
         page,
         protocol=protocol,
         figures=figures,
-        figure7=(*FIGURE7, _link(figure7, page) if figure7 else None),
+        figure7=(*FIGURE7, _link(figure7, page) if figure7 else None, figure7),
     )
     return {"figures": float(len(drawn)), "left_out": float(len(PAPER) - len(drawn))}
 

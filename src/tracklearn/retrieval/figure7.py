@@ -51,7 +51,7 @@ def figure7(
     *,
     voc: str | Path,
     year: int,
-    nearest: Mapping[str, str | Path],
+    nearest: Sequence[tuple[str, str | Path]],
     page: str | Path,
     figure7: Block = None,
     image: str | None = None,
@@ -61,7 +61,7 @@ def figure7(
     """Write the page of some queries of each class, drawn by a seed and not chosen, or of one query.
 
     Args:
-        nearest: by method, the file of `outcome.write_nearest`.
+        nearest: of each method, the text that the page shows and the file of `outcome.write_nearest`.
         figure7: block `settings.retrieval.Figure7`.
         image, place: of the only query; a place counts the image's objects from 0 in the order of its annotation.
 
@@ -76,8 +76,8 @@ def figure7(
         raise UserError("figure7: no method to show; write rows of section6.retrieval whose networks can be trained")
     settings = Figure7.read(figure7)
     photos = Voc(voc, year, classes=classes)
-    found = {method: dict(np.load(path)) for method, path in nearest.items()}
-    queries = _same_queries(nearest, found)
+    found = [(method, dict(np.load(path))) for method, path in nearest]
+    queries = _same_queries([(path, answer) for (_, path), (_, answer) in zip(nearest, found, strict=True)])
     if image is None or place is None:
         drawn = draw(queries["label"], settings.per_class, seed=settings.seed)
     else:
@@ -109,16 +109,14 @@ def draw(labels: np.ndarray, per_class: int, *, seed: int) -> list[int]:
     return drawn
 
 
-def _same_queries(
-    nearest: Mapping[str, str | Path], found: Mapping[str, Mapping[str, np.ndarray]]
-) -> Mapping[str, np.ndarray]:
-    """The queries, which must be those of every method."""
-    (first, queries), *others = found.items()
-    for method, other in others:
+def _same_queries(found: Sequence[tuple[str | Path, Mapping[str, np.ndarray]]]) -> Mapping[str, np.ndarray]:
+    """The queries, which must be those of every file."""
+    (first, queries), *others = found
+    for path, other in others:
         if any(not np.array_equal(queries[key], other[key]) for key in ("image", "object", "label")):
             raise UserError(
-                f"{nearest[method]}: its queries are not those of {nearest[first]}; delete the older file, and the "
-                "workflow computes it again"
+                f"{path}: its queries are not those of {first}; delete the older file, and the workflow computes it "
+                "again"
             )
     return queries
 
@@ -146,12 +144,12 @@ def _index(queries: Mapping[str, np.ndarray], image: str, place: int) -> int:
     return int(index[0])
 
 
-def _query(photos: Voc, index: int, found: Mapping[str, Mapping[str, np.ndarray]], count: int) -> Query:
-    first = next(iter(found.values()))
+def _query(photos: Voc, index: int, found: Sequence[tuple[str, Mapping[str, np.ndarray]]], count: int) -> Query:
+    first = found[0][1]
     image, label = str(first["image"][index]), int(first["label"][index])
     name = photos.classes[label]
     answers = []
-    for method, own in found.items():
+    for method, own in found:
         correct = (own["nearest_label"][index] == label) & (own["nearest_image"][index] != NOBODY)
         windows = list(_windows(photos, own, index, count))
         answers.append(Answer(method, windows, int(correct.sum()), len(correct)))

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from PIL import Image
@@ -25,7 +26,7 @@ def page(tmp_path):
             "svgs": files[".svg"],
             "descriptions": files[".json"],
             "left_out": {"figure2": "the pairs are imported", "figure5": "figures.unit_model names no model"},
-            "figure7": tmp_path / "results/retrieval/p/figure7.html",
+            "figure7": tmp_path / "results/retrieval/p/figure7.html",  # which is not there
             "protocol": "p",
         }
         return figures_page(**arguments | change, page=path), path.read_text()
@@ -51,6 +52,7 @@ def test_links_lead_to_the_files_for_print_and_to_figure_7(page):
     _, text = page()
     for link in ("figures/figure3.png", "figures/figure3.svg", "figures/p/figure6.png", "retrieval/p/figure7.html"):
         assert f'href="../../{link}"' in text
+    assert re.search(r"a target of its own, <code>\S+results/retrieval/p/figure7.html</code>", text)
 
 
 def test_without_figure_7_the_page_says_so(page):

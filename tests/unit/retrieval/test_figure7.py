@@ -29,9 +29,10 @@ def world(devkit, tmp_path):
     own[5] = -1
     return {
         "voc": devkit, "year": 2012, "page": tmp_path / "figure7.html",
-        "nearest": {
-            "random": answers(devkit, tmp_path / "random.npz", cats), "ours": answers(devkit, tmp_path / "o.npz", own),
-        },
+        "nearest": [
+            ("random", answers(devkit, tmp_path / "random.npz", cats)),
+            ("ours", answers(devkit, tmp_path / "o.npz", own)),
+        ],
     }  # fmt: skip
 
 
@@ -46,6 +47,13 @@ def test_the_page_shows_every_method_and_marks_right_and_wrong(world):
     ]
     marks = re.findall(r'<div class="window (right|wrong)">.*?(&#1000[37];) (cat|dog)</div>', page, re.DOTALL)
     assert marks == [("wrong", "&#10007;", "cat")] * 2 + [("right", "&#10003;", "dog")] * 2
+
+
+def test_methods_of_one_name_are_all_shown(world):
+    (_, random), (_, ours) = world["nearest"]
+    figure7(**world | {"nearest": [("net", random), ("net", ours)]}, image="val_1", place=1)
+    shown = re.findall(r'class="method">net<br>(\d) of 3', world["page"].read_text())
+    assert shown == ["0", "3"]
 
 
 def test_some_queries_of_each_class_are_drawn(world):
@@ -88,7 +96,7 @@ def test_a_query_that_does_not_exist_is_named_with_those_that_do(world, asked, t
 
 def test_methods_that_answered_other_queries_are_refused(world, devkit, tmp_path):
     (devkit / "VOC2012/ImageSets/Main/val.txt").write_text("val_1\nval_0\nval_2\n")
-    world["nearest"]["later"] = answers(devkit, tmp_path / "later.npz", np.zeros((6, 3), int))
+    world["nearest"].append(("later", answers(devkit, tmp_path / "later.npz", np.zeros((6, 3), int))))
     with pytest.raises(UserError, match=r"later.npz: its queries are not those of .*random.npz; delete the older file"):
         figure7(**world)
 
@@ -101,4 +109,4 @@ def test_an_unreadable_photo_is_named(world, devkit):
 
 def test_without_a_method_there_is_no_page(world):
     with pytest.raises(UserError, match=r"no method to show; write rows of section6.retrieval"):
-        figure7(**world | {"nearest": {}})
+        figure7(**world | {"nearest": []})

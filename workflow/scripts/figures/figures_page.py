@@ -9,7 +9,7 @@ if __name__ == "__main__":
                 svgs=snakemake.input.svgs,
                 descriptions=snakemake.input.descriptions,
                 left_out=snakemake.params.left_out,
-                figure7=next(iter(snakemake.input.figure7), None),
+                figure7=snakemake.params.figure7,
                 protocol=snakemake.params.protocol,
                 page=snakemake.output.page,
             )

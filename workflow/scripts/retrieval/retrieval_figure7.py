@@ -6,7 +6,7 @@ if __name__ == "__main__":
         run.metrics(
             figure7(
                 **snakemake.params.devkit,
-                nearest=dict(zip(snakemake.params.methods, snakemake.input.nearest, strict=True)),
+                nearest=list(zip(snakemake.params.methods, snakemake.input.nearest, strict=True)),
                 image=snakemake.wildcards.get("image"),
                 place=snakemake.wildcards.get("object"),
                 figure7=snakemake.params.figure7,

@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tracklearn.errors import UserError
+from tracklearn.experiment.plan import NO_ANNOTATIONS, Plan
+from tracklearn.experiment.targets import check_targets, warnings
+
+PAPER = Path(__file__).parents[3] / "config/config.yaml"
+ON_THE_SERVER = {"voc": {"protocol": "voc2012-test"}}
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_with_a_list_of_videos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    lines = ["video_id\tsource", *(f"v{number}\tclip.mp4" for number in range(1000))]
+    Path("data/videos.tsv").write_text("\n".join(lines))
+
+
+def planned(**changes):
+    return Plan(yaml.safe_load(PAPER.read_text()) | changes)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "results/retrieval/voc2012-test/figure7.html",
+        "results/retrieval/figure7/2008_000001-0.html",
+        "results/retrieval/voc2012-test/bootstraps/elda.npz",
+        "results/cells/section6/voc2012-test/retrieval/scratch-1.json",
+    ],
+)
+def test_retrieval_is_refused_where_annotations_are_not_public(target):
+    with pytest.raises(UserError) as caught:
+        check_targets(planned(**ON_THE_SERVER), [target])
+    assert str(caught.value) == f"{target}: {NO_ANNOTATIONS}"
+
+
+def test_the_empty_cells_of_the_table_are_targets_where_annotations_are_not_public():
+    check_targets(planned(**ON_THE_SERVER), ["all", "results/cells/section6/voc2012-test/retrieval/elda.json"])
+
+
+def test_evidence_of_retrieval_is_refused_where_annotations_are_not_public():
+    rows = ["scratch", "unsup-ft-8M"]
+    evidence = {"seeds": 2, "rows": rows, "comparisons": [rows], "retrieval": {"random": ["random-1"]}}
+    with pytest.raises(UserError, match=r"^config: evidence\.retrieval cannot be computed: the annotations"):
+        check_targets(planned(**ON_THE_SERVER, evidence=evidence), ["results/evidence.md"])
+    check_targets(planned(evidence=evidence), ["results/evidence.md"])
+
+
+def test_without_section_6_only_its_table_is_refused():
+    plan = planned(section6=None)
+    folder = "results/cells/section6/voc2012-val"
+    check_targets(plan, ["all", *(f"{folder}/{cell}.json" for cell in ("retrieval/unsup-8M", "scenes/gist"))])
+    for table in ("results/section6.md", "results/tables/voc2012-val/section6.csv"):
+        with pytest.raises(UserError, match=r"^config: section6 is null; write its rows to get its table$"):
+            check_targets(plan, [table])
+
+
+@pytest.mark.parametrize(
+    "target", ["results/cells/section6/voc2012-val/scenes/gist.json", "results/scenes/voc2012-val/gist.png"]
+)
+def test_gist_needs_neither_videos_nor_photos_of_voc(target):
+    Path("data/videos.tsv").unlink()
+    check_targets(planned(voc={"root": "none", "download": False}), [target])
+
+
+def test_a_warning_speaks_of_section_6_for_its_own_networks_alone():
+    whole = yaml.safe_load(PAPER.read_text())
+    del whole["models"]["imagenet-1"]["stand_in"]
+    plan = Plan(whole)
+    assert plan.lacking(["imagenet-2"])
+    assert warnings(plan, ["results/models/imagenet-2/weights.safetensors"]) == []
+    (line,) = warnings(plan, ["results/section6.md"])
+    assert "section 6 leaves out imagenet-1;" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "target", "reason"),
+    [
+        ({"figures": {}}, "results/figures/voc2012-val/figure5.png", "figures.unit_model names no model"),
+        ({"figures": {}}, "results/figures/voc2012-val/figure6.svg", "figures.conv1_models names no model"),
+        (ON_THE_SERVER, "results/figures/voc2012-test/figure5.json", "its units are chosen by class, but the annot"),
+        (
+            {"patches": {"import": {"folder": "p", "list": "l", "pairs_per_shard": 2}}},
+            "results/figures/figure2.png",
+            "the pairs are imported",
+        ),
+    ],
+)
+def test_a_figure_that_is_left_out_is_refused_with_the_reason(change, target, reason):
+    with pytest.raises(UserError) as caught:
+        check_targets(planned(**change), [target])
+    assert str(caught.value).startswith(f"{target}: left out: {reason}")
+
+
+def test_rows_of_one_label_are_all_shown_in_figure_7_and_draws_are_named():
+    rows = [
+        {"id": "a", "label": "net", "models": ["random-1"]},
+        {"id": "b", "label": "net", "models": ["random-2", "random-3"]},
+        {"id": "elda", "label": "ELDA", "method": "elda"},
+    ]
+    plan = planned(section6={"detection": [], "retrieval": rows, "scenes": []})
+    folder = "results/retrieval/voc2012-val/nearest"
+    assert plan.retrieval_nearest() == [
+        ("net", f"{folder}/random-1.npz"),
+        ("net (first of 2 networks)", f"{folder}/random-2.npz"),
+        ("ELDA", f"{folder}/elda.npz"),
+    ]
+
+
+def test_without_pairs_the_entries_that_need_them_are_named():
+    Path("data/videos.tsv").unlink()
+    every = "section6.detection, section6.retrieval, section6.scenes, figures.unit_model, figures.conv1_models"
+    with pytest.raises(
+        UserError, match=rf"learns from pairs\); to do without pairs, write {every} without such networks"
+    ):
+        check_targets(planned(table1=[], comparisons=[]), [])
+    with pytest.raises(UserError, match=r"learns from pairs\)$"):  # Table 1 is the paper's own
+        check_targets(planned(), [])
