@@ -20,14 +20,14 @@ Label = tuple[str, tuple[int, int, int, int]]  # category, box x1 y1 x2 y2 (0-ba
 
 
 @dataclass(frozen=True)
-class Picture:
+class LabelledPicture:
     """One picture and the labels of its things."""
 
     image: Image
     labels: list[Label]
 
 
-def draw_picture(rng: np.random.Generator, canvases: list[Image], *, first_category: int) -> Picture:
+def draw_picture(rng: np.random.Generator, canvases: list[Image], *, first_category: int) -> LabelledPicture:
     """Draw one to three separate things on clutter.
 
     The first thing is of the category `first_category`, so that all categories are about equally frequent.
@@ -40,7 +40,7 @@ def draw_picture(rng: np.random.Generator, canvases: list[Image], *, first_categ
         pose = _free_pose(rng, [box for _, box in labels])
         if pose is not None:
             labels.append((NAMES[category], paint(image, draw_thing(rng, category), pose)))
-    return Picture(finish(rng, image), labels)
+    return LabelledPicture(finish(rng, image), labels)
 
 
 def draw_crop(rng: np.random.Generator, canvases: list[Image], category: int) -> Image:
@@ -109,7 +109,7 @@ def _free_pose(rng: np.random.Generator, taken_boxes: list[tuple[int, int, int, 
     return None
 
 
-def _annotation(image_id: str, picture: Picture) -> str:
+def _annotation(image_id: str, picture: LabelledPicture) -> str:
     """A picture's annotation as VOC's XML, whose boxes count from 1."""
     height, width, depth = picture.image.shape
     objects = "".join(

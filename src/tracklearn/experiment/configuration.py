@@ -11,6 +11,9 @@ from typing import Any
 from tracklearn.errors import UserError
 from tracklearn.experiment.model_graph import Config, check_known, check_models, retrieval_models
 from tracklearn.settings.experiment import Configuration
+from tracklearn.settings.scenes import Scenes
+
+METHODS = ("elda", "gist")  # their cells of section 6 lie beside those of the models
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,6 +29,7 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     check_models(whole)
     _check_rows(whole)
     _check_frame(whole)
+    _check_scenes(whole)
     return whole
 
 
@@ -44,6 +48,9 @@ def check_patches(config: Config) -> None:
 
 
 def _check_rows(config: Config) -> None:
+    for name in METHODS:
+        if name in config["models"]:
+            raise UserError(f"config: models.{name}: {name} is a method of section 6; give the model another name")
     section6 = config["section6"] or {}
     ids = {row["id"] for row in config["table1"]}
     _check_ids("table1 and section6.detection", [*config["table1"], *section6.get("detection", [])])
@@ -69,6 +76,16 @@ def _check_rows(config: Config) -> None:
             check_known("config: evidence", "row", row_id, ids)
         for model in retrieval_models(evidence):
             check_known("config: evidence.retrieval", "model", model, config["models"])
+
+
+def _check_scenes(config: Config) -> None:
+    """Refuse to download other lists: MIT Indoor-67 would be unpacked into a folder of the user's photos."""
+    scenes = config["scenes"]
+    if scenes["download"] and scenes["lists"] != Scenes().complete()["lists"]:
+        lists = " and ".join(scenes["lists"] or ["null"])
+        raise UserError(
+            f"config: scenes.lists is {lists}, not MIT Indoor-67's lists; set scenes.download: false, or take lists out"
+        )
 
 
 def _check_ids(where: str, rows: Sequence[Config]) -> None:

@@ -26,7 +26,7 @@ from tracklearn.experiment.subsets import (
 from tracklearn.files import atomic
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
-from tracklearn.settings.scenes import Scenes
+from tracklearn.settings.scenes import INDOOR67_TEST, INDOOR67_TRAIN, names_digest
 from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
 from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
@@ -459,9 +459,14 @@ class Plan:
         return digest_of_files(downloaded, known=downloaded)
 
     def _scenes_of_indoor67(self) -> bool:
-        """Whether the scenes are MIT Indoor-67 in its own split."""
-        scenes, own = self.config["scenes"], Scenes().complete()
-        return bool(scenes["download"]) and scenes["lists"] == own["lists"]
+        """Whether the scenes are MIT Indoor-67 in its own split: its lists are there, or are downloaded."""
+        scenes = self.config["scenes"]
+        lists = [Path(scenes["root"], name) for name in scenes["lists"] or ()]
+        if not lists or not all(path.is_file() for path in lists):
+            return bool(scenes["download"])
+        texts = [path.read_text(encoding="utf-8-sig", errors="replace").splitlines() for path in lists]
+        digests = [names_digest(line.strip() for line in lines if line.strip()) for lines in texts]
+        return digests == [INDOOR67_TRAIN, INDOOR67_TEST]
 
     # Tables
 

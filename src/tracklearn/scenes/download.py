@@ -1,6 +1,5 @@
 """MIT Indoor-67 (Quattoni & Torralba, Recognizing Indoor Scenes, CVPR 2009): download, check and unpack it."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from tracklearn.files import atomic
 from tracklearn.photos import read_photo
 from tracklearn.report import Report, silent
 from tracklearn.scenes.split import listed_photos, read_list
+from tracklearn.settings.scenes import INDOOR67_TEST, INDOOR67_TRAIN, names_digest
 from tracklearn.training.prefetch import prefetch
 
 FOLDER = "Images"  # within the archive and within `root`
@@ -32,11 +32,11 @@ ARCHIVE = RemoteFile(
 LISTS = (
     PhotoList(
         urls=("http://web.mit.edu/torralba/www/TrainImages.txt",),
-        names_digest="0a0ab3061bb3cf98b3dbb21ce10989ac9e59451fc670d2af5e20363320e847e6",
+        names_digest=INDOOR67_TRAIN,
     ),
     PhotoList(
         urls=("http://web.mit.edu/torralba/www/TestImages.txt",),
-        names_digest="855be3d517c47f3d46c47a84936a2a7c88aa111514e094a28bfca8123661dd03",
+        names_digest=INDOOR67_TEST,
     ),
 )
 CHECKED_AT = 32  # pixels: a JPEG is decoded at an eighth of its size, which reads all of the file
@@ -69,15 +69,18 @@ def fetch_indoor67(
         Numbers of unpacked photos and listed photos.
 
     Raises:
-        UserError: no attempt succeeded, not enough free disk space, a list or an archive with other contents, or a
-            listed photo that is missing or cannot be decoded.
+        UserError: `root` has folders of photos of its own, no attempt succeeded, not enough free disk space, a list or
+            an archive with other contents, or a listed photo that is missing or cannot be decoded.
     """
     root = Path(root)
     unpacked = listed = 0
     if not all((root / each.name).is_file() for each in lists):
+        _check_without_other_photos(root)
         folder = root / "archives"
         folder.mkdir(parents=True, exist_ok=True)
-        need = 2 * (archive.size or 0)  # the archive and the photos in it
+        there = [path for name in (archive.name, f"{archive.name}.part") if (path := folder / name).is_file()]
+        # The archive, or what is missing of it, and the photos in it.
+        need = 2 * (archive.size or 0) - sum(path.stat().st_size for path in there)
         if (free := shutil.disk_usage(folder).free) < need:
             raise UserError(
                 f"{root}: {free / 1e9:.1f} GB free, but MIT Indoor-67 needs {need / 1e9:.1f} GB; free space first"
@@ -104,6 +107,20 @@ def fetch_indoor67(
     return {"unpacked": unpacked, "listed": listed}
 
 
+def _check_without_other_photos(root: Path) -> None:
+    """Refuse a folder with categories of its own: `split_photos` would pass over them once `Images` is there.
+
+    Raises:
+        UserError: `root` has folders that are not MIT Indoor-67's.
+    """
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    if others := [name for name in folders if name not in (FOLDER, "archives") and not name.startswith(".")]:
+        raise UserError(
+            f"scenes.root is {root}, which has folders of its own ({others[0]}); to classify them set scenes.download: "
+            "false, to download MIT Indoor-67 set scenes.root to another folder"
+        )
+
+
 def _check_list(expected: PhotoList, path: Path) -> None:
     """Delete a list that does not name the official photos.
 
@@ -120,11 +137,6 @@ def _check_list(expected: PhotoList, path: Path) -> None:
             f"{expected.urls[0]}: not the official list of photos ({len(names)} photos); try again, or put "
             f"{path.name} and the folder {FOLDER} into {path.parent.parent} yourself"
         )
-
-
-def names_digest(names: list[str]) -> str:
-    """SHA-256 of the sorted names, one a line."""
-    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
 
 
 def _photo(name: PurePosixPath) -> PurePosixPath | None:

@@ -1,7 +1,7 @@
 """GIST: what a whole photo's textures are like, cell by cell (Oliva & Torralba, IJCV 2001), as LEAR computes it.
 
-Reference: LEAR's `lear_gist` 1.2 (Douze et al., Evaluation of GIST descriptors, CIVR 2009), whose outputs for square
-photos these are to the last digit that it prints.
+Reference: LEAR's `lear_gist` 1.2 (Douze et al., Evaluation of GIST descriptors, CIVR 2009). For square photos the
+descriptors equal its output to the last printed digit.
 """
 
 from collections.abc import Sequence

@@ -27,6 +27,7 @@ MOVED = {
     "detection.images_per_shard": "voc.images_per_part",
     "detection.proposals": "voc.proposals",
     "detection.keep_features": "features.keep",
+    "retrieval.models": "section6.retrieval",
 }
 NAMED = ("subsets", "schedules", "models")
 

@@ -1,5 +1,7 @@
 """Settings of the block `scenes`: whole photos of categories, classified without fine-tuning."""
 
+import hashlib
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal, Self
 
 from annotated_types import MinLen
@@ -9,6 +11,15 @@ from tracklearn.settings.base import Count, Natural, Positive, Settings, setting
 
 Grid = Annotated[tuple[Positive, ...], MinLen(1)]
 
+# SHA-256 of the sorted lines of MIT Indoor-67's official lists.
+INDOOR67_TRAIN = "0a0ab3061bb3cf98b3dbb21ce10989ac9e59451fc670d2af5e20363320e847e6"
+INDOOR67_TEST = "855be3d517c47f3d46c47a84936a2a7c88aa111514e094a28bfca8123661dd03"
+
+
+def names_digest(names: Iterable[str]) -> str:
+    """SHA-256 of the sorted names, one a line."""
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+
 
 class Softmax(Settings):
     """The linear classifier of a network's features."""
@@ -17,8 +28,8 @@ class Softmax(Settings):
 
     C: Grid = setting(
         (0.1, 1, 10, 100, 1000),
-        "Values of C of which one is chosen: of standardised features, divided by the square root of their number, the "
-        "classifier minimises half the sum of squared weights plus C times the sum of losses",
+        "Values of C of which one is chosen. The classifier minimises half the sum of squared weights plus C times the "
+        "sum of losses. Its features are standardised and divided by the square root of their number",
         assume="the paper does not say how the softmax is regularised",
     )
 

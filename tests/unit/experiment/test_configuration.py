@@ -62,6 +62,10 @@ def test_the_papers_experiment_is_complete(config):
             5,
             "schedules.voc-200K: random_iterations means nothing to models.scratch-1",
         ),
+        (("models", "elda"), {"train": "none", "seed": 1}, "config: models.elda: elda is a method of section 6; give"),
+        (("models", "gist"), {"train": "none", "seed": 1}, "config: models.gist: gist is a method of section 6; give"),
+        (("scenes", "lists"), None, "config: scenes.lists is null, not MIT Indoor-67's lists; set scenes.download: f"),
+        (("scenes", "lists"), ["a.txt", "b.txt"], "config: scenes.lists is a.txt and b.txt, not MIT Indoor-67's"),
         (("subsets", "5M", "share"), [0.8, 0.2], "config: subsets.5M.share is [0.8, 0.2]; expected an interval"),
     ],
 )

@@ -25,13 +25,31 @@ def planned(**scenes):
 def test_a_cell_names_the_settings_that_it_depends_on():
     shared = {"root", "lists", "seed", "held_out", "neighbours", "bootstrap"}
     assert set(planned().scenes_settings("gist", "svm")) == shared | {"layer", "softmax"}
-    assert set(planned(lists=None).scenes_settings("layer", "softmax")) == shared | {"train_share", "gist", "svm"}
+    assert set(planned(lists=None, download=False).scenes_settings("layer", "softmax")) == shared | {
+        "train_share",
+        "gist",
+        "svm",
+    }
 
 
 def test_the_paper_s_numbers_stand_beside_its_own_photos_and_split_alone():
     assert "scenes/gist" in planned().papers_data()
-    for scenes in ({"lists": None}, {"download": False}, {"lists": ["a.txt", "b.txt"]}, {"layer": "fc6"}):
-        assert "scenes/gist" not in planned(**scenes).papers_data()
+    for scenes in ({"lists": None}, {}, {"lists": ["a.txt", "b.txt"]}):
+        assert "scenes/gist" not in planned(**scenes, download=False).papers_data()
+    assert "scenes/gist" not in planned(layer="fc6").papers_data()
+
+
+def test_lists_count_by_what_they_name_and_not_by_their_names(real_data):
+    official = [(real_data / f"splits/indoor67_{name}.txt").read_text() for name in ("train", "test")]
+    Path("photos").mkdir()
+    for name, text in zip(("a.txt", "b.txt"), official, strict=True):
+        Path("photos", name).write_text(text)
+    own = {"root": "photos", "download": False, "lists": ["a.txt", "b.txt"]}
+    assert "scenes/gist" in planned(**own).papers_data()
+    assert "scenes/gist" not in planned(**own | {"lists": ["b.txt", "a.txt"]}).papers_data()
+    for name in ("TrainImages.txt", "TestImages.txt"):
+        Path("photos", name).write_text("a/1.jpg\n")
+    assert "scenes/gist" not in planned(root="photos").papers_data()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import json
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from worlds.web import serving
 
 from tracklearn.download import RemoteFile
 from tracklearn.errors import UserError
-from tracklearn.scenes.download import ARCHIVE, LISTS, PhotoList, fetch_indoor67, names_digest
+from tracklearn.scenes import download
+from tracklearn.scenes.download import ARCHIVE, LISTS, PhotoList, fetch_indoor67
 from tracklearn.scenes.split import listed_photos, split_photos
+from tracklearn.settings.scenes import names_digest
 
 TRAIN, TEST = ["a/1.jpg", "b/1.jpg"], ["a/2.jpg", "b/2.jpg"]
 
@@ -84,6 +87,25 @@ def test_an_archive_that_the_user_has_is_not_downloaded(fetch, tmp_path):
     (tmp_path / "root/archives").mkdir(parents=True)
     (tmp_path / "root/archives/photos.tar").write_bytes(packed(PHOTOS))
     assert fetch()["unpacked"] == 5
+    assert fetch.asked == []
+
+
+@pytest.mark.parametrize(("name", "share"), [("photos.tar", 1), ("photos.tar.part", 0.5)])
+def test_what_lies_there_of_the_archive_needs_no_further_space(fetch, tmp_path, monkeypatch, name, share):
+    content = packed(PHOTOS)
+    free = int((2 - share) * len(content))
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    with pytest.raises(UserError, match=r"free space first"):
+        fetch()
+    (tmp_path / "root/archives" / name).write_bytes(content[: int(share * len(content))])
+    assert fetch()["unpacked"] == 5
+
+
+def test_nothing_is_unpacked_beside_categories_of_the_user(fetch, tmp_path):
+    (tmp_path / "root/my kitchen").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"root, which has folders of its own \(my kitchen\); .*scenes.download: false"):
+        fetch()
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["my kitchen"]
     assert fetch.asked == []
 
 

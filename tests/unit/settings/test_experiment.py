@@ -181,14 +181,16 @@ def test_a_configuration_that_is_no_block_is_refused() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("protocol", "voc.protocol"),
-        ("images_per_shard", "voc.images_per_part"),
-        ("proposals", "voc.proposals"),
-        ("keep_features", "features.keep"),
+        ("detection.protocol", "voc.protocol"),
+        ("detection.images_per_shard", "voc.images_per_part"),
+        ("detection.proposals", "voc.proposals"),
+        ("detection.keep_features", "features.keep"),
+        ("retrieval.models", "section6.retrieval"),
     ],
 )
 def test_a_key_that_moved_names_its_new_place(old: str, new: str) -> None:
-    assert message({"detection": {old: None}}) == f"config: detection.{old}: moved to {new}"
+    block, key = old.split(".")
+    assert message({block: {key: None}}) == f"config: {old}: moved to {new}"
 
 
 def test_a_schedule_is_of_the_kind_that_its_models_need() -> None:
