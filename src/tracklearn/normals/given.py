@@ -12,11 +12,10 @@ from typing import Any
 
 import h5py
 import numpy as np
-from scipy.io import loadmat
 
 from tracklearn.errors import UserError
 from tracklearn.normals.axes import AxesCheck, with_axes
-from tracklearn.normals.nyuv2 import open_hdf5
+from tracklearn.normals.nyuv2 import open_hdf5, read_matlab
 
 ARRAYS = ("norms", "normals", "all_normals")
 CHECKED = 100  # images whose normals show whether the axes are right
@@ -103,12 +102,7 @@ def _read(path: Path) -> tuple[Any, np.ndarray | None]:
     if path.suffix in (".pkl", ".pickle", ".pklz"):
         content = _unpickled(path)
     elif path.suffix == ".mat" and not h5py.is_hdf5(path):
-        try:
-            content = loadmat(path)
-        except FileNotFoundError:
-            raise UserError(f"{path}: no such file; expected normals of NYUv2") from None
-        except Exception as error:  # scipy has no error of its own for files of another kind
-            raise UserError(f"{path}: cannot be read ({error}); expected a MATLAB file with normals") from error
+        content = read_matlab(path, "expected a MATLAB file with normals")
     else:
         content = open_hdf5(path, "expected a MATLAB, HDF5 or pickle file with normals")
     found = [name for name in ARRAYS if name in content]

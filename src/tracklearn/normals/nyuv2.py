@@ -165,6 +165,21 @@ def open_hdf5(path: Path, remedy: str) -> h5py.File:
         raise UserError(f"{path}: not a whole HDF5 file ({error}); {remedy}") from error
 
 
+def read_matlab(path: Path, remedy: str) -> dict[str, Any]:
+    """The arrays of a MATLAB file of the versions before 7.3.
+
+    Raises:
+        UserError: no such file, or it is truncated or of another kind; ends with the remedy.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; {remedy}")
+    try:
+        content: dict[str, Any] = loadmat(path)
+    except Exception as error:  # scipy has no error of its own for files of another kind
+        raise UserError(f"{path}: cannot be read ({error}); {remedy}") from error
+    return content
+
+
 class Frame(NamedTuple):
     """An image of NYUv2: photo uint8 (H, W, 3) and depth in metres (H, W); `raw` is 0 where nothing was measured."""
 
@@ -203,16 +218,12 @@ def read_split(path: str | Path, images: int) -> Split:
     Raises:
         UserError: not such a file, a number beyond `images`, or an image twice.
     """
-    try:
-        content = loadmat(path)
-        parts = [np.sort(content[name].ravel().astype(np.int64)) for name in ("trainNdxs", "testNdxs")]
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; expected NYUv2's splits.mat") from None
-    except KeyError as error:
-        raise UserError(f"{path}: no {error.args[0]} in it; expected NYUv2's splits.mat") from error
-    except Exception as error:  # scipy has no error of its own for files of another kind
-        raise UserError(f"{path}: cannot be read ({error}); expected NYUv2's splits.mat") from error
-    for name, part in zip(("trainNdxs", "testNdxs"), parts, strict=True):
+    content = read_matlab(Path(path), "expected NYUv2's splits.mat")
+    names = ("trainNdxs", "testNdxs")
+    if missing := [name for name in names if name not in content]:
+        raise UserError(f"{path}: no {missing[0]} in it; expected NYUv2's splits.mat")
+    parts = [np.sort(content[name].ravel().astype(np.int64)) for name in names]
+    for name, part in zip(names, parts, strict=True):
         if not len(part) or part[0] < 1 or part[-1] > images:
             shown = f"{part[0]} to {part[-1]}" if len(part) else "empty"
             raise UserError(f"{path}: {name} is {shown}, but the file of images has {images}; expected 1 to {images}")

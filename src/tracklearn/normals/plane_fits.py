@@ -122,7 +122,8 @@ def _solve(
             ud = sums[7, y, x] / count - u * d
             vd = sums[8, y, x] / count - v * d
             determinant = uu * vv - uv * uv
-            if determinant < narrowest * (uu + vv):  # the determinant is the product of two variances
+            half = (uu + vv) / 2
+            if half - np.sqrt(max(half * half - determinant, 0.0)) < narrowest:  # the smaller eigenvalue
                 continue
             right = (ud * vv - vd * uv) / determinant * fx
             down = (vd * uu - ud * uv) / determinant * fy

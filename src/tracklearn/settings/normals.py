@@ -1,9 +1,9 @@
 """Settings of the block `normals`: surface normals of NYUv2 (Table 2)."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from annotated_types import Interval
-from pydantic import field_validator
+from pydantic import model_validator
 
 from tracklearn.settings.base import Count, Natural, NotNegative, Positive, Settings, Share, setting
 
@@ -76,9 +76,8 @@ class Normals(Settings):
     codebook: Codebook = setting(Codebook(), "The words in which a network answers")
     bootstrap: Count = setting(1000, "Number of draws of the test images behind each 95% interval", unit="draws")
 
-    @field_validator("axes")
-    @classmethod
-    def _each_once(cls, axes: str) -> str:
-        if sorted(part[-1] for part in axes.split()) != ["x", "y", "z"]:
-            raise ValueError(f"axes is {axes!r}; expected x, y and z once each, such as 'x -y -z'")
-        return axes
+    @model_validator(mode="after")
+    def _each_axis_once(self) -> Self:
+        if sorted(part[-1] for part in self.axes.split()) != ["x", "y", "z"]:
+            raise ValueError(f"axes is {self.axes!r}; expected x, y and z once each, such as 'x -y -z'")
+        return self
