@@ -38,6 +38,11 @@ class ErrorSums:
     def __len__(self) -> int:
         return len(self._means)
 
+    @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return int(sum(figures[0] for figures in self._means))
+
     def add(self, errors: np.ndarray) -> None:
         """Add the errors (n,) of an image's pixels, in degrees."""
         within = [100 * (errors < threshold).mean() for threshold in THRESHOLDS]

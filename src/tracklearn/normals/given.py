@@ -1,6 +1,7 @@
 """Normals of NYUv2 that others computed.
 
-- Ladicky et al. (ECCV 2014), as passed on in MATLAB or HDF5 files: one array of all images.
+- Ladicky et al. (ECCV 2014): `nyu_normals_gt` with `train/00001.png`, ..., whose colours are (n + 1) / 2 in 8 bits; or
+  one array of all images, as others pass them on in MATLAB or HDF5 files.
 - FAIR's benchmark (Goyal et al., ICCV 2019): `all_normals.pklz`, a gzipped pickle of a dictionary with `all_normals`
   (N, H, W, 3) and `all_valid_depth_masks` (N, H, W).
 """
@@ -12,12 +13,14 @@ from typing import Any
 
 import h5py
 import numpy as np
+from PIL import Image
 
 from tracklearn.errors import UserError
 from tracklearn.normals.axes import AxesCheck, with_axes
 from tracklearn.normals.nyuv2 import open_hdf5, read_matlab
 
 ARRAYS = ("norms", "normals", "all_normals")
+GREY = 0.1  # a normal in colours that is shorter is grey, where nothing was drawn
 CHECKED = 100  # images whose normals show whether the axes are right
 MASK = "all_valid_depth_masks"
 ARRAY_PARTS = {
@@ -45,7 +48,7 @@ class GivenNormals:
     """Normals of all images of a file, in the order of NYUv2.
 
     Args:
-        path: `.mat` (any version), `.h5`, `.hdf5`, `.pkl` or `.pklz`.
+        path: `.mat` (any version), `.h5`, `.hdf5`, `.pkl` or `.pklz`, or a folder of PNG files.
         photos: number, height and width of the photos that the normals belong to.
         axes: setting `normals.axes`.
 
@@ -76,7 +79,10 @@ class GivenNormals:
             UserError: NaN or infinite values where the file's mask says that it has a normal.
         """
         first, *rest = self._order
-        values = np.asarray(self._normals[(slice(None),) * first + (image,)], np.float32)
+        try:
+            values = np.asarray(self._normals[(slice(None),) * first + (image,)], np.float32)
+        except OSError as error:
+            raise UserError(f"{self.path}: the normals of image {image + 1} cannot be read ({error})") from error
         values = values.transpose([axis - (axis > first) for axis in rest])  # (H, W, 3)
         if self._mask is not None:
             values = np.where(self._mask[image][..., None] != 0, values, 0)
@@ -84,6 +90,35 @@ class GivenNormals:
             raise UserError(f"{self.path}: the normals of image {image + 1} hold NaN or infinite values")
         length = np.linalg.norm(values, axis=-1, keepdims=True)
         return with_axes(np.divide(values, length, out=np.zeros_like(values), where=length > 0), self._axes)
+
+
+class _Pictures:
+    """PNG files of normals below a folder, named after their images' numbers from 1, as one array (N, H, W, 3)."""
+
+    def __init__(self, folder: Path):
+        self._files = sorted(folder.rglob("*.png"), key=lambda file: (len(file.stem), file.stem))
+        for number, file in enumerate(self._files, start=1):
+            if not file.stem.isdecimal() or int(file.stem) != number:
+                raise UserError(f"{file}: expected the normals of image {number}; their files are numbered from 1")
+        if not self._files:
+            raise UserError(f"{folder}: no PNG file in it; expected normals such as train/00001.png")
+        self.shape = (len(self._files), *self._read(0).shape)
+
+    def _read(self, image: int) -> np.ndarray:
+        try:
+            with Image.open(self._files[image]) as picture:
+                return np.asarray(picture.convert("RGB"))
+        except OSError as error:
+            raise UserError(f"{self._files[image]}: cannot be read ({error}); expected a PNG file") from error
+
+    def __getitem__(self, index: tuple[int]) -> np.ndarray:
+        normals = self._read(index[0]).astype(np.float32) / 127.5 - 1
+        if normals.shape != self.shape[1:]:
+            raise UserError(
+                f"{self._files[index[0]]}: {normals.shape}; expected {self.shape[1:]} as in the first image"
+            )
+        normals[np.linalg.norm(normals, axis=-1) < GREY] = 0
+        return normals
 
 
 def axis_order(shape: tuple[int, ...], expected: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -99,6 +134,8 @@ def axis_order(shape: tuple[int, ...], expected: tuple[int, ...]) -> tuple[int, 
 
 def _read(path: Path) -> tuple[Any, np.ndarray | None]:
     """The array of normals, on disk where the format allows, and the mask of valid normals, if there is one."""
+    if path.is_dir():
+        return _Pictures(path), None
     if path.suffix in (".pkl", ".pickle", ".pklz"):
         content = _unpickled(path)
     elif path.suffix == ".mat" and not h5py.is_hdf5(path):

@@ -62,6 +62,9 @@ class Truth:
 
     def __init__(self, path: str | Path):
         self._file = open_hdf5(Path(path), "delete it and run again")
+        if "normals" not in self._file:
+            self._file.close()
+            raise UserError(f"{path}: no true normals in it; delete it and run again")
         self._normals = self._file["normals"]
         self.source, self.mask = (str(self._normals.attrs[name]) for name in ("source", "mask"))
         self.size: tuple[int, int] = self._normals.shape[1:3]

@@ -7,6 +7,8 @@ from pydantic import model_validator
 
 from tracklearn.settings.base import Count, Natural, NotNegative, Positive, Settings, Share, setting
 
+Decoding = Literal["soft", "triangle"]
+
 
 class PlaneFits(Settings):
     """Normals from depth: a plane fitted to the neighbours of each pixel that lie on the same surface."""
@@ -44,7 +46,7 @@ class Codebook(Settings):
         200, "Number of random pixels of each training image that k-means sees", unit="pixels", assume="159,000 in all"
     )
     seed: Natural = setting(0, "Seed of the sample and of k-means")
-    decoding: Literal["soft", "triangle"] = setting(
+    decoding: Decoding = setting(
         "soft",
         "How a normal is made from the probabilities of the words: `soft`, their mean over all words; `triangle`, over "
         "the three words of the triangle on the sphere with the largest summed probability",

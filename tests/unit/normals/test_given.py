@@ -5,6 +5,7 @@ import pickle
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.io import savemat
 
 from tracklearn.errors import UserError
@@ -30,6 +31,11 @@ def write(path, normals):
     name, as_matlab = path.name, normals.transpose(1, 2, 3, 0)  # (H, W, 3, N)
     if name == "old.mat":
         savemat(path, {"norms": as_matlab})
+    elif path.suffix == "":
+        for image, colours in enumerate(np.round(127.5 * (normals + 1)).astype(np.uint8)):
+            file = path / ("test" if image % 3 else "train") / f"{image + 1:05d}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(colours).save(file)
     elif name in ("new.mat", "norms.h5"):
         with h5py.File(path, "w") as file:
             file["norms" if name == "new.mat" else "normals"] = as_matlab.T if name == "new.mat" else normals
@@ -57,6 +63,32 @@ def test_fairs_mask_takes_normals_out(tmp_path, stacked):
     given = read(write(tmp_path / "fair.pklz", damaged), stacked)
     assert not given[3][0].any()
     assert given[3][1:].any(axis=-1).all()
+
+
+def test_pictures_give_the_normals_within_8_bits_and_none_where_they_are_grey(tmp_path, stacked):
+    partly = stacked.copy()
+    partly[6, 7, 8] = 0
+    given = read(write(tmp_path / "nyu_normals_gt", partly), stacked)
+    for image in (0, 6, 7):
+        assert given[image] == pytest.approx(partly[image], abs=0.01)
+    assert not given[6][7, 8].any()
+
+
+def test_pictures_of_other_photos_are_refused(tmp_path, stacked):
+    folder = write(tmp_path / "nyu_normals_gt", stacked)
+    (folder / "test/00003.png").rename(folder / "test/00009.png")
+    with pytest.raises(UserError, match=r"00004\.png: expected the normals of image 3; their files are"):
+        read(folder, stacked)
+    (folder / "test/00009.png").rename(folder / "test/00003.png")
+    (folder / "test/00008.png").unlink()
+    with pytest.raises(UserError, match=r"its normals are \(7, 48, 64, 3\), but there are 8 photos"):
+        read(folder, stacked)
+    (folder / "test/00008.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"00008\.png: cannot be read"):
+        read(folder, stacked)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"empty: no PNG file in it; expected normals such as train/00001\.png"):
+        read(tmp_path / "empty", stacked)
 
 
 def test_normals_of_any_length_become_unit_vectors_and_zeros_stay(tmp_path, stacked):

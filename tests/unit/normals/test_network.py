@@ -5,8 +5,8 @@ from reference.normals import loops_cells_loss
 
 from tracklearn.networks.caffenet import to_input
 from tracklearn.normals.cells import mirrored, unit
-from tracklearn.normals.codebook import UNKNOWN, encode
-from tracklearn.normals.network import NormalsNet, NormalsObjective, cells_loss, codes_of, mirror
+from tracklearn.normals.codebook import UNKNOWN, decode_soft, encode
+from tracklearn.normals.network import NormalsNet, NormalsObjective, cells_loss, codes_of, mirror, predict
 
 WORDS = torch.tensor(unit(np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [-1, 0, 1], [0, -1, 1.0]])), dtype=torch.float32)
 
@@ -112,3 +112,22 @@ def test_a_few_steps_learn_a_batch_by_heart():
             parameter.data -= 0.01 * gradient
         losses.append(loss.item())
     assert losses[-1] < 0.2 * losses[0]
+
+
+def test_predictions_are_decoded_probabilities():
+    net, (images, _) = net_of(), a_batch()
+    words = WORDS.numpy().astype(np.float64)
+    probabilities = net.scores(to_input(images)).softmax(-1).detach().numpy()
+    assert predict(net, images, words) == pytest.approx(decode_soft(probabilities, words), abs=1e-6)
+    by_triangle = predict(net, images, words, "triangle")
+    assert by_triangle.shape == (4, 3, 3, 3)
+    assert np.linalg.norm(by_triangle, axis=-1) == pytest.approx(1)
+
+
+def test_a_sure_network_answers_with_its_word_by_either_decoding():
+    net, (images, _) = net_of(), a_batch()
+    with torch.no_grad():
+        net.fc7.weight.zero_()
+        net.fc7.bias.copy_(torch.tensor([0, 0, 100.0, 0, 0]).repeat(9))
+    for decoding in ("soft", "triangle"):
+        assert np.allclose(predict(net, images, WORDS.numpy().astype(np.float64), decoding), WORDS[2].numpy())

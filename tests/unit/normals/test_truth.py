@@ -45,6 +45,11 @@ def test_given_normals_are_taken_and_named(nyuv2, views, tmp_path):
         assert not truth[5][:, 62:].any()
 
 
+def test_a_file_of_another_kind_is_refused(nyuv2):
+    with pytest.raises(UserError, match="no true normals in it; delete it and run again"):
+        Truth(nyuv2)
+
+
 def test_an_image_without_a_normal_is_named_and_nothing_is_left(nyuv2, tmp_path):
     with h5py.File(nyuv2, "r+") as file:
         file["rawDepths"][1] = 0
