@@ -10,6 +10,7 @@ from PIL import Image
 
 from tracklearn.files import atomic
 from tracklearn.normals.nyuv2 import LABELED, SPLITS, Frame, write_nyuv2
+from tracklearn.photos import read_photo
 
 HERE = Path(__file__).parent
 
@@ -18,7 +19,7 @@ def frames(photos: Sequence[Path], depths: Path) -> Iterator[Frame]:
     """Photos and their depth in metres, which PNG files of 8 bits hold as floor(25.5 * depth)."""
     for photo in photos:
         stored = np.asarray(Image.open(depths / f"{photo.stem}.png"))
-        yield Frame(np.asarray(Image.open(photo).convert("RGB")), (stored + np.float32(0.5)) / np.float32(25.5))
+        yield Frame(np.asarray(read_photo(photo)), (stored + np.float32(0.5)) / np.float32(25.5))
 
 
 def main() -> None:

@@ -48,8 +48,7 @@ class RemoteFile:
     @property
     def algorithm(self) -> str:
         """Hash function of `digest`."""
-        assert self.digest is not None
-        return HASHES[len(self.digest)]
+        return HASHES[len(self.digest)] if self.digest else "sha256"
 
     def matches(self, path: Path) -> bool:
         """Whether `path` is a file with these contents."""

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from tracklearn.normals.cells import cell_normals
 from tracklearn.normals.nyuv2 import Nyuv2
@@ -19,11 +19,11 @@ class Examples(NamedTuple):
 
 
 def network_photo(photo: np.ndarray, side: int) -> np.ndarray:
-    """A photo (H, W, 3) squeezed to a square, as the cells divide its whole area: uint8 (side, side, 3).
+    """A photo (H, W, 3) squeezed to a square as in `photos.read_square`: uint8 (side, side, 3).
 
-    ASSUME: the paper does not say how photos of 640 x 480 become the network's square.
+    ASSUME: the paper does not say how photos of 640 x 480 become square. Its cells divide the whole photo.
     """
-    return np.asarray(cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA))
+    return np.asarray(Image.fromarray(photo).resize((side, side), Image.Resampling.BILINEAR))
 
 
 def read_examples(nyuv2: Nyuv2, truth: Truth, images: Sequence[int] | np.ndarray, *, side: int, cells: int) -> Examples:

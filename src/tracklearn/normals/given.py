@@ -13,11 +13,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-from PIL import Image
 
 from tracklearn.errors import UserError
 from tracklearn.normals.axes import AxesCheck, with_axes
 from tracklearn.normals.nyuv2 import open_hdf5, read_matlab
+from tracklearn.photos import read_photo
 
 ARRAYS = ("norms", "normals", "all_normals")
 GREY = 0.1  # a normal in colours that is shorter is grey, where nothing was drawn
@@ -105,11 +105,7 @@ class _Pictures:
         self.shape = (len(self._files), *self._read(0).shape)
 
     def _read(self, image: int) -> np.ndarray:
-        try:
-            with Image.open(self._files[image]) as picture:
-                return np.asarray(picture.convert("RGB"))
-        except OSError as error:
-            raise UserError(f"{self._files[image]}: cannot be read ({error}); expected a PNG file") from error
+        return np.asarray(read_photo(self._files[image]))
 
     def __getitem__(self, index: tuple[int]) -> np.ndarray:
         normals = self._read(index[0]).astype(np.float32) / 127.5 - 1

@@ -84,7 +84,7 @@ def test_pictures_of_other_photos_are_refused(tmp_path, stacked):
     with pytest.raises(UserError, match=r"its normals are \(7, 48, 64, 3\), but there are 8 photos"):
         read(folder, stacked)
     (folder / "test/00008.png").write_bytes(b"no picture")
-    with pytest.raises(UserError, match=r"00008\.png: cannot be read"):
+    with pytest.raises(UserError, match=r"00008\.png: cannot be decoded"):
         read(folder, stacked)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty: no PNG file in it; expected normals such as train/00001\.png"):
