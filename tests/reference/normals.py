@@ -6,10 +6,12 @@ import math
 import numpy as np
 
 
-def loops_normal(depth, camera, x, y, *, window=36, share=0.03, margin=0.04, across=19, least=0.1):
-    """The normal of one pixel: the plane n . P = 1 whose inverse depths fit those of the neighbours best."""
-    step = max(1, round(window * camera.width / 640 / (across - 1)))
-    reach = step * max(1, round(window * camera.width / 640 / 2 / step))
+def loops_plane(depth, camera, x, y, *, window, share=0.03, margin=0.04, least=0.1):
+    """The plane n . P = 1 whose inverse depths fit those of a pixel's neighbours best: n and the mean squared residual.
+
+    None where there is no depth, or where the neighbours are few or on a line.
+    """
+    reach, step = loops_reach(camera, window)
     equations, inverse_depths, places, offered = [], [], [], 0
     for v in range(y - reach, y + reach + 1, step):
         for u in range(x - reach, x + reach + 1, step):
@@ -18,15 +20,45 @@ def loops_normal(depth, camera, x, y, *, window=36, share=0.03, margin=0.04, acr
                 continue
             if abs(depth[v, u] - depth[y, x]) <= share * depth[y, x] + margin:
                 # P = depth * ray, so that n . ray = 1 / depth
-                equations.append([(u - camera.cx) / camera.fx, -(v - camera.cy) / camera.fy, -1.0])
+                equations.append(loops_ray(camera, u, v))
                 inverse_depths.append(1 / depth[v, u])
                 places.append([u / step, v / step])
     if depth[y, x] <= 0 or len(equations) < least * offered:
+        return None
+    if np.linalg.eigvalsh(np.cov(np.array(places).T, bias=True))[0] < 0.5:
+        return None
+    matrix, wanted = np.array(equations), np.array(inverse_depths, np.float64)
+    away = np.linalg.lstsq(matrix, wanted, rcond=None)[0]
+    return away, np.mean((matrix @ away - wanted) ** 2)
+
+
+def loops_ray(camera, x, y):
+    """The point at depth 1 behind a pixel."""
+    return np.array([(x - camera.cx) / camera.fx, -(y - camera.cy) / camera.fy, -1.0])
+
+
+def loops_reach(camera, window):
+    """Pixels from the centre of a window to its side, and between its neighbours."""
+    step = max(1, round(window * camera.width / 640 / 18))
+    return step * max(1, round(window * camera.width / 640 / 2 / step)), step
+
+
+def loops_normal(depth, camera, x, y, *, window=36, sharpness=0.3):
+    """The normal of a pixel: that of its own plane or of a much better one beside it that passes through the pixel."""
+    own = loops_plane(depth, camera, x, y, window=window)
+    if own is None:
         return np.zeros(3)
-    if np.linalg.eigvalsh(np.cov(np.array(places).T, bias=True))[0] < 0.5:  # neighbours on a line
-        return np.zeros(3)
-    away = np.linalg.lstsq(np.array(equations), np.array(inverse_depths), rcond=None)[0]
-    return -away / np.linalg.norm(away)
+    chosen, least = own[0], sharpness * own[1]
+    reach, _ = loops_reach(camera, window)
+    for shift in (math.ceil(reach / 2), reach):
+        for v, u in itertools.product((y - shift, y, y + shift), (x - shift, x, x + shift)):
+            inside = 0 <= u < camera.width and 0 <= v < camera.height
+            other = loops_plane(depth, camera, u, v, window=window) if inside else None
+            if other is None or other[1] >= least:
+                continue
+            if abs(other[0] @ loops_ray(camera, x, y) - 1 / depth[y, x]) <= 2 * math.sqrt(other[1]) + 1e-4:
+                chosen, least = other
+    return -chosen / np.linalg.norm(chosen)
 
 
 def loops_errors(predicted, truth):

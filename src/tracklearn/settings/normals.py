@@ -28,6 +28,13 @@ class PlaneFits(Settings):
         assume="a fit to all neighbours invents surfaces at the edges of objects",
     )
     depth_margin: NotNegative = setting(0.04, "See `depth_share`", unit="m", assume="see `depth_share`")
+    sharpness: Share = setting(
+        0.3,
+        "A pixel takes the plane of a window whose centre lies a quarter or half a window away if that plane passes "
+        "through the pixel and the mean square of its residuals is below this share of that of the pixel's own plane; "
+        "0 keeps every pixel's own plane",
+        assume="where walls meet, a window sees both of them",
+    )
     least: Share = setting(
         0.1,
         "A pixel with fewer neighbours on its surface than this share of the window has no normal",

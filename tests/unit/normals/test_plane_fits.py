@@ -33,21 +33,21 @@ def test_a_floor_faces_up_a_left_wall_right_and_a_wall_ahead_the_camera():
     assert found[100, 130] == pytest.approx((0, 0, 1), abs=1e-3)
 
 
-@pytest.mark.parametrize("window", [36, 100])
-def test_normals_are_those_of_a_loop_over_neighbours(window):
+@pytest.mark.parametrize(("window", "sharpness"), [(36, 0), (36, 0.3), (100, 0), (100, 0.3)])
+def test_normals_are_those_of_a_loop_over_neighbours(window, sharpness):
     depth = room(SMALL).noisy(np.random.default_rng(0)).depth
     depth[10:20, 30:40] = 0
-    found = normals_from_depth(depth, SMALL, {"window": window})
+    found = normals_from_depth(depth, SMALL, {"window": window, "sharpness": sharpness})
     rng = np.random.default_rng(1)
     for y, x in zip(rng.integers(0, 60, 80), rng.integers(0, 80, 80), strict=True):
-        expected = loops_normal(depth, SMALL, x, y, window=window)
+        expected = loops_normal(depth, SMALL, x, y, window=window, sharpness=sharpness)
         assert found[y, x].any() == expected.any()
         assert found[y, x] == pytest.approx(expected, abs=2e-3)
 
 
 @pytest.mark.parametrize(
     ("view", "clean", "kinect", "eight_bit"),
-    [(plane(HALF, (0.4, 0.3, 1), 2), 0.05, 0.8, 1.2), (sphere(HALF), 0.3, 1.5, 0.9), (room(HALF), 2.5, 3.6, 3.3)],
+    [(plane(HALF, (0.4, 0.3, 1), 2), 0.05, 0.8, 1.2), (sphere(HALF), 0.3, 1.5, 1.1), (room(HALF), 0.5, 2.9, 2.0)],
 )
 def test_errors_on_clean_noisy_and_coarse_depth(view, clean, kinect, eight_bit):
     rng = np.random.default_rng(0)
@@ -59,9 +59,16 @@ def test_errors_on_clean_noisy_and_coarse_depth(view, clean, kinect, eight_bit):
 
 def test_no_surface_is_invented_between_a_ball_and_the_wall_behind_it():
     view = sphere(HALF)
-    error, _ = mean_error(normals_from_depth(view.depth, HALF), view.normals)
-    plain, _ = mean_error(normals_from_depth(view.depth, HALF, {"depth_share": 1}), view.normals)
+    error, _ = mean_error(normals_from_depth(view.depth, HALF, {"sharpness": 0}), view.normals)
+    plain, _ = mean_error(normals_from_depth(view.depth, HALF, {"depth_share": 1, "sharpness": 0}), view.normals)
     assert plain > 10 * error
+
+
+def test_where_walls_meet_normals_do_not_mix():
+    view = room(HALF)
+    sharp, _ = mean_error(normals_from_depth(view.depth, HALF), view.normals)
+    own, _ = mean_error(normals_from_depth(view.depth, HALF, {"sharpness": 0}), view.normals)
+    assert own > 5 * sharp
 
 
 def test_every_normal_is_of_length_1_and_faces_the_camera():
