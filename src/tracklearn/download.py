@@ -21,6 +21,7 @@ RETRIES = 5  # attempts after the first
 TIMEOUT = 60  # seconds without a byte until an attempt counts as failed
 PAUSE = 5  # seconds before the second attempt, doubled for each further one
 BLOCK = 1 << 20  # bytes
+HASHES = {32: "md5", 40: "sha1", 64: "sha256"}  # by the number of hex digits
 OUTSIDE = 416  # HTTP status: the server's file ends before the bytes that were asked for
 
 
@@ -30,8 +31,8 @@ class RemoteFile:
 
     Attributes:
         urls: its addresses.
-        digest: hex digits of its SHA-1 or SHA-256; their number says which. None if nobody has published a digest: then
-            only the size is checked here, and the caller checks the contents.
+        digest: hex digits of its MD5, SHA-1 or SHA-256; their number says which. None if nobody has published a digest:
+            then only the size is checked here, and the caller checks the contents.
         size: in bytes; None if it is not known, and then the size that the server states is taken.
     """
 
@@ -47,7 +48,7 @@ class RemoteFile:
     @property
     def algorithm(self) -> str:
         """Hash function of `digest`."""
-        return "sha1" if self.digest and len(self.digest) == 40 else "sha256"
+        return HASHES[len(self.digest)] if self.digest else "sha256"
 
     def matches(self, path: Path) -> bool:
         """Whether `path` is a file with these contents."""
@@ -98,7 +99,7 @@ def download(
             partial.replace(path)
             return path
         partial.unlink()
-        cause = f"{url}: the file's {remote.algorithm.replace('sha', 'SHA-')} is not {remote.digest}"
+        cause = f"{url}: the file's {remote.algorithm.upper().replace('SHA', 'SHA-')} is not {remote.digest}"
     raise UserError(
         f"{remote.name} could not be downloaded in {retries + 1} attempts ({cause}); try again, "
         f"or put the file into {folder} yourself"

@@ -20,6 +20,7 @@ ROOMS = (
     "detection",
     "retrieval",
     "scenes",
+    "normals",
     "figures",
 )
 OPEN_TO_ALL = ("errors", "files", "download", "photos", "seeds", "report", "settings", "pages", "machine", "runs")

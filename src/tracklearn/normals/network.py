@@ -1,0 +1,90 @@
+"""The network of surface normals: conv1..pool5 and fc6 of CaffeNet, then a word for each cell (PAPER §6.2.2)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tracklearn.networks.caffenet import CaffeNet, drop, to_input
+from tracklearn.normals.codebook import UNKNOWN, decode_soft, decode_triangle, triangles
+from tracklearn.seeds import torch_generator
+from tracklearn.settings.normals import Decoding
+from tracklearn.training.softmax import DROPOUT_STREAM
+
+
+class NormalsNet(CaffeNet):
+    """CaffeNet whose fc7 has no ReLU and gives scores of `words` for `cells` x `cells` cells.
+
+    Args:
+        cells, words: as in `settings.normals.Codebook`.
+        network: further arguments of `CaffeNet`.
+    """
+
+    def __init__(self, *, cells: int, words: int, **network: Any):
+        super().__init__(fc7=cells * cells * words, **network)
+        self.cells, self.words = cells, words
+
+    def scores(self, images: Tensor, *, dropout: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
+        """Scores (N, cells, cells, words) for input (N, 3, S, S) from `to_input`; `dropout` is that of fc6."""
+        fc6 = drop(self(images, "fc6"), dropout, generator)
+        return self.fc7(fc6).view(-1, self.cells, self.cells, self.words)
+
+
+def codes_of(normals: Tensor, words: Tensor) -> Tensor:
+    """`codebook.encode` for tensors: words (K, 3) of normals (..., 3), int64; `UNKNOWN` for zero vectors."""
+    return torch.where(normals.any(-1), (normals @ words.T).argmax(-1), UNKNOWN)
+
+
+def cells_loss(scores: Tensor, codes: Tensor) -> Tensor:
+    """Softmax loss -log p(word), summed over the cells that have a word and divided by the number of images.
+
+    Args:
+        scores: (N, G, G, K).
+        codes: (N, G, G) int64, `UNKNOWN` where there is no truth.
+    """
+    summed = F.cross_entropy(scores.flatten(0, -2), codes.flatten(), ignore_index=UNKNOWN, reduction="sum")
+    return summed / len(scores)
+
+
+def mirror(images: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
+    """Photos (N, S, S, 3) and normals (N, G, G, 3) as in a mirror: x of the normals changes its sign."""
+    return images.flip(2), normals.flip(2) * normals.new_tensor([-1, 1, 1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalsObjective:
+    """The loss of a batch: images uint8 RGB (N, S, S, 3), normals of their cells (N, G, G, 3), zero where unknown.
+
+    Attributes:
+        words: (K, 3).
+        dropout: of fc6; `seed` and the iteration decide which values it drops.
+    """
+
+    words: Tensor
+    dropout: float
+    seed: int
+
+    def __call__(self, net: NormalsNet, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of one batch, and the mean angle in degrees between the softly decoded normals and the true ones."""
+        images, normals = batch
+        words = self.words.to(normals)
+        generator = torch_generator(self.seed, DROPOUT_STREAM, iteration, device=images.device)
+        scores = net.scores(to_input(images, net.mean_bgr), dropout=self.dropout, generator=generator).float()
+        with torch.no_grad():
+            decoded = F.normalize(scores.softmax(-1) @ words, dim=-1)
+            known = normals.any(-1)
+            cosine = (decoded * normals).sum(-1).clamp(-1, 1)
+            error = (cosine.acos().rad2deg() * known).sum() / known.sum().clamp(min=1)
+        return cells_loss(scores, codes_of(normals, words)), {"angular_error": error}
+
+
+@torch.no_grad()
+def predict(net: NormalsNet, images: Tensor, words: np.ndarray, decoding: Decoding = "soft") -> np.ndarray:
+    """Normals of the cells of uint8 RGB images (N, S, S, 3), (N, cells, cells, 3), decoded from the words (K, 3)."""
+    probabilities = net.scores(to_input(images, net.mean_bgr)).double().softmax(-1).cpu().numpy()
+    if decoding == "soft":
+        return decode_soft(probabilities, words)
+    return decode_triangle(probabilities, words, triangles(words))

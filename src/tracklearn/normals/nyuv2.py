@@ -1,0 +1,233 @@
+"""NYUv2 (Silberman et al., ECCV 2012): 1,449 photos of rooms with depth, in the layout of its official file."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import h5py
+import numpy as np
+from scipy.io import loadmat
+
+from tracklearn.download import PAUSE, RETRIES, TIMEOUT, RemoteFile, download
+from tracklearn.errors import UserError
+from tracklearn.files import atomic
+from tracklearn.normals.camera import KINECT, Camera
+from tracklearn.report import Report, silent
+
+OFFICIAL = "http://horatio.cs.nyu.edu/mit/silberman"
+LABELED = RemoteFile(
+    urls=(f"{OFFICIAL}/nyu_depth_v2/nyu_depth_v2_labeled.mat",),
+    digest="520609c519fba3ba5ac58c8fefcc3530",
+    size=2_972_037_809,
+)
+SPLITS = RemoteFile(
+    urls=(f"{OFFICIAL}/indoor_seg_sup/splits.mat",),
+    digest="6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee",
+    size=2_626,
+)
+
+
+def fetch_nyuv2(
+    folder: str | Path,
+    *,
+    files: Sequence[RemoteFile] = (LABELED, SPLITS),
+    retries: int = RETRIES,
+    timeout: float = TIMEOUT,
+    pause: float = PAUSE,
+    report: Report = silent,
+) -> list[Path]:
+    """Download NYUv2's labelled images and their split into `folder` and check them; return their paths.
+
+    An interrupted download is resumed. A file that lies there is taken as it is, whatever its contents.
+
+    Raises:
+        UserError: no attempt succeeded, or wrong contents.
+    """
+    options: dict[str, Any] = {"retries": retries, "timeout": timeout, "pause": pause, "report": report}
+    paths = [Path(folder, file.name) for file in files]
+    return [
+        path if path.is_file() else download(file, path.parent, **options)
+        for file, path in zip(files, paths, strict=True)
+    ]
+
+
+class Nyuv2:
+    """A file in the layout of `nyu_depth_v2_labeled.mat`, read image by image.
+
+    MATLAB writes arrays column by column, so their axes come in reverse order: `images` (N, 3, W, H) uint8 RGB,
+    `depths` (N, W, H) in metres without holes, and `rawDepths` (N, W, H), 0 where the Kinect measured nothing.
+    `rawDepths` may be missing. The images may have any size.
+
+    Attributes:
+        path: the file.
+        camera: the Kinect at the size of the images.
+
+    Raises:
+        UserError: not such a file, a dataset is missing, or datasets of different sizes.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._file = open_hdf5(self.path, "expected nyu_depth_v2_labeled.mat")
+        try:
+            images = self._dataset("images")
+            if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
+                raise UserError(
+                    f"{path}: images are {images.dtype} {images.shape}; expected uint8 (N, 3, width, height)"
+                )
+            self._images, self._depths = images, self._depth_dataset("depths", images)
+            self._raw = self._depth_dataset("rawDepths", images) if "rawDepths" in self._file else None
+        except UserError:
+            self.close()
+            raise
+        self.camera: Camera = KINECT.at(*images.shape[2:])
+
+    def _dataset(self, name: str) -> h5py.Dataset:
+        found = self._file.get(name)
+        if not isinstance(found, h5py.Dataset):
+            raise UserError(
+                f"{self.path}: no dataset {name} in it; expected images and depths as in nyu_depth_v2_labeled.mat"
+            )
+        return found
+
+    def _depth_dataset(self, name: str, images: h5py.Dataset) -> h5py.Dataset:
+        depths = self._dataset(name)
+        if (expected := (len(images), *images.shape[2:])) != depths.shape:
+            raise UserError(
+                f"{self.path}: {name} is {depths.shape}, but images are {images.shape}; expected {name} {expected}"
+            )
+        return depths
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @property
+    def has_raw(self) -> bool:
+        """Whether the file says which pixels the Kinect measured."""
+        return self._raw is not None
+
+    def photo(self, image: int) -> np.ndarray:
+        """RGB photo, uint8 (H, W, 3)."""
+        return np.ascontiguousarray(self._read(self._images, image).transpose(2, 1, 0))
+
+    def depth(self, image: int) -> np.ndarray:
+        """Depth in metres, float32 (H, W); 0 where there is none.
+
+        Raises:
+            UserError: the file is damaged, a depth is negative, NaN or infinite, or there is no depth at all.
+        """
+        depth = self._read(self._depths, image).T.astype(np.float32, order="C")
+        if not (np.isfinite(depth) & (depth >= 0)).all():
+            raise UserError(
+                f"{self.path}: the depth of image {image + 1} holds negative, NaN or infinite values; expected metres"
+            )
+        if not depth.any():
+            raise UserError(f"{self.path}: the depth of image {image + 1} is 0 everywhere; expected metres")
+        return depth
+
+    def measured(self, image: int) -> np.ndarray:
+        """Whether the Kinect measured each pixel, bool (H, W); all True where `has_raw` is False."""
+        if self._raw is None:
+            return np.ones((self.camera.height, self.camera.width), bool)
+        return np.ascontiguousarray(self._read(self._raw, image).T > 0)
+
+    def _read(self, dataset: h5py.Dataset, image: int) -> np.ndarray:
+        try:
+            values: np.ndarray = dataset[image]
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: {dataset.name} of image {image + 1} cannot be read ({error}); get the file again"
+            ) from error
+        return values
+
+
+def open_hdf5(path: Path, remedy: str) -> h5py.File:
+    """Open an HDF5 file, which MATLAB's v7.3 files are.
+
+    Raises:
+        UserError: no such file, or it is truncated or of another kind; ends with the remedy.
+    """
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; {remedy}") from None
+    except OSError as error:
+        raise UserError(f"{path}: not a whole HDF5 file ({error}); {remedy}") from error
+
+
+def read_matlab(path: Path, remedy: str) -> dict[str, Any]:
+    """The arrays of a MATLAB file of the versions before 7.3.
+
+    Raises:
+        UserError: no such file, or it is truncated or of another kind; ends with the remedy.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; {remedy}")
+    try:
+        content: dict[str, Any] = loadmat(path)
+    except Exception as error:  # scipy has no error of its own for files of another kind
+        raise UserError(f"{path}: cannot be read ({error}); {remedy}") from error
+    return content
+
+
+class Frame(NamedTuple):
+    """An image of NYUv2: photo uint8 (H, W, 3) and depth in metres (H, W); `raw` is 0 where nothing was measured."""
+
+    photo: np.ndarray
+    depth: np.ndarray
+    raw: np.ndarray | None = None
+
+
+def write_nyuv2(path: str | Path, frames: Iterable[Frame], count: int) -> None:
+    """Write a file in NYUv2's layout; `frames` yields `count` images of one size, with `raw` in all or in none."""
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        for index, frame in enumerate(frames):
+            arrays = {"images": frame.photo.transpose(2, 1, 0), "depths": frame.depth.T.astype(np.float32)}
+            if frame.raw is not None:
+                arrays["rawDepths"] = frame.raw.T.astype(np.float32)
+            for name, array in arrays.items():
+                if not index:
+                    options: dict[str, Any] = {"chunks": (1, *array.shape), "compression": "gzip"}
+                    file.create_dataset(name, (count, *array.shape), array.dtype, **options)
+                file[name][index] = array
+
+
+class Split(NamedTuple):
+    """Indices of the images of each part, from 0, int64 in ascending order."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+def read_split(path: str | Path, images: int) -> Split:
+    """Read a split like NYUv2's `splits.mat`: `trainNdxs` and `testNdxs`, numbers of images from 1.
+
+    Args:
+        images: number of images in the file that the split belongs to.
+
+    Raises:
+        UserError: not such a file, a number beyond `images`, or an image twice.
+    """
+    content = read_matlab(Path(path), "expected NYUv2's splits.mat")
+    names = ("trainNdxs", "testNdxs")
+    if missing := [name for name in names if name not in content]:
+        raise UserError(f"{path}: no {missing[0]} in it; expected NYUv2's splits.mat")
+    parts = [np.sort(content[name].ravel().astype(np.int64)) for name in names]
+    for name, part in zip(names, parts, strict=True):
+        if not len(part) or part[0] < 1 or part[-1] > images:
+            shown = f"{part[0]} to {part[-1]}" if len(part) else "empty"
+            raise UserError(f"{path}: {name} is {shown}, but the file of images has {images}; expected 1 to {images}")
+    numbers, times = np.unique(np.concatenate(parts), return_counts=True)
+    if (times > 1).any():
+        raise UserError(f"{path}: image {numbers[times > 1][0]} is listed twice; expected each in one part, once")
+    return Split(parts[0] - 1, parts[1] - 1)

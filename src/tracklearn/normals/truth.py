@@ -1,0 +1,83 @@
+"""The true normals of all images, computed or given, in one HDF5 file."""
+
+from pathlib import Path
+from typing import Self
+
+import h5py
+import numpy as np
+
+from tracklearn.errors import UserError
+from tracklearn.files import atomic
+from tracklearn.normals.given import GivenNormals
+from tracklearn.normals.nyuv2 import Nyuv2, open_hdf5
+from tracklearn.normals.plane_fits import normals_from_depth
+from tracklearn.report import Report, silent
+from tracklearn.settings.base import Block
+from tracklearn.settings.normals import Normals
+
+SCALE = 32767  # normals are stored in 16 bits, which is within 0.003 degrees
+
+
+def write_truth(nyuv2: str | Path, out: str | Path, settings: Block = None, *, report: Report = silent) -> None:
+    """Write the normals of every image of a file in NYUv2's layout, zero in pixels that the Kinect did not measure.
+
+    Args:
+        settings: `settings.normals.Normals`, of which `given`, `axes` and `plane_fits` count.
+        out: HDF5 file, see `Truth`.
+
+    Raises:
+        UserError: damaged files, an image without any normal, or given normals of other images or other axes.
+    """
+    normals_settings = Normals.read(settings)
+    source, fits = normals_settings.given, normals_settings.plane_fits
+    with Nyuv2(nyuv2) as photos, atomic(out) as path, h5py.File(path, "w") as file:
+        count, camera = len(photos), photos.camera
+        size = (camera.height, camera.width)
+        given = GivenNormals(source, (count, *size), normals_settings.axes) if source else None
+        stored = file.create_dataset(
+            "normals", (count, *size, 3), np.int16, chunks=(1, *size, 3), compression="lzf", shuffle=True
+        )
+        stored.attrs["source"] = f"given: {Path(source).name}" if source else "planes fitted to the depth"
+        stored.attrs["mask"] = "measured by the Kinect" if photos.has_raw else "where the truth is defined"
+        for image in range(count):
+            normals = given[image] if given else normals_from_depth(photos.depth(image), camera, fits)
+            normals[~photos.measured(image)] = 0
+            if not normals.any():
+                raise UserError(f"{source or nyuv2}: no pixel of image {image + 1} has a normal; leave the image out")
+            stored[image] = np.round(SCALE * normals)
+            report(image, {"images": image + 1})
+
+
+class Truth:
+    """True normals, read image by image from a file of `write_truth`.
+
+    Attributes:
+        source: where the normals come from, in words.
+        mask: which pixels count, in words.
+        size: height and width of the images.
+
+    Raises:
+        UserError: not such a file.
+    """
+
+    def __init__(self, path: str | Path):
+        self._file = open_hdf5(Path(path), "delete it and run again")
+        if "normals" not in self._file:
+            self._file.close()
+            raise UserError(f"{path}: no true normals in it; delete it and run again")
+        self._normals = self._file["normals"]
+        self.source, self.mask = (str(self._normals.attrs[name]) for name in ("source", "mask"))
+        self.size: tuple[int, int] = self._normals.shape[1:3]
+
+    def __len__(self) -> int:
+        return len(self._normals)
+
+    def __getitem__(self, image: int) -> np.ndarray:
+        """Normals float32 (H, W, 3) of unit length within 16 bits; zero where there is no truth."""
+        return self._normals[image].astype(np.float32) / SCALE
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()

@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+import torch
+from reference.normals import loops_cells_loss
+
+from tracklearn.networks.caffenet import to_input
+from tracklearn.normals.cells import mirrored, unit
+from tracklearn.normals.codebook import UNKNOWN, decode_soft, encode
+from tracklearn.normals.network import NormalsNet, NormalsObjective, cells_loss, codes_of, mirror, predict
+
+WORDS = torch.tensor(unit(np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [-1, 0, 1], [0, -1, 1.0]])), dtype=torch.float32)
+
+
+def net_of():
+    return NormalsNet(cells=3, words=5, width=0.1, input_size=67, conv_std=0.05, fc_std=0.05)
+
+
+def a_batch(count=4, seed=0):
+    rng = np.random.default_rng(seed)
+    normals = unit(rng.standard_normal((count, 3, 3, 3))).astype(np.float32)
+    normals[0, 0] = 0
+    images = rng.integers(0, 256, (count, 67, 67, 3), np.uint8)
+    return torch.from_numpy(images), torch.from_numpy(normals)
+
+
+def test_the_papers_network_gives_8000_scores_from_4096_units():
+    with torch.device("meta"):
+        net = NormalsNet(cells=20, words=20)
+    assert net.fc7.weight.shape == (8000, 4096)
+    assert net.fc6.weight.shape == (4096, 9216)
+    assert not hasattr(net, "fc8")
+
+
+def test_scores_are_fc7_without_relu_cell_by_cell():
+    net, (images, _) = net_of(), a_batch()
+    scores = net.scores(to_input(images))
+    assert scores.shape == (4, 3, 3, 5)
+    assert (scores < 0).any()
+    fc6 = net(to_input(images), "fc6")
+    assert torch.equal(scores[1, 2, 1], net.fc7(fc6)[1, (2 * 3 + 1) * 5 : (2 * 3 + 2) * 5])
+
+
+def test_dropout_is_that_of_fc6_and_drawn_from_the_generator():
+    net, (images, _) = net_of(), a_batch()
+    drawn = [
+        net.scores(to_input(images), dropout=0.5, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    ]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_the_loss_is_that_of_loops():
+    rng = np.random.default_rng(0)
+    scores, codes = rng.standard_normal((3, 4, 4, 5)), rng.integers(-1, 5, (3, 4, 4))
+    found = cells_loss(torch.tensor(scores), torch.tensor(codes))
+    assert float(found) == pytest.approx(loops_cells_loss(scores, codes))
+
+
+def test_equal_scores_cost_the_logarithm_of_the_words_in_every_cell():
+    codes = torch.zeros(2, 20, 20, dtype=torch.int64)
+    assert float(cells_loss(torch.zeros(2, 20, 20, 20), codes)) == pytest.approx(400 * np.log(20), rel=1e-5)
+    codes[0] = UNKNOWN
+    assert float(cells_loss(torch.zeros(2, 20, 20, 20), codes)) == pytest.approx(200 * np.log(20), rel=1e-5)
+
+
+def test_cells_without_truth_have_no_gradient():
+    scores = torch.randn(2, 3, 3, 5, requires_grad=True)
+    codes = torch.full((2, 3, 3), UNKNOWN)
+    codes[1, 2, 0] = 4
+    cells_loss(scores, codes).backward()
+    assert scores.grad[1, 2, 0].abs().sum() > 0
+    scores.grad[1, 2, 0] = 0
+    assert not scores.grad.any()
+
+
+def test_a_batch_without_truth_costs_nothing():
+    assert float(cells_loss(torch.randn(2, 3, 3, 5), torch.full((2, 3, 3), UNKNOWN))) == 0
+
+
+def test_tensors_are_encoded_like_arrays():
+    _, normals = a_batch()
+    assert np.array_equal(codes_of(normals, WORDS), encode(normals.numpy(), WORDS.numpy()))
+
+
+def test_the_mirror_turns_photos_and_normals_together():
+    images, normals = a_batch()
+    there = mirror(images, normals)
+    assert torch.equal(there[0][:, :, 0], images[:, :, -1])
+    assert np.array_equal(there[1], mirrored(normals.numpy()))
+    assert all(torch.equal(*pair) for pair in zip(mirror(*there), (images, normals), strict=True))
+
+
+def test_the_objective_counts_known_cells_and_gives_the_same_at_every_call():
+    net, batch = net_of(), a_batch()
+    objective = NormalsObjective(words=WORDS, dropout=0.5, seed=1)
+    loss, measurements = objective(net, batch, 3)
+    assert loss.item() == objective(net, batch, 3)[0].item()
+    assert loss.item() != objective(net, batch, 4)[0].item()
+    assert 0 < measurements["angular_error"].item() < 180
+    nothing = batch[0], torch.zeros_like(batch[1])
+    loss, measurements = objective(net, nothing, 3)
+    assert (loss.item(), measurements["angular_error"].item()) == (0, 0)
+
+
+def test_a_few_steps_learn_a_batch_by_heart():
+    net, (images, normals) = net_of(), a_batch()
+    objective = NormalsObjective(words=WORDS, dropout=0, seed=0)
+    losses = []
+    for iteration in range(30):
+        loss, _ = objective(net, (images, normals), iteration)
+        for parameter, gradient in zip(net.parameters(), torch.autograd.grad(loss, net.parameters()), strict=True):
+            parameter.data -= 0.01 * gradient
+        losses.append(loss.item())
+    assert losses[-1] < 0.2 * losses[0]
+
+
+def test_predictions_are_decoded_probabilities():
+    net, (images, _) = net_of(), a_batch()
+    words = WORDS.numpy().astype(np.float64)
+    probabilities = net.scores(to_input(images)).softmax(-1).detach().numpy()
+    assert predict(net, images, words) == pytest.approx(decode_soft(probabilities, words), abs=1e-6)
+    by_triangle = predict(net, images, words, "triangle")
+    assert by_triangle.shape == (4, 3, 3, 3)
+    assert np.linalg.norm(by_triangle, axis=-1) == pytest.approx(1)
+
+
+def test_a_sure_network_answers_with_its_word_by_either_decoding():
+    net, (images, _) = net_of(), a_batch()
+    with torch.no_grad():
+        net.fc7.weight.zero_()
+        net.fc7.bias.copy_(torch.tensor([0, 0, 100.0, 0, 0]).repeat(9))
+    for decoding in ("soft", "triangle"):
+        assert np.allclose(predict(net, images, WORDS.numpy().astype(np.float64), decoding), WORDS[2].numpy())
