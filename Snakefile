@@ -41,9 +41,9 @@ rule all:
         "results/differences.csv",
         "results/table1.html",
         ["results/section6.csv", "results/section6.md", "results/section6.html", "results/figures.html"]
-        if plan.section6
+        if plan.section6.tasks
         else [],
-        plan.figure7_page(),
+        plan.figures.figure7_page(),
         lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],
 
 

@@ -160,7 +160,7 @@ def unpack(
             with tarfile.open(path) as tar:
                 names = [name for member in tar if (name := _unpack_member(tar, member, Path(temporary), path, select))]
         except (tarfile.TarError, EOFError) as error:
-            reason = str(error).partition(":\n")[0]  # further lines tell of each compression that was tried
+            reason = str(error).partition(":\n")[0]  # further lines name each compression that was tried
             raise UserError(f"{path}: cannot be unpacked ({reason}); delete it and download it again") from error
         if not names:
             raise UserError(f"{path}: {expected}")

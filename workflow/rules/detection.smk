@@ -9,7 +9,7 @@
 #          data are missing has empty cells, which say how to get the data
 CELLS = [f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column in plan.columns]
 BOOTSTRAP = "results/detection/{protocol}/bootstraps/{row}.npz"
-SECTION6_ROWS = plan.section6_rows("detection")
+SECTION6_ROWS = plan.section6.rows("detection")
 COMPUTED_ROW = names(row for row in plan.computed_rows() if row not in SECTION6_ROWS)
 
 # GPUs of a job that computes the features it uses

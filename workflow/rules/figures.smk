@@ -10,8 +10,8 @@
 
 rule figures_frames:
     input:
-        manifests=lambda wildcards: expand("results/videos/{shard}.tsv", shard=plan.figure_shards()),
-        frames=lambda wildcards: expand("results/mining/{shard}/frames.csv", shard=plan.figure_shards()),
+        manifests=lambda wildcards: expand("results/videos/{shard}.tsv", shard=plan.figures.shards()),
+        frames=lambda wildcards: expand("results/mining/{shard}/frames.csv", shard=plan.figures.shards()),
     output:
         png="results/figures/figure2.png",
         svg="results/figures/figure2.svg",
@@ -37,7 +37,7 @@ rule figures_frames:
 
 rule figures_pairs:
     input:
-        stores=lambda wildcards: expand("results/patches/{shard}.h5", shard=plan.figure_shards()),
+        stores=lambda wildcards: expand("results/patches/{shard}.h5", shard=plan.figures.shards()),
     output:
         png="results/figures/figure3.png",
         svg="results/figures/figure3.svg",
@@ -56,7 +56,7 @@ rule figures_pairs:
 
 rule figures_units:
     input:
-        weights=lambda wildcards: plan.figure_weights("figure5"),
+        weights=lambda wildcards: plan.figures.weights("figure5"),
         proposals=lambda wildcards: plan.proposals(plan.protocol.test),
         # A digest among the parameters shows whether a file was replaced since.
         images=ancient(plan.voc_ready_file(plan.protocol.test)),
@@ -85,7 +85,7 @@ rule figures_units:
 
 rule figures_filters:
     input:
-        weights=lambda wildcards: plan.figure_weights("figure6"),
+        weights=lambda wildcards: plan.figures.weights("figure6"),
     output:
         png="results/figures/{protocol}/figure6.png",
         svg="results/figures/{protocol}/figure6.svg",
@@ -93,8 +93,8 @@ rule figures_filters:
     log:
         "results/logs/figures_filters/{protocol}.log",
     params:
-        models=plan.figure_models("figure6"),
-        notes=plan.figure6_notes(),
+        models=plan.figures.models("figure6"),
+        notes=plan.figures.figure6_notes(),
         code=code("figures/figures_filters.py"),
     message:
         "Figure 6: draw the filters of conv1 of {params.models} on one scale"
@@ -104,17 +104,17 @@ rule figures_filters:
 
 rule figures_page:
     input:
-        pngs=plan.figure_files(".png"),
-        svgs=plan.figure_files(".svg"),
-        descriptions=plan.figure_files(".json"),
+        pngs=plan.figures.files(".png"),
+        svgs=plan.figures.files(".svg"),
+        descriptions=plan.figures.files(".json"),
     output:
         page=report("results/figures/{protocol}/figures.html", caption="../report/figures.rst", category="Figures"),
     log:
         "results/logs/figures_page/{protocol}.log",
     params:
-        left_out=plan.figures_left_out(),
+        left_out=plan.figures.left_out(),
         # The page only links to that of figure 7, which is a target of its own.
-        figure7=next(iter(plan.figure7_page()), None),
+        figure7=next(iter(plan.figures.figure7_page()), None),
         protocol=plan.protocol.name,
         code=code("figures/figures_page.py"),
     message:

@@ -92,7 +92,7 @@ if plan.protocol.annotated:
 
     rule retrieval_figure7:
         input:
-            nearest=lambda wildcards: [path for _, path in plan.retrieval_nearest()],
+            nearest=lambda wildcards: [path for _, path in plan.section6.nearest()],
             images=ancient(plan.voc_ready_file(plan.protocol.test)),
         output:
             page=report(
@@ -103,7 +103,7 @@ if plan.protocol.annotated:
         params:
             devkit=plan.labelled_devkit,
             photos_digest=lambda wildcards: [plan.photos_digest(name) for name in plan.image_sets],
-            methods=[method for method, _ in plan.retrieval_nearest()],
+            methods=[method for method, _ in plan.section6.nearest()],
             figure7=config["retrieval"]["figure7"],
             code=code("retrieval/retrieval_figure7.py"),
         message:

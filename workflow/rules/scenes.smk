@@ -31,7 +31,7 @@ rule scenes_network:
     input:
         weights=lambda wildcards: plan.weights(wildcards.model),
         # A digest among the parameters shows whether a photo was replaced since.
-        photos=ancient(plan.scenes_ready_file()),
+        photos=ancient(plan.scenes.ready_file()),
     output:
         cell="results/cells/section6/{protocol}/scenes/{model}.json",
         replicates="results/scenes/{protocol}/bootstraps/{model}.npz",
@@ -39,13 +39,13 @@ rule scenes_network:
     log:
         "results/logs/scenes_network/{protocol}/{model}.log",
     wildcard_constraints:
-        model=names(plan.scenes_models()),
+        model=names(plan.section6.scenes_models()),
     threads: config["threads"]["detection"]
     resources:
         gpu=1,
     params:
-        photos_digest=lambda wildcards: plan.scenes_digest(),
-        scenes=plan.scenes_settings("gist", "svm"),
+        photos_digest=lambda wildcards: plan.scenes.digest(),
+        scenes=plan.scenes.settings("gist", "svm"),
         precision=config["features"]["precision"],
         code=code("scenes/scenes_network.py"),
     message:
@@ -57,7 +57,7 @@ rule scenes_network:
 rule scenes_gist:
     input:
         # A digest among the parameters shows whether a photo was replaced since.
-        photos=ancient(plan.scenes_ready_file()),
+        photos=ancient(plan.scenes.ready_file()),
     output:
         cell="results/cells/section6/{protocol}/scenes/gist.json",
         replicates="results/scenes/{protocol}/bootstraps/gist.npz",
@@ -66,8 +66,8 @@ rule scenes_gist:
         "results/logs/scenes_gist/{protocol}.log",
     threads: config["threads"]["detection"]
     params:
-        photos_digest=lambda wildcards: plan.scenes_digest(),
-        scenes=plan.scenes_settings("layer", "softmax"),
+        photos_digest=lambda wildcards: plan.scenes.digest(),
+        scenes=plan.scenes.settings("layer", "softmax"),
         code=code("scenes/scenes_gist.py"),
     message:
         "Classify the photos of {params.scenes[root]} by GIST and an SVM"

@@ -44,7 +44,7 @@ rule tables_page:
         "results/logs/tables_page/{protocol}.log",
     params:
         protocol=plan.protocol.name,
-        section6=bool(plan.section6),
+        section6=bool(plan.section6.tasks),
         code=code("tables/tables_page.py"),
     message:
         "Write a page with Table 1, mined pairs, filters and curves"
@@ -54,8 +54,8 @@ rule tables_page:
 
 rule tables_section6:
     input:
-        cells=[cell for task in plan.section6 for cell in plan.section6_cells(task)],
-        bootstraps=[path for task in plan.section6 for path in plan.section6_bootstraps(task)],
+        cells=[cell for task in plan.section6.tasks for cell in plan.section6.cells(task)],
+        bootstraps=[path for task in plan.section6.tasks for path in plan.section6.bootstraps(task)],
         external="results/detection/{protocol}/external/section6.json",
     output:
         table=report("results/tables/{protocol}/section6.csv", caption="../report/section6.rst", category="Section 6"),
@@ -64,11 +64,11 @@ rule tables_section6:
     log:
         "results/logs/tables_section6/{protocol}.log",
     params:
-        rows=plan.section6,
+        rows=plan.section6.tasks,
         protocol=plan.protocol.name,
-        papers_data=plan.papers_data(),
+        papers_data=plan.section6.papers_data(),
         ridge=config["retrieval"]["elda"]["ridge"],
-        figure7=bool(plan.figure7_page()),
+        figure7=bool(plan.figures.figure7_page()),
         code=code("tables/tables_section6.py"),
     message:
         "Join the cells of protocol {params.protocol} into the table of section 6"
@@ -83,9 +83,9 @@ rule tables_empty_cell:
     log:
         "results/logs/tables_empty_cell/{protocol}/{cell}.log",
     wildcard_constraints:
-        cell=names(plan.section6_empty()),
+        cell=names(plan.section6.empty()),
     params:
-        reason=lambda wildcards: plan.section6_lack(*wildcards.cell.split("/")),
+        reason=lambda wildcards: plan.section6.lack(*wildcards.cell.split("/")),
         code=code("tables/tables_empty_cell.py"),
     message:
         "Leave the cell {wildcards.cell} of section 6 empty: {params.reason}"
@@ -101,7 +101,7 @@ if evidence := config["evidence"]:
                 f"results/cells/table1/{plan.protocol.name}/{{row}}/mAP.json", row=plan.seeded(evidence["rows"])
             ),
             bootstraps=plan.bootstraps(plan.seeded(evidence["rows"])),
-            retrieval=plan.section6_cells("retrieval", plan.seeded(sum(evidence["retrieval"].values(), []))),
+            retrieval=plan.section6.cells("retrieval", plan.seeded(sum(evidence["retrieval"].values(), []))),
         output:
             markdown="results/tables/{protocol}/evidence.md",
             table="results/tables/{protocol}/evidence.csv",

@@ -5,6 +5,7 @@ in place changes the time, and a file that takes another one's place has another
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,11 @@ def digest_of_files(files: Iterable[str | Path], *, known: Mapping[str, State] |
     return text_digest(
         "".join(f"{name} {state}" for name, state in sorted(states) if not known or known.get(name) != state)
     )
+
+
+def unpacked(stamp: Path) -> dict[str, State]:
+    """States of the files of a download when they were unpacked, from its stamp."""
+    return {name: (size, time) for name, (size, time) in json.loads(stamp.read_text())["unpacked"].items()}
 
 
 def digest_of_folder(folder: str | Path) -> str:

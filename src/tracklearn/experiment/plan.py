@@ -15,7 +15,10 @@ from typing import Any
 from tracklearn.errors import UserError
 from tracklearn.experiment import model_graph
 from tracklearn.experiment.configuration import complete
-from tracklearn.experiment.file_digests import State, digest_of_files, digest_of_folder, text_digest
+from tracklearn.experiment.figures_plan import FiguresPlan
+from tracklearn.experiment.file_digests import State, digest_of_files, digest_of_folder, text_digest, unpacked
+from tracklearn.experiment.scenes_plan import ScenesPlan
+from tracklearn.experiment.section6_plan import Section6Plan
 from tracklearn.experiment.subsets import (
     inner_subsets,
     outermost_subsets,
@@ -26,21 +29,18 @@ from tracklearn.experiment.subsets import (
 from tracklearn.files import atomic
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
-from tracklearn.settings.scenes import INDOOR67_TEST, INDOOR67_TRAIN, names_digest
 from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
 from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
 
 LEDGER = Path("results/videos/shards.json")
 COUNTED = Path("results/models/packed_patches.json")
-INDOOR67 = Path("results/scenes/indoor67.json")
 GET_IMAGENET = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
 TABLES = (
     *("table1.csv", "table1.md", "table1.html", "differences.csv"),
     *("section6.csv", "section6.md", "section6.html"),
     *("evidence.csv", "evidence.md"),
 )
-NO_ANNOTATIONS = "the annotations of the test images are not public; set voc.protocol: voc2012-val"
 
 
 class Plan:
@@ -53,7 +53,7 @@ class Plan:
     Attributes:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
         rows: rows of Table 1 with their copies for further seeds, and the rows of detection in section 6, by id.
-        section6: rows of section 6 by task; empty if the configuration leaves the table out.
+        section6, scenes, figures: what follows from the blocks of these names.
         protocol: the evaluation protocol.
         untrainable: models that ImageNet's absent images would train and that have no weights from earlier.
 
@@ -71,7 +71,9 @@ class Plan:
         self.untrainable = self._untrainable()
         self.rows = model_graph.rows_by_id(self.config)
         self.table1_rows = [row["id"] for row in whole["table1"]]
-        self.section6: dict[str, list[dict[str, Any]]] = self.config["section6"] or {}
+        self.section6 = Section6Plan(self)
+        self.scenes = ScenesPlan(self.config["scenes"])
+        self.figures = FiguresPlan(self)
         self.classes = list(whole["voc"]["classes"] or CLASSES)
         self.columns = [*self.classes, "mAP"]
         self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}
@@ -378,7 +380,7 @@ class Plan:
         Files in this state count neither before nor after the download, so that a first run is not out of date at once.
         """
         stamp = Path(self._stamp(image_set))
-        return _unpacked(stamp) if stamp.exists() else None
+        return unpacked(stamp) if stamp.exists() else None
 
     @cache  # noqa: B019 (one plan a process)
     def _ids(self, image_set: str) -> list[str]:
@@ -433,41 +435,6 @@ class Plan:
         lineage = self.lineage(self.rows[row]["models"])
         return any(self.model_entry(model)["train"] not in own for model in lineage)
 
-    # Scenes
-
-    def scenes_settings(self, *unused: str) -> dict[str, Any]:
-        """The settings of `scenes:` that a classification depends on: all but `unused`, those of other features."""
-        scenes = self.config["scenes"]
-        no_effect = {"download", *unused, *(["train_share"] if scenes["lists"] else [])}
-        return {name: value for name, value in scenes.items() if name not in no_effect}
-
-    def scenes_models(self) -> list[str]:
-        """Models whose features can classify scenes."""
-        return [name for name in self.config["models"] if not self.section6_lack("scenes", name)]
-
-    def scenes_ready_file(self) -> str | list[str]:
-        """The stamp of the download of the scenes' photos; none for a folder that the user has."""
-        return str(INDOOR67) if self.config["scenes"]["download"] else []
-
-    @cache  # noqa: B019 (one plan a process)
-    def scenes_digest(self) -> str:
-        """Digest of the scenes' photos and lists: a replaced or added file re-runs what reads them."""
-        scenes = self.config["scenes"]
-        if not scenes["download"]:
-            return digest_of_folder(scenes["root"]) if Path(scenes["root"]).is_dir() else ""
-        downloaded = _unpacked(INDOOR67) if INDOOR67.exists() else {}
-        return digest_of_files(downloaded, known=downloaded)
-
-    def _scenes_of_indoor67(self) -> bool:
-        """Whether the scenes are MIT Indoor-67 in its own split: its lists are there, or are downloaded."""
-        scenes = self.config["scenes"]
-        lists = [Path(scenes["root"], name) for name in scenes["lists"] or ()]
-        if not lists or not all(path.is_file() for path in lists):
-            return bool(scenes["download"])
-        texts = [path.read_text(encoding="utf-8-sig", errors="replace").splitlines() for path in lists]
-        digests = [names_digest(line.strip() for line in lines if line.strip()) for lines in texts]
-        return digests == [INDOOR67_TRAIN, INDOOR67_TEST]
-
     # Tables
 
     def cells(self, rows: Sequence[str]) -> list[str]:
@@ -482,7 +449,11 @@ class Plan:
         """
         if table == "table1":
             return {row: self._external_data(self.rows[row]) for row in self.table1_rows}
-        return {f"{task}/{row['id']}": self._external_data(row) for task, rows in self.section6.items() for row in rows}
+        return {
+            f"{task}/{row['id']}": self._external_data(row)
+            for task, rows in self.section6.tasks.items()
+            for row in rows
+        }
 
     def external_weights(self, table: str) -> list[str]:
         """The weights that `external_data` names."""
@@ -499,7 +470,7 @@ class Plan:
             the models trained on labelled images; `crops`: whether models learned from crops of the challenge's own
             images in place of labelled images; `given`: names of the given models, with their files.
         """
-        lineage = [] if self._lack_of(row["models"]) else self.lineage(row["models"])
+        lineage = [] if self.lack_of(row["models"]) else self.lineage(row["models"])
         by_way = {way: [name for name in lineage if self.model_entry(name)["train"] == way] for way in WAYS}
         subsets = {self.model_entry(name)["subset"]: name for name in by_way["ranking"]}
         outer = outermost_subsets({subset: self.config["subsets"][subset] for subset in subsets})
@@ -513,9 +484,9 @@ class Plan:
 
     def lacks(self, row: str) -> str:
         """Why a row cannot be computed and how to get what it lacks; "" for a row that can."""
-        return self._lack_of(self.rows[row]["models"])
+        return self.lack_of(self.rows[row]["models"])
 
-    def _lack_of(self, models: Sequence[str]) -> str:
+    def lack_of(self, models: Sequence[str]) -> str:
         """What some models lack; "" if nothing."""
         if not (without := self.lacking(models)):
             return ""
@@ -538,130 +509,6 @@ class Plan:
         """Bootstrap replicates of some rows."""
         return [f"results/detection/{self.protocol.name}/bootstraps/{row}.npz" for row in rows]
 
-    def section6_rows(self, task: str) -> list[str]:
-        """Ids of the rows of a task of section 6."""
-        return [row["id"] for row in self.section6.get(task, [])]
-
-    def section6_systems(self, task: str) -> list[str]:
-        """What the cells of a task are named after: rows of detection, models, or a method without models."""
-        if task == "detection":
-            return self.section6_rows(task)
-        listed = (name for row in self.section6.get(task, []) for name in row["models"] or [row["method"]])
-        return list(dict.fromkeys(listed))
-
-    def section6_networks(self, *tasks: str) -> list[str]:
-        """The models behind the rows of some tasks of section 6; by default, of those whose cells are models'."""
-        every = (name for task in tasks or ("retrieval", "scenes") for name in self.section6_systems(task))
-        return [name for name in dict.fromkeys(every) if name in self.config["models"]]
-
-    def section6_lack(self, task: str, system: str) -> str:
-        """Why a cell of section 6 cannot be computed; "" for one that can."""
-        if task != "scenes" and not self.protocol.annotated:
-            return NO_ANNOTATIONS
-        models = self.rows[system]["models"] if task == "detection" else [system]
-        return self._lack_of([model for model in models if model in self.config["models"]])
-
-    def section6_empty(self) -> list[str]:
-        """The cells of section 6 that cannot be computed, as `{task}/{system}`."""
-        every = ((task, system) for task in self.section6 for system in self.section6_systems(task))
-        return [f"{task}/{system}" for task, system in every if self.section6_lack(task, system)]
-
-    def papers_data(self) -> list[str]:
-        """The rows of section 6, as `{task}/{id}`, of the paper's images, layer and number of neighbours.
-
-        Only beside these rows can the paper's numbers stand.
-        """
-        of_voc2012 = self.protocol.of_voc and self.protocol.year == 2012
-        retrieval, scenes = self.config["retrieval"], self.config["scenes"]
-        theirs = {
-            "detection": of_voc2012,
-            "retrieval": of_voc2012 and (retrieval["layer"], retrieval["k"]) == ("pool5", 20),
-            "scenes": self._scenes_of_indoor67() and scenes["layer"] == "pool5",
-        }
-        rows = ((task, row) for task, rows in self.section6.items() if theirs[task] for row in rows)
-        return [f"{task}/{row['id']}" for task, row in rows if row.get("layer", "pool5") == "pool5"]
-
-    def section6_cells(self, task: str, systems: Iterable[str] | None = None) -> list[str]:
-        """Cells of some systems, or of all, in a task of section 6."""
-        folder = f"results/cells/section6/{self.protocol.name}/{task}"
-        return [f"{folder}/{system}.json" for system in (self.section6_systems(task) if systems is None else systems)]
-
-    def section6_bootstraps(self, task: str) -> list[str]:
-        """Bootstrap replicates of the systems of a task that can be computed."""
-        computed = [system for system in self.section6_systems(task) if not self.section6_lack(task, system)]
-        return [f"results/{task}/{self.protocol.name}/bootstraps/{system}.npz" for system in computed]
-
-    def retrieval_nearest(self) -> list[tuple[str, str]]:
-        """What figure 7 shows of each row of retrieval that can be computed: its text and its file of nearest windows.
-
-        Of a row with several models it is the file of the first, as the text says.
-        """
-        folder, shown = f"results/retrieval/{self.protocol.name}/nearest", []
-        for row in self.section6.get("retrieval", []):
-            system, *others = row["models"] or [row["method"]]
-            note = f" (first of {1 + len(others)} networks)" if others else ""
-            if not self.section6_lack("retrieval", system):
-                shown.append((f"{row['label']}{note}", f"{folder}/{system}.npz"))
-        return shown
-
-    # Figures
-
-    def figure_models(self, figure: str) -> list[str]:
-        """The networks of figure 5 or 6, without those that lack data."""
-        settings = self.config["figures"]
-        listed = {"figure5": filter(None, [settings["unit_model"]]), "figure6": settings["conv1_models"]}[figure]
-        return [model for model in listed if not self.lacking([model])]
-
-    def figure_weights(self, figure: str) -> list[str]:
-        """The weights of the networks of figure 5 or 6."""
-        return [self.weights(model) for model in self.figure_models(figure)]
-
-    def pair_models(self) -> list[str]:
-        """The networks whose pairs figures 2 and 3 show: those of Table 1 and of the figures that learn from pairs."""
-        of_figures = [model for figure in ("figure5", "figure6") for model in self.figure_models(figure)]
-        return list(dict.fromkeys([*self.ranking_models(), *self.ranking_models(of_figures)]))
-
-    def figure_shards(self) -> list[str]:
-        """The shards from which figures 2 and 3 are drawn: those that `pair_models` learn from."""
-        return sorted({Path(path).stem for model in self.pair_models() for path in self.ranking_shards(model)})
-
-    def figures_left_out(self) -> dict[str, str]:
-        """The figures that are left out, each with the reason."""
-        left_out: dict[str, str] = {}
-        if not self.pair_models():
-            left_out = dict.fromkeys(("figure2", "figure3"), "no network of the experiment learns from pairs")
-        elif self.config["patches"]["import"]:
-            left_out["figure2"] = "the pairs are imported (patches.import), and their videos are not there"
-        for figure, key in {"figure5": "unit_model", "figure6": "conv1_models"}.items():
-            listed = self.config["figures"][key]
-            if not listed:
-                left_out[figure] = f"figures.{key} names no model"
-            elif not self.figure_models(figure):
-                left_out[figure] = self._lack_of([listed] if figure == "figure5" else listed)
-        if not self.protocol.annotated:
-            left_out["figure5"] = f"its units are chosen by class, but {NO_ANNOTATIONS}"
-        return left_out
-
-    def figure6_notes(self) -> list[str]:
-        """The networks that figure 6 lacks, each with the reason."""
-        listed = self.config["figures"]["conv1_models"]
-        return [f"{model}: left out; {lack}" for model in listed if (lack := self._lack_of([model]))]
-
-    def figure_files(self, suffix: str) -> list[str]:
-        """One of the files of each figure that is not left out."""
-        name, left_out = self.protocol.name, self.figures_left_out()
-        figures = {
-            "figure2": "figure2",
-            "figure3": "figure3",
-            "figure5": f"{name}/figure5",
-            "figure6": f"{name}/figure6",
-        }
-        return [f"results/figures/{path}{suffix}" for figure, path in figures.items() if figure not in left_out]
-
-    def figure7_page(self) -> list[str]:
-        """The page of figure 7, to which that of the figures links; none where no row of retrieval can be computed."""
-        return [f"results/retrieval/{self.protocol.name}/figure7.html"] if self.retrieval_nearest() else []
-
     def seeded(self, names: Sequence[str]) -> list[str]:
         """Rows or models with their copies for each seed of `evidence:`."""
         seeds = range(1, self.config["evidence"]["seeds"] + 1)
@@ -671,11 +518,6 @@ class Plan:
 def _store(shard: str) -> str:
     """The file of a shard's patches."""
     return f"results/patches/{shard}.h5"
-
-
-def _unpacked(stamp: Path) -> dict[str, State]:
-    """States of the files of a download when they were unpacked, from its stamp."""
-    return {name: (size, time) for name, (size, time) in json.loads(stamp.read_text())["unpacked"].items()}
 
 
 def _name(path: str) -> str:

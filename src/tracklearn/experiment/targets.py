@@ -7,7 +7,8 @@ from pathlib import Path
 from tracklearn.errors import UserError
 from tracklearn.experiment import model_graph
 from tracklearn.experiment.configuration import check_patches
-from tracklearn.experiment.plan import GET_IMAGENET, NO_ANNOTATIONS, Plan
+from tracklearn.experiment.plan import GET_IMAGENET, Plan
+from tracklearn.experiment.section6_plan import NO_ANNOTATIONS
 
 ALL = "all"
 # Targets of mining begin so, or are `pairs`.
@@ -24,7 +25,7 @@ def warnings(plan: Plan, targets: Sequence[str]) -> list[str]:
     used = plan.lineage([*models, *(model for row in rows for model in plan.rows[row]["models"])])
     stand_ins = [plan.model_entry(name).get("stand_in") for name in plan.untrainable]
     taken = [name for name in dict.fromkeys(stand_ins) if name in used]
-    systems = plan.section6_networks()
+    systems = plan.section6.networks()
     lacking = [name for name in models if name in systems and plan.lacking([name])]
     empty = [row for row in rows if plan.lacks(row)]
     effects = [f"{name} takes a trained network's place" for name in taken]
@@ -78,11 +79,12 @@ def _without_pairs(plan: Plan) -> str:
     if plan.ranking_models():
         return ""
     needs = {
-        f"section6.{task}": [name for row in rows for name in row["models"]] for task, rows in plan.section6.items()
+        f"section6.{task}": [name for row in rows for name in row["models"]]
+        for task, rows in plan.section6.tasks.items()
     }
     needs |= {
-        "figures.unit_model": plan.figure_models("figure5"),
-        "figures.conv1_models": plan.figure_models("figure6"),
+        "figures.unit_model": plan.figures.models("figure5"),
+        "figures.conv1_models": plan.figures.models("figure6"),
     }
     entries = [entry for entry, models in needs.items() if plan.ranking_models(models)]
     remedy = "without such networks, or section6: null, which leaves out the figures too"
@@ -91,12 +93,12 @@ def _without_pairs(plan: Plan) -> str:
 
 def _check_left_out(plan: Plan, target: str) -> None:
     """Refuse what has no rule, or no input, under this protocol and configuration."""
-    if not plan.section6 and re.fullmatch(r"results/(tables/[^/]+/)?section6\.(csv|md|html)", target):
+    if not plan.section6.tasks and re.fullmatch(r"results/(tables/[^/]+/)?section6\.(csv|md|html)", target):
         raise UserError("config: section6 is null; write its rows to get its table")
-    if not plan.protocol.annotated and "/retrieval/" in target and target not in plan.section6_cells("retrieval"):
+    if not plan.protocol.annotated and "/retrieval/" in target and target not in plan.section6.cells("retrieval"):
         raise UserError(f"{target}: {NO_ANNOTATIONS}")
     figure = re.fullmatch(r"results/figures/(?:[^/]+/)?(figure\d)\.(?:png|svg|json)", target)
-    if figure and (reason := plan.figures_left_out().get(figure[1])):
+    if figure and (reason := plan.figures.left_out().get(figure[1])):
         raise UserError(f"{target}: left out: {reason}")
 
 
@@ -150,7 +152,7 @@ def _models_of(plan: Plan, target: str) -> set[str]:
 
 def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     """Rows with SVMs, and models beside them, that a target names; if it names none, all of the table that it is of."""
-    of_figures = [model for figure in ("figure5", "figure6") for model in plan.figure_models(figure)]
+    of_figures = [model for figure in ("figure5", "figure6") for model in plan.figures.models(figure)]
     if target.startswith("results/figures"):
         return [], [*of_figures, *plan.ranking_models()]
     if _is_of_pairs(target) or target.startswith("results/voc/"):
@@ -161,13 +163,13 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     if rows or models or Path(target).stem in WITHOUT_MODELS:
         return rows, models
     if "figure7" in target:
-        return [], plan.section6_networks("retrieval")
+        return [], plan.section6.networks("retrieval")
     of_table1 = [] if "section6" in target else plan.table1_rows
     if target != ALL and "section6" not in target:
         return of_table1, []
-    others = of_figures if target == ALL and plan.section6 else []
-    compared = dict.fromkeys([*plan.section6_networks(), *others])
-    return [*of_table1, *plan.section6_rows("detection")], [*compared]
+    others = of_figures if target == ALL and plan.section6.tasks else []
+    compared = dict.fromkeys([*plan.section6.networks(), *others])
+    return [*of_table1, *plan.section6.rows("detection")], [*compared]
 
 
 def _is_of_pairs(target: str) -> bool:

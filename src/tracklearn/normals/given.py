@@ -150,6 +150,8 @@ def _unpickled(path: Path) -> dict[str, Any]:
             content = ArraysOnly(file, encoding="latin1").load()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; expected normals of NYUv2") from None
+    except MemoryError:
+        raise
     except Exception as error:  # damaged pickles raise errors of every kind
         raise UserError(f"{path}: cannot be read ({error}); expected pickled arrays") from error
     if not isinstance(content, dict):

@@ -175,6 +175,8 @@ def read_matlab(path: Path, remedy: str) -> dict[str, Any]:
         raise UserError(f"{path}: no such file; {remedy}")
     try:
         content: dict[str, Any] = loadmat(path)
+    except MemoryError:
+        raise
     except Exception as error:  # scipy has no error of its own for files of another kind
         raise UserError(f"{path}: cannot be read ({error}); {remedy}") from error
     return content

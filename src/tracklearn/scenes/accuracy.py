@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -16,25 +16,37 @@ from tracklearn.tables.bootstrap import image_draws, mean_over_classes
 from tracklearn.tables.cells import write_figures
 
 
+class Outputs(TypedDict):
+    """What is written of a system, and where.
+
+    Attributes:
+        cell, replicates: files, as in `tables.cells.write_figures`.
+        confusion: picture of which categories are taken for which.
+        runs: ids of the runs that made the inputs, written to the cell.
+    """
+
+    cell: str | Path
+    replicates: str | Path
+    confusion: str | Path
+    runs: NotRequired[Any]
+
+
 def classified(
     scenes: Scenes,
     describe: Callable[[Sequence[Path]], np.ndarray],
     candidates: Callable[..., Mapping[str, ClassifierMixin]],
     *,
-    out: str | Path,
-    replicates: str | Path,
-    confusion: str | Path,
+    described_by: str,
     report: Report,
-    **shared: Any,
+    **outputs: Unpack[Outputs],
 ) -> dict[str, float]:
     """Describe the photos, classify them by the best candidate and by the nearest photos, and write the cell.
 
     Args:
         describe: features (N, D) of photos.
         candidates: untrained classifiers by name, given the number of features as `width`.
-        out, replicates: cell and bootstrap replicates to write, see `tables.cells.write_figures`.
-        confusion: picture to write of the best candidate's predictions.
-        shared: further entries of the cell.
+        described_by: name of the features, written to the cell.
+        outputs: see `Outputs`; the picture shows the best candidate's predictions.
 
     Returns:
         The figures in percent.
@@ -59,13 +71,14 @@ def classified(
     )
     correct = {"": predicted == photos.test_labels, "knn_": voted == photos.test_labels}
     values, draws = figures(correct, photos.test_labels, classes=len(photos.classes), draws=scenes.bootstrap)
-    draw_confusion(confusion, photos.test_labels, predicted, classes=photos.classes)
+    draw_confusion(outputs["confusion"], photos.test_labels, predicted, classes=photos.classes)
     write_figures(
-        out,
-        replicates,
+        outputs["cell"],
+        outputs["replicates"],
         values=values,
         draws=draws,
-        **shared,
+        features=described_by,
+        runs=outputs.get("runs", ()),
         chosen=chosen,
         held_out_accuracy=held_out_accuracy,
         k=scenes.neighbours.k,

@@ -1,13 +1,13 @@
 """Scenes classified by the features of a network (PAPER §6.1)."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 from tracklearn.features.whole_images import whole_image_features
 from tracklearn.networks.caffenet import Layer
 from tracklearn.report import Report, silent
-from tracklearn.scenes.accuracy import classified
+from tracklearn.scenes.accuracy import Outputs, classified
 from tracklearn.scenes.classifiers import softmax_candidates
 from tracklearn.settings.base import Block
 from tracklearn.settings.scenes import Scenes
@@ -17,23 +17,18 @@ def network_accuracy(
     *,
     settings: Block = None,
     weights: str | Path,
-    out: str | Path,
-    replicates: str | Path,
-    confusion: str | Path,
     precision: str = "fp32",
-    runs: Sequence[str] = (),
     threads: int = 1,
     report: Report = silent,
+    **outputs: Unpack[Outputs],
 ) -> dict[str, float]:
     """Classify whole photos by a network's features: a linear softmax, and the vote of the nearest photos.
 
     Args:
         settings: settings of `settings.scenes.Scenes`.
         weights: file of the network.
-        out, replicates: cell and bootstrap replicates to write, see `tables.cells.write_figures`.
-        confusion: picture to write of which categories are taken for which.
         precision, threads: as in `whole_image_features`.
-        runs: ids of the runs that made the inputs, written to the cell.
+        outputs: as in `classified`.
 
     Returns:
         The figures, in percent.
@@ -49,10 +44,7 @@ def network_accuracy(
             files, weights=weights, layer=layer, precision=precision, threads=threads, report=report
         ),
         partial(softmax_candidates, scenes.softmax),
-        out=out,
-        replicates=replicates,
-        confusion=confusion,
         report=report,
-        features=layer,
-        runs=list(runs),
+        described_by=layer,
+        **outputs,
     )

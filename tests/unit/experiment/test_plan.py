@@ -112,14 +112,14 @@ def test_a_warning_is_of_the_rows_that_are_asked_for(config):
 
 def test_the_papers_experiment_has_every_figure(config):
     plan = Plan(config)
-    assert plan.figures_left_out() == {}
-    assert plan.figure_files(".png") == [
+    assert plan.figures.left_out() == {}
+    assert plan.figures.files(".png") == [
         "results/figures/figure2.png",
         "results/figures/figure3.png",
         "results/figures/voc2012-val/figure5.png",
         "results/figures/voc2012-val/figure6.png",
     ]
-    assert len(plan.figure_shards()) == 7  # of the subsets 1.5M and 8M, which holds 5M
+    assert len(plan.figures.shards()) == 7  # of the subsets 1.5M and 8M, which holds 5M
 
 
 UNSET = {"figure5": "figures.unit_model names no model", "figure6": "figures.conv1_models names no model"}
@@ -139,7 +139,7 @@ WITHOUT_PAIRS = {"table1": [], "comparisons": [], "figures": {"unit_model": "ran
     ],
 )
 def test_a_figure_without_its_data_is_left_out_with_the_reason(config, change, left_out):
-    found = Plan(config | change).figures_left_out()
+    found = Plan(config | change).figures.left_out()
     assert set(found) == set(left_out)
     for figure, reason in left_out.items():
         assert reason in found[figure]
@@ -147,8 +147,8 @@ def test_a_figure_without_its_data_is_left_out_with_the_reason(config, change, l
 
 def test_a_network_that_figure_6_lacks_is_noted(config):
     plan = Plan(config | {"figures": {"conv1_models": ["unsup-8M", "imagenet-2"]}})
-    assert plan.figure_models("figure6") == ["unsup-8M"]
-    (note,) = plan.figure6_notes()
+    assert plan.figures.models("figure6") == ["unsup-8M"]
+    (note,) = plan.figures.figure6_notes()
     assert note.startswith("imagenet-2: left out; data/imagenet/train: no ImageNet there to train imagenet-2")
 
 

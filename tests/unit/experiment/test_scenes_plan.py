@@ -24,8 +24,8 @@ def planned(**scenes):
 
 def test_a_cell_names_the_settings_that_it_depends_on():
     shared = {"root", "lists", "seed", "held_out", "neighbours", "bootstrap"}
-    assert set(planned().scenes_settings("gist", "svm")) == shared | {"layer", "softmax"}
-    assert set(planned(lists=None, download=False).scenes_settings("layer", "softmax")) == shared | {
+    assert set(planned().scenes.settings("gist", "svm")) == shared | {"layer", "softmax"}
+    assert set(planned(lists=None, download=False).scenes.settings("layer", "softmax")) == shared | {
         "train_share",
         "gist",
         "svm",
@@ -33,10 +33,10 @@ def test_a_cell_names_the_settings_that_it_depends_on():
 
 
 def test_the_paper_s_numbers_stand_beside_its_own_photos_and_split_alone():
-    assert "scenes/gist" in planned().papers_data()
+    assert "scenes/gist" in planned().section6.papers_data()
     for scenes in ({"lists": None}, {}, {"lists": ["a.txt", "b.txt"]}):
-        assert "scenes/gist" not in planned(**scenes, download=False).papers_data()
-    assert "scenes/gist" not in planned(layer="fc6").papers_data()
+        assert "scenes/gist" not in planned(**scenes, download=False).section6.papers_data()
+    assert "scenes/gist" not in planned(layer="fc6").section6.papers_data()
 
 
 def test_lists_count_by_what_they_name_and_not_by_their_names(real_data):
@@ -45,11 +45,11 @@ def test_lists_count_by_what_they_name_and_not_by_their_names(real_data):
     for name, text in zip(("a.txt", "b.txt"), official, strict=True):
         Path("photos", name).write_text(text)
     own = {"root": "photos", "download": False, "lists": ["a.txt", "b.txt"]}
-    assert "scenes/gist" in planned(**own).papers_data()
-    assert "scenes/gist" not in planned(**own | {"lists": ["b.txt", "a.txt"]}).papers_data()
+    assert "scenes/gist" in planned(**own).section6.papers_data()
+    assert "scenes/gist" not in planned(**own | {"lists": ["b.txt", "a.txt"]}).section6.papers_data()
     for name in ("TrainImages.txt", "TestImages.txt"):
         Path("photos", name).write_text("a/1.jpg\n")
-    assert "scenes/gist" not in planned(root="photos").papers_data()
+    assert "scenes/gist" not in planned(root="photos").section6.papers_data()
 
 
 @pytest.mark.parametrize(
@@ -63,46 +63,46 @@ def test_lists_count_by_what_they_name_and_not_by_their_names(real_data):
 def test_the_paper_s_numbers_stand_beside_figures_of_its_images_layer_and_k_alone(changes, lost):
     config = yaml.safe_load(PAPER.read_text())
     every = [f"{task}/{row['id']}" for task, rows in config["section6"].items() for row in rows]
-    assert Plan(config).papers_data() == every
+    assert Plan(config).section6.papers_data() == every
     left = [row for row in every if row.split("/")[0] not in lost]
-    assert Plan(yaml.safe_load(PAPER.read_text()) | changes).papers_data() == left
+    assert Plan(yaml.safe_load(PAPER.read_text()) | changes).section6.papers_data() == left
 
 
 def test_the_paper_s_numbers_of_detection_do_not_stand_beside_another_layer():
     config = yaml.safe_load(PAPER.read_text())
     config["section6"]["detection"][1]["layer"] = "fc6"
-    rows = [row for row in Plan(config).papers_data() if row.startswith("detection/")]
+    rows = [row for row in Plan(config).section6.papers_data() if row.startswith("detection/")]
     assert rows == ["detection/pool5-random", "detection/pool5-5M-8M", "detection/pool5-imagenet"]
 
 
 def test_the_photos_of_the_user_count_by_all_files_of_the_folder():
     scenes = {"root": "photos", "download": False}
-    assert planned(**scenes).scenes_ready_file() == []
-    assert planned(**scenes).scenes_digest() == ""
+    assert planned(**scenes).scenes.ready_file() == []
+    assert planned(**scenes).scenes.digest() == ""
     Path("photos/a").mkdir(parents=True)
     Path("photos/a/1.jpg").write_bytes(b"1")
-    before = planned(**scenes).scenes_digest()
-    assert planned(**scenes).scenes_digest() == before
+    before = planned(**scenes).scenes.digest()
+    assert planned(**scenes).scenes.digest() == before
     Path("photos/a/2.jpg").write_bytes(b"2")
-    assert planned(**scenes).scenes_digest() != before
+    assert planned(**scenes).scenes.digest() != before
 
 
 def test_downloaded_photos_count_if_they_differ_from_what_was_unpacked():
-    before = planned().scenes_digest()
-    assert planned().scenes_ready_file() == str(STAMP)
+    before = planned().scenes.digest()
+    assert planned().scenes.ready_file() == str(STAMP)
     photo = Path("data/indoor67/Images/a/1.jpg")
     for path in (photo, STAMP):
         path.parent.mkdir(parents=True)
     photo.write_bytes(b"1")
     state = [photo.stat().st_size, photo.stat().st_mtime_ns]
     STAMP.write_text(json.dumps({"unpacked": {str(photo): state}}))
-    assert planned().scenes_digest() == before  # a first run is not out of date at once
+    assert planned().scenes.digest() == before  # a first run is not out of date at once
     os.utime(photo, ns=(0, 0))
-    assert planned().scenes_digest() != before
+    assert planned().scenes.digest() != before
 
 
 def test_networks_without_imagenet_s_images_cannot_classify():
-    models = planned().scenes_models()
+    models = planned().section6.scenes_models()
     assert "imagenet-2" not in models
     assert {"random-1", "released-caffenet", "unsup-8M"} <= set(models)
 

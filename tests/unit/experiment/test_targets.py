@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from tracklearn.errors import UserError
-from tracklearn.experiment.plan import NO_ANNOTATIONS, Plan
+from tracklearn.experiment.plan import Plan
+from tracklearn.experiment.section6_plan import NO_ANNOTATIONS
 from tracklearn.experiment.targets import check_targets, warnings
 
 PAPER = Path(__file__).parents[3] / "config/config.yaml"
@@ -104,7 +105,7 @@ def test_rows_of_one_label_are_all_shown_in_figure_7_and_draws_are_named():
     ]
     plan = planned(section6={"detection": [], "retrieval": rows, "scenes": []})
     folder = "results/retrieval/voc2012-val/nearest"
-    assert plan.retrieval_nearest() == [
+    assert plan.section6.nearest() == [
         ("net", f"{folder}/random-1.npz"),
         ("net (first of 2 networks)", f"{folder}/random-2.npz"),
         ("ELDA", f"{folder}/elda.npz"),

@@ -45,7 +45,7 @@ def test_a_class_that_a_draw_lacks_does_not_count_in_it():
 
 def outputs(folder, name):
     """The files that a classification writes."""
-    return {"out": folder / f"{name}.json", "replicates": folder / f"{name}.npz", "confusion": folder / f"{name}.png"}
+    return {"cell": folder / f"{name}.json", "replicates": folder / f"{name}.npz", "confusion": folder / f"{name}.png"}
 
 
 @pytest.fixture
@@ -93,12 +93,12 @@ def test_a_random_network_beats_chance_and_its_figures_repeat(scenes, weights, t
     written = outputs(tmp_path, "a")
     values = network_accuracy(settings=scenes, weights=weights, **written)
     assert min(values.values()) > 50
-    cell = json.loads(written["out"].read_text())
+    cell = json.loads(written["cell"].read_text())
     assert cell["features"] == "pool5" and set(cell["held_out_accuracy"]) == {"C 1", "C 100"}
     assert network_accuracy(settings=scenes, weights=weights, **written) == values
     other = scenes | {"layer": "fc6", "softmax": {"C": [1]}}
     network_accuracy(settings=other, weights=weights, **written)
-    assert json.loads(written["out"].read_text())["features"] == "fc6"
+    assert json.loads(written["cell"].read_text())["features"] == "fc6"
 
 
 def test_a_layer_that_the_network_lacks_leaves_no_cell(scenes, weights, tmp_path):

@@ -6,7 +6,7 @@ if __name__ == "__main__":
         run.metrics(
             gist_accuracy(
                 settings=snakemake.params.scenes,
-                out=snakemake.output.cell,
+                cell=snakemake.output.cell,
                 replicates=snakemake.output.replicates,
                 confusion=snakemake.output.confusion,
                 runs=[run.key, *run.lineage(snakemake.input)],

@@ -7,7 +7,7 @@ if __name__ == "__main__":
             network_accuracy(
                 settings=snakemake.params.scenes,
                 weights=snakemake.input.weights,
-                out=snakemake.output.cell,
+                cell=snakemake.output.cell,
                 replicates=snakemake.output.replicates,
                 confusion=snakemake.output.confusion,
                 precision=snakemake.params.precision,
