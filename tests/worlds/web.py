@@ -62,5 +62,7 @@ def serving(content: bytes) -> Iterator[Server]:
     with Server(("127.0.0.1", 0), Handler) as running:
         running.content, running.asked = content, []
         threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
-        yield running
-        running.shutdown()
+        try:
+            yield running
+        finally:  # a thread that serves on after its socket is closed would spin on whatever takes the socket's number
+            running.shutdown()
