@@ -42,7 +42,7 @@ BYTES = {
     "results/voc/proposals/*.npz": 500 * WINDOWS * 16,  # of 500 photos
     "results/detection/*/svms/*.npz": 3 * CLASSES * 4096 * 4 + 20 * PHOTOS["train"],
     "results/detection/*/detections/*.npz": CLASSES * PHOTOS["val"] * Detect().boxes_per_image * DETECTION,
-    "results/detection/*/external.json": 1e4,
+    "results/detection/*/external/*.json": 1e4,
     "results/detection/*/bootstraps/*.npz": 1000 * (CLASSES + 1) * 8 + SMALL,
     "results/cells/*": 1e4,
     "results/tables/*": SMALL,
