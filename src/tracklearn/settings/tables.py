@@ -1,4 +1,4 @@
-"""Settings of the blocks `table1`, `section6` and `evidence`: what is reported."""
+"""Settings of the blocks `table1`, `section6`, `table2` and `evidence`: what is reported."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -44,14 +44,24 @@ class DetectionRow(Row):
 
 
 class ComparedRow(Settings):
-    """A row of section 6 that compares networks by themselves."""
+    """A row of section 6 or of Table 2, which compare networks by themselves."""
 
-    id: str = setting(..., "Name of the row, unique in the task", pattern=ID)
+    id: str = setting(..., "Name of the row, unique in its table", pattern=ID)
     label: str = setting(..., "Text of the row's first column")
     external: str = setting("", "Text of the column of external data")
     models: tuple[str, ...] = setting(
         (), "Entries of `models`; of several, such as draws of a random network, the mean figures are reported"
     )
+    method: str = setting("network", "`network`, or what needs no `models`")
+
+    @model_validator(mode="after")
+    def _a_network_or_a_method(self) -> Self:
+        if (self.method == "network") != bool(self.models):
+            raise UserError(
+                f"{self.where} row {self.id}: method {self.method} "
+                + ("needs models" if self.method == "network" else "has no use for models; take them out")
+            )
+        return self
 
 
 class RetrievalRow(ComparedRow):
@@ -89,16 +99,19 @@ class Section6(Settings):
     retrieval: tuple[RetrievalRow, ...] = setting((), "Rows of retrieval; each is compared with the first")
     scenes: tuple[ScenesRow, ...] = setting((), "Rows of scene classification; each is compared with the first")
 
-    @model_validator(mode="after")
-    def _a_network_or_a_method(self) -> Self:
-        compared: tuple[RetrievalRow | ScenesRow, ...] = (*self.retrieval, *self.scenes)
-        for row in compared:
-            if (row.method == "network") != bool(row.models):
-                raise UserError(
-                    f"{row.where} row {row.id}: method {row.method} "
-                    + ("needs models" if row.method == "network" else "has no use for models; take them out")
-                )
-        return self
+
+class NormalsRow(ComparedRow):
+    """A row of Table 2."""
+
+    where: ClassVar[str] = "table2"
+
+    method: Literal["network", "mean_cells", "camera_axis", "words"] = setting(
+        "network",
+        "`network` predicts by `models`. The others have no `models` and show what a figure is worth: `mean_cells` "
+        "predicts each cell's mean normal of the training images, `camera_axis` predicts that every surface faces the "
+        "camera, and `words` are the true normals, encoded and decoded, so that no network does better",
+    )
+    paper: Literal["scratch", "unsup + ft", "ImageNet + ft"] | None = setting(None, PAPERS_SYSTEM)
 
 
 class Evidence(Settings):
