@@ -30,6 +30,7 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/detection.smk"
 include: "workflow/rules/retrieval.smk"
 include: "workflow/rules/scenes.smk"
+include: "workflow/rules/normals.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 

@@ -179,7 +179,7 @@ rule detection_external:
     log:
         "results/logs/detection_external/{protocol}/{table}.log",
     wildcard_constraints:
-        table="table1|section6",
+        table="table1|section6|table2",
     params:
         rows=lambda wildcards: plan.external_data(wildcards.table),
         code=code("detection/detection_external.py"),

@@ -1,9 +1,11 @@
 # Models: the networks of the configuration's model graph. Each network is trained from its parent.
 #
-# inputs   the parent's weights, and the data of the way of training: patch shards, an ImageFolder, or VOC and proposals
+# inputs   the parent's weights, and the data of the way of training: patch shards, an ImageFolder, VOC and proposals, or
+#          NYUv2's photos with true normals and the words of normals
 # outputs  results/models/{path}/weights.safetensors, log.csv (loss and rate by iteration), conv1.png (its filters);
 #          {path} is the model's name; a model that learned from the protocol's images lies in the protocol's folder
-# steps    one rule a way of training: random weights (none), given, ranking, supervised (imagenet), finetuning (voc)
+# steps    one rule a way of training: random weights (none), given, ranking, supervised (imagenet), finetuning (voc),
+#          normals
 
 
 rule models_random:
@@ -141,3 +143,32 @@ rule models_finetuning:
         "{wildcards.path}: fine-tuning on VOC {params.image_set}, {params.schedule[iterations]} iterations of {params.schedule[batch]} windows"
     script:
         "../scripts/models/models_finetuning.py"
+
+
+rule models_normals:
+    input:
+        truth="results/normals/truth.h5",
+        codebook="results/normals/codebook.npz",
+        parent=lambda wildcards: plan.parent(wildcards.path),
+    output:
+        weights="results/models/{path}/weights.safetensors",
+        log="results/models/{path}/log.csv",
+        conv1="results/models/{path}/conv1.png",
+    log:
+        "results/logs/models_normals/{path}.log",
+    wildcard_constraints:
+        path=names(plan.model_paths("normals")),
+    threads: config["threads"]["train"]
+    resources:
+        gpu=1,
+    params:
+        settings=plan.normals.images("input_size", "codebook.cells"),
+        frozen=lambda wildcards: plan.model_entry(wildcards.path).get("frozen", False),
+        network=lambda wildcards: plan.network(wildcards.path),
+        schedule=lambda wildcards: plan.schedule(wildcards.path),
+        seed=lambda wildcards: plan.seed(wildcards.path),
+        code=code("models/models_normals.py"),
+    message:
+        "{wildcards.path}: training on surface normals, {params.schedule[iterations]} iterations of {params.schedule[batch]} images"
+    script:
+        "../scripts/models/models_normals.py"

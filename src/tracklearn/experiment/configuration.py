@@ -10,10 +10,12 @@ from typing import Any
 
 from tracklearn.errors import UserError
 from tracklearn.experiment.model_graph import Config, check_known, check_models, retrieval_models
+from tracklearn.experiment.normals_plan import METHODS as NORMALS_METHODS
 from tracklearn.settings.experiment import Configuration
 from tracklearn.settings.scenes import Scenes
 
-METHODS = ("elda", "gist")  # their cells of section 6 lie beside those of the models
+METHODS = {"elda": "section 6", "gist": "section 6", **dict.fromkeys(NORMALS_METHODS, "Table 2")}
+"""Methods without a model, whose cells lie beside those of the models, by table."""
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     whole = Configuration.read(config).complete()
     check_models(whole)
     _check_rows(whole)
+    _check_normals(whole)
     _check_frame(whole)
     _check_scenes(whole)
     return whole
@@ -48,16 +51,18 @@ def check_patches(config: Config) -> None:
 
 
 def _check_rows(config: Config) -> None:
-    for name in METHODS:
+    for name, table in METHODS.items():
         if name in config["models"]:
-            raise UserError(f"config: models.{name}: {name} is a method of section 6; give the model another name")
+            raise UserError(f"config: models.{name}: {name} is a method of {table}; give the model another name")
     section6 = config["section6"] or {}
     ids = {row["id"] for row in config["table1"]}
     _check_ids("table1 and section6.detection", [*config["table1"], *section6.get("detection", [])])
     _check_ids("section6.retrieval", section6.get("retrieval", []))
     _check_ids("section6.scenes", section6.get("scenes", []))
+    _check_ids("table2", config["table2"])
     for table, rows in {
         "table1": config["table1"],
+        "table2": config["table2"],
         **{f"section6.{task}": section6[task] for task in section6},
     }.items():
         for row in rows:
@@ -76,6 +81,17 @@ def _check_rows(config: Config) -> None:
             check_known("config: evidence", "row", row_id, ids)
         for model in retrieval_models(evidence):
             check_known("config: evidence.retrieval", "model", model, config["models"])
+
+
+def _check_normals(config: Config) -> None:
+    """Refuse models in Table 2 that were not trained on normals."""
+    for row in config["table2"]:
+        for model in row["models"]:
+            if (train := config["models"][model]["train"]) != "normals":
+                raise UserError(
+                    f"config: table2 row {row['id']}: models.{model} has train: {train}; expected a model with train: "
+                    f"normals, such as `{{train: normals, from: {model}, schedule: normals}}`"
+                )
 
 
 def _check_scenes(config: Config) -> None:

@@ -74,7 +74,7 @@ def ancestors(config: Config, name: str) -> list[str]:
 
 
 def trained_by(config: Config, way: str) -> list[str]:
-    """Names of the models trained in one way: none, given, ranking, imagenet or voc."""
+    """Names of the models trained in one way: none, given, ranking, imagenet, voc or normals."""
     return [name for name, model in config["models"].items() if model["train"] == way]
 
 
@@ -131,6 +131,7 @@ def with_stand_ins(config: Config, absent: Iterable[str]) -> dict[str, Any]:
         "unit_model": places.get(figures["unit_model"], figures["unit_model"]),
         "conv1_models": [places.get(name, name) for name in figures["conv1_models"]],
     }
+    changed["table2"] = [*map(replaced, config["table2"])]
     if config["section6"]:
         changed["section6"] = {task: [*map(replaced, rows)] for task, rows in config["section6"].items()}
     check_models(changed)

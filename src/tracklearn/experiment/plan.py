@@ -17,6 +17,7 @@ from tracklearn.experiment import model_graph
 from tracklearn.experiment.configuration import complete
 from tracklearn.experiment.figures_plan import FiguresPlan
 from tracklearn.experiment.file_digests import State, digest_of_files, digest_of_folder, text_digest, unpacked
+from tracklearn.experiment.normals_plan import NormalsPlan
 from tracklearn.experiment.scenes_plan import ScenesPlan
 from tracklearn.experiment.section6_plan import Section6Plan
 from tracklearn.experiment.subsets import (
@@ -39,6 +40,7 @@ GET_IMAGENET = "put ILSVRC 2012's training images there, one folder a class, or 
 TABLES = (
     *("table1.csv", "table1.md", "table1.html", "differences.csv"),
     *("section6.csv", "section6.md", "section6.html"),
+    *("table2.csv", "table2.md", "table2.html"),
     *("evidence.csv", "evidence.md"),
 )
 
@@ -53,7 +55,7 @@ class Plan:
     Attributes:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
         rows: rows of Table 1 with their copies for further seeds, and the rows of detection in section 6, by id.
-        section6, scenes, figures: what follows from the blocks of these names.
+        section6, scenes, normals, figures: what follows from the blocks of these names.
         protocol: the evaluation protocol.
         untrainable: models that ImageNet's absent images would train and that have no weights from earlier.
 
@@ -73,6 +75,7 @@ class Plan:
         self.table1_rows = [row["id"] for row in whole["table1"]]
         self.section6 = Section6Plan(self)
         self.scenes = ScenesPlan(self.config["scenes"])
+        self.normals = NormalsPlan(self)
         self.figures = FiguresPlan(self)
         self.classes = list(whole["voc"]["classes"] or CLASSES)
         self.columns = [*self.classes, "mAP"]
@@ -449,6 +452,8 @@ class Plan:
         """
         if table == "table1":
             return {row: self._external_data(self.rows[row]) for row in self.table1_rows}
+        if table == "table2":
+            return {row["id"]: self._external_data(row) for row in self.normals.rows}
         return {
             f"{task}/{row['id']}": self._external_data(row)
             for task, rows in self.section6.tasks.items()

@@ -7,14 +7,15 @@ from pathlib import Path
 from tracklearn.errors import UserError
 from tracklearn.experiment import model_graph
 from tracklearn.experiment.configuration import check_patches
+from tracklearn.experiment.normals_plan import METHODS as NORMALS_METHODS
 from tracklearn.experiment.plan import GET_IMAGENET, Plan
 from tracklearn.experiment.section6_plan import NO_ANNOTATIONS
 
 ALL = "all"
 # Targets of mining begin so, or are `pairs`.
 PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_", "results/figures/figure")
-# Cells and files of section 6 that need no network are named so, with any suffix.
-WITHOUT_MODELS = ("elda", "hog_statistics", "gist", "indoor67")
+# Cells and files of section 6 and of Table 2 that need no network are named so, with any suffix.
+WITHOUT_MODELS = ("elda", "hog_statistics", "gist", "indoor67", "truth", "codebook", "nyuv2", *NORMALS_METHODS)
 
 
 def warnings(plan: Plan, targets: Sequence[str]) -> list[str]:
@@ -25,12 +26,15 @@ def warnings(plan: Plan, targets: Sequence[str]) -> list[str]:
     used = plan.lineage([*models, *(model for row in rows for model in plan.rows[row]["models"])])
     stand_ins = [plan.model_entry(name).get("stand_in") for name in plan.untrainable]
     taken = [name for name in dict.fromkeys(stand_ins) if name in used]
-    systems = plan.section6.networks()
-    lacking = [name for name in models if name in systems and plan.lacking([name])]
+    systems = {"section 6": plan.section6.networks(), "Table 2": plan.normals.networks()}
+    lacking = {
+        table: [name for name in models if name in of_table and plan.lacking([name])]
+        for table, of_table in systems.items()
+    }
     empty = [row for row in rows if plan.lacks(row)]
     effects = [f"{name} takes a trained network's place" for name in taken]
     effects += [f"the cells of {', '.join(empty)} are empty"] if empty else []
-    effects += [f"section 6 leaves out {', '.join(lacking)}"] if lacking else []
+    effects += [f"{table} leaves out {', '.join(names)}" for table, names in lacking.items() if names]
     folder = plan.config["imagenet"]["folder"]
     return [f"{folder}: no ImageNet there, so {', and '.join(effects)}; {GET_IMAGENET}"] if effects else []
 
@@ -59,6 +63,8 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
     if any(_needs_photos(plan, target) for target in targets):
         for image_set in plan.image_sets:
             plan.size(image_set)
+    if any(_needs_nyuv2(plan, target) for target in targets):
+        plan.normals.check_files()
     for model in plan.ranking_models({model for target in targets for model in _models_of(plan, target)}):
         try:
             check_patches(plan.config)
@@ -85,9 +91,10 @@ def _without_pairs(plan: Plan) -> str:
     needs |= {
         "figures.unit_model": plan.figures.models("figure5"),
         "figures.conv1_models": plan.figures.models("figure6"),
+        "table2": plan.normals.networks(),
     }
     entries = [entry for entry, models in needs.items() if plan.ranking_models(models)]
-    remedy = "without such networks, or section6: null, which leaves out the figures too"
+    remedy = "without such networks, or section6: null, which leaves out the figures too, and table2: []"
     return f"; to do without pairs, write {', '.join(entries)} {remedy}" if entries else ""
 
 
@@ -95,6 +102,8 @@ def _check_left_out(plan: Plan, target: str) -> None:
     """Refuse what has no rule, or no input, under this protocol and configuration."""
     if not plan.section6.tasks and re.fullmatch(r"results/(tables/[^/]+/)?section6\.(csv|md|html)", target):
         raise UserError("config: section6 is null; write its rows to get its table")
+    if not plan.normals.rows and re.fullmatch(r"results/(tables/[^/]+/)?table2\.(csv|md|html)", target):
+        raise UserError("config: table2 has no rows; write some to get Table 2")
     if not plan.protocol.annotated and "/retrieval/" in target and target not in plan.section6.cells("retrieval"):
         raise UserError(f"{target}: {NO_ANNOTATIONS}")
     figure = re.fullmatch(r"results/figures/(?:[^/]+/)?(figure\d)\.(?:png|svg|json)", target)
@@ -113,8 +122,15 @@ def _check_query(plan: Plan, target: str) -> None:
         )
 
 
+def _needs_nyuv2(plan: Plan, target: str) -> bool:
+    if _is_of_table2(target):
+        return True
+    models = _named_by(plan, target)[1] if target == ALL or target.startswith("results/models/") else []
+    return any(plan.model_entry(model)["train"] == "normals" for model in models)
+
+
 def _needs_photos(plan: Plan, target: str) -> bool:
-    if target.startswith("results/models/") or "/scenes/" in target:
+    if target.startswith("results/models/") or "/scenes/" in target or _is_of_table2(target):
         return any(model_graph.depends_on_protocol(plan.config, model) for model in _named_by(plan, target)[1])
     return not _is_of_pairs(target)
 
@@ -162,14 +178,19 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     models = [model for model in plan.config["models"] if model in parts]
     if rows or models or Path(target).stem in WITHOUT_MODELS:
         return rows, models
-    if "figure7" in target:
-        return [], plan.section6.networks("retrieval")
+    if "figure7" in target or _is_of_table2(target):
+        return [], plan.normals.networks() if _is_of_table2(target) else plan.section6.networks("retrieval")
     of_table1 = [] if "section6" in target else plan.table1_rows
     if target != ALL and "section6" not in target:
         return of_table1, []
     others = of_figures if target == ALL and plan.section6.tasks else []
+    others += plan.normals.networks() if target == ALL else []
     compared = dict.fromkeys([*plan.section6.networks(), *others])
     return [*of_table1, *plan.section6.rows("detection")], [*compared]
+
+
+def _is_of_table2(target: str) -> bool:
+    return "table2" in target or target.startswith("results/normals/")
 
 
 def _is_of_pairs(target: str) -> bool:

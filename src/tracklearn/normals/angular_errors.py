@@ -10,6 +10,7 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.normals.cells import at_pixels
 from tracklearn.normals.truth import Truth
+from tracklearn.report import Report, silent
 
 THRESHOLDS = (11.25, 22.5, 30.0)  # degrees
 BIN = 0.01  # degrees; medians over pooled pixels are exact within this width
@@ -93,7 +94,9 @@ def _medians(cumulated: np.ndarray) -> np.ndarray:
     return (at + (half[:, 0] - below) / (cumulated[rows, at] - below)) * BIN
 
 
-def evaluate(predict: Callable[[int], np.ndarray], truth: Truth, images: Iterable[int] | np.ndarray) -> ErrorSums:
+def evaluate(
+    predict: Callable[[int], np.ndarray], truth: Truth, images: Iterable[int] | np.ndarray, *, report: Report = silent
+) -> ErrorSums:
     """Errors of predicted normals on some images.
 
     Args:
@@ -109,4 +112,5 @@ def evaluate(predict: Callable[[int], np.ndarray], truth: Truth, images: Iterabl
             raise UserError(f"image {image + 1} of NYUv2 has no pixel with a true normal; leave it out of the test set")
         predicted = predict(image)
         sums.add(angles(predicted if predicted.shape == true.shape else at_pixels(predicted, truth.size), true))
+        report(len(sums), {"images": len(sums)})
     return sums

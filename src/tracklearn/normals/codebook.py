@@ -1,16 +1,66 @@
 """The words of normals: k-means on the sphere, encoding and decoding (PAPER §6.2.2)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from scipy.spatial import ConvexHull
 from sklearn.cluster import KMeans
 
 from tracklearn.errors import UserError
+from tracklearn.files import atomic
 from tracklearn.normals.cells import unit
+from tracklearn.normals.nyuv2 import chosen_split
 from tracklearn.normals.truth import Truth
+from tracklearn.settings.base import Block
+from tracklearn.settings.normals import Normals
 
 UNKNOWN = -1  # code of a cell without a normal
+
+
+def write_codebook(
+    truth: str | Path, *, settings: Block = None, out: str | Path, picture: str | Path
+) -> dict[str, float]:
+    """Learn the words from random pixels of the training images.
+
+    Args:
+        truth: file of `truth.write_truth`.
+        settings: `settings.normals.Normals`, of which `nyuv2`, `split` and, of `codebook`, `words`, `sample` and `seed`
+            count.
+        out: npz file with `words`, float64 (K, 3).
+        picture: PNG file of the words, see `draw_words`.
+
+    Returns:
+        Number of words and of the pixels behind them.
+
+    Raises:
+        UserError: damaged files, or fewer different normals than words.
+    """
+    normals = Normals.read(settings)
+    codebook = normals.codebook
+    with Truth(truth) as true:
+        sample = sample_normals(true, chosen_split(normals, len(true)).train, codebook.sample, codebook.seed)
+    words = learn_words(sample, codebook.words, codebook.seed)
+    with atomic(out) as temporary:
+        np.savez(temporary, words=words)
+    with atomic(picture) as temporary:
+        Image.fromarray(draw_words(words)).save(temporary, format="png")
+    return {"words": float(len(words)), "pixels": float(len(sample))}
+
+
+def read_words(path: str | Path) -> np.ndarray:
+    """Words (K, 3) from a file of `write_codebook`.
+
+    Raises:
+        UserError: not such a file.
+    """
+    try:
+        with np.load(path) as stored:
+            words: np.ndarray = stored["words"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: no codebook of normals ({error}); delete it and run again") from error
+    return words
 
 
 def sample_normals(truth: Truth, images: Sequence[int] | np.ndarray, per_image: int, seed: int = 0) -> np.ndarray:
@@ -75,7 +125,7 @@ def colours(normals: np.ndarray) -> np.ndarray:
     return (rgb * normals.any(axis=-1, keepdims=True)).astype(np.uint8)
 
 
-def picture(words: np.ndarray, side: int = 256) -> np.ndarray:
+def draw_words(words: np.ndarray, side: int = 256) -> np.ndarray:
     """The visible hemisphere, uint8 RGB (side, side, 3): each direction in the colour of its nearest word."""
     y, x = (1 - 2 * (np.mgrid[:side, :side] + 0.5) / side) * np.array([1, -1])[:, None, None]
     squared = x**2 + y**2

@@ -1,16 +1,21 @@
 """The network of surface normals: conv1..pool5 and fc6 of CaffeNet, then a word for each cell (PAPER §6.2.2)."""
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet, drop, to_input
+from tracklearn.networks.weights import build, load_weights
 from tracklearn.normals.codebook import UNKNOWN, decode_soft, decode_triangle, triangles
 from tracklearn.seeds import torch_generator
+from tracklearn.settings.base import Block
+from tracklearn.settings.network import Network
 from tracklearn.settings.normals import Decoding
 from tracklearn.training.softmax import DROPOUT_STREAM
 
@@ -33,6 +38,52 @@ class NormalsNet(CaffeNet):
         return self.fc7(fc6).view(-1, self.cells, self.cells, self.words)
 
 
+def new_normals_net(
+    network: Block, *, cells: int, words: int, input_size: int | None = None, seed: int = 0
+) -> NormalsNet:
+    """An untrained network of surface normals.
+
+    Args:
+        network: settings of `settings.network.Network`; the layers' initial weights are those of detection.
+        cells, words: as in `NormalsNet`.
+        input_size: side of the input; None takes that of `network`.
+    """
+    settings = Network.read(network)
+    return NormalsNet(
+        cells=cells,
+        words=words,
+        width=settings.width,
+        input_size=input_size or settings.input_size,
+        mean_bgr=settings.mean_bgr,
+        conv_std=settings.conv_std,
+        fc_std=settings.fc_std,
+        bias=settings.bias,
+        seed=seed,
+    )
+
+
+def load_normals_net(path: str | Path) -> NormalsNet:
+    """The network of surface normals whose weights are in the file `path`, in evaluation mode.
+
+    Raises:
+        UserError: as `networks.weights.build`, or a network that was trained on something else.
+    """
+    _, metadata = load_weights(path, tensors=False)
+    if metadata.get("training") != "normals":
+        raise UserError(f"{path}: not a network of surface normals; expected a model with train: normals")
+    plain = build(path)
+    with torch.device("meta"):
+        net = NormalsNet(
+            cells=metadata["cells"],
+            words=metadata["words"],
+            width=plain.width,
+            input_size=plain.input_size,
+            mean_bgr=plain.mean_bgr,
+        )
+    net.load_state_dict(plain.state_dict(), assign=True)
+    return net.eval()
+
+
 def codes_of(normals: Tensor, words: Tensor) -> Tensor:
     """`codebook.encode` for tensors: words (K, 3) of normals (..., 3), int64; `UNKNOWN` for zero vectors."""
     return torch.where(normals.any(-1), (normals @ words.T).argmax(-1), UNKNOWN)
@@ -49,11 +100,6 @@ def cells_loss(scores: Tensor, codes: Tensor) -> Tensor:
     return summed / len(scores)
 
 
-def mirror(images: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
-    """Photos (N, S, S, 3) and normals (N, G, G, 3) as in a mirror: x of the normals changes its sign."""
-    return images.flip(2), normals.flip(2) * normals.new_tensor([-1, 1, 1])
-
-
 @dataclass(frozen=True, kw_only=True)
 class NormalsObjective:
     """The loss of a batch: images uint8 RGB (N, S, S, 3), normals of their cells (N, G, G, 3), zero where unknown.
@@ -67,12 +113,13 @@ class NormalsObjective:
     dropout: float
     seed: int
 
-    def __call__(self, net: NormalsNet, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of one batch, and the mean angle in degrees between the softly decoded normals and the true ones."""
+    def __call__(self, net: CaffeNet, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of a `NormalsNet` on a batch, and the mean angle in degrees between softly decoded and true normals."""
         images, normals = batch
         words = self.words.to(normals)
         generator = torch_generator(self.seed, DROPOUT_STREAM, iteration, device=images.device)
-        scores = net.scores(to_input(images, net.mean_bgr), dropout=self.dropout, generator=generator).float()
+        inputs = to_input(images, net.mean_bgr)
+        scores = cast(NormalsNet, net).scores(inputs, dropout=self.dropout, generator=generator).float()
         with torch.no_grad():
             decoded = F.normalize(scores.softmax(-1) @ words, dim=-1)
             known = normals.any(-1)

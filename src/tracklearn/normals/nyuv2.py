@@ -1,5 +1,7 @@
 """NYUv2 (Silberman et al., ECCV 2012): 1,449 photos of rooms with depth, in the layout of its official file."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -13,6 +15,7 @@ from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.normals.camera import KINECT, Camera
 from tracklearn.report import Report, silent
+from tracklearn.settings.normals import Normals
 
 OFFICIAL = "http://horatio.cs.nyu.edu/mit/silberman"
 LABELED = RemoteFile(
@@ -25,6 +28,7 @@ SPLITS = RemoteFile(
     digest="6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee",
     size=2_626,
 )
+TUNING = 5  # one of so many training images is set aside by `normals.split: tuning`
 
 
 def fetch_nyuv2(
@@ -34,21 +38,39 @@ def fetch_nyuv2(
     retries: int = RETRIES,
     timeout: float = TIMEOUT,
     pause: float = PAUSE,
+    stamp: str | Path | None = None,
     report: Report = silent,
-) -> list[Path]:
-    """Download NYUv2's labelled images and their split into `folder` and check them; return their paths.
+) -> dict[str, float]:
+    """Download NYUv2's labelled images and their split into `folder` and check them.
 
     An interrupted download is resumed. A file that lies there is taken as it is, whatever its contents.
+
+    Args:
+        files, retries, timeout, pause: as in `download`.
+        stamp: JSON that is written at the end, for a workflow to wait on. Its `unpacked` holds the size and the
+            modification time (ns) of each file, so that a file that is replaced later can be found.
+
+    Returns:
+        The number of bytes of the files.
 
     Raises:
         UserError: no attempt succeeded, or wrong contents.
     """
     options: dict[str, Any] = {"retries": retries, "timeout": timeout, "pause": pause, "report": report}
     paths = [Path(folder, file.name) for file in files]
-    return [
-        path if path.is_file() else download(file, path.parent, **options)
-        for file, path in zip(files, paths, strict=True)
-    ]
+    for file, path in zip(files, paths, strict=True):
+        if not path.is_file():
+            download(file, path.parent, **options)
+    states = {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in paths}
+    if stamp:
+        with atomic(stamp) as temporary:
+            temporary.write_text(json.dumps({"unpacked": states}) + "\n")
+    return {"bytes": float(sum(size for size, _ in states.values()))}
+
+
+def labeled_file(folder: str | Path) -> Path:
+    """The file of images and depths in a folder of NYUv2."""
+    return Path(folder, LABELED.name)
 
 
 class Nyuv2:
@@ -233,3 +255,28 @@ def read_split(path: str | Path, images: int) -> Split:
     if (times > 1).any():
         raise UserError(f"{path}: image {numbers[times > 1][0]} is listed twice; expected each in one part, once")
     return Split(parts[0] - 1, parts[1] - 1)
+
+
+def chosen_split(settings: Normals, images: int) -> Split:
+    """The images that train and that are evaluated by the settings `nyuv2`, `split` and `codebook.seed`.
+
+    Args:
+        images: number of images in the file that the split belongs to.
+
+    Raises:
+        UserError: as `read_split`, or too few images to set a fifth aside.
+    """
+    path = Path(settings.nyuv2, SPLITS.name)
+    split = read_split(path, images)
+    if settings.split == "official":
+        return split
+    if (total := len(split.train)) < TUNING:
+        raise UserError(f"{path}: {total} training images; normals.split: tuning needs at least {TUNING}")
+    order = np.random.default_rng(settings.codebook.seed).permutation(split.train)
+    return Split(np.sort(order[total // TUNING :]), np.sort(order[: total // TUNING]))
+
+
+def is_official(folder: str | Path) -> bool:
+    """Whether the split in a folder is NYUv2's own, so that its images are those of the paper."""
+    path = Path(folder, SPLITS.name)
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == SPLITS.digest

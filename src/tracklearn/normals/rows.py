@@ -31,6 +31,8 @@ def write_row(
         pixels=errors.pixels,
         truth=truth.source,
         mask=truth.mask,
+        height=truth.size[0],
+        width=truth.size[1],
         **shared,
     )
     return values

@@ -18,18 +18,24 @@ from tracklearn.settings.normals import Normals
 SCALE = 32767  # normals are stored in 16 bits, which is within 0.003 degrees
 
 
-def write_truth(nyuv2: str | Path, out: str | Path, settings: Block = None, *, report: Report = silent) -> None:
+def write_truth(
+    nyuv2: str | Path, out: str | Path, settings: Block = None, *, report: Report = silent
+) -> dict[str, float]:
     """Write the normals of every image of a file in NYUv2's layout, zero in pixels that the Kinect did not measure.
 
     Args:
         settings: `settings.normals.Normals`, of which `given`, `axes` and `plane_fits` count.
         out: HDF5 file, see `Truth`.
 
+    Returns:
+        Number of images, and the share of pixels with a normal.
+
     Raises:
         UserError: damaged files, an image without any normal, or given normals of other images or other axes.
     """
     normals_settings = Normals.read(settings)
     source, fits = normals_settings.given, normals_settings.plane_fits
+    known = 0
     with Nyuv2(nyuv2) as photos, atomic(out) as path, h5py.File(path, "w") as file:
         count, camera = len(photos), photos.camera
         size = (camera.height, camera.width)
@@ -45,7 +51,9 @@ def write_truth(nyuv2: str | Path, out: str | Path, settings: Block = None, *, r
             if not normals.any():
                 raise UserError(f"{source or nyuv2}: no pixel of image {image + 1} has a normal; leave the image out")
             stored[image] = np.round(SCALE * normals)
+            known += int(np.count_nonzero(normals.any(axis=-1)))
             report(image, {"images": image + 1})
+    return {"images": float(count), "known": known / (count * size[0] * size[1])}
 
 
 class Truth:

@@ -13,11 +13,12 @@ from tracklearn.settings.figures import Figures
 from tracklearn.settings.mining import Mining
 from tracklearn.settings.models import WAYS, Model
 from tracklearn.settings.network import Network
+from tracklearn.settings.normals import Normals
 from tracklearn.settings.patches import Patches, Subset
 from tracklearn.settings.ranking import Loss
 from tracklearn.settings.retrieval import Retrieval
 from tracklearn.settings.scenes import Scenes
-from tracklearn.settings.tables import Evidence, Pair, Row, Section6
+from tracklearn.settings.tables import Evidence, NormalsRow, Pair, Row, Section6
 from tracklearn.settings.training import RankingSchedule, Saving, Schedule, SoftmaxSchedule, Threads
 from tracklearn.settings.videos import Videos
 from tracklearn.settings.voc import ImageNet, Voc
@@ -71,6 +72,10 @@ class Configuration(Settings):
     )
     retrieval: Retrieval = setting(Retrieval(), "Retrieval without fine-tuning")
     scenes: Scenes = setting(Scenes(), "Classification of whole photos, without fine-tuning")
+    table2: tuple[NormalsRow, ...] = setting(
+        (), "Rows of Table 2, surface normals, in order; each is compared with the first; `[]` leaves the table out"
+    )
+    normals: Normals = setting(Normals(), "Surface normals of NYUv2")
     figures: Figures = setting(Figures(), "The paper's figures 2, 3, 5 and 6")
     evidence: Evidence | None = setting(
         None, "Rows whose networks are trained again with other training seeds (`make evidence`)"

@@ -51,6 +51,12 @@ WAYS = {
         may_have={"seed", "transfer"},
         schedule=SoftmaxSchedule,
     ),
+    "normals": Way(
+        SHAPE | FILLERS,
+        needs={"from", "schedule"},
+        may_have={"seed", "frozen"},
+        schedule=SoftmaxSchedule,
+    ),
 }
 
 
@@ -59,10 +65,10 @@ class Model(Settings):
 
     where: ClassVar[str] = "models"
 
-    train: Literal["none", "given", "ranking", "imagenet", "voc"] = setting(
+    train: Literal["none", "given", "ranking", "imagenet", "voc", "normals"] = setting(
         ...,
         "`none` keeps random weights; `given` reads the file `weights`; `ranking` needs `from`, `subset` and "
-        "`schedule`; `imagenet` and `voc` need `from` and `schedule`",
+        "`schedule`; `imagenet`, `voc` and `normals` need `from` and `schedule`",
     )
     parent: str | None = setting(None, "Model whose weights the training starts from, or `random`", alias="from")
     subset: str | None = setting(None, "Entry of `subsets` that a ranking training sees")
@@ -71,6 +77,9 @@ class Model(Settings):
         None,
         "Only for `train: voc`: layers that the model takes from its parent. `conv` takes conv1 to conv5; `fc7` takes "
         "conv1 to conv5, fc6 and fc7; `null` means `conv`",
+    )
+    frozen: bool | None = setting(
+        None, "Only for `train: normals`: whether conv1 to conv5 keep the parent's weights; `null` means false"
     )
     seed: Natural | None = setting(None, "Seed of the initial weights, batches and mirrored images; `null` means 0")
     weights: str | None = setting(

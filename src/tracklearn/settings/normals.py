@@ -66,8 +66,13 @@ class Normals(Settings):
 
     where: ClassVar[str] = "normals"
 
-    nyuv2: str = setting(
-        "data/nyuv2", "Folder of nyu_depth_v2_labeled.mat and splits.mat, to which they are downloaded"
+    nyuv2: str = setting("data/nyuv2", "Folder of nyu_depth_v2_labeled.mat and splits.mat")
+    download: bool = setting(True, "Whether files that are missing in `nyuv2` are downloaded to it (3 GB)")
+    split: Literal["official", "tuning"] = setting(
+        "official",
+        "Which images train and which are evaluated. `official` is NYUv2's split into 795 and 654 images; `tuning` "
+        "evaluates on a fifth of the training images, drawn by `codebook.seed`, and trains on the others, so that "
+        "settings can be chosen without a look at the test images",
     )
     given: str | None = setting(
         None,
@@ -82,6 +87,13 @@ class Normals(Settings):
         pattern=r"^-?[xyz] -?[xyz] -?[xyz]$",
     )
     plane_fits: PlaneFits = setting(PlaneFits(), "Normals from depth")
+    input_size: int | None = setting(
+        None,
+        "Side of the input of networks trained on normals; `null` takes that of `network`. Their parents may have "
+        "another input: conv1 to conv5 have the same weights at any size",
+        unit="pixels",
+        ge=67,
+    )
     codebook: Codebook = setting(Codebook(), "The words in which a network answers")
     bootstrap: Count = setting(1000, "Number of draws of the test images behind each 95% interval", unit="draws")
 

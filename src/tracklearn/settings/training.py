@@ -17,7 +17,9 @@ class Schedule(Settings):
     lr: Positive = setting(..., "Learning rate of weights; the learning rate of biases is twice as high")
     iterations: Count = setting(..., "Number of iterations; each iteration trains on one batch", unit="iterations")
     batch: Count = setting(
-        ..., "Size of a batch: in patches for `train: ranking`, in images for `imagenet`, in windows for `voc`"
+        ...,
+        "Size of a batch: in patches for `train: ranking`, in images for `imagenet` and `normals`, in windows "
+        "for `voc`",
     )
     step: Count | None = setting(
         None,
@@ -95,7 +97,8 @@ class SoftmaxSchedule(Schedule):
 
     dropout: float = setting(
         0.5,
-        "Only for `train: imagenet` and `train: voc`: dropout of fc6 and fc7, as in R-CNN and CaffeNet",
+        "Only for `train: imagenet`, `voc` and `normals`: dropout of fc6 and fc7, as in R-CNN and CaffeNet; "
+        "fc7 of a network of normals is its answer and has none",
         unit="share",
         ge=0,
         lt=1,
@@ -104,6 +107,11 @@ class SoftmaxSchedule(Schedule):
         1,
         "Only for `train: imagenet` and `train: voc`: factor on the learning rate of the new layer fc8; R-CNN has a "
         "factor of 10",
+    )
+    fc_lr: Positive = setting(
+        1,
+        "Only for `train: normals`: factor on the learning rate of the new layers fc6 and fc7",
+        assume="the paper states one rate",
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -97,6 +98,15 @@ def digest_of_weights(path: str | Path | None) -> str | None:
         return None
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_arrays(*arrays: np.ndarray) -> str:
+    """SHA-256 of the shapes, types and values of some arrays, by which a training's identity states small data."""
+    whole = hashlib.sha256()
+    for array in arrays:
+        whole.update(f"{array.shape} {array.dtype}".encode())
+        whole.update(array.tobytes())
+    return whole.hexdigest()
 
 
 def remove_training_folder(folder: Path) -> None:

@@ -1,0 +1,111 @@
+"""Surface normals and Table 2, as the rules look them up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracklearn.errors import UserError
+from tracklearn.experiment.file_digests import digest_of_files, unpacked
+
+if TYPE_CHECKING:
+    from tracklearn.experiment.plan import Plan
+
+STAMP = Path("results/normals/nyuv2.json")
+LABELED, SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"
+METHODS = ("mean_cells", "camera_axis", "words")  # their cells of Table 2 lie beside those of the models
+
+
+class NormalsPlan:
+    """What follows from the blocks `normals` and `table2` of a plan's configuration.
+
+    Attributes:
+        rows: rows of Table 2; none if the configuration leaves the table out.
+        labeled: path of the file of images and depths.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._settings: Mapping[str, Any] = plan.config["normals"]
+        self.rows: list[dict[str, Any]] = plan.config["table2"]
+        self.labeled = str(Path(self._settings["nyuv2"], LABELED))
+
+    def settings(self, *names: str) -> dict[str, Any]:
+        """Some settings of `normals:`, and those of `normals.codebook` as `codebook.NAME`."""
+        chosen: dict[str, Any] = {}
+        for name in names:
+            block, _, key = name.rpartition(".")
+            (chosen.setdefault(block, {}) if block else chosen)[key] = (
+                self._settings[block] if block else self._settings
+            )[key]
+        return chosen
+
+    def images(self, *names: str) -> dict[str, Any]:
+        """The settings of which images train and which are evaluated, and some more settings."""
+        of_tuning = ("codebook.seed",) if self._settings["split"] == "tuning" else ()
+        return self.settings("nyuv2", "split", *of_tuning, *names)
+
+    def ready_file(self) -> str | list[str]:
+        """The stamp of NYUv2's download; none for files that the user has."""
+        return str(STAMP) if self._settings["download"] else []
+
+    def digest(self) -> str:
+        """Digest of NYUv2's files: a replaced file re-runs what reads it."""
+        files: list[str | Path] = [self.labeled, Path(self._settings["nyuv2"], SPLITS)]
+        if not self._settings["download"]:
+            return digest_of_files(files)
+        downloaded = unpacked(STAMP) if STAMP.exists() else {}
+        return digest_of_files(downloaded, known=downloaded)
+
+    def check_files(self) -> None:
+        """Check that the files which are not downloaded are there.
+
+        Raises:
+            UserError: one is missing.
+        """
+        folder = Path(self._settings["nyuv2"])
+        missing = [name for name in (LABELED, SPLITS) if not (folder / name).is_file()]
+        if missing and not self._settings["download"]:
+            raise UserError(
+                f"{folder}: no {missing[0]} in it; put NYUv2's file there, set normals.download: true, or write "
+                "table2: [] to do without Table 2"
+            )
+
+    def systems(self) -> list[str]:
+        """What the cells of Table 2 are named after: models, or methods without models."""
+        return list(dict.fromkeys(name for row in self.rows for name in row["models"] or [row["method"]]))
+
+    def networks(self) -> list[str]:
+        """The models of all rows."""
+        return [name for name in self.systems() if name in self._plan.config["models"]]
+
+    def lack(self, system: str) -> str:
+        """Why a cell of Table 2 cannot be computed; "" for one that can."""
+        return self._plan.lack_of([system]) if system in self._plan.config["models"] else ""
+
+    def computed_models(self) -> list[str]:
+        """Models trained on normals that lack nothing."""
+        return [name for name in self._plan.trained_by("normals") if not self.lack(name)]
+
+    def empty(self) -> list[str]:
+        """Systems whose cells cannot be computed."""
+        return [name for name in self.systems() if self.lack(name)]
+
+    def cells(self) -> list[str]:
+        """The cells of all rows."""
+        return [f"results/cells/table2/{self._plan.protocol.name}/{system}.json" for system in self.systems()]
+
+    def bootstraps(self) -> list[str]:
+        """Bootstrap replicates of the systems that can be computed."""
+        folder = f"results/normals/{self._plan.protocol.name}/bootstraps"
+        return [f"{folder}/{system}.npz" for system in self.systems() if not self.lack(system)]
+
+    def pictured(self) -> list[tuple[str, str]]:
+        """What figure 8 shows of the paper's rows: label and model, the first of several; without what is lacking."""
+        rows = [row for row in self.rows if row["models"] and row["paper"]]
+        return [(row["label"], row["models"][0]) for row in rows if not self.lack(row["models"][0])]
+
+    def figure8_page(self) -> list[str]:
+        """The page of figure 8; none where no network of Table 2 can be computed."""
+        return [f"results/normals/{self._plan.protocol.name}/figure8.html"] if self.pictured() else []
