@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
@@ -58,7 +59,7 @@ def read_words(path: str | Path) -> np.ndarray:
     try:
         with np.load(path) as stored:
             words: np.ndarray = stored["words"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise UserError(f"{path}: no codebook of normals ({error}); delete it and run again") from error
     return words
 

@@ -103,7 +103,7 @@ def predictions(
     net.to(device)
 
     def predicted(image: int) -> np.ndarray:
-        photo = torch.from_numpy(network_photo(nyuv2.photo(image), net.input_size))[None].to(device)
+        photo = torch.tensor(network_photo(nyuv2.photo(image), net.input_size)[None]).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             return predict(net, photo, words, settings.codebook.decoding)[0]
 

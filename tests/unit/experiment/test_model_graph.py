@@ -56,7 +56,7 @@ def test_object_crops_in_the_place_of_imagenet_depend_on_the_protocol(config):
         ("detection_fc7", {"none", "imagenet", "voc"}),
         ("fc8_std", {"imagenet", "voc"}),
         # Of the given network, whose file may not state its mean; with a parent, the mean is the parent's.
-        ("mean_bgr", {"none", "given", "ranking", "imagenet", "voc"}),
+        ("mean_bgr", {"none", "given", "ranking", "imagenet", "voc", "normals"}),
     ],
 )
 def test_a_setting_of_the_network_concerns_these_trainings_only(config, key, depending):

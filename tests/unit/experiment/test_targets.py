@@ -114,7 +114,7 @@ def test_rows_of_one_label_are_all_shown_in_figure_7_and_draws_are_named():
 
 def test_without_pairs_the_entries_that_need_them_are_named():
     Path("data/videos.tsv").unlink()
-    every = "section6.detection, section6.retrieval, section6.scenes, figures.unit_model, figures.conv1_models"
+    every = "section6.detection, section6.retrieval, section6.scenes, figures.unit_model, figures.conv1_models, table2"
     with pytest.raises(
         UserError, match=rf"learns from pairs\); to do without pairs, write {every} without such networks"
     ):

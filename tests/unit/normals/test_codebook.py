@@ -9,9 +9,9 @@ from tracklearn.normals.codebook import (
     colours,
     decode_soft,
     decode_triangle,
+    draw_words,
     encode,
     learn_words,
-    picture,
     sample_normals,
     triangles,
 )
@@ -100,7 +100,7 @@ def test_colours_are_the_papers():
 
 
 def test_the_picture_shows_the_words_where_they_point():
-    found = picture(AROUND, 100)
+    found = draw_words(AROUND, 100)
     assert found[50, 50].tolist() == colours(AROUND[0]).tolist()
     assert found[50, 97].tolist() == colours(AROUND[1]).tolist()  # x points right
     assert found[3, 50].tolist() == colours(AROUND[2]).tolist()  # y points up

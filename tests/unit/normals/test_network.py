@@ -4,9 +4,9 @@ import torch
 from reference.normals import loops_cells_loss
 
 from tracklearn.networks.caffenet import to_input
-from tracklearn.normals.cells import mirrored, unit
+from tracklearn.normals.cells import unit
 from tracklearn.normals.codebook import UNKNOWN, decode_soft, encode
-from tracklearn.normals.network import NormalsNet, NormalsObjective, cells_loss, codes_of, mirror, predict
+from tracklearn.normals.network import NormalsNet, NormalsObjective, cells_loss, codes_of, predict
 
 WORDS = torch.tensor(unit(np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [-1, 0, 1], [0, -1, 1.0]])), dtype=torch.float32)
 
@@ -80,14 +80,6 @@ def test_a_batch_without_truth_costs_nothing():
 def test_tensors_are_encoded_like_arrays():
     _, normals = a_batch()
     assert np.array_equal(codes_of(normals, WORDS), encode(normals.numpy(), WORDS.numpy()))
-
-
-def test_the_mirror_turns_photos_and_normals_together():
-    images, normals = a_batch()
-    there = mirror(images, normals)
-    assert torch.equal(there[0][:, :, 0], images[:, :, -1])
-    assert np.array_equal(there[1], mirrored(normals.numpy()))
-    assert all(torch.equal(*pair) for pair in zip(mirror(*there), (images, normals), strict=True))
 
 
 def test_the_objective_counts_known_cells_and_gives_the_same_at_every_call():

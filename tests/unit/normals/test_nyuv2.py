@@ -1,4 +1,5 @@
 import hashlib
+import json
 
 import h5py
 import numpy as np
@@ -7,7 +8,16 @@ from worlds.web import serving
 
 from tracklearn.download import RemoteFile
 from tracklearn.errors import UserError
-from tracklearn.normals.nyuv2 import Frame, Nyuv2, fetch_nyuv2, read_split, write_nyuv2
+from tracklearn.normals.nyuv2 import (
+    Frame,
+    Nyuv2,
+    chosen_split,
+    fetch_nyuv2,
+    is_official,
+    read_split,
+    write_nyuv2,
+)
+from tracklearn.settings.normals import Normals
 
 
 def test_images_are_read_as_they_were_written(nyuv2, photos, views):
@@ -179,8 +189,12 @@ def test_the_download_is_resumed_and_checked_by_its_md5(tmp_path):
     with serving(CONTENT) as server:
         urls = server.url("drops", "a.mat"), server.url("good", "a.mat")
         file = RemoteFile(urls=urls, digest=hashlib.md5(CONTENT).hexdigest(), size=len(CONTENT))
-        (path,) = fetch_nyuv2(tmp_path, files=[file], pause=0)
+        assert fetch_nyuv2(tmp_path, files=[file], stamp=tmp_path / "stamp.json", pause=0) == {"bytes": len(CONTENT)}
+        path = tmp_path / "a.mat"
         assert path.read_bytes() == CONTENT
+        assert json.loads((tmp_path / "stamp.json").read_text()) == {
+            "unpacked": {str(path): [len(CONTENT), path.stat().st_mtime_ns]}
+        }
         assert [asked for _, asked in server.asked] == ["bytes=0-", "bytes=50000-"]
         fetch_nyuv2(tmp_path, files=[file])
         assert len(server.asked) == 2
@@ -196,5 +210,27 @@ def test_other_contents_are_refused(tmp_path):
 
 def test_a_file_of_ones_own_is_kept(tmp_path):
     (tmp_path / "a.mat").write_text("mine")
-    (path,) = fetch_nyuv2(tmp_path, files=[RemoteFile(urls=("http://127.0.0.1:9/a.mat",), digest="0" * 32)])
-    assert path.read_text() == "mine"
+    fetch_nyuv2(tmp_path, files=[RemoteFile(urls=("http://127.0.0.1:9/a.mat",), digest="0" * 32)])
+    assert (tmp_path / "a.mat").read_text() == "mine"
+
+
+# The choice of images
+
+
+def test_tuning_sets_a_fifth_of_the_training_images_aside_by_the_seed(tmp_path, write_split):
+    write_split(trainNdxs=range(1, 52), testNdxs=range(52, 61))
+    chosen = [
+        chosen_split(Normals.read({"nyuv2": str(tmp_path), "split": "tuning", "codebook": {"seed": seed}}), 60)
+        for seed in (0, 0, 1)
+    ]
+    assert [len(part) for part in chosen[0]] == [41, 10]
+    assert sorted(np.concatenate(chosen[0])) == list(range(51))
+    assert np.array_equal(chosen[0].test, chosen[1].test)
+    assert not np.array_equal(chosen[0].test, chosen[2].test)
+    assert not is_official(tmp_path)
+
+
+def test_a_split_too_small_to_tune_on_is_refused(tmp_path, write_split):
+    write_split(trainNdxs=[1, 2, 3, 4], testNdxs=[5])
+    with pytest.raises(UserError, match="4 training images; normals.split: tuning needs at least 5"):
+        chosen_split(Normals.read({"nyuv2": str(tmp_path), "split": "tuning"}), 5)

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import torch
+
+from tracklearn.errors import UserError
+from tracklearn.networks.initial import random_network
+from tracklearn.networks.weights import load_weights
+from tracklearn.normals.codebook import read_words, write_codebook
+from tracklearn.normals.network import load_normals_net
+from tracklearn.normals.train import train_normals
+from tracklearn.normals.truth import write_truth
+from tracklearn.training import loop
+
+NETWORK = {"width": 1 / 8, "input_size": 99, "conv_std": 0.05, "fc_std": 0.02, "bias": 0.0}
+SCHEDULE = {"lr": 0.0003, "iterations": 6, "batch": 4, "fc_lr": 2}
+CODEBOOK = {"words": 6, "cells": 4, "sample": 100}
+
+
+@pytest.fixture
+def arguments(nyuv2, write_split, tmp_path):
+    """Arguments of a short training on six rooms, without those that name its outputs."""
+    write_split(trainNdxs=range(1, 7), testNdxs=[7, 8])
+    settings = {"nyuv2": str(tmp_path), "input_size": 67, "codebook": CODEBOOK}
+    write_truth(nyuv2, tmp_path / "truth.h5")
+    words, picture = tmp_path / "codebook.npz", tmp_path / "codebook.png"
+    counted = write_codebook(tmp_path / "truth.h5", settings=settings, out=words, picture=picture)
+    assert counted == {"words": 6, "pixels": 600}
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    return {
+        "truth": tmp_path / "truth.h5",
+        "codebook": words,
+        "settings": settings,
+        "network": NETWORK,
+        "schedule": SCHEDULE,
+        "seed": 1,
+        "threads": 1,
+    }
+
+
+@pytest.fixture
+def train(arguments, tmp_path):
+    """A function that trains and returns the path of the weights."""
+
+    def trained(name, **changes):
+        folder = tmp_path / name
+        names = {"weights": "weights.safetensors", "log": "log.csv", "checkpoints": "kept", "conv1": "conv1.png"}
+        train_normals(**arguments | {key: folder / file for key, file in names.items()} | changes)
+        return folder / "weights.safetensors"
+
+    return trained
+
+
+def test_training_learns_rooms_and_says_what_it_learned(train):
+    weights = train("long", schedule=SCHEDULE | {"iterations": 60, "dropout": 0}, saving={"log_every": 10})
+    lines = (weights.parent / "log.csv").read_text().splitlines()
+    assert lines[0] == "iteration,loss,lr,angular_error,images_per_s,waiting"
+    losses, errors = ([float(line.split(",")[column]) for line in lines[1:]] for column in (1, 3))
+    assert losses[-1] < 0.8 * losses[0]
+    assert errors[-1] < errors[0]
+    _, metadata = load_weights(weights, tensors=False)
+    assert {key: metadata[key] for key in ("training", "cells", "words", "images")} == {
+        "training": "normals",
+        "cells": 4,
+        "words": 6,
+        "images": 6,
+    }
+    net = load_normals_net(weights)
+    assert (net.cells, net.words, net.input_size) == (4, 6, 67)
+
+
+def test_a_stopped_training_ends_in_the_same_bits(train, monkeypatch):
+    whole = train("whole")
+
+    def stopped(state, *_):
+        if state.iteration == 4:
+            raise KeyboardInterrupt
+
+    saving = {"checkpoint_every": 2, "log_every": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_report_row", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train("parts", saving=saving)
+    assert train("parts", saving=saving).read_bytes() == whole.read_bytes()
+
+
+def test_frozen_conv_layers_stay_the_parents_and_others_learn(train, tmp_path):
+    parent = tmp_path / "parent.safetensors"
+    random_network(network=NETWORK | {"mean_bgr": [1, 2, 3]}, seed=7, weights=parent, conv1=tmp_path / "conv1.png")
+    theirs, _ = load_weights(parent)
+    frozen, tuned = (load_normals_net(train(str(kept), parent=parent, frozen=kept)) for kept in (True, False))
+    for layer in ("conv1", "conv3", "conv5"):
+        for kind in ("weight", "bias"):
+            assert torch.equal(frozen.state_dict()[f"{layer}.{kind}"], theirs[f"{layer}.{kind}"])
+        assert not torch.equal(tuned.state_dict()[f"{layer}.weight"], theirs[f"{layer}.weight"])
+    assert frozen.mean_bgr == (1, 2, 3)
+    untrained = load_normals_net(train("short", parent=parent, frozen=True, schedule=SCHEDULE | {"lr": 1e-12}))
+    for layer in ("fc6", "fc7"):
+        assert not torch.equal(frozen.state_dict()[f"{layer}.weight"], untrained.state_dict()[f"{layer}.weight"])
+
+
+def test_the_factor_on_new_layers_is_theirs_alone(train):
+    slow, fast = (
+        load_normals_net(train(str(factor), schedule=SCHEDULE | {"iterations": 1, "lr": 1e-4, "fc_lr": factor}))
+        for factor in (1, 100)
+    )
+    assert torch.equal(slow.conv3.weight, fast.conv3.weight)
+    assert not torch.equal(slow.fc6.weight, fast.fc6.weight)
+    assert not torch.equal(slow.fc7.weight, fast.fc7.weight)
+
+
+def test_a_checkpoint_of_another_truth_is_refused(train, arguments, monkeypatch):
+    def stopped(state, *_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_report_row", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train("parts", saving={"checkpoint_every": 1, "log_every": 2})
+    words = read_words(arguments["codebook"])
+    np.savez(arguments["codebook"], words=words[::-1])
+    with pytest.raises(UserError, match="data"):
+        train("parts")
+
+
+def test_a_net_of_another_kind_is_no_net_of_normals(tmp_path):
+    random_network(network=NETWORK, seed=0, weights=tmp_path / "a.safetensors", conv1=tmp_path / "conv1.png")
+    with pytest.raises(UserError, match="not a network of surface normals; expected a model with train: normals"):
+        load_normals_net(tmp_path / "a.safetensors")
+
+
+def test_what_is_no_codebook_is_named(tmp_path):
+    (tmp_path / "codebook.npz").write_bytes(b"")
+    with pytest.raises(UserError, match=r"codebook.npz: no codebook of normals .*; delete it and run again"):
+        read_words(tmp_path / "codebook.npz")
