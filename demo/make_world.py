@@ -1,4 +1,4 @@
-"""Make the small world of the demo: videos and their list, a detection set in VOC's format, and two ImageFolders.
+"""Make the small world of the demo: videos and their list, a detection set in VOC's format, two ImageFolders, and rooms.
 
     python demo/make_world.py --out demo/world [--seed 2] [--videos 480] ...
 
@@ -21,11 +21,12 @@ from typing import Any
 
 from world_generator.clips import ClipSettings, clip_name, draw_canvases, write_clip
 from world_generator.pictures import write_class_folders, write_detection_set
+from world_generator.rooms import write_rooms
 from world_generator.scenes import write_scenes
 
 STAMP = "made.json"
 IMAGE_SETS = ("train", "val", "tune", "test")
-CONTENTS = ("videos.tsv", "videos", "VOCdevkit", "imagenet", "scenes")
+CONTENTS = ("videos.tsv", "videos", "VOCdevkit", "imagenet", "scenes", "nyuv2")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -44,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--test", type=int, default=300, help="pictures of test, only for reported figures")
     parser.add_argument("--per-class", type=int, default=100, help="pictures of each class in the ImageFolder")
     parser.add_argument("--per-scene", type=int, default=60, help="pictures of each category of scenes")
+    parser.add_argument("--rooms", type=int, default=80, help="rooms for training, and as many for testing")
     parser.add_argument("--processes", type=int, default=min(os.cpu_count() or 1, 8))
     options = vars(parser.parse_args(arguments))
     out, processes = options.pop("out"), options.pop("processes")
@@ -71,6 +73,7 @@ def make_world(out: Path, *, processes: int = 1, **options: int) -> None:
     write_detection_set(out, set_sizes=set_sizes, seed=options["seed"])
     write_class_folders(out, per_class=options["per_class"], seed=options["seed"])
     write_scenes(out, per_scene=options["per_scene"], seed=options["seed"])
+    write_rooms(out, rooms=options["rooms"], seed=options["seed"])
     stamp.write_text(json.dumps(recipe))
     print(f"{out}: made in {time.perf_counter() - start:.0f} s")
 

@@ -74,7 +74,7 @@ def draw_thing(rng: np.random.Generator, category: int) -> Thing:
         radii=RADIUS * rng.uniform(0.92, 1.08) * _outline(rng, outline_name),
         aspect=float(rng.uniform(0.8, 1.25)),
         softness=float(rng.uniform(0.02, 0.08)),
-        texture=(255 * _light_share(rng, texture_name)).astype(np.uint8),
+        texture=(255 * light_share(rng, texture_name)).astype(np.uint8),
         dark_tone=(rng.uniform(160, 180), rng.uniform(60, 75)),
         light_tone=(rng.uniform(130, 150), rng.uniform(220, 235)),
     )
@@ -125,10 +125,11 @@ def _blend(below: Image, above: Image, mask: np.ndarray) -> None:
 def _tones(thing: Thing, hue: float) -> np.ndarray:
     """Colours uint8 (256, 3), indexed by the share of the light tone in 255ths."""
     share = np.linspace(0, 1, 256)[:, None]
-    return ((1 - share) * _rgb(hue, *thing.dark_tone) + share * _rgb(hue, *thing.light_tone)).astype(np.uint8)
+    return ((1 - share) * rgb(hue, *thing.dark_tone) + share * rgb(hue, *thing.light_tone)).astype(np.uint8)
 
 
-def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
+def rgb(hue: float, saturation: float, value: float) -> np.ndarray:
+    """Colour float32 (3,) of OpenCV's hue, saturation and value."""
     pixel = np.array([[[hue % HUES, saturation, value]]]).astype(np.uint8)
     return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32)
 
@@ -147,7 +148,7 @@ def _outline(rng: np.random.Generator, outline_name: str) -> np.ndarray:
     return np.where(notch, 0.15, 1.08)  # the wedge is a disc without one slice
 
 
-def _light_share(rng: np.random.Generator, texture_name: str) -> np.ndarray:
+def light_share(rng: np.random.Generator, texture_name: str) -> np.ndarray:
     """The texture as the share of the light tone, 0..1 (TEXTURE_SIDE, TEXTURE_SIDE)."""
     direction, period = rng.uniform(0, np.pi), rng.uniform(13, 22)
     y, x = np.mgrid[:TEXTURE_SIDE, :TEXTURE_SIDE].astype(np.float32)

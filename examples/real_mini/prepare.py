@@ -1,19 +1,24 @@
-"""Prepare this experiment from a folder with `videos/`, `voc_mini/VOCdevkit/` and `scenes_sun8/`.
+"""Prepare this experiment from a folder with `videos/`, `voc_mini/VOCdevkit/`, `scenes_sun8/`, `nyuv2/` and `splits/`.
 
-The clips are listed, the photos are linked.
+The clips are listed, the photos are linked, and NYUv2's pictures become a file of the official layout.
 """
 
 import sys
 from pathlib import Path
+
+from tracklearn.errors import UserError
+from tracklearn.normals.nyuv2_pictures import nyuv2_from_pictures
 
 HERE = Path(__file__).parent
 SUFFIXES = {".mp4", ".mkv", ".webm", ".avi", ".mov"}
 
 
 def main() -> None:
-    """Write the list data/videos.tsv and the links data/VOCdevkit and data/scenes beside this file."""
+    """Write data/videos.tsv, the links data/VOCdevkit and data/scenes, and data/nyuv2 beside this file."""
     if len(sys.argv) != 2:
-        sys.exit("usage: prepare.py FOLDER; the folder holds videos/, voc_mini/VOCdevkit/ and scenes_sun8/")
+        sys.exit(
+            "usage: prepare.py FOLDER; the folder holds videos/, voc_mini/VOCdevkit/, scenes_sun8/, nyuv2/ and splits/"
+        )
     folder = Path(sys.argv[1]).resolve()
     clips = sorted(path for path in (folder / "videos").glob("*") if path.suffix in SUFFIXES)
     photos = {"VOCdevkit": folder / "voc_mini" / "VOCdevkit", "scenes": folder / "scenes_sun8"}
@@ -36,6 +41,10 @@ def main() -> None:
         if not link.is_symlink() or link.resolve() != target:
             link.unlink(missing_ok=True)
             link.symlink_to(target)
+    try:
+        nyuv2_from_pictures(folder, data / "nyuv2")
+    except UserError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -86,6 +86,8 @@ def finished(tmp_path_factory, repository) -> Checkout:
         "4",
         "--per-scene",
         "6",
+        "--rooms",
+        "6",
     ]
     subprocess.run([sys.executable, "demo/make_world.py", "--out", "demo/world", *world], cwd=root, check=True)
     add_broken_videos(root / "demo/world")

@@ -220,7 +220,17 @@ def test_the_demo_and_its_evidence_are_planned(repository, tmp_path):
     demo = tmp_path / "demo"
     shutil.copytree(repository / "demo", demo, ignore=shutil.ignore_patterns("results", "world", ".snakemake"))
     world = ["--videos", "480", "--frames", "2", "--train", "2", "--val", "2", "--tune", "2", "--test", "2"]
-    command = [sys.executable, demo / "make_world.py", "--out", demo / "world", *world, "--per-class", "1"]
+    command = [
+        sys.executable,
+        demo / "make_world.py",
+        "--out",
+        demo / "world",
+        *world,
+        "--per-class",
+        "1",
+        "--rooms",
+        "1",
+    ]
     subprocess.run(command, check=True)
     checkout = Checkout(repository)
     table = checkout.snakemake("--dry-run", "--quiet", "rules", folder=str(demo))
@@ -233,6 +243,10 @@ def test_the_real_example_is_planned(repository, real_data, tmp_path):
     example = tmp_path / "real_mini"
     ignored = shutil.ignore_patterns("results", "data", ".snakemake")
     shutil.copytree(repository / "examples/real_mini", example, ignore=ignored)
+    for name in ("nyu_depth_v2_labeled.mat", "splits.mat"):  # files that lie there are kept
+        file = example / "data/nyuv2" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     subprocess.run([sys.executable, example / "prepare.py", real_data], check=True)
     output = Checkout(repository).snakemake("--dry-run", "--quiet", "rules", folder=str(example))
     assert any(words.split() == ["voc_object_crops", "1"] for words in output.splitlines())

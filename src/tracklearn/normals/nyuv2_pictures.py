@@ -1,0 +1,47 @@
+"""NYUv2 as folders of pictures, made into a file of the official layout."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tracklearn.errors import UserError
+from tracklearn.files import atomic
+from tracklearn.normals.nyuv2 import LABELED, SPLITS, Frame, write_nyuv2
+from tracklearn.photos import read_photo
+
+
+def nyuv2_from_pictures(folder: str | Path, out: str | Path) -> None:
+    """Write NYUv2's two files, under their official names; a file that lies there is kept.
+
+    Args:
+        folder: with photos `nyuv2/images/*.jpg` in the official order, the depth of each of them in
+            `nyuv2/depths/*.png`, and `splits/nyuv2_splits.mat`.
+        out: folder of the two files.
+
+    Raises:
+        UserError: photos, the depth of a photo or the split are missing.
+    """
+    folder, out = Path(folder), Path(out)
+    photos, depths = sorted((folder / "nyuv2/images").glob("*.jpg")), folder / "nyuv2/depths"
+    split = folder / "splits/nyuv2_splits.mat"
+    if not photos or not split.is_file():
+        raise UserError(
+            f"{folder}: expected photos in nyuv2/images and splits/nyuv2_splits.mat; give their folder as DATA="
+        )
+    if missing := [photo.stem for photo in photos if not (depths / f"{photo.stem}.png").is_file()]:
+        raise UserError(f"{depths}: no {missing[0]}.png in it; expected the depth of every photo")
+    if not (out / LABELED.name).is_file():
+        write_nyuv2(out / LABELED.name, _frames(photos, depths), len(photos))
+    if not (out / SPLITS.name).is_file():
+        with atomic(out / SPLITS.name) as path:
+            shutil.copy(split, path)
+
+
+def _frames(photos: Sequence[Path], depths: Path) -> Iterator[Frame]:
+    """Photos and their depth in metres, which PNG files of 8 bits hold as floor(25.5 * depth)."""
+    for photo in photos:
+        stored = np.asarray(Image.open(depths / f"{photo.stem}.png"))
+        yield Frame(np.asarray(read_photo(photo)), (stored + np.float32(0.5)) / np.float32(25.5))
