@@ -1,6 +1,8 @@
 """The network of surface normals: conv1..pool5 and fc6 of CaffeNet, then a word for each cell (PAPER §6.2.2)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet, drop, to_input
+from tracklearn.networks.weights import restore
 from tracklearn.normals.codebook import UNKNOWN, decode_soft, decode_triangle, triangles
 from tracklearn.seeds import torch_generator
 from tracklearn.settings.normals import Decoding
@@ -31,6 +35,26 @@ class NormalsNet(CaffeNet):
         """Scores (N, cells, cells, words) for input (N, 3, S, S) from `to_input`; `dropout` is that of fc6."""
         fc6 = drop(self(images, "fc6"), dropout, generator)
         return self.fc7(fc6).view(-1, self.cells, self.cells, self.words)
+
+
+def load_normals_net(path: str | Path) -> NormalsNet:
+    """A trained network of surface normals from a .safetensors file, in evaluation mode.
+
+    Raises:
+        UserError: as `networks.weights.build`, or the file holds another kind of network.
+    """
+
+    def network(metadata: Mapping[str, Any]) -> NormalsNet:
+        if metadata.get("training") != "normals":
+            raise UserError(
+                f"{path}: a network trained by {metadata.get('training', 'unknown means')}; expected one of surface "
+                "normals, whose entry in models has train: normals"
+            )
+        shape = {name: metadata["network"][name] for name in ("width", "input_size")}
+        mean = metadata["preprocessing"]["mean_bgr"]
+        return NormalsNet(cells=metadata["cells"], words=metadata["words"], mean_bgr=mean, **shape)
+
+    return restore(path, network)
 
 
 def codes_of(normals: Tensor, words: Tensor) -> Tensor:
