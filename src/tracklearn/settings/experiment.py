@@ -71,7 +71,7 @@ class Configuration(Settings):
     )
     retrieval: Retrieval = setting(Retrieval(), "Retrieval without fine-tuning")
     scenes: Scenes = setting(Scenes(), "Classification of whole photos, without fine-tuning")
-    figures: Figures = setting(Figures(), "The paper's figures 2, 3, 5 and 6")
+    figures: Figures = setting(Figures(), "The paper's figures 2, 3, 5, 6 and 8")
     evidence: Evidence | None = setting(
         None, "Rows whose networks are trained again with other training seeds (`make evidence`)"
     )
