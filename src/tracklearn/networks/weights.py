@@ -1,9 +1,9 @@
 """Networks on disk: safetensors files with the network's shape and the preparation of its input."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,6 +16,8 @@ from tracklearn.networks.caffenet import CaffeNet
 
 FORMAT = "tracklearn-caffenet-1"
 SHAPE = ("width", "input_size", "fc7", "outputs")
+
+Net = TypeVar("Net", bound=CaffeNet)
 
 
 def save_weights(path: str | Path, net: CaffeNet, *, metadata: Mapping[str, object] | None = None) -> None:
@@ -82,16 +84,24 @@ def build(path: str | Path) -> CaffeNet:
     Raises:
         UserError: as `load_weights`, or the tensors are not those of the network that the metadata describe.
     """
+    return restore(path, lambda metadata: CaffeNet(**_shape(metadata), mean_bgr=metadata["preprocessing"]["mean_bgr"]))
+
+
+def restore(path: str | Path, network: Callable[[Mapping[str, Any]], Net]) -> Net:
+    """The network that `network` makes from the metadata of the file `path`, with the file's weights; see `build`."""
     state, metadata = load_weights(path)
-    shape = {key: metadata["network"][key] for key in SHAPE}
     with torch.device("meta"):  # takes no memory and draws no numbers: the weights are in the file
-        net = CaffeNet(**shape, mean_bgr=metadata["preprocessing"]["mean_bgr"])
+        net = network(metadata)
     own = net.state_dict()
     for name in {**own, **state}:
         if problem := _difference(name, state.get(name), own.get(name)):
-            raise UserError(f"{path}: {problem}, by its metadata {shape}; train or convert the model again")
+            raise UserError(f"{path}: {problem}, by its metadata {_shape(metadata)}; train or convert the model again")
     net.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
     return net.to(memory_format=torch.channels_last).eval()
+
+
+def _shape(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: metadata["network"][key] for key in SHAPE}
 
 
 def _difference(name: str, given: Tensor | None, wanted: Tensor | None) -> str | None:

@@ -1,5 +1,6 @@
 """The network of surface normals: conv1..pool5 and fc6 of CaffeNet, then a word for each cell (PAPER §6.2.2)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet, drop, to_input
-from tracklearn.networks.weights import build, load_weights
+from tracklearn.networks.weights import restore
 from tracklearn.normals.codebook import UNKNOWN, decode_soft, decode_triangle, triangles
 from tracklearn.seeds import torch_generator
 from tracklearn.settings.base import Block
@@ -63,25 +64,23 @@ def new_normals_net(
 
 
 def load_normals_net(path: str | Path) -> NormalsNet:
-    """The network of surface normals whose weights are in the file `path`, in evaluation mode.
+    """A trained network of surface normals from a .safetensors file, in evaluation mode.
 
     Raises:
-        UserError: as `networks.weights.build`, or a network that was trained on something else.
+        UserError: as `networks.weights.build`, or the file holds another kind of network.
     """
-    _, metadata = load_weights(path, tensors=False)
-    if metadata.get("training") != "normals":
-        raise UserError(f"{path}: not a network of surface normals; expected a model with train: normals")
-    plain = build(path)
-    with torch.device("meta"):
-        net = NormalsNet(
-            cells=metadata["cells"],
-            words=metadata["words"],
-            width=plain.width,
-            input_size=plain.input_size,
-            mean_bgr=plain.mean_bgr,
-        )
-    net.load_state_dict(plain.state_dict(), assign=True)
-    return net.eval()
+
+    def network(metadata: Mapping[str, Any]) -> NormalsNet:
+        if metadata.get("training") != "normals":
+            raise UserError(
+                f"{path}: a network trained by {metadata.get('training', 'unknown means')}; expected one of surface "
+                "normals, whose entry in models has train: normals"
+            )
+        shape = {name: metadata["network"][name] for name in ("width", "input_size")}
+        mean = metadata["preprocessing"]["mean_bgr"]
+        return NormalsNet(cells=metadata["cells"], words=metadata["words"], mean_bgr=mean, **shape)
+
+    return restore(path, network)
 
 
 def codes_of(normals: Tensor, words: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ class Configuration(Settings):
         (), "Rows of Table 2, surface normals, in order; each is compared with the first; `[]` leaves the table out"
     )
     normals: Normals = setting(Normals(), "Surface normals of NYUv2")
-    figures: Figures = setting(Figures(), "The paper's figures 2, 3, 5 and 6")
+    figures: Figures = setting(Figures(), "The paper's figures 2, 3, 5, 6 and 8")
     evidence: Evidence | None = setting(
         None, "Rows whose networks are trained again with other training seeds (`make evidence`)"
     )

@@ -1,4 +1,4 @@
-"""Settings of the block `figures`: the paper's figures 2, 3, 5 and 6, drawn from this experiment."""
+"""Settings of the block `figures`: the paper's figures 2, 3, 5, 6 and 8, drawn from this experiment."""
 
 from typing import ClassVar, Literal
 
@@ -10,7 +10,7 @@ class Figures(Settings):
 
     where: ClassVar[str] = "figures"
 
-    seed: Natural = setting(0, "Seed by which the frames of figure 2 and the pairs of figure 3 are drawn")
+    seed: Natural = setting(0, "Seed by which the frames of figure 2, the pairs of figure 3 and the images of figure 8 are drawn")
     frames: Count = setting(
         3,
         "Figure 2: number of frames of each verdict (accepted, rejected as noise, rejected as camera motion)",
@@ -31,4 +31,7 @@ class Figures(Settings):
     )
     conv1_models: tuple[str, ...] = setting(
         (), "Figure 6: entries of `models` whose filters of conv1 are shown side by side; `[]` leaves the figure out"
+    )
+    normals: Count = setting(
+        6, "Figure 8: number of test images with their true and their predicted normals", unit="images"
     )

@@ -3,10 +3,12 @@ import pytest
 import torch
 from reference.normals import loops_cells_loss
 
+from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import to_input
+from tracklearn.networks.weights import save_weights
 from tracklearn.normals.cells import unit
 from tracklearn.normals.codebook import UNKNOWN, decode_soft, encode
-from tracklearn.normals.network import NormalsNet, NormalsObjective, cells_loss, codes_of, predict
+from tracklearn.normals.network import NormalsNet, NormalsObjective, cells_loss, codes_of, load_normals_net, predict
 
 WORDS = torch.tensor(unit(np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [-1, 0, 1], [0, -1, 1.0]])), dtype=torch.float32)
 
@@ -123,3 +125,25 @@ def test_a_sure_network_answers_with_its_word_by_either_decoding():
         net.fc7.bias.copy_(torch.tensor([0, 0, 100.0, 0, 0]).repeat(9))
     for decoding in ("soft", "triangle"):
         assert np.allclose(predict(net, images, WORDS.numpy().astype(np.float64), decoding), WORDS[2].numpy())
+
+
+def test_a_loaded_network_is_the_saved_one(tmp_path):
+    net, (images, _) = NormalsNet(cells=3, words=5, width=0.1, input_size=67, mean_bgr=(1, 2, 3)), a_batch()
+    save_weights(tmp_path / "net.safetensors", net, metadata={"training": "normals", "cells": 3, "words": 5})
+    loaded = load_normals_net(tmp_path / "net.safetensors")
+    assert (loaded.mean_bgr, loaded.input_size, loaded.training) == ((1, 2, 3), 67, False)
+    assert np.array_equal(predict(loaded, images, WORDS.numpy()), predict(net, images, WORDS.numpy()))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"training": "ranking"}, "a network trained by ranking; expected one of surface normals"),
+        ({}, "a network trained by unknown means; expected one of surface normals"),
+        ({"training": "normals", "cells": 2, "words": 5}, r"fc7.weight has shape \(45, 410\), expected \(20, 410\)"),
+    ],
+)
+def test_another_network_is_refused(tmp_path, metadata, message):
+    save_weights(tmp_path / "net.safetensors", net_of(), metadata=metadata)
+    with pytest.raises(UserError, match=message):
+        load_normals_net(tmp_path / "net.safetensors")

@@ -122,12 +122,6 @@ def test_a_checkpoint_of_another_truth_is_refused(train, arguments, monkeypatch)
         train("parts")
 
 
-def test_a_net_of_another_kind_is_no_net_of_normals(tmp_path):
-    random_network(network=NETWORK, seed=0, weights=tmp_path / "a.safetensors", conv1=tmp_path / "conv1.png")
-    with pytest.raises(UserError, match="not a network of surface normals; expected a model with train: normals"):
-        load_normals_net(tmp_path / "a.safetensors")
-
-
 def test_what_is_no_codebook_is_named(tmp_path):
     (tmp_path / "codebook.npz").write_bytes(b"")
     with pytest.raises(UserError, match=r"codebook.npz: no codebook of normals .*; delete it and run again"):
