@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--train", type=int, default=20, help="pictures of train; train and val make trainval")
     parser.add_argument("--val", type=int, default=12, help="pictures of val")
     parser.add_argument("--tune", type=int, default=160, help="pictures of tune, on which settings are chosen")
-    parser.add_argument("--test", type=int, default=300, help="pictures of test, only for reported figures")
+    parser.add_argument("--test", type=int, default=220, help="pictures of test, only for reported figures")
     parser.add_argument("--per-class", type=int, default=100, help="pictures of each class in the ImageFolder")
     parser.add_argument("--per-scene", type=int, default=60, help="pictures of each category of scenes")
     parser.add_argument("--rooms", type=int, default=80, help="rooms for training, and as many for testing")

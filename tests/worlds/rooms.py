@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-
 from world_generator.kinect import FARTHEST, in_steps
 from world_generator.solids import Ball, box, cast, convex, turn_about
+
 from tracklearn.normals.camera import Camera
 
 

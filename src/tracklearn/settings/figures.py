@@ -10,7 +10,9 @@ class Figures(Settings):
 
     where: ClassVar[str] = "figures"
 
-    seed: Natural = setting(0, "Seed by which the frames of figure 2, the pairs of figure 3 and the images of figure 8 are drawn")
+    seed: Natural = setting(
+        0, "Seed by which the frames of figure 2, the pairs of figure 3 and the images of figure 8 are drawn"
+    )
     frames: Count = setting(
         3,
         "Figure 2: number of frames of each verdict (accepted, rejected as noise, rejected as camera motion)",

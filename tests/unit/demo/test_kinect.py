@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from world_generator.kinect import STEP, filled, in_steps
 
 

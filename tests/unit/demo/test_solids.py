@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from world_generator.solids import Ball, box, cast, column, turn_about, visible
 
 FROM = np.zeros(3)

@@ -232,5 +232,5 @@ def test_tuning_sets_a_fifth_of_the_training_images_aside_by_the_seed(tmp_path, 
 
 def test_a_split_too_small_to_tune_on_is_refused(tmp_path, write_split):
     write_split(trainNdxs=[1, 2, 3, 4], testNdxs=[5])
-    with pytest.raises(UserError, match="4 training images; normals.split: tuning needs at least 5"):
+    with pytest.raises(UserError, match=r"4 training images; normals\.split: tuning needs at least 5"):
         chosen_split(Normals.read({"nyuv2": str(tmp_path), "split": "tuning"}), 5)
