@@ -116,6 +116,26 @@ if evidence := config["evidence"]:
             "../scripts/tables/tables_evidence.py"
 
 
+if config["evidence_normals"]:
+
+    rule tables_evidence_normals:
+        input:
+            cells=plan.normals.cells(plan.normals.evidence_models()),
+            bootstraps=plan.normals.bootstraps(plan.normals.evidence_models()),
+        output:
+            markdown="results/tables/{protocol}/evidence_normals.md",
+            table="results/tables/{protocol}/evidence_normals.csv",
+        log:
+            "results/logs/tables_evidence_normals/{protocol}.log",
+        params:
+            evidence=config["evidence_normals"],
+            code=code("tables/tables_evidence_normals.py"),
+        message:
+            "Join the networks of surface normals over {params.evidence[seeds]} seeds"
+        script:
+            "../scripts/tables/tables_evidence_normals.py"
+
+
 # The tables of all protocols stand side by side. The short paths hold copies of the configured protocol's tables. Links of
 # a page lead two folders up where they lead out of its folder; seen from results/ these steps fall away.
 rule tables_configured:

@@ -84,13 +84,17 @@ def _check_rows(config: Config) -> None:
 
 
 def _check_normals(config: Config) -> None:
-    """Refuse models in Table 2 that were not trained on normals."""
-    for row in config["table2"]:
-        for model in row["models"]:
+    """Refuse models in Table 2 and in its evidence that were not trained on normals."""
+    named = [(f"table2 row {row['id']}", row["models"]) for row in config["table2"]]
+    if evidence := config["evidence_normals"]:
+        named += [(f"evidence_normals.lines.{line}", models) for line, models in evidence["lines"].items()]
+    for entry, models in named:
+        for model in models:
+            check_known(f"config: {entry}", "model", model, config["models"])
             if (train := config["models"][model]["train"]) != "normals":
                 raise UserError(
-                    f"config: table2 row {row['id']}: models.{model} has train: {train}; expected a model with train: "
-                    f"normals, such as `{{train: normals, from: {model}, schedule: normals}}`"
+                    f"config: {entry}: models.{model} has train: {train}; expected a model with train: normals, such "
+                    f"as `{{train: normals, from: {model}, schedule: normals}}`"
                 )
 
 

@@ -151,26 +151,34 @@ def rows_by_id(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def with_seeds(config: Config) -> dict[str, Any]:
-    """The configuration with the models that `evidence:` asks for: its rows' and retrieval's models for seeds 2, 3, ...
+    """The configuration with the models that `evidence:` and `evidence_normals:` ask for, for seeds 2, 3, ...
 
     The copy of a model for seed 2 is named `{model}-seed2`. Its parents are copies too, so that the copy shares nothing
     random with the original but the mined patches.
     """
-    evidence = config["evidence"]
-    if not evidence:
-        return dict(config)
-    rows = {row["id"]: row for row in config["table1"]}
-    originals = {*retrieval_models(evidence), *(model for row in evidence["rows"] for model in rows[row]["models"])}
-    originals |= {parent for name in set(originals) for parent in ancestors(config, name)}
     models = dict(config["models"])
-    for seed in range(2, evidence["seeds"] + 1):
-        for name in sorted(originals):
-            copy = dict(config["models"][name])
-            copy["seed"] = copy.get("seed", 0) + 1000 * seed
-            if copy.get("from", "random") != "random":
-                copy["from"] = seed_name(copy["from"], seed)
-            models[seed_name(name, seed)] = copy
+    for asked, seeds in _models_of_evidence(config):
+        originals = {*asked, *(parent for name in asked for parent in ancestors(config, name))}
+        for seed in range(2, seeds + 1):
+            for name in sorted(originals):
+                copy = dict(config["models"][name])
+                copy["seed"] = copy.get("seed", 0) + 1000 * seed
+                if copy.get("from", "random") != "random":
+                    copy["from"] = seed_name(copy["from"], seed)
+                models[seed_name(name, seed)] = copy
     return {**config, "models": models}
+
+
+def _models_of_evidence(config: Config) -> list[tuple[list[str], int]]:
+    """The models that each block of evidence trains again, and the number of its seeds."""
+    found = []
+    if evidence := config["evidence"]:
+        rows = {row["id"]: row for row in config["table1"]}
+        of_rows = [model for row in evidence["rows"] for model in rows[row]["models"]]
+        found.append(([*of_rows, *retrieval_models(evidence)], evidence["seeds"]))
+    if evidence := config["evidence_normals"]:
+        found.append(([model for models in evidence["lines"].values() for model in models], evidence["seeds"]))
+    return found
 
 
 def retrieval_models(evidence: Mapping[str, Any]) -> list[str]:

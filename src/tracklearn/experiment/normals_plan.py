@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,14 +92,22 @@ class NormalsPlan:
         """Systems whose cells cannot be computed."""
         return [name for name in self.systems() if self.lack(name)]
 
-    def cells(self) -> list[str]:
-        """The cells of all rows."""
-        return [f"results/cells/table2/{self._plan.protocol.name}/{system}.json" for system in self.systems()]
+    def evidence_models(self) -> list[str]:
+        """The models of `evidence_normals:` with their copies for each seed."""
+        evidence = self._plan.config["evidence_normals"] or {"lines": {}}
+        listed = dict.fromkeys(model for models in evidence["lines"].values() for model in models)
+        return self._plan.seeded(listed, "evidence_normals") if listed else []
 
-    def bootstraps(self) -> list[str]:
-        """Bootstrap replicates of the systems that can be computed."""
+    def cells(self, systems: Iterable[str] | None = None) -> list[str]:
+        """The cells of some systems, or of all rows."""
+        folder = f"results/cells/table2/{self._plan.protocol.name}"
+        return [f"{folder}/{system}.json" for system in (self.systems() if systems is None else systems)]
+
+    def bootstraps(self, systems: Iterable[str] | None = None) -> list[str]:
+        """Bootstrap replicates of those systems that can be computed."""
         folder = f"results/normals/{self._plan.protocol.name}/bootstraps"
-        return [f"{folder}/{system}.npz" for system in self.systems() if not self.lack(system)]
+        listed = self.systems() if systems is None else systems
+        return [f"{folder}/{system}.npz" for system in listed if not self.lack(system)]
 
     def pictured(self) -> list[tuple[str, str]]:
         """What figure 8 shows of the paper's rows: label and model, the first of several; without what is lacking."""

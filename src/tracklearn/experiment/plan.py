@@ -41,7 +41,7 @@ TABLES = (
     *("table1.csv", "table1.md", "table1.html", "differences.csv"),
     *("section6.csv", "section6.md", "section6.html"),
     *("table2.csv", "table2.md", "table2.html"),
-    *("evidence.csv", "evidence.md"),
+    *("evidence.csv", "evidence.md", "evidence_normals.csv", "evidence_normals.md"),
 )
 
 
@@ -514,9 +514,9 @@ class Plan:
         """Bootstrap replicates of some rows."""
         return [f"results/detection/{self.protocol.name}/bootstraps/{row}.npz" for row in rows]
 
-    def seeded(self, names: Sequence[str]) -> list[str]:
-        """Rows or models with their copies for each seed of `evidence:`."""
-        seeds = range(1, self.config["evidence"]["seeds"] + 1)
+    def seeded(self, names: Iterable[str], block: str = "evidence") -> list[str]:
+        """Rows or models with their copies for each seed of `evidence:` or `evidence_normals:`."""
+        seeds = range(1, self.config[block]["seeds"] + 1)
         return [model_graph.seed_name(name, seed) for name in names for seed in seeds]
 
 

@@ -102,6 +102,11 @@ def _check_left_out(plan: Plan, target: str) -> None:
     """Refuse what has no rule, or no input, under this protocol and configuration."""
     if not plan.section6.tasks and re.fullmatch(r"results/(tables/[^/]+/)?section6\.(csv|md|html)", target):
         raise UserError("config: section6 is null; write its rows to get its table")
+    if "evidence_normals" in target:
+        if not (models := plan.normals.evidence_models()):
+            raise UserError("config: evidence_normals is null; write its lines to get its table")
+        if lack := plan.lack_of(models):
+            raise UserError(f"config: evidence_normals cannot be computed: {lack}")
     if not plan.normals.rows and re.fullmatch(r"results/(tables/[^/]+/)?table2\.(csv|md|html)", target):
         raise UserError("config: table2 has no rows; write some to get Table 2")
     if not plan.protocol.annotated and "/retrieval/" in target and target not in plan.section6.cells("retrieval"):
@@ -179,7 +184,7 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     if rows or models or Path(target).stem in WITHOUT_MODELS:
         return rows, models
     if "figure7" in target or _is_of_table2(target):
-        return [], plan.normals.networks() if _is_of_table2(target) else plan.section6.networks("retrieval")
+        return [], _networks_compared(plan, target)
     of_table1 = [] if "section6" in target else plan.table1_rows
     if target != ALL and "section6" not in target:
         return of_table1, []
@@ -189,8 +194,15 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     return [*of_table1, *plan.section6.rows("detection")], [*compared]
 
 
+def _networks_compared(plan: Plan, target: str) -> list[str]:
+    """The networks that a page or table of retrieval or of normals compares."""
+    if "figure7" in target:
+        return plan.section6.networks("retrieval")
+    return plan.normals.evidence_models() if "evidence" in target else plan.normals.networks()
+
+
 def _is_of_table2(target: str) -> bool:
-    return "table2" in target or target.startswith("results/normals/")
+    return "table2" in target or "evidence_normals" in target or target.startswith("results/normals/")
 
 
 def _is_of_pairs(target: str) -> bool:

@@ -18,7 +18,7 @@ from tracklearn.settings.patches import Patches, Subset
 from tracklearn.settings.ranking import Loss
 from tracklearn.settings.retrieval import Retrieval
 from tracklearn.settings.scenes import Scenes
-from tracklearn.settings.tables import Evidence, NormalsRow, Pair, Row, Section6
+from tracklearn.settings.tables import Evidence, NormalsEvidence, NormalsRow, Pair, Row, Section6
 from tracklearn.settings.training import RankingSchedule, Saving, Schedule, SoftmaxSchedule, Threads
 from tracklearn.settings.videos import Videos
 from tracklearn.settings.voc import ImageNet, Voc
@@ -79,6 +79,9 @@ class Configuration(Settings):
     figures: Figures = setting(Figures(), "The paper's figures 2, 3, 5, 6 and 8")
     evidence: Evidence | None = setting(
         None, "Rows whose networks are trained again with other training seeds (`make evidence`)"
+    )
+    evidence_normals: NormalsEvidence | None = setting(
+        None, "Networks of surface normals that are trained again with other training seeds (`make evidence-normals`)"
     )
 
     @classmethod

@@ -129,3 +129,16 @@ class Evidence(Settings):
     comparisons: Annotated[tuple[Pair, ...], MinLen(1)] = setting(
         ..., "Pairs of row ids whose difference is averaged over the training seeds"
     )
+
+
+class NormalsEvidence(Settings):
+    """Networks of surface normals that are trained again from other seeds, with all that they learned from."""
+
+    where: ClassVar[str] = "evidence_normals"
+
+    seeds: Count = setting(..., "Number of training seeds, the first of which is the experiment itself")
+    lines: Annotated[dict[str, Names], MinLen(1)] = setting(
+        ...,
+        "Each key names a line of the table, and its value lists the line's models, which have `train: normals`. Every "
+        "further line is compared with the first",
+    )
