@@ -114,7 +114,7 @@ rule figures_page:
     params:
         left_out=plan.figures.left_out(),
         # The page only links to that of figure 7, which is a target of its own.
-        figure7=next(iter(plan.figures.figure7_page()), None),
+        pages=plan.figures.pages(),
         protocol=plan.protocol.name,
         code=code("figures/figures_page.py"),
     message:

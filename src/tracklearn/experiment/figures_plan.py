@@ -72,3 +72,7 @@ class FiguresPlan:
     def figure7_page(self) -> list[str]:
         """The page of figure 7, to which that of the figures links; none where no row of retrieval can be computed."""
         return [f"results/retrieval/{self._plan.protocol.name}/figure7.html"] if self._plan.section6.nearest() else []
+
+    def pages(self) -> dict[str, str]:
+        """The pages of single figures, to which that of the figures links."""
+        return dict(zip(["figure7"], self.figure7_page(), strict=False))
