@@ -6,10 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
-import torch
 from matplotlib.figure import Figure
 
-from tracklearn.errors import UserError
 from tracklearn.figures.drawing import (
     WIDTH,
     Outputs,
@@ -21,13 +19,14 @@ from tracklearn.figures.drawing import (
 )
 from tracklearn.normals.angular_errors import angles
 from tracklearn.normals.cells import at_pixels
-from tracklearn.normals.codebook import colours
-from tracklearn.normals.examples import network_photo
-from tracklearn.normals.network import load_normals_net, predict
-from tracklearn.normals.nyuv2 import Nyuv2, read_split
+from tracklearn.normals.codebook import colours, read_words
+from tracklearn.normals.examples import check_same_images
+from tracklearn.normals.nyuv2 import Nyuv2, chosen_split, labeled_file
+from tracklearn.normals.scoring import predictions
 from tracklearn.normals.truth import Truth
 from tracklearn.pages.rendering import Picture, render
-from tracklearn.settings.normals import Decoding
+from tracklearn.settings.base import Block
+from tracklearn.settings.normals import Normals
 
 HEADER, GAP = 0.18, 0.06  # inches: above all pictures, between two pictures
 QUALITY = 90  # of the page's JPEG pictures
@@ -57,15 +56,13 @@ class Network(NamedTuple):
 @in_print
 def normals_figure(
     *,
-    nyuv2: str | Path,
-    split: str | Path,
     truth: str | Path,
     codebook: str | Path,
     labels: Sequence[str],
     weights: Sequence[str | Path],
+    settings: Block = None,
     count: int,
     seed: int,
-    decoding: Decoding = "soft",
     protocol: str,
     outputs: Outputs,
     page: str | Path,
@@ -74,13 +71,11 @@ def normals_figure(
     """Draw test images at random, each with its photo, its true normals and every network's, and a page of them.
 
     Args:
-        nyuv2, split: files in the layout of NYUv2's.
-        truth: file of `truth.write_truth`.
-        codebook: npz file with `words` (K, 3).
+        truth, codebook: files of `truth.write_truth` and `codebook.write_codebook`.
         labels: titles of the networks' columns.
         weights: the networks' weights files, each in a folder named after its model.
+        settings: `settings.normals.Normals`, as in `scoring.network_row`.
         count, seed: number of images and seed of the draw; equal splits and seeds give the same images.
-        decoding: setting `normals.codebook.decoding`.
         protocol: name of the evaluation, whose table the page links to.
         page: the HTML file to write, with larger pictures and the errors of each image.
         notes: which networks are left out, and why.
@@ -91,16 +86,18 @@ def normals_figure(
     Raises:
         UserError: damaged files, or a network that is none of surface normals or has other words.
     """
-    with Nyuv2(nyuv2) as file, Truth(truth) as true:
-        test = read_split(split, len(file)).test
+    normals_settings, words = Normals.read(settings), read_words(codebook)
+    with Nyuv2(labeled_file(normals_settings.nyuv2)) as nyuv2, Truth(truth) as true:
+        check_same_images(nyuv2, true)
+        test = chosen_split(normals_settings, len(true)).test
         images = test[draw_without_replacement(len(test), count, seed, 8)[:count]].tolist()
-        photos, normals = [file.photo(image) for image in images], [true[image] for image in images]
-        source = true.source
-    words = np.load(codebook)["words"]
-    networks = [
-        _network(label, Path(path), photos, normals, words, decoding)
-        for label, path in zip(labels, weights, strict=True)
-    ]
+        photos, normals = [nyuv2.photo(image) for image in images], [true[image] for image in images]
+        source, networks = true.source, []
+        for label, path in zip(labels, map(Path, weights), strict=True):
+            with predictions(nyuv2, path, words, normals_settings) as predicted:
+                answers = [at_pixels(predicted(image), true.size) for image in images]
+            errors = [angles(*pair) for pair in zip(answers, normals, strict=True)]
+            networks.append(Network(label, path.parent.name, answers, errors))
     numbers = [image + 1 for image in images]  # NYUv2 counts from 1
     columns = [
         Column("photo", photos, [f"image {number}" for number in numbers]),
@@ -128,25 +125,6 @@ def normals_figure(
     render("figure8.html.jinja", page, titles=titles, rows=rows, caption=caption, notes=notes, protocol=protocol)
     means = {f"mean/{net.model}": float(np.concatenate(net.errors).mean()) for net in networks}
     return {"images": float(len(images)), **means}
-
-
-def _network(
-    label: str,
-    weights: Path,
-    photos: Sequence[np.ndarray],
-    normals: Sequence[np.ndarray],
-    words: np.ndarray,
-    decoding: Decoding,
-) -> Network:
-    """A network's answers to photos (H, W, 3) with these true normals."""
-    net = load_normals_net(weights)
-    if net.words != len(words):
-        raise UserError(f"{weights}: answers in {net.words} words, but the codebook has {len(words)}; train it again")
-    squares = torch.from_numpy(np.stack([network_photo(photo, net.input_size) for photo in photos]))
-    predicted = predict(net, squares, words, decoding)  # (N, cells, cells, 3)
-    answers = [at_pixels(cells, true.shape[:2]) for cells, true in zip(predicted, normals, strict=True)]
-    errors = [angles(answer, true) for answer, true in zip(answers, normals, strict=True)]
-    return Network(label, weights.parent.name, answers, errors)
 
 
 def _drawing(columns: Sequence[Column]) -> Figure:

@@ -25,7 +25,15 @@ WORDS = {
 }
 UNITS = {"mean": "deg", "median": "deg"}  # of the paper's file; all others are percentages
 PRINTED = "Printed in the paper"
-SHARED = ("truth", "mask", "images", "height", "width", "pixels", "papers_images")  # entries that the cells of a table share
+SHARED = (
+    "truth",
+    "mask",
+    "images",
+    "height",
+    "width",
+    "pixels",
+    "papers_images",
+)  # entries that the cells of a table share
 EXPLANATION = (
     "Errors are angles between predicted and true normals: their mean and median in degrees, where less is better, and "
     "percentages of pixels whose error is below 11.25, 22.5 and 30 degrees, where more is better. As in the paper, the "

@@ -28,7 +28,7 @@ def made(nyuv2, write_split, tmp_path):
         file["normals"] = normals
         file["normals"].attrs.update(source="made by hand", mask="the left half")
     np.savez(tmp_path / "codebook.npz", words=WORDS)
-    split = write_split(trainNdxs=[1, 2], testNdxs=[3, 4, 5, 6, 7, 8])
+    write_split(trainNdxs=[1, 2], testNdxs=[3, 4, 5, 6, 7, 8])
     weights = []
     for model, word in (("normals-scratch", 1), ("normals-unsup", 0)):
         net = NormalsNet(cells=3, words=4, width=0.1, input_size=67)
@@ -43,7 +43,7 @@ def made(nyuv2, write_split, tmp_path):
         outputs = Outputs(*(tmp_path / f"{name}.{suffix}" for suffix in ("png", "svg", "json")))
         arguments = {"labels": ["scratch", "unsup <8M>"], "weights": weights, "count": 2, "seed": 0} | changes
         metrics = normals_figure(
-            nyuv2=nyuv2, split=split, truth=tmp_path / "truth.h5", codebook=tmp_path / "codebook.npz", protocol="val",
+            settings={"nyuv2": str(nyuv2.parent)}, truth=tmp_path / "truth.h5", codebook=tmp_path / "codebook.npz", protocol="val",
             outputs=outputs, page=tmp_path / f"{name}.html", **arguments,
         )  # fmt: skip
         return metrics, outputs, (tmp_path / f"{name}.html").read_text()
