@@ -44,7 +44,9 @@ rule all:
         ["results/section6.csv", "results/section6.md", "results/section6.html", "results/figures.html"]
         if plan.section6.tasks
         else [],
+        ["results/table2.csv", "results/table2.md", "results/table2.html"] if plan.normals.rows else [],
         plan.figures.figure7_page(),
+        plan.normals.figure8_page(),
         lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],
 
 

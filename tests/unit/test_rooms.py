@@ -20,8 +20,8 @@ ROOMS = (
     "detection",
     "retrieval",
     "scenes",
-    "normals",
     "figures",
+    "normals",
 )
 OPEN_TO_ALL = ("errors", "files", "download", "photos", "seeds", "report", "settings", "pages", "machine", "runs")
 MODELS = ("networks", "training", "ranking", "supervised")  # rooms behind the rules of models.smk

@@ -5,9 +5,10 @@
 # outputs  results/normals/nyuv2.json, written when NYUv2 is there; results/normals/truth.h5: the true normals of all images;
 #          results/normals/codebook.npz and .png: the words in which networks answer;
 #          results/cells/table2/{protocol}/{model}.json and {method}.json: angular errors over the pixels of the test images;
-#          results/normals/{protocol}/bootstraps/{model}.npz and {method}.npz: the same in each draw of the test images
+#          results/normals/{protocol}/bootstraps/{model}.npz and {method}.npz: the same in each draw of the test images;
+#          results/normals/{protocol}/figure8.png, .svg, .json and .html: test images with true and predicted normals
 # steps    download; fit planes to the depth, or read given normals; cluster normals into words; compare what networks, and
-#          what needs no network, predict with the truth
+#          what needs no network, predict with the truth; draw figure 8
 
 
 rule normals_download:
@@ -109,3 +110,29 @@ rule normals_baseline:
         "Compare the normals of {wildcards.method}, which need no network, with the true ones"
     script:
         "../scripts/normals/normals_baseline.py"
+
+
+rule normals_figure8:
+    input:
+        truth="results/normals/truth.h5",
+        codebook="results/normals/codebook.npz",
+        weights=[plan.weights(model) for _, model in plan.normals.pictured()],
+    output:
+        png="results/normals/{protocol}/figure8.png",
+        svg="results/normals/{protocol}/figure8.svg",
+        description="results/normals/{protocol}/figure8.json",
+        page=report("results/normals/{protocol}/figure8.html", caption="../report/figures.rst", category="Figures"),
+    log:
+        "results/logs/normals_figure8/{protocol}.log",
+    params:
+        labels=[label for label, _ in plan.normals.pictured()],
+        settings=plan.normals.images("codebook.decoding"),
+        number=config["figures"]["normals"],
+        seed=config["figures"]["seed"],
+        protocol=plan.protocol.name,
+        notes=plan.normals.figure8_notes(),
+        code=code("normals/normals_figure8.py"),
+    message:
+        "Figure 8: draw {params.number} test images with their true and predicted normals"
+    script:
+        "../scripts/normals/normals_figure8.py"

@@ -1,8 +1,8 @@
-# Tables: Table 1 and section 6 beside the paper's numbers, their pages, and the evidence over seeds, joined from cells.
+# Tables: Table 1, section 6 and Table 2 beside the paper's numbers, their pages, and the evidence over seeds, joined from cells.
 #
 # inputs   results/cells/{table}/{protocol}/{row}/{column}.json, results/{stage}/{protocol}/bootstraps/{row}.npz
-# outputs  results/tables/{protocol}/table1.csv, .md, .html and differences.csv; section6.csv, .md and .html; evidence.md
-#          and .csv; results/table1.csv and so on: copies of the tables of the configured protocol
+# outputs  results/tables/{protocol}/table1.csv, .md, .html and differences.csv; section6.csv, .md and .html; table2.csv,
+#          .md and .html; evidence.md and .csv; results/table1.csv and so on: copies of the tables of the configured protocol
 # steps    join cells, copy the configured protocol's tables
 
 
@@ -45,6 +45,7 @@ rule tables_page:
     params:
         protocol=plan.protocol.name,
         section6=bool(plan.section6.tasks),
+        table2=bool(plan.normals.rows),
         code=code("tables/tables_page.py"),
     message:
         "Write a page with Table 1, mined pairs, filters and curves"
@@ -76,19 +77,44 @@ rule tables_section6:
         "../scripts/tables/tables_section6.py"
 
 
+rule tables_table2:
+    input:
+        cells=plan.normals.cells(),
+        bootstraps=plan.normals.bootstraps(),
+        external="results/detection/{protocol}/external/table2.json",
+    output:
+        table=report("results/tables/{protocol}/table2.csv", caption="../report/table2.rst", category="Table 2"),
+        markdown="results/tables/{protocol}/table2.md",
+        page=report("results/tables/{protocol}/table2.html", caption="../report/table2.rst", category="Table 2"),
+    log:
+        "results/logs/tables_table2/{protocol}.log",
+    params:
+        rows=plan.normals.rows,
+        protocol=plan.protocol.name,
+        figure8=bool(plan.normals.figure8_page()),
+        code=code("tables/tables_table2.py"),
+    message:
+        "Join the cells of surface normals into Table 2"
+    script:
+        "../scripts/tables/tables_table2.py"
+
+
 # A cell that cannot be computed says why, so that the table is made all the same.
 rule tables_empty_cell:
     output:
-        cell="results/cells/section6/{protocol}/{cell}.json",
+        cell="results/cells/{table}/{protocol}/{cell}.json",
     log:
-        "results/logs/tables_empty_cell/{protocol}/{cell}.log",
+        "results/logs/tables_empty_cell/{table}/{protocol}/{cell}.log",
     wildcard_constraints:
-        cell=names(plan.section6.empty()),
+        table="section6|table2",
+        cell=names([*plan.section6.empty(), *plan.normals.empty()]),
     params:
-        reason=lambda wildcards: plan.section6.lack(*wildcards.cell.split("/")),
+        reason=lambda wildcards: (plan.section6 if wildcards.table == "section6" else plan.normals).lack(
+            *wildcards.cell.split("/")
+        ),
         code=code("tables/tables_empty_cell.py"),
     message:
-        "Leave the cell {wildcards.cell} of section 6 empty: {params.reason}"
+        "Leave the cell {wildcards.cell} of {wildcards.table} empty: {params.reason}"
     script:
         "../scripts/tables/tables_empty_cell.py"
 

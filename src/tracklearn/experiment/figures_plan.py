@@ -49,6 +49,8 @@ class FiguresPlan:
                 left_out[figure] = f"figures.{key} names no model"
             elif not self.models(figure):
                 left_out[figure] = self._plan.lack_of([listed] if figure == "figure5" else listed)
+        if not self._plan.normals.pictured():
+            left_out["figure8"] = "no network of Table 2 stands for one of the paper, or all lack their data"
         if not self._plan.protocol.annotated:
             left_out["figure5"] = f"its units are chosen by class, but {NO_ANNOTATIONS}"
         return left_out
@@ -62,13 +64,19 @@ class FiguresPlan:
         """One of the files of each figure that is not left out."""
         name, left_out = self._plan.protocol.name, self.left_out()
         figures = {
-            "figure2": "figure2",
-            "figure3": "figure3",
-            "figure5": f"{name}/figure5",
-            "figure6": f"{name}/figure6",
+            "figure2": "figures/figure2",
+            "figure3": "figures/figure3",
+            "figure5": f"figures/{name}/figure5",
+            "figure6": f"figures/{name}/figure6",
+            "figure8": f"normals/{name}/figure8",
         }
-        return [f"results/figures/{path}{suffix}" for figure, path in figures.items() if figure not in left_out]
+        return [f"results/{path}{suffix}" for figure, path in figures.items() if figure not in left_out]
 
     def figure7_page(self) -> list[str]:
         """The page of figure 7, to which that of the figures links; none where no row of retrieval can be computed."""
         return [f"results/retrieval/{self._plan.protocol.name}/figure7.html"] if self._plan.section6.nearest() else []
+
+    def pages(self) -> dict[str, str]:
+        """The pages of single figures, to which that of the figures links."""
+        pages = [*self.figure7_page(), *self._plan.normals.figure8_page()]
+        return {Path(page).stem: page for page in pages}

@@ -114,6 +114,11 @@ class NormalsPlan:
         rows = [row for row in self.rows if row["models"] and row["paper"]]
         return [(row["label"], row["models"][0]) for row in rows if not self.lack(row["models"][0])]
 
+    def figure8_notes(self) -> list[str]:
+        """The paper's rows that figure 8 lacks, each with the reason."""
+        rows = [row for row in self.rows if row["models"] and row["paper"]]
+        return [f"{row['label']}: left out; {lack}" for row in rows if (lack := self.lack(row["models"][0]))]
+
     def figure8_page(self) -> list[str]:
         """The page of figure 8; none where no network of Table 2 can be computed."""
         return [f"results/normals/{self._plan.protocol.name}/figure8.html"] if self.pictured() else []

@@ -111,7 +111,7 @@ def _check_left_out(plan: Plan, target: str) -> None:
         raise UserError("config: table2 has no rows; write some to get Table 2")
     if not plan.protocol.annotated and "/retrieval/" in target and target not in plan.section6.cells("retrieval"):
         raise UserError(f"{target}: {NO_ANNOTATIONS}")
-    figure = re.fullmatch(r"results/figures/(?:[^/]+/)?(figure\d)\.(?:png|svg|json)", target)
+    figure = re.fullmatch(r"results/(?:figures|normals)/(?:[^/]+/)?(figure\d)\.(?:png|svg|json|html)", target)
     if figure and (reason := plan.figures.left_out().get(figure[1])):
         raise UserError(f"{target}: left out: {reason}")
 
@@ -130,7 +130,9 @@ def _check_query(plan: Plan, target: str) -> None:
 def _needs_nyuv2(plan: Plan, target: str) -> bool:
     if _is_of_table2(target):
         return True
-    models = _named_by(plan, target)[1] if target == ALL or target.startswith("results/models/") else []
+    models = (
+        _named_by(plan, target)[1] if target == ALL or target.startswith(("results/models/", "results/figures")) else []
+    )
     return any(plan.model_entry(model)["train"] == "normals" for model in models)
 
 
@@ -175,7 +177,8 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     """Rows with SVMs, and models beside them, that a target names; if it names none, all of the table that it is of."""
     of_figures = [model for figure in ("figure5", "figure6") for model in plan.figures.models(figure)]
     if target.startswith("results/figures"):
-        return [], [*of_figures, *plan.ranking_models()]
+        of_figure8 = [model for _, model in plan.normals.pictured()] if target.endswith("figures.html") else []
+        return [], [*of_figures, *of_figure8, *plan.ranking_models()]
     if _is_of_pairs(target) or target.startswith("results/voc/"):
         return [], []
     parts = {*Path(target).parts, Path(target).stem}

@@ -36,21 +36,33 @@ PAPER = {
         "The filters of conv1, (a) as learned from video without labels and (b) after fine-tuning on VOC 2012. The "
         "paper finds the filters sharper after fine-tuning.",
     ),
+    "figure7": (
+        "Figure 7, section 6.1",
+        "Queries and the windows nearest to them by pool5, for a random network and for the network learned from "
+        "video.",
+    ),
+    "figure8": (
+        "Figure 8, section 6.2.2",
+        "Photos of rooms of NYUv2 and their surface normals as networks predict them. Blue, green and red stand for "
+        "a normal's x, y and z.",
+    ),
 }
-FIGURE7 = (
-    "Figure 7, section 6.1",
-    "Queries and the windows nearest to them by pool5, for a random network and for the network learned from video.",
-)
+WITHOUT_FIGURE7 = "it needs annotated evaluation images and a network in the rows of retrieval"
 
 
 class Shown(NamedTuple):
-    """A figure of the page: the paper's number and words, and ours or the reason why there is none."""
+    """A figure of the page: the paper's number and words, and ours or the reason why there is none.
+
+    Attributes:
+        page: file of the figure's own page, and the link to it; None if it has none.
+    """
 
     paper: str
     words: str
     picture: Picture | None
     files: Mapping[str, str]
     description: Mapping[str, Any]
+    page: tuple[str, str] | None
 
 
 def figures_page(
@@ -59,7 +71,7 @@ def figures_page(
     svgs: Sequence[str | Path],
     descriptions: Sequence[str | Path],
     left_out: Mapping[str, str],
-    figure7: str | Path | None,
+    pages: Mapping[str, str],
     protocol: str,
     page: str | Path,
 ) -> dict[str, float]:
@@ -71,7 +83,8 @@ def figures_page(
     Args:
         pngs, svgs, descriptions: the files of each figure, named after it, in the same order.
         left_out: why a figure is not there, by its name.
-        figure7: the page of figure 7, a target of its own, which need not be there yet; None where there is none.
+        pages: pages of single figures by the figure's name. That of figure 7 is a target of its own and need not be
+            there yet.
         protocol: name of the evaluation.
         page: the HTML file to write, two folders below that of the results.
 
@@ -79,23 +92,20 @@ def figures_page(
         The numbers of `figures` on the page and of those `left_out`.
     """
     drawn = {Path(png).stem: files for png, *files in zip(pngs, pngs, svgs, descriptions, strict=True)}
+    reasons = {"figure7": WITHOUT_FIGURE7, **left_out}
     figures = []
     for name, (paper, words) in PAPER.items():
+        own = (pages[name], _link(pages[name], page)) if name in pages else None
         if name in drawn:
             png, svg, description = drawn[name]
             content = json.loads(Path(description).read_text(encoding="utf-8"))
             links = {"PNG, 300 dpi": _link(png, page), "SVG": _link(svg, page)}
-            figures.append(Shown(paper, words, _preview(png, content["caption"]), links, content))
+            figures.append(Shown(paper, words, _preview(png, content["caption"]), links, content, own))
         else:
-            figures.append(Shown(paper, words, None, {}, {"caption": left_out[name], "drawn": [], "notes": []}))
-    render(
-        "figures.html.jinja",
-        page,
-        protocol=protocol,
-        figures=figures,
-        figure7=(*FIGURE7, _link(figure7, page) if figure7 else None, figure7),
-    )
-    return {"figures": float(len(drawn)), "left_out": float(len(PAPER) - len(drawn))}
+            content = {"caption": "" if own else reasons[name], "drawn": [], "notes": []}
+            figures.append(Shown(paper, words, None, {}, content, own))
+    render("figures.html.jinja", page, protocol=protocol, figures=figures)
+    return {"figures": float(len(drawn)), "left_out": float(len(PAPER.keys() - drawn.keys() - pages.keys()))}
 
 
 def _link(file: str | Path, page: str | Path) -> str:

@@ -15,7 +15,8 @@ def write_row(
     """Write the figures of a row, the pooled mean first, and their bootstrap replicates over the test images.
 
     Args:
-        cell, replicates, shared: as in `tables.cells.write_figures`; the cell also says which truth and mask it is of.
+        cell, replicates, shared: as in `tables.cells.write_figures`; the cell also says which images, truth and
+            mask it is of.
         draws: number of bootstrap samples, which are the same for all rows over the same images.
 
     Returns:

@@ -8,6 +8,7 @@ from typing import Literal, NotRequired, TypedDict, Unpack
 import numpy as np
 import torch
 
+from tracklearn.errors import UserError
 from tracklearn.machine.devices import own_device
 from tracklearn.normals.angular_errors import evaluate
 from tracklearn.normals.baselines import CAMERA_AXIS, mean_cells, words_of_cells
@@ -98,8 +99,14 @@ def baseline_row(
 def predictions(
     nyuv2: Nyuv2, weights: str | Path, words: np.ndarray, settings: Normals, *, precision: str = "fp32"
 ) -> Iterator[Predict]:
-    """A function that predicts the normals of an image's cells by a network."""
+    """A function that predicts the normals of an image's cells by a network.
+
+    Raises:
+        UserError: the file holds another kind of network, or the network has another number of words.
+    """
     net, device = load_normals_net(weights), own_device()
+    if net.words != len(words):
+        raise UserError(f"{weights}: answers in {net.words} words, but the codebook has {len(words)}; train it again")
     net.to(device)
 
     def predicted(image: int) -> np.ndarray:

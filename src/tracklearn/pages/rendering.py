@@ -1,12 +1,16 @@
 """Pages from the Jinja2 templates in `templates/`; what a template shows is escaped unless the template says `safe`."""
 
 import base64
+import io
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tracklearn.files import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -29,6 +33,13 @@ class Picture(NamedTuple):
     image: bytes
     caption: str
     kind: str = "png"
+
+    @classmethod
+    def of(cls, figure: "Figure", caption: str) -> Self:
+        """A figure of matplotlib."""
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=110)
+        return cls(image.getvalue(), caption)
 
     @property
     def source(self) -> str:

@@ -1,6 +1,5 @@
 """One page of a whole run: Table 1, the mined pairs, the filters and the curves."""
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ def table1_page(
     logs: Sequence[str | Path],
     protocol: str,
     section6: bool = False,
+    table2: bool = False,
     page: str | Path,
     versions: Mapping[str, Mapping[str, int]] | None = None,
 ) -> dict[str, float]:
@@ -36,6 +36,7 @@ def table1_page(
         conv1, logs: pictures of filters and training logs, each in a folder named after its model.
         protocol: name of the evaluation.
         section6: whether there are pages of section 6 and of the figures, to which this one links.
+        table2: whether there is a page of Table 2, to which this one links.
         page: the HTML file to write.
         versions: number of runs behind the table by library and version.
 
@@ -44,10 +45,10 @@ def table1_page(
     """
     results = pd.read_csv(table)
     pictures = {
-        "means": _plotted(mean_bars(results), "mAP with its 95% interval"),
+        "means": Picture.of(mean_bars(results), "mAP with its 95% interval"),
         "sheets": [_loaded(sheet, _caption(path)) for sheet, path in zip(sheets, summaries, strict=True)],
         "conv1": [_loaded(path, Path(path).parent.name) for path in conv1],
-        "curves": _plotted(ranking_curves(logs), "loss, violated triplets and distances by iteration")
+        "curves": Picture.of(ranking_curves(logs), "loss, violated triplets and distances by iteration")
         if logs
         else None,
     }
@@ -59,6 +60,7 @@ def table1_page(
         results=results[[*FIRST, *results.columns.difference([*FIRST, "id"], sort=False)]],
         differences=pd.read_csv(differences),
         section6=section6,
+        table2=table2,
         versions=pd.DataFrame(mixed_versions(versions)),
         versions_note=NOTE,
         **pictures,
@@ -103,9 +105,3 @@ def _caption(summary: str | Path) -> str:
 
 def _loaded(path: str | Path, caption: str) -> Picture:
     return Picture(Path(path).read_bytes(), caption)
-
-
-def _plotted(figure: Figure, caption: str) -> Picture:
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=110)
-    return Picture(image.getvalue(), caption)

@@ -1,24 +1,17 @@
 """The table of section 6: what the features show without fine-tuning, beside the paper's numbers (PAPER §6.1)."""
 
 import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
-from tracklearn.files import atomic
-from tracklearn.pages.rendering import Picture, render
 from tracklearn.settings.base import Block
-from tracklearn.settings.tables import DetectionRow, RetrievalRow, ScenesRow, Section6
-from tracklearn.tables.bootstrap import interval
+from tracklearn.settings.tables import Section6
 from tracklearn.tables.cells import Cell, read_cell
-from tracklearn.tables.formats import grid, write_csv
-from tracklearn.tables.versions import NOTE, mixed_versions
+from tracklearn.tables.compared import Line, Part, bars, csv_rows, grouped, line_of, metrics, write_compared
+from tracklearn.tables.formats import write_csv
 
 PAPER = Path(__file__).with_name("paper") / "section6.csv"  # as printed
 TITLES = {
@@ -26,6 +19,7 @@ TITLES = {
     "retrieval": "Retrieval: do the nearest windows show the query's class?",
     "scenes": "Scenes",
 }
+FIRST = {"detection": "mAP", "retrieval": "precision", "scenes": "accuracy"}  # the figures that the paper prints
 WORDS = {
     "mAP": "mAP",
     "precision": "precision at {k}",
@@ -37,7 +31,6 @@ WORDS = {
     "knn_accuracy": "accuracy of {k} nearest neighbours",
     "knn_accuracy_class_mean": "accuracy of {k} nearest neighbours, mean over classes",
 }
-BELOW = "Rows without a counterpart in the paper"
 EXPLANATION = (
     "All figures are percentages; in brackets is the 95% interval of a bootstrap over the evaluation images. A row of "
     "several networks, such as random ones, shows the mean over these networks. Beside the first figure stands its "
@@ -47,26 +40,6 @@ PAPERS_IMAGES = (
     " The paper's numbers of detection may be for other images of VOC 2012 (its Table 1 is for the test images), so a "
     "difference to them is not an error."
 )
-
-
-class Line(NamedTuple):
-    """A row of a task.
-
-    Attributes:
-        values, draws: the figures by name, and their values (B,) in each draw of the evaluation images.
-        counterpart: whether the paper has such a row.
-        printed: the paper's number, if it is of the same images.
-        reason: why there are no figures.
-    """
-
-    id: str
-    label: str
-    external: str
-    values: Mapping[str, float]
-    draws: Mapping[str, np.ndarray]
-    counterpart: bool
-    printed: float | None
-    reason: str | None
 
 
 def section6_table(
@@ -106,66 +79,44 @@ def section6_table(
         The first figure of each row that has one.
     """
     settings = Section6.read(rows)
-    by_system = {(Path(path).parent.name, Path(path).stem): read_cell(path) for path in cells}
-    draws = {(Path(path).parts[-4], Path(path).stem): dict(np.load(path)) for path in bootstraps}
+    paths, draws_paths = [*map(Path, cells)], [*map(Path, bootstraps)]
+    by_task = {task: {path.stem: read_cell(path) for path in paths if path.parent.name == task} for task in TITLES}
+    draws = {
+        task: {path.stem: dict(np.load(path)) for path in draws_paths if path.parts[-4] == task} for task in TITLES
+    }
     texts = json.loads(Path(external).read_text())
     printed = paper_numbers(paper)
     tasks = {
         task: [
-            _line(
+            line_of(
                 row,
-                [by_system[task, system] for system in _systems(row)],
-                [draws.get((task, system), {}) for system in _systems(row)],
+                by_task[task],
+                draws[task],
                 external=texts[f"{task}/{row.id}"],
-                printed=printed[task, row.paper] if row.paper and f"{task}/{row.id}" in papers_data else None,
+                printed={FIRST[task]: printed[task, row.paper]}
+                if row.paper and f"{task}/{row.id}" in papers_data
+                else {},
             )
             for row in own
         ]
         for task in TITLES
         if (own := getattr(settings, task))
     }
-    shown = {}
-    for task, lines in tasks.items():
-        of_task = [cell for (of, _), cell in by_system.items() if of == task and cell["value"] is not None]
-        k = next((cell["k"] for cell in of_task if "k" in cell), None)
-        figures = next((list(line.values) for line in lines if line.values), [])
-        above, below = ([line for line in lines if line.counterpart is known] for known in (True, False))
-        titled = [("", above), (BELOW if above else "", below)]
-        groups = [(title, _shown(group, lines[0], figures, k)) for title, group in titled if group]
-        shown[task] = (_notes(task, of_task, ridge), groups, _plotted([*above, *below], k))
-    reasons = list(
-        dict.fromkeys(f"{line.label}: {line.reason}" for each in tasks.values() for line in each if line.reason)
-    )
-    mixed = mixed_versions(versions)
-    write_csv(
-        table, [entry for task, lines in tasks.items() for line in lines for entry in _entries(task, line, lines[0])]
-    )
-    of_detection = any(line.printed for line in tasks.get("detection", []))
-    explanation = EXPLANATION + (PAPERS_IMAGES if of_detection else "")
-    sections = [f"# Section 6 ({protocol})", explanation]
-    for task, (notes, groups, _) in shown.items():
-        sections += [f"## {TITLES[task]}", *notes]
-        for title, group in groups:
-            sections += [*([f"### {title}"] if title else []), grid(group)]
-    sections += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)] if reasons else []
-    sections += ["## Library versions", NOTE, grid(mixed)] if mixed else []
-    with atomic(markdown) as temporary:
-        temporary.write_text("\n\n".join(sections) + "\n")
-    render(
-        "section6.html.jinja",
-        page,
+    write_csv(table, [{"task": task, **row} for task, lines in tasks.items() for row in csv_rows(lines)])
+    of_detection = any(each.printed for each in tasks.get("detection", []))
+    write_compared(
+        title=f"Section 6 ({protocol})",
+        explanation=EXPLANATION + (PAPERS_IMAGES if of_detection else ""),
+        parts=[_part(task, lines, by_task[task], ridge) for task, lines in tasks.items()],
+        lines=[each for lines in tasks.values() for each in lines],
+        versions=versions,
+        markdown=markdown,
+        template="section6.html.jinja",
+        page=page,
         protocol=protocol,
-        explanation=explanation,
-        tasks=[
-            (TITLES[task], notes, [(title, pd.DataFrame(group)) for title, group in groups], bars)
-            for task, (notes, groups, bars) in shown.items()
-        ],
         figure7=figure7,
-        reasons=reasons,
-        versions=pd.DataFrame(mixed),
-        versions_note=NOTE,
     )
-    return {f"{task}.{line.id}": _first(line) for task, lines in tasks.items() for line in lines if line.values}
+    return {f"{task}.{row}": value for task, lines in tasks.items() for row, value in metrics(lines).items()}
 
 
 def paper_numbers(path: str | Path = PAPER) -> dict[tuple[str, str], float]:
@@ -174,32 +125,14 @@ def paper_numbers(path: str | Path = PAPER) -> dict[tuple[str, str], float]:
         return {(row["task"].split()[0], row["system"]): float(row["value_pct"]) for row in csv.DictReader(file)}
 
 
-def _systems(row: DetectionRow | RetrievalRow | ScenesRow) -> list[str]:
-    """What a row's cells are named after: the row in detection, else its models or its method."""
-    return [row.id] if isinstance(row, DetectionRow) else [*row.models] or [row.method]
-
-
-def _line(
-    row: DetectionRow | RetrievalRow | ScenesRow,
-    cells: Sequence[Cell],
-    draws: Sequence[Mapping[str, np.ndarray]],
-    *,
-    external: str,
-    printed: float | None,
-) -> Line:
-    """A row from its cells, one a system, whose figures are averaged."""
-    reason = next((cell["reason"] for cell in cells if cell["value"] is None), None)
-    figures = [] if reason else list(cells[0]["figures"])
-    return Line(
-        row.id,
-        row.label,
-        external,
-        {name: float(np.mean([cell["figures"][name]["value"] for cell in cells])) for name in figures},
-        {name: np.mean([each[name] for each in draws], axis=0) for name in figures},
-        row.paper is not None,
-        printed,
-        reason,
-    )
+def _part(task: str, lines: Sequence[Line], by_system: Mapping[str, Cell], ridge: float) -> Part:
+    """A task's notes, tables and bars."""
+    cells = [cell for cell in by_system.values() if cell["value"] is not None]
+    k = next((cell["k"] for cell in cells if "k" in cell), "k")
+    figures = next((list(each.values) for each in lines if each.values), [FIRST[task]])
+    words = {name: WORDS.get(name, name).format(k=k) for name in figures}
+    picture = bars(lines, words[figures[0]], "%")
+    return Part(TITLES[task], _notes(task, cells, ridge), grouped(lines, words), picture)
 
 
 def _notes(task: str, cells: Sequence[Cell], ridge: float) -> list[str]:
@@ -215,82 +148,3 @@ def _notes(task: str, cells: Sequence[Cell], ridge: float) -> list[str]:
             f"ELDA needed a ridge of {largest:g} in place of {ridge:g}: with less, its covariance is singular."
         )
     return notes
-
-
-def _entries(task: str, line: Line, first: Line) -> list[dict[str, Any]]:
-    """The lines of the CSV file for a row: one for each figure; the paper's number stands beside the first one."""
-    shared = {"task": task, "id": line.id, "row": line.label, "external": line.external}
-    entries = []
-    for place, name in enumerate(line.values or [""]):
-        value, draws = line.values.get(name), line.draws.get(name)
-        difference, paired = _difference(line, first, name)
-        figures = {"figure": name, **_numbers(("value", "low", "high"), value, draws)}
-        figures |= {"paper": line.printed if place == 0 else None}
-        figures |= _numbers(("difference", "difference_low", "difference_high"), difference, paired)
-        entries.append(shared | figures | {"reason": line.reason})
-    return entries
-
-
-def _numbers(names: Sequence[str], value: float | None, draws: np.ndarray | None) -> dict[str, float | None]:
-    """A figure and the bounds of its interval, by three names; None where there is none."""
-    if value is None or draws is None:
-        return dict.fromkeys(names)
-    low, high = interval(draws) or (np.nan, np.nan)
-    return dict(zip(names, (round(value, 2), round(low, 2), round(high, 2)), strict=True))
-
-
-def _shown(lines: Sequence[Line], first: Line, figures: Sequence[str], k: int | None) -> list[dict[str, str]]:
-    """A table as text: the first figure, the paper's number, the difference to the task's first row, and the rest."""
-    table = []
-    for line in lines:
-        texts = {_words(name, k): _text(line.values.get(name), line.draws.get(name)) for name in figures}
-        beside = {f"against {first.label}": _text(*_difference(line, first, next(iter(figures), "")), sign="+")}
-        if any(each.printed is not None for each in lines):
-            beside = {"paper": "-" if line.printed is None else f"{line.printed:.1f}"} | beside
-        columns = list(texts.items())
-        table.append({"row": line.label, "external": line.external, **dict(columns[:1]), **beside, **dict(columns[1:])})
-    return table
-
-
-def _words(figure: str, k: int | None) -> str:
-    return WORDS.get(figure, figure).format(k=k)
-
-
-def _difference(line: Line, first: Line, figure: str) -> tuple[float | None, np.ndarray | None]:
-    """The difference to the first row and its draws; None for the first row itself, and without figures."""
-    if line is first or not line.values or not first.values:
-        return None, None
-    return line.values[figure] - first.values[figure], line.draws[figure] - first.draws[figure]
-
-
-def _text(value: float | None, draws: np.ndarray | None, sign: str = "") -> str:
-    if value is None or draws is None:
-        return "-"
-    bounds = interval(draws)
-    return f"{value:{sign}.1f}" + (f" [{bounds[0]:{sign}.1f}, {bounds[1]:{sign}.1f}]" if bounds else "")
-
-
-def _first(line: Line) -> float:
-    return next(iter(line.values.values()))
-
-
-def _plotted(lines: Sequence[Line], k: int | None) -> Picture | None:
-    """The first figure of each row as bars with their intervals; None where no row has one."""
-    known = [line for line in lines if line.values]
-    if not known:
-        return None
-    name = next(iter(known[0].values))
-    words = _words(name, k)
-    figure = Figure(figsize=(8, 0.4 * len(known) + 1), layout="constrained")
-    axes = figure.subplots()
-    places = range(len(known))
-    axes.barh(places, [_first(line) for line in known], color="#8fb3d9")
-    for place, line in zip(places, known, strict=True):
-        if bounds := interval(line.draws[name]):
-            axes.hlines([place], [bounds[0]], [bounds[1]], color="#333")
-    axes.set_yticks(places, [line.label for line in known])
-    axes.invert_yaxis()
-    axes.set_xlabel(f"{words}, %")
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=110)
-    return Picture(image.getvalue(), f"{words} with its 95% interval")

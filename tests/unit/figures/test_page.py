@@ -25,8 +25,12 @@ def page(tmp_path):
             "pngs": files[".png"],
             "svgs": files[".svg"],
             "descriptions": files[".json"],
-            "left_out": {"figure2": "the pairs are imported", "figure5": "figures.unit_model names no model"},
-            "figure7": tmp_path / "results/retrieval/p/figure7.html",  # which is not there
+            "left_out": {
+                "figure2": "the pairs are imported",
+                "figure5": "figures.unit_model names no model",
+                "figure8": "table2 has no row of a network",
+            },
+            "pages": {"figure7": str(tmp_path / "results/retrieval/p/figure7.html")},  # which is not there
             "protocol": "p",
         }
         return figures_page(**arguments | change, page=path), path.read_text()
@@ -36,8 +40,8 @@ def page(tmp_path):
 
 def test_every_figure_stands_beside_the_papers_or_says_why_not(page):
     metrics, text = page()
-    assert metrics == {"figures": 2, "left_out": 2}
-    for number in (2, 3, 5, 6, 7):
+    assert metrics == {"figures": 2, "left_out": 3}
+    for number in (2, 3, 5, 6, 7, 8):
         assert f"<h2>Figure {number}, section " in text
     assert "Left out: the pairs are imported." in text
     assert "Left out: figures.unit_model names no model." in text
@@ -56,6 +60,13 @@ def test_links_lead_to_the_files_for_print_and_to_figure_7(page):
 
 
 def test_without_figure_7_the_page_says_so(page):
-    _, text = page(figure7=None)
+    metrics, text = page(pages={})
+    assert metrics == {"figures": 2, "left_out": 4}
     assert "figure7.html" not in text
     assert "Left out: it needs annotated evaluation images" in text
+
+
+def test_a_figure_may_have_a_page_of_its_own_beside(page, tmp_path):
+    _, text = page(pages={"figure6": str(tmp_path / "results/figures/p/figure6.html")})
+    assert '<a href="../../figures/p/figure6.html">figure 6</a>.</p>' in text
+    assert text.count('src="data:image/jpeg;base64,') == 2

@@ -61,8 +61,10 @@ def test_the_page_shows_every_part_of_a_run(made):
     assert "<figcaption>alex</figcaption>" in page
     assert "<figcaption>tuned</figcaption>" in page
     assert "section6.html" not in page
-    page = made(section6=True)[1]
+    assert "table2.html" not in page
+    page = made(section6=True, table2=True)[1]
     assert '<a href="section6.html">' in page
+    assert '<a href="table2.html">' in page
     assert '<a href="../../figures/voc2007-test/figures.html">' in page
 
 

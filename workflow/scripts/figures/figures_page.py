@@ -9,7 +9,7 @@ if __name__ == "__main__":
                 svgs=snakemake.input.svgs,
                 descriptions=snakemake.input.descriptions,
                 left_out=snakemake.params.left_out,
-                figure7=snakemake.params.figure7,
+                pages=snakemake.params.pages,
                 protocol=snakemake.params.protocol,
                 page=snakemake.output.page,
             )

@@ -13,6 +13,7 @@ if __name__ == "__main__":
                 logs=snakemake.input.logs,
                 protocol=snakemake.params.protocol,
                 section6=snakemake.params.section6,
+                table2=snakemake.params.table2,
                 versions=run.versions([snakemake.input.table]),
                 page=snakemake.output.page,
             )
