@@ -22,6 +22,7 @@ TINY = {
         "voc-200K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
         "ilsvrc": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
         "rcnn-70K": {"lr": 0.005, "step": 5, "iterations": 6, "batch": 16},
+        "normals": {"lr": 1e-5, "step": 5, "iterations": 6, "batch": 4},
     },
     "saving": {"log_every": 2},
     "voc": {"proposals": {"max_boxes": 40}},
@@ -35,6 +36,12 @@ TINY = {
     ],
     "comparisons": [["unsup-ft-8M", "scratch"]],
     "evidence": None,
+    "table2": [
+        {"id": "scratch", "label": "scratch", "paper": "scratch", "models": ["normals-scratch"]},
+        {"id": "unsup-8M", "label": "unsup + ft", "paper": "unsup + ft", "models": ["normals-unsup-8M"]},
+        {"id": "mean-cells", "label": "mean normal of each cell", "method": "mean_cells"},
+    ],
+    "normals": {"codebook": {"words": 6, "cells": 4, "sample": 50}, "bootstrap": 50},
     "section6": {
         "detection": [{"id": "pool5-8M", "label": "pool5 (8M)", "external": "8M", "models": ["unsup-8M"]}],
         "retrieval": [
