@@ -5,14 +5,19 @@ before a wall, and a room of 4 x 2.8 x 5 m with a cupboard and a ball. `clean` i
 of inverse depth and Gaussian noise of half a step; `8 bits` is the depth of PNG files in steps of 1 / 25.5 m.
 """
 
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
-from tests.worlds.rooms import View, plane, room, sphere
 from tracklearn.normals.angular_errors import angles
 from tracklearn.normals.camera import KINECT
 from tracklearn.normals.plane_fits import normals_from_depth
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "demo"))
+
+from tests.worlds.rooms import View, plane, room, sphere  # noqa: E402
 
 ROUNDS = 5
 

@@ -1,4 +1,4 @@
-"""Make the small world of the demo: videos and their list, a detection set in VOC's format, two ImageFolders, and rooms.
+"""Make the small world of the demo: videos and their list, a detection set in VOC's format, ImageFolders, and rooms.
 
     python demo/make_world.py --out demo/world [--seed 2] [--videos 480] ...
 

@@ -11,11 +11,13 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 from world_generator.solids import Ball, Solid, box, column, turn_about
 from world_generator.things import CATEGORIES, HUES, TEXTURE_SIDE, light_share, rgb
 
 TEXTURES = ("plain", "planks", "tiles", *dict.fromkeys(texture for _, texture in CATEGORIES.values()))
+UNTURNED = np.eye(3)
 COPIES = 3  # of each texture in a set of rooms
 Pair = tuple[float, float]
 
@@ -34,8 +36,8 @@ class Look(NamedTuple):
 
     def colours(self, places: np.ndarray) -> np.ndarray:
         """Colours (N, 3) at places (N, 2) in metres."""
-        pixels = (places * (len(self.texture) / self.side)).astype(np.float32)[None]
-        shares = cv2.remap(self.texture, pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)[0]
+        pixels = places[:, ::-1].T * (len(self.texture) / self.side)  # rows and columns
+        shares = map_coordinates(self.texture, pixels, order=1, mode="mirror")
         return self.tones[shares]
 
 
@@ -51,7 +53,11 @@ class Part(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Parts, and metres: width and depth of the floor space, height of a top for small things, height above the floor."""
+    """Parts of a piece, and its measures in metres.
+
+    `width` and `depth` are those of its floor space, small things may stand at the height `top`, and what hangs on a
+    wall hangs at `height`.
+    """
 
     parts: list[Part]
     width: float
@@ -116,7 +122,7 @@ def upright(width: float, depth: float, low: float, high: float, *looks: Look) -
     return Part(box((-width / 2, low, -depth / 2), (width / 2, high, depth / 2)), looks)
 
 
-def shifted(part: Part, x: float, z: float, y: float = 0, rotation: np.ndarray = np.eye(3)) -> Part:
+def shifted(part: Part, x: float, z: float, y: float = 0, rotation: np.ndarray = UNTURNED) -> Part:
     """The part after a rotation and a shift."""
     return part._replace(solid=part.solid.moved(rotation, np.array([x, y, z])))
 

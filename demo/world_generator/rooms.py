@@ -11,13 +11,13 @@ from scipy.io import savemat
 
 from tracklearn.normals.camera import KINECT, Camera
 from tracklearn.normals.nyuv2 import LABELED, SPLITS, Frame, write_nyuv2
-from world_generator.furniture import AMID, AT_WALLS, ON_WALLS, Looks, Part, Piece, draw_looks, small_thing
+from world_generator.furniture import AMID, AT_WALLS, ON_WALLS, Draw, Looks, Part, Piece, draw_looks, small_thing
 from world_generator.kinect import BASELINE, FARTHEST, NEAREST, filled, in_steps
 from world_generator.pictures import finish
 from world_generator.solids import Convex, box, cast, convex, turn_about, visible
 from world_generator.things import Image
 
-CAMERA = KINECT.at(200, 150)
+CAMERA = KINECT.at(160, 120)
 PREVIEW = KINECT.at(24, 18)
 FLOOR = 1  # face of a box that looks down
 FACES = 100  # more than any solid has
@@ -115,88 +115,95 @@ def write_rooms(root: Path, *, rooms: int, seed: int) -> None:
 
 def _furnished(rng: np.random.Generator, looks: Looks) -> Room:
     """Draw any room, with a camera somewhere in it."""
-    width, height, length = rng.uniform((3, 2.3, 3.5), (6, 3.1, 8))
-    hull = _hull(rng, looks, width, height, length)
-    place, target = (_inside(rng, hull.solid, (width, height, length), (0.9, 1.8)) for _ in range(2))
+    sides = width, height, length = rng.uniform((3, 2.3, 3.5), (6, 3.1, 8))
+    hull = _hull(rng, looks, sides)
+    place, target = (_inside(rng, hull.solid, sides, (0.9, 1.8)) for _ in range(2))
     ahead = target - place
     rotation = (
         turn_about(1, np.arctan2(-ahead[0], -ahead[2]))
-        @ turn_about(0, np.radians(rng.uniform(-28, 6)))
-        @ turn_about(2, np.radians(rng.normal(0, 3)))
+        @ turn_about(0, np.radians(rng.uniform(-32, 10)))
+        @ turn_about(2, np.radians(rng.normal(0, 4)))
     )
-    parts, taken = [hull], [(place[0], place[2], 0.6)]
-    for draw in rng.choice(np.array(AT_WALLS, object), rng.integers(4, 9)):
-        piece, wall = draw(rng, looks), rng.integers(4)
-        _put(rng, parts, taken, piece, *_at_wall(rng, piece, wall, width, length), looks)
-    for draw in rng.choice(np.array(AMID, object), rng.integers(4, 11)):
+    parts, standing, hung = [hull], [_Circle(place[[0, 2]], 0.6)], []
+    for draw in _choices(rng, AT_WALLS, 4, 8):
         piece = draw(rng, looks)
-        x, z = rng.uniform(-0.4, 0.4, 2) * (width, length)
-        _put(rng, parts, taken, piece, rng.uniform(0, 2 * np.pi), (x, 0, z), looks)
-    hung = [taken[0]]
-    for draw in rng.choice(np.array(ON_WALLS, object), rng.integers(4, 10)):
+        _put(rng, piece, _at_wall(rng, piece, sides), standing, parts, looks)
+    for draw in _choices(rng, AMID, 4, 10):
+        pose = _Pose(rng.uniform(0, 2 * np.pi), rng.uniform(-0.4, 0.4, 3) * (width, 0, length))
+        _put(rng, draw(rng, looks), pose, standing, parts, looks)
+    for draw in _choices(rng, ON_WALLS, 4, 9):
         piece = draw(rng, looks)
-        angle, (x, y, z) = _at_wall(rng, piece, rng.integers(4), width, length)
-        _put(rng, parts, hung, piece, angle, (x, y, z), looks)
-    lamps = [_inside(rng, hull.solid, (width, height, length), (1.9, height - 0.15)) for _ in range(rng.integers(1, 3))]
+        _put(rng, piece, _at_wall(rng, piece, sides), hung, parts, looks)
+    lamps = [_inside(rng, hull.solid, sides, (1.9, height - 0.15)) for _ in range(rng.integers(1, 3))]
     return Room(parts, np.array(lamps), place, rotation)
 
 
-def _hull(rng: np.random.Generator, looks: Looks, width: float, height: float, length: float) -> Part:
+def _choices(rng: np.random.Generator, kinds: tuple[Draw, ...], least: int, most: int) -> list[Draw]:
+    return [kinds[index] for index in rng.integers(len(kinds), size=rng.integers(least, most + 1))]
+
+
+def _hull(rng: np.random.Generator, looks: Looks, sides: np.ndarray) -> Part:
     """Floor, ceiling and walls, in some rooms with a roof that slopes down to a wall."""
-    textures = ("plain", "plain", "mottles", "stripes", "tiles")
-    wall, other = (
-        looks.draw(rng, textures, value=(110, 235), saturation=(0, 100), contrast=(0, 0.4), side=(2, 5))
-        for _ in range(2)
-    )
-    floor = looks.draw(
-        rng,
+    papers, floors = (
+        ("plain", "plain", "mottles", "stripes", "tiles"),
         ("planks", "tiles", "plain", "mottles", "checks"),
-        value=(60, 210),
-        saturation=(10, 150),
-        contrast=(0.1, 0.6),
-        side=(2, 6),
     )
-    ceiling = looks.draw(
-        rng, ("plain", "plain", "tiles"), value=(170, 250), saturation=(0, 40), contrast=(0, 0.3), side=(4, 8)
-    )
+    pale = {"value": (110, 235), "saturation": (0, 100), "contrast": (0, 0.4), "side": (2, 5)}
+    wall, other = looks.draw(rng, papers, **pale), looks.draw(rng, papers, **pale)
+    floor = looks.draw(rng, floors, value=(60, 210), saturation=(10, 150), contrast=(0.1, 0.6), side=(2, 6))
+    ceiling = looks.draw(rng, ("plain", "plain", "tiles"), value=(170, 250), saturation=(0, 40), contrast=(0, 0.3))
     last = other if rng.random() < 0.3 else wall
+    width, height, length = sides
     hull = box((-width / 2, 0, -length / 2), (width / 2, height, length / 2), hollow=True)
     if rng.random() < 0.25:
         slope, turn = rng.uniform(np.pi / 6, np.pi / 3), turn_about(1, rng.integers(4) * np.pi / 2)
+        knee = turn @ [0, 0, -1] * sides / 2 + [0, rng.uniform(1.0, 1.8), 0]  # where the roof meets the wall
         roof = turn @ [0, np.cos(slope), -np.sin(slope)]
-        knee = abs(turn @ [0, 0, 1]) @ [width / 2, 0, length / 2] * np.sin(slope) + rng.uniform(1.0, 1.8) * np.cos(
-            slope
-        )
-        hull = convex(np.array([*hull.faces, roof]), [*hull.offsets, knee], hull.centre, hollow=True)
+        hull = convex(np.array([*hull.faces, roof]), [*hull.offsets, roof @ knee], hull.centre, hollow=True)
     return Part(hull, (wall, floor, wall, wall, ceiling, last, ceiling))
 
 
-def _inside(rng: np.random.Generator, hull: Convex, sides: tuple[float, float, float], heights: tuple[float, float]):
-    """A random point of a hull, some way from its walls."""
+def _inside(rng: np.random.Generator, hull: Convex, sides: np.ndarray, heights: tuple[float, float]) -> np.ndarray:
+    """A random point of a hull, at least 0.4 m from its walls."""
     while True:
-        x, z = rng.uniform(-0.5, 0.5, 2) * (sides[0] - 0.8, sides[2] - 0.8)
+        x, z = rng.uniform(-0.5, 0.5, 2) * (sides[[0, 2]] - 0.8)
         point = np.array([x, rng.uniform(*heights), z])
         if (hull.faces @ point < hull.offsets - 0.1).all():
             return point
 
 
-def _at_wall(rng: np.random.Generator, piece: Piece, wall: int, width: float, length: float):
-    """Angle and place of a piece that stands with its back at a wall."""
-    along, away = (width, length / 2) if wall % 2 == 0 else (length, width / 2)
-    angle = wall * np.pi / 2
-    slack = max(along - piece.width, 0) / 2
-    return angle, turn_about(1, angle) @ [rng.uniform(-slack, slack), piece.height, piece.depth / 2 + 0.01 - away]
+class _Circle(NamedTuple):
+    """Floor that is taken: centre (2,) and radius in metres."""
+
+    centre: np.ndarray
+    radius: float
 
 
-def _put(rng, parts, taken, piece, angle, place, looks) -> None:
-    """Add a piece, with small things on its top, if there is room for it."""
-    x, _, z = place
-    radius = 0.42 * np.hypot(piece.width, piece.depth)
-    if any(np.hypot(x - other_x, z - other_z) < radius + other for other_x, other_z, other in taken):
+class _Pose(NamedTuple):
+    """Angle about the vertical axis in radians, and place (3,) in metres."""
+
+    angle: float
+    place: np.ndarray
+
+
+def _at_wall(rng: np.random.Generator, piece: Piece, sides: np.ndarray) -> _Pose:
+    """A pose with the back at a wall."""
+    wall = rng.integers(4)
+    along, away = (sides[0], sides[2] / 2) if wall % 2 == 0 else (sides[2], sides[0] / 2)
+    rotation, slack = turn_about(1, wall * np.pi / 2), max(along - piece.width, 0) / 2
+    place = rotation @ [rng.uniform(-slack, slack), piece.height, piece.depth / 2 + 0.01 - away]
+    return _Pose(wall * np.pi / 2, place)
+
+
+def _put(
+    rng: np.random.Generator, piece: Piece, pose: _Pose, taken: list[_Circle], parts: list[Part], looks: Looks
+) -> None:
+    """Add a piece to the parts, with small things on its top, unless its floor is taken."""
+    own = _Circle(pose.place[[0, 2]], 0.42 * float(np.hypot(piece.width, piece.depth)))
+    if any(np.linalg.norm(own.centre - other.centre) < own.radius + other.radius for other in taken):
         return
-    taken.append((x, z, radius))
-    parts += piece.moved(angle, place)
+    taken.append(own)
+    parts += piece.moved(*pose)
     for _ in range(rng.integers(5) if piece.top else 0):
-        thing = small_thing(rng, looks)
-        spot = rng.uniform(-0.35, 0.35, 2) * (piece.width, piece.depth)
-        parts += thing.moved(rng.uniform(0, np.pi), place + turn_about(1, angle) @ [spot[0], piece.top, spot[1]])
+        spot = np.array([piece.width, 0, piece.depth]) * rng.uniform(-0.35, 0.35, 3) + [0, piece.top, 0]
+        parts += small_thing(rng, looks).moved(rng.uniform(0, np.pi), pose.place + turn_about(1, pose.angle) @ spot)

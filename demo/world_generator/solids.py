@@ -48,7 +48,7 @@ class Convex:
         )
 
     def meet(self, origin: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How many times its direction (N, 3) each ray goes before it meets the body, inf if never, and at which face."""
+        """How many times its direction (N, 3) each ray goes until it meets the body, or inf, and at which face."""
         towards = self.faces @ directions.T  # (F, N)
         gaps = self.offsets - self.faces @ origin
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -97,7 +97,7 @@ Solid = Convex | Ball
 
 
 class Hits(NamedTuple):
-    """Where rays end: multiples (N,) of their directions, inf if nowhere; indices (N,) of the solids and their faces."""
+    """Where rays end: multiples (N,) of their directions, or inf; indices (N,) of solids and of their faces."""
 
     times: np.ndarray
     solids: np.ndarray
@@ -105,7 +105,7 @@ class Hits(NamedTuple):
 
 
 def cast(solids: Sequence[Solid], origin: np.ndarray, directions: np.ndarray) -> Hits:
-    """Follow rays from one origin (3,) in directions (N, 3) of any length to the first solid that each of them meets."""
+    """Follow rays from an origin (3,) in directions (N, 3) of any length to the first solid that each of them meets."""
     hits = Hits(np.full(len(directions), np.inf), *np.full((2, len(directions)), -1))
     lengths = np.linalg.norm(directions, axis=1)
     for index, solid in enumerate(solids):
@@ -135,17 +135,20 @@ def convex(
     faces: np.ndarray, offsets: np.ndarray, centre: np.ndarray, radius: float = np.inf, *, hollow: bool = False
 ) -> Convex:
     """A convex body; its textures run horizontally."""
-    across = np.cross([0.0, 1.0, 0.0], faces)
-    length = np.linalg.norm(across, axis=1, keepdims=True)
+    across = np.stack([faces[:, 2], np.zeros(len(faces)), -faces[:, 0]], axis=1)  # the y axis x the normal
+    length = np.sqrt((across**2).sum(axis=1, keepdims=True))
     across = np.where(length > 1e-9, across / np.maximum(length, 1e-9), [1.0, 0.0, 0.0])
-    return Convex(np.asarray(faces, float), np.asarray(offsets, float), across, np.asarray(centre), radius, hollow)
+    return Convex(faces, np.asarray(offsets, float), across, np.asarray(centre), radius, hollow)
+
+
+BOX_FACES = np.concatenate([-np.eye(3), np.eye(3)])
 
 
 def box(low: Sequence[float], high: Sequence[float], *, hollow: bool = False) -> Convex:
     """A box between two corners; its faces look to -x, -y, -z, x, y, z. A hollow box is a room."""
     low, high = np.asarray(low, float), np.asarray(high, float)
     radius = np.inf if hollow else float(np.linalg.norm(high - low)) / 2
-    return convex(np.concatenate([-np.eye(3), np.eye(3)]), [*-low, *high], (low + high) / 2, radius, hollow=hollow)
+    return convex(BOX_FACES, [*-low, *high], (low + high) / 2, radius, hollow=hollow)
 
 
 def column(radius: float, low: float, high: float, sides: int = 16) -> Convex:

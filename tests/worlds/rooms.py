@@ -8,6 +8,8 @@ from world_generator.solids import Ball, box, cast, convex, turn_about
 
 from tracklearn.normals.camera import Camera
 
+UNTURNED = np.eye(3)
+
 
 @dataclass
 class View:
@@ -26,7 +28,7 @@ class View:
         return View(np.where(seen, (np.floor(self.depth * 25.5) + 0.5) / 25.5, 0).astype(np.float32), self.normals)
 
 
-def view(camera: Camera, solids: list, rotation: np.ndarray = np.eye(3)) -> View:
+def view(camera: Camera, solids: list, rotation: np.ndarray = UNTURNED) -> View:
     """Solids seen by a camera at the origin that is turned by `rotation`."""
     rays = camera.rays().reshape(-1, 3) @ rotation.T
     times, indices, faces = cast(solids, np.zeros(3), rays)

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import sys
 from pathlib import Path
 
 import cv2
@@ -19,17 +18,23 @@ from tracklearn.videos.lists import read_list
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.disjoint import check_disjoint
 
-DEMO = Path(__file__).parents[3] / "demo"
-TINY = {"seed": 3, "videos": 8, "frames": 6, "train": 5, "val": 3, "tune": 4, "test": 4, "per_class": 2, "per_scene": 2}
+TINY = {
+    "seed": 3,
+    "videos": 8,
+    "frames": 6,
+    "train": 5,
+    "val": 3,
+    "tune": 4,
+    "test": 4,
+    "per_class": 2,
+    "per_scene": 2,
+    "rooms": 1,
+}
 
 
 @pytest.fixture(scope="module")
 def generator():
-    sys.path.insert(0, str(DEMO))
-    try:
-        yield importlib.import_module("make_world")
-    finally:
-        sys.path.remove(str(DEMO))
+    return importlib.import_module("make_world")
 
 
 @pytest.fixture(scope="module")
