@@ -17,7 +17,7 @@ from tracklearn.normals.plane_fits import normals_from_depth
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "demo"))
 
-from tests.worlds.rooms import View, plane, room, sphere  # noqa: E402
+from tests.worlds.rooms import View, plane, room, sphere
 
 ROUNDS = 5
 
