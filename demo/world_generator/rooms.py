@@ -14,13 +14,12 @@ from tracklearn.normals.nyuv2 import LABELED, SPLITS, Frame, write_nyuv2
 from world_generator.furniture import AMID, AT_WALLS, ON_WALLS, Draw, Looks, Part, Piece, draw_looks, small_thing
 from world_generator.kinect import BASELINE, FARTHEST, NEAREST, filled, in_steps
 from world_generator.pictures import finish
-from world_generator.solids import Convex, box, cast, convex, turn_about, visible
+from world_generator.solids import Convex, box, cast, convex, faces_met, turn_about, visible
 from world_generator.things import Image
 
 CAMERA = KINECT.at(160, 120)
 PREVIEW = KINECT.at(24, 18)
 FLOOR = 1  # face of a box that looks down
-FACES = 100  # more than any solid has
 LEAST_FLOOR, MOST_OF_A_PART = 0.06, 0.4  # shares of a photo: of the floor, and of any one part but the hull
 LEAST_RETURN = 0.006  # of the projector's light that a Kinect needs: brightness x cosine / squared metres
 AMBIENT = 0.35  # light that comes from everywhere, as a share of that of a lamp nearby
@@ -67,9 +66,7 @@ def render(rng: np.random.Generator, room: Room, camera: Camera = CAMERA) -> Vie
     depth = hits.times  # the rays' directions are at depth 1
     points = room.place + depth[:, None] * rays
     normals, colours, glass = np.empty_like(rays), np.empty_like(rays), np.empty(len(rays), bool)
-    surfaces = hits.solids * FACES + hits.faces
-    for surface in np.unique(surfaces):
-        here, (solid, face) = surfaces == surface, divmod(surface, FACES)
+    for here, solid, face in faces_met(hits):
         look = room.parts[solid].look(face)
         normals[here], places = solids[solid].surface(points[here], face)
         colours[here], glass[here] = look.colours(places), look.glass
@@ -91,7 +88,9 @@ def _light(solids: list, lamp: np.ndarray, points: np.ndarray, normals: np.ndarr
     towards = lamp - points
     distance = np.linalg.norm(towards, axis=1)
     cosine = np.maximum((towards * normals).sum(axis=1) / distance, 0)
-    return visible(solids, lamp, points) * cosine / (1 + (distance / 2.5) ** 2)
+    facing = cosine > 0
+    cosine[facing] *= visible(solids, lamp, points[facing])
+    return cosine / (1 + (distance / 2.5) ** 2)
 
 
 def draw_views(seed: int, image_set: int, count: int) -> Iterator[View]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -124,6 +124,14 @@ def _near(solid: Solid, origin: np.ndarray, directions: np.ndarray, lengths: np.
     if not outside > 0:  # the ball of an infinite solid is around every origin
         return np.arange(len(directions))
     return np.flatnonzero(directions @ to_centre >= np.sqrt(outside) * lengths)
+
+
+def faces_met(hits: Hits) -> Iterator[tuple[np.ndarray, int, int]]:
+    """For each face that rays met: which of the rays (N,), the index of its solid, and its own."""
+    most = hits.faces.max() + 1
+    faces = np.where(hits.solids < 0, -1, hits.solids * most + hits.faces)
+    for face in np.unique(faces[faces >= 0]):
+        yield faces == face, *divmod(int(face), most)
 
 
 def visible(solids: Sequence[Solid], origin: np.ndarray, points: np.ndarray) -> np.ndarray:

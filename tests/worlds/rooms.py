@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from world_generator.kinect import FARTHEST, in_steps
-from world_generator.solids import Ball, box, cast, convex, turn_about
+from world_generator.solids import Ball, box, cast, convex, faces_met, turn_about
 
 from tracklearn.normals.camera import Camera
 
@@ -31,12 +31,11 @@ class View:
 def view(camera: Camera, solids: list, rotation: np.ndarray = UNTURNED) -> View:
     """Solids seen by a camera at the origin that is turned by `rotation`."""
     rays = camera.rays().reshape(-1, 3) @ rotation.T
-    times, indices, faces = cast(solids, np.zeros(3), rays)
+    hits = cast(solids, np.zeros(3), rays)
     normals = np.zeros_like(rays)
-    for index, face in {*zip(indices, faces, strict=True)} - {(-1, -1)}:
-        here = (indices == index) & (faces == face)
-        normals[here] = solids[index].surface(times[here, None] * rays[here], face)[0]
-    depth = np.where(np.isfinite(times), times, 0).astype(np.float32)
+    for here, index, face in faces_met(hits):
+        normals[here], _ = solids[index].surface(hits.times[here, None] * rays[here], face)
+    depth = np.where(np.isfinite(hits.times), hits.times, 0).astype(np.float32)
     return View(depth.reshape(camera.height, -1), (normals @ rotation).reshape(camera.height, -1, 3))
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from world_generator.solids import Ball, box, cast, column, turn_about, visible
+from world_generator.solids import Ball, box, cast, column, faces_met, turn_about, visible
 
 FROM = np.zeros(3)
 
@@ -66,16 +66,19 @@ def test_a_ray_is_outside_all_solids_until_it_meets_the_first(scene):
 
 def test_normals_face_the_viewer_and_places_measure_metres_on_the_surface(scene):
     solids, origin, directions = scene
-    times, indices, faces = cast(solids, origin, directions)
-    for index, face in set(zip(indices, faces, strict=True)):
-        here = (indices == index) & (faces == face)
-        points = origin + times[here, None] * directions[here]
+    hits = cast(solids, origin, directions)
+    seen = 0
+    for here, index, face in faces_met(hits):
+        assert (hits.solids[here] == index).all()
+        seen += here.sum()
+        points = origin + hits.times[here, None] * directions[here]
         normals, places = solids[index].surface(points, face)
         assert np.linalg.norm(normals, axis=1) == pytest.approx(1)
         assert ((normals * directions[here]).sum(axis=1) < 0).all()
         if not isinstance(solids[index], Ball):
             between = np.linalg.norm(np.diff(points, axis=0), axis=1)
             assert np.linalg.norm(np.diff(places, axis=0), axis=1) == pytest.approx(between)
+    assert seen == len(directions)
 
 
 def test_a_point_is_visible_unless_something_lies_before_it():
