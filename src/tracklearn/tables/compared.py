@@ -209,7 +209,10 @@ def write_compared(
         template,
         page,
         explanation=explanation,
-        parts=[part._replace(tables=[(name, pd.DataFrame(rows)) for name, rows in part.tables]) for part in parts],
+        parts=[
+            part._asdict() | {"tables": [(heading, pd.DataFrame(rows)) for heading, rows in part.tables]}
+            for part in parts
+        ],
         reasons=reasons,
         versions=pd.DataFrame(mixed),
         versions_note=NOTE,

@@ -118,6 +118,7 @@ def test_the_papers_experiment_has_every_figure(config):
         "results/figures/figure3.png",
         "results/figures/voc2012-val/figure5.png",
         "results/figures/voc2012-val/figure6.png",
+        "results/normals/voc2012-val/figure8.png",
     ]
     assert len(plan.figures.shards()) == 7  # of the subsets 1.5M and 8M, which holds 5M
 
