@@ -80,7 +80,7 @@ def test_the_description_names_images_models_and_errors(made):
             line,
         )
     assert len({*described["drawn"]}) == 2
-    assert "2 of 6 test images of NYUv2, drawn at random with seed 0" in described["caption"]
+    assert "2 of 6 test images, drawn at random with seed 0" in described["caption"]
     assert "(made by hand), scratch, unsup <8M>." in described["caption"]
     assert described["notes"] == ["ImageNet + ft: left out; no images"]
     assert "ImageNet + ft: left out; no images." in page
