@@ -71,6 +71,16 @@ def test_a_folder_of_scenes_is_not_downloaded(paper):
     assert jobs(output) == {"models_random": 1, "scenes_network": 1, "total": 2}
 
 
+def test_a_cell_of_table_2_whose_parent_lacks_its_images_is_empty(paper):
+    output = paper(
+        settings="models: {normals-imagenet: {train: normals, from: imagenet-2, schedule: normals}}",
+        videos=0,
+        target="results/cells/table2/voc2012-val/normals-imagenet.json",
+    )
+    assert jobs(output) == {"tables_empty_cell": 1, "total": 1}
+    assert "Table 2 leaves out normals-imagenet; put ILSVRC 2012's training images there" in output
+
+
 def test_with_imagenet_s_images_every_row_is_computed_and_nothing_is_released(paper, tmp_path):
     (tmp_path / "data/imagenet/train/n01440764").mkdir(parents=True)
     output = paper()

@@ -114,23 +114,35 @@ def test_section_6_is_the_join_of_its_cells(finished, results):
     assert not lines
 
 
+def test_table_2_is_the_join_of_its_cells(finished, results):
+    with open(results / "table2.csv", newline="") as file:
+        lines = {(line["id"], line["figure"]): line for line in csv.DictReader(file)}
+    for row in finished.settings["table2"]:
+        system = row.get("models", [row.get("method")])[0]
+        cell = json.loads((results / f"cells/table2/labelled-test/{system}.json").read_text())
+        assert cell["runs"], "a cell must name the runs that computed it"
+        for name, figure in cell["figures"].items():
+            assert float(lines.pop((row["id"], name))["value"]) == pytest.approx(figure["value"], abs=0.006)
+    assert not lines
+
+
 def test_the_figures_are_pictures(results):
-    pictures = [*(results / "figures").glob("*.png"), *(results / "figures/labelled-test").glob("*.png")]
-    assert {"figure2", "figure3"} <= {path.stem for path in pictures}
+    folders = [results / "figures", results / "figures/labelled-test", results / "normals/labelled-test"]
+    pictures = [picture for folder in folders for picture in folder.glob("*.png")]
+    assert {"figure2", "figure3", "figure8"} <= {path.stem for path in pictures}
     for path in pictures:
         assert np.ptp(read_photo(path)) > 100, f"{path}: one shade"
         assert ElementTree.parse(path.with_suffix(".svg")).getroot().tag.endswith("svg")
 
 
 def test_no_page_has_a_dead_link(results):
-    pages = [*results.glob("*.html"), *(results / "tables/labelled-test").glob("*.html")]
-    pages += [
-        *(results / "figures/labelled-test").glob("*.html"),
-        *(results / "retrieval/labelled-test").glob("*.html"),
-    ]
+    folders = [results, *(results / stage / "labelled-test" for stage in ("tables", "figures", "retrieval", "normals"))]
+    pages = [page for folder in folders for page in folder.glob("*.html")]
     links = [(page, link) for page in pages for link in re.findall(r'href="([^"#:]+)"', page.read_text())]
-    assert {"table1.html", "section6.html", "figures.html", "figure7.html"} == {page.name for page in pages}
-    assert {"section6.html", "table1.html", "figures/labelled-test/figures.html"} <= {link for _, link in links}
+    named = {"table1.html", "section6.html", "table2.html", "figures.html", "figure7.html", "figure8.html"}
+    assert named == {page.name for page in pages}
+    linked = {"section6.html", "table1.html", "table2.html", "figures/labelled-test/figures.html"}
+    assert linked | {"normals/labelled-test/figure8.html"} <= {link for _, link in links}
     assert [(page, link) for page, link in links if not (page.parent / link).exists()] == []
 
 

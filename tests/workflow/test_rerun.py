@@ -127,6 +127,21 @@ def test_a_row_of_section_6_runs_the_systems_that_it_adds_and_the_table(checkout
         checkout.restore()
 
 
+def test_a_row_of_table_2_runs_the_system_that_it_adds_and_the_table(checkout):
+    added = {"id": "axis", "label": "every surface faces the camera", "method": "camera_axis"}
+    checkout.configure({"table2": [*checkout.settings["table2"], added]})
+    joins = {"detection_external": 1, "tables_table2": 1, "tables_configured": 3, "all": 1}
+    assert checkout.planned() == {"normals_baseline": 1, **joins}
+
+
+def test_an_edit_of_table_2_or_of_figure_8_computes_no_row(checkout):
+    edit_code(checkout, "tables/table2.py")
+    assert checkout.planned() == {"tables_table2": 1, "tables_configured": 3, "all": 1}
+    edit_code(checkout, "normals/figure8.py")
+    drawn = {"normals_figure8": 1, "figures_page": 1, "figures_configured": 1}
+    assert checkout.planned() == {"tables_table2": 1, "tables_configured": 3, **drawn, "all": 1}
+
+
 def edit_code(checkout, module):
     """Append a statement to a module."""
     path = checkout.root / PACKAGE / module
@@ -242,7 +257,8 @@ def test_another_order_of_an_ensembles_models_re_trains_its_svms(checkout):
 @pytest.mark.parametrize(
     ("change", "rules"),
     [
-        ({"seed": 1}, {"figures_frames", "figures_pairs"}),
+        ({"seed": 1}, {"figures_frames", "figures_pairs", "normals_figure8"}),
+        ({"normals": 3}, {"normals_figure8"}),
         ({"frames": 2}, {"figures_frames"}),
         ({"units": 4}, {"figures_units"}),
         ({"conv1_models": ["unsup-8M-ft", "unsup-8M"]}, {"figures_filters"}),

@@ -101,15 +101,12 @@ def normals_figure(
     numbers = [image + 1 for image in images]  # NYUv2 counts from 1
     columns = [
         Column("photo", photos, [f"image {number}" for number in numbers]),
-        Column("true normals", [colours(each) for each in normals], [source for _ in images]),
-        *(
-            Column(net.label, [colours(each) for each in net.normals], [*map(net.error, range(len(images)))])
-            for net in networks
-        ),
+        Column("true normals", [*map(colours, normals)], [source for _ in images]),
+        *(Column(net.label, [*map(colours, net.normals)], [*map(net.error, range(len(images)))]) for net in networks),
     ]
     caption = (
-        f"{len(images)} of {len(test)} test images of NYUv2, drawn at random with seed {seed}: the photo, the true "
-        f"normals ({source})" + "".join(f", {net.label}" for net in networks) + ". A normal's component to the right "
+        f"{len(images)} of {len(test)} test images, drawn at random with seed {seed}: the photo, the true normals "
+        f"({source})" + "".join(f", {net.label}" for net in networks) + ". A normal's component to the right "
         "(x) is blue, the one up (y) is green and the one to the camera (z) is red: -1 is black, 1 is full colour. "
         "Pixels without a true normal are black."
     )
@@ -118,11 +115,8 @@ def normals_figure(
         for place, number in enumerate(numbers)
     ]
     write_figure(_drawing(columns), outputs, caption=caption, drawn=drawn, notes=notes)
-    rows = [
-        [_picture(column.pictures[place], column.captions[place]) for column in columns] for place in range(len(images))
-    ]
-    titles = [column.title for column in columns]
-    render("figure8.html.jinja", page, titles=titles, rows=rows, caption=caption, notes=notes, protocol=protocol)
+    shown = [(column.title, [*map(_picture, column.pictures, column.captions)]) for column in columns]
+    render("figure8.html.jinja", page, columns=shown, caption=caption, notes=notes, protocol=protocol)
     means = {f"mean/{net.model}": float(np.concatenate(net.errors).mean()) for net in networks}
     return {"images": float(len(images)), **means}
 

@@ -53,6 +53,7 @@ class ComparedRow(Settings):
         (), "Entries of `models`; of several, such as draws of a random network, the mean figures are reported"
     )
     method: str = setting("network", "`network`, or what needs no `models`")
+    paper: str | None = setting(None, PAPERS_SYSTEM)
 
     @model_validator(mode="after")
     def _a_network_or_a_method(self) -> Self:

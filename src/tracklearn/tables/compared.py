@@ -18,8 +18,6 @@ from tracklearn.tables.versions import NOTE, mixed_versions
 
 BELOW = "Rows without a counterpart in the paper"
 
-TextRows = list[dict[str, str]]  # by column
-
 
 class Line(NamedTuple):
     """A row of a table.
@@ -41,8 +39,16 @@ class Line(NamedTuple):
     reason: str | None
 
 
+class Table(NamedTuple):
+    """A table of texts; its title may be empty, and several columns may have the same head."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
 class Part(NamedTuple):
-    """A section of the page: notes, tables with their titles, which may be empty, and bars.
+    """A section of the page.
 
     Attributes:
         title: of the section; "" for what belongs to the head of the page.
@@ -50,7 +56,7 @@ class Part(NamedTuple):
 
     title: str
     notes: Sequence[str]
-    tables: Sequence[tuple[str, TextRows]]
+    tables: Sequence[Table]
     bars: Picture | None
 
 
@@ -122,7 +128,7 @@ def _difference(each: Line, first: Line, figure: str) -> tuple[float | None, np.
     return each.values[figure] - first.values[figure], each.draws[figure] - first.draws[figure]
 
 
-def grouped(lines: Sequence[Line], words: Mapping[str, str]) -> list[tuple[str, TextRows]]:
+def grouped(lines: Sequence[Line], words: Mapping[str, str]) -> list[Table]:
     """Tables of the rows that the paper has, and below them of the others.
 
     Args:
@@ -130,23 +136,21 @@ def grouped(lines: Sequence[Line], words: Mapping[str, str]) -> list[tuple[str, 
     """
     above, below = ([each for each in lines if each.counterpart is known] for known in (True, False))
     titled = [("", above), (BELOW if above else "", below)]
-    return [(title, text_rows(group, lines[0], words)) for title, group in titled if group]
+    return [_table(title, group, lines[0], words) for title, group in titled if group]
 
 
-def text_rows(lines: Sequence[Line], first: Line, words: Mapping[str, str]) -> TextRows:
-    """Rows as text: each figure beside the paper's number, and the difference of the first figure to the first row."""
+def _table(title: str, lines: Sequence[Line], first: Line, words: Mapping[str, str]) -> Table:
+    """Each figure beside the paper's number, and the difference of the first figure to the first row."""
+    columns = [("row", [each.label for each in lines]), ("external", [each.external for each in lines])]
     printed = {name for each in lines for name in each.printed}
-    table = []
-    for each in lines:
-        texts = {"row": each.label, "external": each.external}
-        for place, (name, word) in enumerate(words.items()):
-            texts[word] = _text(each.values.get(name), each.draws.get(name))
-            if name in printed:
-                texts["paper" if place == 0 else f"{word}, paper"] = _text(each.printed.get(name))
-            if place == 0:
-                texts[f"against {first.label}"] = _text(*_difference(each, first, name), sign="+")
-        table.append(texts)
-    return table
+    for place, (name, word) in enumerate(words.items()):
+        columns.append((word, [_text(each.values.get(name), each.draws.get(name)) for each in lines]))
+        if name in printed:
+            columns.append(("paper", [_text(each.printed.get(name)) for each in lines]))
+        if place == 0:
+            differences = [_text(*_difference(each, first, name), sign="+") for each in lines]
+            columns.append((f"against {first.label}", differences))
+    return Table(title, [head for head, _ in columns], list(zip(*(texts for _, texts in columns), strict=True)))
 
 
 def _text(value: float | None, draws: np.ndarray | None = None, sign: str = "") -> str:
@@ -199,8 +203,9 @@ def write_compared(
     sections = [f"# {title}", explanation]
     for part in parts:
         sections += [*([f"## {part.title}"] if part.title else []), *part.notes]
-        for heading, rows in part.tables:
-            sections += [*([f"### {heading}"] if heading else []), grid(rows)]
+        for table in part.tables:
+            rows = [dict(enumerate(row)) for row in table.rows]
+            sections += [*([f"### {table.title}"] if table.title else []), grid(rows, table.header)]
     sections += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)] if reasons else []
     sections += ["## Library versions", NOTE, grid(mixed)] if mixed else []
     with atomic(markdown) as temporary:
@@ -209,9 +214,13 @@ def write_compared(
         template,
         page,
         explanation=explanation,
-        parts=[part._replace(tables=[(name, pd.DataFrame(rows)) for name, rows in part.tables]) for part in parts],
+        parts=[part._asdict() | {"tables": [_frame(table) for table in part.tables]} for part in parts],
         reasons=reasons,
         versions=pd.DataFrame(mixed),
         versions_note=NOTE,
         **links,
     )
+
+
+def _frame(table: Table) -> tuple[str, pd.DataFrame]:
+    return table.title, pd.DataFrame(table.rows, columns=list(table.header))

@@ -17,7 +17,7 @@ def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]], columns: Sequ
         )
 
 
-def grid(rows: Sequence[Mapping[str, Any]], header: Sequence[str] = ()) -> str:
+def grid(rows: Sequence[Mapping[Any, Any]], header: Sequence[str] = ()) -> str:
     """A Markdown table of at least one row; the header is the names of the columns unless another one is given."""
     header = header or list(rows[0])
     lines = [header, ["---"] * len(header), *(row.values() for row in rows)]

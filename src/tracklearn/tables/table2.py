@@ -12,7 +12,7 @@ from tracklearn.errors import UserError
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import NormalsRow
 from tracklearn.tables.cells import Cell, read_cell
-from tracklearn.tables.compared import Line, Part, bars, csv_rows, grouped, line_of, metrics, write_compared
+from tracklearn.tables.compared import Line, Part, Table, bars, csv_rows, grouped, line_of, metrics, write_compared
 from tracklearn.tables.formats import write_csv
 
 PAPER = Path(__file__).with_name("paper") / "table2.csv"  # as printed
@@ -94,7 +94,8 @@ def table2_table(
     write_csv(table, csv_rows([*lines, *theirs]))
     pooled = grouped(lines, WORDS)
     if theirs:  # above the rows that the paper lacks
-        pooled.insert(1, (PRINTED, [_papers_row(each) for each in theirs]))
+        numbers = [[each.label, *(f"{each.printed[name]:.1f}" for name in WORDS)] for each in theirs]
+        pooled.insert(1, Table(PRINTED, ["row", *WORDS.values()], numbers))
     by_image = {f"image_{name}": word for name, word in WORDS.items()}
     write_compared(
         title=f"Table 2 ({protocol})",
@@ -121,10 +122,6 @@ def paper_numbers(path: str | Path = PAPER) -> dict[str, dict[str, float]]:
             row["row"]: {name: float(row[f"{name}_{UNITS.get(name, 'pct')}"]) for name in WORDS}
             for row in csv.DictReader(file)
         }
-
-
-def _papers_row(row: Line) -> dict[str, str]:
-    return {"row": row.label} | {word: f"{row.printed[name]:.1f}" for name, word in WORDS.items()}
 
 
 def _shared(cells: Mapping[str, Cell]) -> dict[str, Any]:

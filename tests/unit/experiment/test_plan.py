@@ -118,6 +118,7 @@ def test_the_papers_experiment_has_every_figure(config):
         "results/figures/figure3.png",
         "results/figures/voc2012-val/figure5.png",
         "results/figures/voc2012-val/figure6.png",
+        "results/normals/voc2012-val/figure8.png",
     ]
     assert len(plan.figures.shards()) == 7  # of the subsets 1.5M and 8M, which holds 5M
 
@@ -135,6 +136,7 @@ WITHOUT_PAIRS = {"table1": [], "comparisons": [], "figures": {"unit_model": "ran
         (UNTRAINABLE, dict.fromkeys(["figure5", "figure6"], "no ImageNet there to train imagenet-2")),
         ({"voc": {"protocol": "voc2012-test"}}, {"figure5": "its units are chosen by class, but the annotations"}),
         (IMPORTED, {"figure2": "the pairs are imported"}),
+        ({"table2": [{"id": "axis", "label": "axis", "method": "camera_axis"}]}, {"figure8": "no network of Table 2"}),
         (WITHOUT_PAIRS, dict.fromkeys(["figure2", "figure3"], "no network of the experiment learns from pairs")),
     ],
 )
@@ -150,6 +152,15 @@ def test_a_network_that_figure_6_lacks_is_noted(config):
     assert plan.figures.models("figure6") == ["unsup-8M"]
     (note,) = plan.figures.figure6_notes()
     assert note.startswith("imagenet-2: left out; data/imagenet/train: no ImageNet there to train imagenet-2")
+
+
+def test_a_row_that_figure_8_lacks_is_noted(config):
+    models = config["models"] | {"mine": {"train": "normals", "from": "imagenet-2", "schedule": "normals"}}
+    lacking = {"id": "mine", "label": "ImageNet + ft", "models": ["mine"], "paper": "ImageNet + ft"}
+    plan = Plan(config | {"models": models, "table2": [*config["table2"][:2], lacking]})
+    assert plan.normals.pictured() == [("scratch", "normals-scratch"), ("unsup + ft", "normals-unsup-8M")]
+    (note,) = plan.normals.figure8_notes()
+    assert note.startswith("ImageNet + ft: left out; data/imagenet/train: no ImageNet there to train imagenet-2")
 
 
 def test_an_unknown_model_of_a_figure_is_named(config):

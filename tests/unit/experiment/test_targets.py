@@ -68,6 +68,21 @@ def test_gist_needs_neither_videos_nor_photos_of_voc(target):
     check_targets(planned(voc={"root": "none", "download": False}), [target])
 
 
+@pytest.mark.parametrize("target", ["results/figures.html", "results/figures/voc2012-val/figures.html"])
+def test_the_page_of_the_figures_needs_nyuv2_for_figure_8(target):
+    rooms, photos = {"nyuv2": "rooms", "download": False}, {"root": "none", "download": True}
+    with pytest.raises(UserError, match=r"^rooms: no nyu_depth_v2_labeled\.mat in it"):
+        check_targets(planned(normals=rooms, voc=photos), [target])
+    check_targets(planned(normals=rooms, voc=photos, table2=[]), [target])
+    check_targets(planned(normals=rooms, voc=photos), ["results/figures/voc2012-val/figure6.png"])
+
+
+def test_figure_8_without_a_network_is_refused():
+    plan = planned(table2=[{"id": "axis", "label": "axis", "method": "camera_axis"}])
+    with pytest.raises(UserError, match=r"figure8\.html: left out: no network of Table 2 stands for one of the paper"):
+        check_targets(plan, ["results/normals/voc2012-val/figure8.html"])
+
+
 def test_a_warning_speaks_of_section_6_for_its_own_networks_alone():
     whole = yaml.safe_load(PAPER.read_text())
     del whole["models"]["imagenet-1"]["stand_in"]
