@@ -162,7 +162,7 @@ rule models_normals:
     resources:
         gpu=1,
     params:
-        settings=plan.normals.images("input_size", "codebook.cells"),
+        settings=plan.normals.images("input_size", "fc7_std", "codebook.cells"),
         frozen=lambda wildcards: plan.model_entry(wildcards.path).get("frozen", False),
         network=lambda wildcards: plan.network(wildcards.path),
         schedule=lambda wildcards: plan.schedule(wildcards.path),

@@ -40,17 +40,18 @@ class NormalsNet(CaffeNet):
 
 
 def new_normals_net(
-    network: Block, *, cells: int, words: int, input_size: int | None = None, seed: int = 0
+    network: Block, *, cells: int, words: int, fc7_std: float, input_size: int | None = None, seed: int = 0
 ) -> NormalsNet:
     """An untrained network of surface normals.
 
     Args:
-        network: settings of `settings.network.Network`; the layers' initial weights are those of detection.
+        network: settings of `settings.network.Network`.
         cells, words: as in `NormalsNet`.
+        fc7_std: standard deviation of the initial weights of fc7; the other layers start as those of detection.
         input_size: side of the input; None takes that of `network`.
     """
     settings = Network.read(network)
-    return NormalsNet(
+    net = NormalsNet(
         cells=cells,
         words=words,
         width=settings.width,
@@ -61,6 +62,9 @@ def new_normals_net(
         bias=settings.bias,
         seed=seed,
     )
+    with torch.no_grad():
+        net.fc7.weight.mul_(fc7_std / settings.fc_std)
+    return net
 
 
 def load_normals_net(path: str | Path) -> NormalsNet:

@@ -20,8 +20,6 @@ from tracklearn.training.checkpoint import digest_of_arrays, digest_of_weights
 from tracklearn.training.distributed import expect_one_process
 from tracklearn.training.job import run_job
 
-NEW_LAYERS = ("fc6", "fc7")
-
 
 def train_normals(
     *,
@@ -46,8 +44,8 @@ def train_normals(
     Args:
         truth: file of `truth.write_truth`.
         codebook: file of `codebook.write_codebook`.
-        settings: `settings.normals.Normals`, of which `nyuv2`, `split`, `input_size`, `codebook.cells` and, for the
-            split `tuning`, `codebook.seed` count.
+        settings: `settings.normals.Normals`, of which `nyuv2`, `split`, `input_size`, `fc7_std`, `codebook.cells` and,
+            for the split `tuning`, `codebook.seed` count.
         parent: weights whose conv layers the training starts from; None starts from scratch.
         frozen: the conv layers keep the parent's weights.
         network: settings of `settings.network.Network`.
@@ -71,7 +69,9 @@ def train_normals(
     expect_one_process("normals")
     schedule, normals, words = SoftmaxSchedule.read(schedule), Normals.read(settings), read_words(codebook)
     cells = normals.codebook.cells
-    net = new_normals_net(network, cells=cells, words=len(words), input_size=normals.input_size, seed=seed)
+    net = new_normals_net(
+        network, cells=cells, words=len(words), fc7_std=normals.fc7_std, input_size=normals.input_size, seed=seed
+    )
     if parent:
         transfer(net, parent, CONV_LAYERS)
     if frozen:
@@ -95,13 +95,14 @@ def train_normals(
             **described,
             "network": Network.read(network).complete(),
             "input_size": net.input_size,
+            "fc7_std": normals.fc7_std,
             "schedule": schedule.complete(),
             "parent": digest_of_weights(parent),
             "frozen": frozen,
             "data": digest_of_arrays(words, *examples),
         },
         metadata=described,
-        layer_rates=dict.fromkeys(NEW_LAYERS, schedule.fc_lr),
+        layer_rates={"fc7": schedule.fc7_lr},
         threads=threads,
         report=report,
     )

@@ -94,6 +94,11 @@ class Normals(Settings):
         unit="pixels",
         ge=67,
     )
+    fc7_std: Positive = setting(
+        0.001,
+        "Standard deviation of the initial weights of fc7, the answer",
+        assume="as small as that, the first gradients of fc6 and of conv1 to conv5 do not undo what these layers know",
+    )
     codebook: Codebook = setting(Codebook(), "The words in which a network answers")
     bootstrap: Count = setting(1000, "Number of draws of the test images behind each 95% interval", unit="draws")
 

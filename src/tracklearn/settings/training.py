@@ -108,9 +108,10 @@ class SoftmaxSchedule(Schedule):
         "Only for `train: imagenet` and `train: voc`: factor on the learning rate of the new layer fc8; R-CNN has a "
         "factor of 10",
     )
-    fc_lr: Positive = setting(
+    fc7_lr: Positive = setting(
         1,
-        "Only for `train: normals`: factor on the learning rate of the new layers fc6 and fc7",
+        "Only for `train: normals`: factor on the learning rate of fc7, the answer. fc6 has no such factor: at a rate "
+        "that moves fc7, its units die",
         assume="the paper states one rate",
     )
 

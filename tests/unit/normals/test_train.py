@@ -12,7 +12,7 @@ from tracklearn.normals.truth import write_truth
 from tracklearn.training import loop
 
 NETWORK = {"width": 1 / 8, "input_size": 99, "conv_std": 0.05, "fc_std": 0.02, "bias": 0.0}
-SCHEDULE = {"lr": 0.0003, "iterations": 6, "batch": 4, "fc_lr": 2}
+SCHEDULE = {"lr": 0.0003, "iterations": 6, "batch": 4, "fc7_lr": 2}
 CODEBOOK = {"words": 6, "cells": 4, "sample": 100}
 
 
@@ -98,14 +98,24 @@ def test_frozen_conv_layers_stay_the_parents_and_others_learn(train, tmp_path):
         assert not torch.equal(frozen.state_dict()[f"{layer}.weight"], untrained.state_dict()[f"{layer}.weight"])
 
 
-def test_the_factor_on_new_layers_is_theirs_alone(train):
+def test_the_factor_on_fc7_is_its_alone(train):
     slow, fast = (
-        load_normals_net(train(str(factor), schedule=SCHEDULE | {"iterations": 1, "lr": 1e-4, "fc_lr": factor}))
+        load_normals_net(train(str(factor), schedule=SCHEDULE | {"iterations": 1, "lr": 1e-4, "fc7_lr": factor}))
         for factor in (1, 100)
     )
     assert torch.equal(slow.conv3.weight, fast.conv3.weight)
-    assert not torch.equal(slow.fc6.weight, fast.fc6.weight)
+    assert torch.equal(slow.fc6.weight, fast.fc6.weight)
     assert not torch.equal(slow.fc7.weight, fast.fc7.weight)
+
+
+def test_fc7_starts_from_its_own_standard_deviation(train, arguments):
+    untrained = {"schedule": SCHEDULE | {"iterations": 1, "lr": 1e-12}}
+    nets = [
+        load_normals_net(train(str(std), settings=arguments["settings"] | {"fc7_std": std}, **untrained))
+        for std in (0.001, 0.1)
+    ]
+    assert [float(net.fc7.weight.detach().std()) for net in nets] == pytest.approx([0.001, 0.1], rel=0.1)
+    assert torch.allclose(nets[0].fc6.weight, nets[1].fc6.weight, atol=1e-6)
 
 
 def test_a_checkpoint_of_another_truth_is_refused(train, arguments, monkeypatch):

@@ -57,7 +57,7 @@ def test_a_table_has_a_row_for_each_scalar_key(block: str, keys: list[str]) -> N
 def test_schedules_have_one_table_for_both_kinds() -> None:
     keys = [row.split("`")[1] for row in table("schedules").splitlines()[2:]]
     assert keys[:3] == ["lr", "iterations", "batch"]
-    assert keys[-4:] == ["stages", "dropout", "fc8_lr", "fc_lr"]
+    assert keys[-4:] == ["stages", "dropout", "fc8_lr", "fc7_lr"]
     assert len(keys) == len(set(keys))
     assert "| `lr` | required | a number above 0 |" in table("schedules")
 
