@@ -1,0 +1,47 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from tracklearn.tables.evidence_normals import FIGURES, evidence_normals_table
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    """Two lines of one model each, and two seeds: errors of 40 and 42 degrees against 37 and 38."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal(200)
+    cells, bootstraps = [], []
+    for name, mean in {"a": 40.0, "a-seed2": 42.0, "b": 37.0, "b-seed2": 38.0}.items():
+        figures = {figure: {"value": mean, "interval": [0, 1]} for figure in FIGURES}
+        cells.append(tmp_path / f"{name}.json")
+        cells[-1].write_text(json.dumps({"figures": figures, "images": 80, "truth": "planes", "mask": "measured"}))
+        bootstraps.append(tmp_path / f"{name}.npz")
+        np.savez(bootstraps[-1], **dict.fromkeys(FIGURES, mean + noise))
+    return {
+        "evidence": {"seeds": 2, "lines": {"scratch": ["a"], "unsup": ["b"]}},
+        "cells": cells,
+        "bootstraps": bootstraps,
+        "markdown": tmp_path / "evidence.md",
+        "table": tmp_path / "evidence.csv",
+    }
+
+
+def test_means_differences_and_intervals_over_seeds(arguments):
+    found = evidence_normals_table(**arguments)
+    assert (found["mean.scratch"], found["mean.unsup"]) == (41.0, 37.5)
+    # The noise of the images is common to both lines and cancels; the differences by seed are -3 and -4.
+    assert -4.3 < found["low.unsup"] < -3.9
+    assert -3.1 < found["high.unsup"] < -2.7
+    with open(arguments["table"], newline="") as file:
+        rows = {row["figure"]: row for row in csv.DictReader(file) if row.get("row") == "unsup"}
+    assert float(rows["mean, difference"]["difference"]) == -3.5
+    text = arguments["markdown"].read_text()
+    assert "80 test images; truth: planes; mask: measured" in text
+    assert "-3.0 -4.0" in text
+
+
+def test_a_line_of_several_models_is_their_mean(arguments):
+    arguments["evidence"]["lines"] = {"both": ["a", "b"]}
+    assert evidence_normals_table(**arguments)["mean.both"] == pytest.approx((38.5 + 40) / 2, abs=0.06)
