@@ -107,9 +107,11 @@ def test_a_replaced_file_changes_the_digest_whoever_brought_it():
     assert own.digest() != before
     downloaded = planned(normals={"nyuv2": "mine"}).normals
     assert downloaded.ready_file() == "results/normals/nyuv2.json"
-    states = {f"mine/{name}": None for name in ("nyu_depth_v2_labeled.mat", "splits.mat")}
-    for name in states:
-        states[name] = [os.stat(name).st_size, os.stat(name).st_mtime_ns]
+    files = [Path("mine", name).stat() for name in ("nyu_depth_v2_labeled.mat", "splits.mat")]
+    states = {
+        f"mine/{name}": [file.st_size, file.st_mtime_ns]
+        for name, file in zip(("nyu_depth_v2_labeled.mat", "splits.mat"), files, strict=True)
+    }
     Path("results/normals").mkdir(parents=True)
     fresh = downloaded.digest()
     Path(downloaded.ready_file()).write_text(json.dumps({"unpacked": states}))
