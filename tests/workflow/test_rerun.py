@@ -386,6 +386,39 @@ def test_edits_of_scenes_re_run_what_they_change(checkout):
     assert checkout.planned(*targets) == {"scenes_gist": 1, "scenes_network": 1}
 
 
+def test_edits_of_normals_re_run_what_they_change(checkout):
+    scores = {"normals_network", "normals_figure8"}
+    trained = {"models_normals", *scores}
+    learned = {"normals_codebook", "normals_baseline", *trained}
+    target = "results/tables/labelled-test/table2.csv"
+    targets = [target, "results/normals/labelled-test/figure8.png"]
+    for changes, rules in (
+        ({"codebook": {"decoding": "triangle"}}, scores),
+        ({"bootstrap": 40}, {"normals_network", "normals_baseline"}),
+        ({"fc7_std": 0.01}, trained),
+        ({"codebook": {"cells": 5}}, {"normals_baseline", *trained}),
+        ({"codebook": {"sample": 40}}, learned),
+        ({"plane_fits": {"least": 0.2}}, {"normals_truth", *learned}),
+    ):
+        checkout.configure({"normals": changes})
+        planned = set(checkout.planned(*targets)) - {"tables_table2", "detection_external"}
+        assert planned == rules, changes
+        checkout.restore()
+    for module, rules in (
+        ("normals/scoring.py", {"normals_network", "normals_baseline", "normals_figure8"}),
+        ("normals/train.py", trained),
+        ("normals/plane_fits.py", {"normals_truth", *learned}),
+    ):
+        original = (checkout.root / PACKAGE / module).read_text()
+        edit_code(checkout, module)
+        planned = set(checkout.planned(*targets)) - {"tables_table2", "detection_external"}
+        assert planned == rules, module
+        (checkout.root / PACKAGE / module).write_text(original)
+    labeled = checkout.root / "demo/world/nyuv2/nyu_depth_v2_labeled.mat"
+    os.utime(labeled, ns=(1, 1))
+    assert set(checkout.planned(*targets)) >= {"normals_truth", *learned}
+
+
 def test_images_that_are_gone_leave_what_was_trained_on_them(checkout):
     (checkout.root / "demo/world/imagenet").rename(checkout.root / "demo/world/moved")
     assert checkout.planned() == NOTHING
