@@ -162,7 +162,8 @@ rule models_normals:
     resources:
         gpu=1,
     params:
-        settings=plan.normals.images("input_size", "fc7_std", "codebook.cells"),
+        split_digest=lambda wildcards: plan.normals.split_digest(),
+        settings=plan.normals.of_split("input_size", "fc7_std", "codebook.cells"),
         frozen=lambda wildcards: plan.model_entry(wildcards.path).get("frozen", False),
         network=lambda wildcards: plan.network(wildcards.path),
         schedule=lambda wildcards: plan.schedule(wildcards.path),

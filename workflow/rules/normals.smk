@@ -30,14 +30,14 @@ rule normals_truth:
     input:
         # A digest among the parameters shows whether a file was replaced since.
         nyuv2=ancient(plan.normals.ready_file()),
-        given=config["normals"]["given"] or [],
     output:
         truth="results/normals/truth.h5",
     log:
         "results/logs/normals_truth.log",
     params:
         nyuv2=plan.normals.labeled,
-        nyuv2_digest=lambda wildcards: plan.normals.digest(),
+        photos_digest=lambda wildcards: plan.normals.photos_digest(),
+        given_digest=lambda wildcards: plan.normals.given_digest(),
         settings=(
             plan.normals.settings("given", "axes")
             if config["normals"]["given"]
@@ -59,7 +59,8 @@ rule normals_codebook:
     log:
         "results/logs/normals_codebook.log",
     params:
-        settings=plan.normals.images("codebook.words", "codebook.sample", "codebook.seed"),
+        split_digest=lambda wildcards: plan.normals.split_digest(),
+        settings=plan.normals.of_split("codebook.words", "codebook.sample", "codebook.seed"),
         code=code("normals/normals_codebook.py"),
     message:
         "Cluster normals into {params.settings[codebook][words]} words"
@@ -83,7 +84,8 @@ rule normals_network:
     resources:
         gpu=1,
     params:
-        settings=plan.normals.images("codebook.decoding", "bootstrap"),
+        split_digest=lambda wildcards: plan.normals.split_digest(),
+        settings=plan.normals.of_split("codebook.decoding", "bootstrap"),
         precision=config["features"]["precision"],
         code=code("normals/normals_network.py"),
     message:
@@ -95,7 +97,7 @@ rule normals_network:
 rule normals_baseline:
     input:
         truth="results/normals/truth.h5",
-        codebook="results/normals/codebook.npz",
+        codebook=lambda wildcards: "results/normals/codebook.npz" if wildcards.method == "words" else [],
     output:
         cell="results/cells/table2/{protocol}/{method}.json",
         replicates="results/normals/{protocol}/bootstraps/{method}.npz",
@@ -104,7 +106,8 @@ rule normals_baseline:
     wildcard_constraints:
         method="mean_cells|camera_axis|words",
     params:
-        settings=plan.normals.images("codebook.cells", "bootstrap"),
+        split_digest=lambda wildcards: plan.normals.split_digest(),
+        settings=lambda wildcards: plan.normals.of_baseline(wildcards.method),
         code=code("normals/normals_baseline.py"),
     message:
         "Compare the normals of {wildcards.method}, which need no network, with the true ones"
@@ -124,9 +127,14 @@ rule normals_figure8:
         page=report("results/normals/{protocol}/figure8.html", caption="../report/figures.rst", category="Figures"),
     log:
         "results/logs/normals_figure8/{protocol}.log",
+    threads: config["threads"]["detection"]
+    resources:
+        gpu=1,
     params:
+        precision=config["features"]["precision"],
         labels=[label for label, _ in plan.normals.pictured()],
-        settings=plan.normals.images("codebook.decoding"),
+        split_digest=lambda wildcards: plan.normals.split_digest(),
+        settings=plan.normals.of_split("codebook.decoding"),
         number=config["figures"]["normals"],
         seed=config["figures"]["seed"],
         protocol=plan.protocol.name,

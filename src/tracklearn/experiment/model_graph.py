@@ -90,6 +90,8 @@ def network_settings(config: Config, name: str) -> dict[str, Any]:
     keys = WAYS[model["train"]].network
     if model.get("from", "random") != "random":
         keys = keys - {"mean_bgr"}  # the parent's mean comes with the parent's layers
+    if model["train"] == "normals" and config["normals"]["input_size"] is not None:
+        keys = keys - {"input_size"}
     chosen = {key: value for key, value in network.items() if key in keys}
     if chosen.get("ranking_fc_std") is not None:
         del chosen["fc_std"]  # `ranking_fc_std` takes its place
@@ -131,7 +133,6 @@ def with_stand_ins(config: Config, absent: Iterable[str]) -> dict[str, Any]:
         "unit_model": places.get(figures["unit_model"], figures["unit_model"]),
         "conv1_models": [places.get(name, name) for name in figures["conv1_models"]],
     }
-    changed["table2"] = [*map(replaced, config["table2"])]
     if config["section6"]:
         changed["section6"] = {task: [*map(replaced, rows)] for task, rows in config["section6"].items()}
     check_models(changed)

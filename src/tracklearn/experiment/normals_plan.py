@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from tracklearn.errors import UserError
-from tracklearn.experiment.file_digests import digest_of_files, unpacked
+from tracklearn.experiment.file_digests import digest_of_files, digest_of_folder, unpacked
+from tracklearn.settings.tables import NormalsMethod
 
 if TYPE_CHECKING:
     from tracklearn.experiment.plan import Plan
 
 STAMP = Path("results/normals/nyuv2.json")
 LABELED, SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"
-METHODS = ("mean_cells", "camera_axis", "words")  # their cells of Table 2 lie beside those of the models
+METHODS: tuple[str, ...] = get_args(NormalsMethod)  # their cells of Table 2 lie beside those of the models
 
 
 class NormalsPlan:
@@ -35,35 +36,52 @@ class NormalsPlan:
         """Some settings of `normals:`, and those of `normals.codebook` as `codebook.NAME`."""
         chosen: dict[str, Any] = {}
         for name in names:
-            block, _, key = name.rpartition(".")
-            (chosen.setdefault(block, {}) if block else chosen)[key] = (
-                self._settings[block] if block else self._settings
-            )[key]
+            if name.startswith("codebook."):
+                key = name.removeprefix("codebook.")
+                chosen.setdefault("codebook", {})[key] = self._settings["codebook"][key]
+            else:
+                chosen[name] = self._settings[name]
         return chosen
 
-    def images(self, *names: str) -> dict[str, Any]:
-        """The settings of which images train and which are evaluated, and some more settings."""
-        of_tuning = ("codebook.seed",) if self._settings["split"] == "tuning" else ()
-        return self.settings("nyuv2", "split", *of_tuning, *names)
+    def of_split(self, *names: str) -> dict[str, Any]:
+        """The settings that say which images train and which are evaluated, and some more settings."""
+        return self.settings("nyuv2", "split", *names)
+
+    def of_baseline(self, method: str) -> dict[str, Any]:
+        """The settings that a method without a network depends on."""
+        return self.of_split("bootstrap", *([] if method == "camera_axis" else ["codebook.cells"]))
 
     def ready_file(self) -> str | list[str]:
         """The stamp of NYUv2's download; none for files that the user has."""
         return str(STAMP) if self._settings["download"] else []
 
-    def digest(self) -> str:
-        """Digest of NYUv2's files: a replaced file re-runs what reads it."""
-        files: list[str | Path] = [self.labeled, Path(self._settings["nyuv2"], SPLITS)]
-        if not self._settings["download"]:
-            return digest_of_files(files)
-        downloaded = unpacked(STAMP) if STAMP.exists() else {}
-        return digest_of_files(downloaded, known=downloaded)
+    def photos_digest(self) -> str:
+        """Digest of the file of images and depths: a replaced file re-runs what reads it."""
+        return self._digest(self.labeled)
+
+    def split_digest(self) -> str:
+        """Digest of the file of the split."""
+        return self._digest(str(Path(self._settings["nyuv2"], SPLITS)))
+
+    def given_digest(self) -> str:
+        """Digest of given normals, a file or a folder of files."""
+        given = self._settings["given"]
+        return digest_of_folder(given) if given and Path(given).is_dir() else digest_of_files([given] if given else [])
+
+    def _digest(self, file: str) -> str:
+        """Digest of a file, which does not change when the file is downloaded."""
+        downloaded = unpacked(STAMP) if self._settings["download"] and STAMP.exists() else {}
+        known = {file: downloaded[file]} if file in downloaded else None
+        return digest_of_files([file] if known or not self._settings["download"] else [], known=known)
 
     def check_files(self) -> None:
-        """Check that the files which are not downloaded are there.
+        """Check that given normals, and the files which are not downloaded, are there.
 
         Raises:
             UserError: one is missing.
         """
+        if (given := self._settings["given"]) and not Path(given).exists():
+            raise UserError(f"config: normals.given: {given} does not exist; null computes the normals from the depth")
         folder = Path(self._settings["nyuv2"])
         missing = [name for name in (LABELED, SPLITS) if not (folder / name).is_file()]
         if missing and not self._settings["download"]:
@@ -109,15 +127,17 @@ class NormalsPlan:
         listed = self.systems() if systems is None else systems
         return [f"{folder}/{system}.npz" for system in listed if not self.lack(system)]
 
+    def _papers_rows(self) -> list[tuple[str, str]]:
+        """The rows of the paper's networks: label and model, the first of several."""
+        return [(row["label"], row["models"][0]) for row in self.rows if row["models"] and row["paper"]]
+
     def pictured(self) -> list[tuple[str, str]]:
-        """What figure 8 shows of the paper's rows: label and model, the first of several; without what is lacking."""
-        rows = [row for row in self.rows if row["models"] and row["paper"]]
-        return [(row["label"], row["models"][0]) for row in rows if not self.lack(row["models"][0])]
+        """What figure 8 shows of the paper's rows: label and model, without what is lacking."""
+        return [(label, model) for label, model in self._papers_rows() if not self.lack(model)]
 
     def figure8_notes(self) -> list[str]:
         """The paper's rows that figure 8 lacks, each with the reason."""
-        rows = [row for row in self.rows if row["models"] and row["paper"]]
-        return [f"{row['label']}: left out; {lack}" for row in rows if (lack := self.lack(row["models"][0]))]
+        return [f"{label}: left out; {lack}" for label, model in self._papers_rows() if (lack := self.lack(model))]
 
     def figure8_page(self) -> list[str]:
         """The page of figure 8; none where no network of Table 2 can be computed."""

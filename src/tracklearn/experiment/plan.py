@@ -260,9 +260,10 @@ class Plan:
         return [] if weights in RELEASED_NAMES else weights
 
     def schedule(self, path: str) -> dict[str, Any]:
-        """A model's schedule."""
-        entry: dict[str, Any] = self.config["schedules"][self.model_entry(path)["schedule"]]
-        return entry
+        """The settings of its schedule that a model depends on."""
+        model = self.model_entry(path)
+        entry: dict[str, Any] = self.config["schedules"][model["schedule"]]
+        return {key: value for key, value in entry.items() if key not in WAYS[model["train"]].useless}
 
     def seed(self, path: str) -> int:
         """A model's seed."""

@@ -205,7 +205,8 @@ def _networks_compared(plan: Plan, target: str) -> list[str]:
 
 
 def _is_of_table2(target: str) -> bool:
-    return "table2" in target or "evidence_normals" in target or target.startswith("results/normals/")
+    named = Path(target).stem in ("table2", "evidence_normals") and "external" not in Path(target).parts
+    return named or target.startswith(("results/normals/", "results/cells/table2/"))
 
 
 def _is_of_pairs(target: str) -> bool:

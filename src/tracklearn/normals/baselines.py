@@ -21,6 +21,6 @@ def mean_cells(truth: Truth, images: Iterable[int] | np.ndarray, cells: int) -> 
 
 
 def words_of_cells(normals: np.ndarray, words: np.ndarray, cells: int) -> np.ndarray:
-    """Normals (H, W, 3) encoded and decoded, (cells, cells, 3): no network that answers in these words does better."""
+    """Normals (H, W, 3) encoded and decoded, (cells, cells, 3): the right word in every cell."""
     codes = encode(cell_normals(normals, cells), words)
     return np.where((codes != UNKNOWN)[..., None], words[codes], 0).astype(np.float32)

@@ -61,6 +61,7 @@ def normals_figure(
     labels: Sequence[str],
     weights: Sequence[str | Path],
     settings: Block = None,
+    precision: str = "fp32",
     count: int,
     seed: int,
     protocol: str,
@@ -74,7 +75,7 @@ def normals_figure(
         truth, codebook: files of `truth.write_truth` and `codebook.write_codebook`.
         labels: titles of the networks' columns.
         weights: the networks' weights files, each in a folder named after its model.
-        settings: `settings.normals.Normals`, as in `scoring.network_row`.
+        settings, precision: as in `scoring.network_row`.
         count, seed: number of images and seed of the draw; equal splits and seeds give the same images.
         protocol: name of the evaluation, whose table the page links to.
         page: the HTML file to write, with larger pictures and the errors of each image.
@@ -94,7 +95,7 @@ def normals_figure(
         photos, normals = [nyuv2.photo(image) for image in images], [true[image] for image in images]
         source, networks = true.source, []
         for label, path in zip(labels, map(Path, weights), strict=True):
-            with predictions(nyuv2, path, words, normals_settings) as predicted:
+            with predictions(nyuv2, path, words, normals_settings, precision=precision) as predicted:
                 answers = [at_pixels(predicted(image), true.size) for image in images]
             errors = [angles(*pair) for pair in zip(answers, normals, strict=True)]
             networks.append(Network(label, path.parent.name, answers, errors))

@@ -258,7 +258,7 @@ def read_split(path: str | Path, images: int) -> Split:
 
 
 def chosen_split(settings: Normals, images: int) -> Split:
-    """The images that train and that are evaluated by the settings `nyuv2`, `split` and `codebook.seed`.
+    """The images that train and that are evaluated by the settings `nyuv2` and `split`.
 
     Args:
         images: number of images in the file that the split belongs to.
@@ -272,7 +272,7 @@ def chosen_split(settings: Normals, images: int) -> Split:
         return split
     if (total := len(split.train)) < TUNING:
         raise UserError(f"{path}: {total} training images; normals.split: tuning needs at least {TUNING}")
-    order = np.random.default_rng(settings.codebook.seed).permutation(split.train)
+    order = np.random.default_rng(0).permutation(split.train)
     return Split(np.sort(order[total // TUNING :]), np.sort(order[: total // TUNING]))
 
 

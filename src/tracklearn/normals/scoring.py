@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict, Unpack
+from typing import NotRequired, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -21,9 +21,9 @@ from tracklearn.normals.truth import Truth
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.normals import Normals
+from tracklearn.settings.tables import NormalsMethod
 from tracklearn.training.gpu import set_precision
 
-Baseline = Literal["mean_cells", "camera_axis", "words"]
 Predict = Callable[[int], np.ndarray]
 """Normals of the cells of an image, (cells, cells, 3), or of (1, 1, 3) for the whole image."""
 
@@ -52,8 +52,7 @@ def network_row(
         truth: file of `truth.write_truth`.
         codebook: file of `codebook.write_codebook`.
         weights: file of a network with `train: normals`.
-        settings: `settings.normals.Normals`, of which `nyuv2`, `split`, `codebook.decoding`, `bootstrap` and, for the
-            split `tuning`, `codebook.seed` count.
+        settings: `settings.normals.Normals`, of which `nyuv2`, `split`, `codebook.decoding` and `bootstrap` count.
         precision: how the network computes, as in a schedule.
         outputs: where the row goes.
 
@@ -72,9 +71,9 @@ def network_row(
 
 def baseline_row(
     *,
-    method: Baseline,
+    method: NormalsMethod,
     truth: str | Path,
-    codebook: str | Path,
+    codebook: str | Path | None = None,
     settings: Block = None,
     report: Report = silent,
     **outputs: Unpack[Outputs],
@@ -82,16 +81,19 @@ def baseline_row(
     """Score what needs no network; see `settings.tables.NormalsRow` for the methods.
 
     Args:
-        truth, codebook, outputs: as in `network_row`.
-        settings: as in `network_row`, and `codebook.cells`.
+        truth, outputs: as in `network_row`.
+        codebook: file of `codebook.write_codebook`, for the method `words`.
+        settings: `settings.normals.Normals`, of which `nyuv2`, `split`, `bootstrap` and, but for `camera_axis`,
+            `codebook.cells` count.
     """
-    normals, words = Normals.read(settings), read_words(codebook)
+    normals = Normals.read(settings)
     cells = normals.codebook.cells
     with Truth(truth) as true:
-        if method == "words":
+        if codebook:
+            words = read_words(codebook)
             return _scored(lambda image: words_of_cells(true[image], words, cells), true, normals, report, outputs)
         trained = chosen_split(normals, len(true)).train
-        constant = CAMERA_AXIS if method == "camera_axis" else mean_cells(true, trained, cells)
+        constant = mean_cells(true, trained, cells) if method == "mean_cells" else CAMERA_AXIS
         return _scored(lambda _: constant, true, normals, report, outputs)
 
 

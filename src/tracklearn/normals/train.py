@@ -44,8 +44,8 @@ def train_normals(
     Args:
         truth: file of `truth.write_truth`.
         codebook: file of `codebook.write_codebook`.
-        settings: `settings.normals.Normals`, of which `nyuv2`, `split`, `input_size`, `fc7_std`, `codebook.cells` and,
-            for the split `tuning`, `codebook.seed` count.
+        settings: `settings.normals.Normals`, of which `nyuv2`, `split`, `input_size`, `fc7_std` and
+            `codebook.cells` count.
         parent: weights whose conv layers the training starts from; None starts from scratch.
         frozen: the conv layers keep the parent's weights.
         network: settings of `settings.network.Network`.
@@ -53,7 +53,8 @@ def train_normals(
         saving: settings of `settings.training.Saving`.
         seed: of the initial weights, batches and dropout.
         weights: file to write the weights to.
-        log: file to write the log to, CSV; its `angular_error` is the mean over the batches' cells, in degrees.
+        log: file to write the log to, CSV; its `angular_error`, in degrees, is the mean over the cells of the training
+            batches, under dropout.
         checkpoints: folder of this training's own.
         conv1: file to write a picture of conv1's filters to.
         threads: as in `loop.train`.

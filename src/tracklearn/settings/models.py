@@ -22,12 +22,14 @@ class Way(NamedTuple):
         needs: the keys of a model's entry that the way needs, beside `train`.
         may_have: the keys that it may have as well.
         schedule: the class of its schedule.
+        useless: the keys of its schedule that mean nothing to it.
     """
 
     network: Set[str]
     needs: Set[str] = frozenset()
     may_have: Set[str] = frozenset()
     schedule: type[RankingSchedule] | type[SoftmaxSchedule] | None = None
+    useless: Set[str] = frozenset()
 
 
 WAYS = {
@@ -44,18 +46,21 @@ WAYS = {
         needs={"from", "schedule"},
         may_have={"seed", "stand_in"},
         schedule=SoftmaxSchedule,
+        useless={"fc7_lr"},
     ),
     "voc": Way(
         SHAPE | FILLERS | {"detection_fc7", "fc8_std"},
         needs={"from", "schedule"},
         may_have={"seed", "transfer"},
         schedule=SoftmaxSchedule,
+        useless={"fc7_lr"},
     ),
     "normals": Way(
         SHAPE | FILLERS,
         needs={"from", "schedule"},
         may_have={"seed", "frozen"},
         schedule=SoftmaxSchedule,
+        useless={"fc8_lr"},
     ),
 }
 

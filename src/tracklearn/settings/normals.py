@@ -71,14 +71,14 @@ class Normals(Settings):
     split: Literal["official", "tuning"] = setting(
         "official",
         "Which images train and which are evaluated. `official` is NYUv2's split into 795 and 654 images; `tuning` "
-        "evaluates on a fifth of the training images, drawn by `codebook.seed`, and trains on the others, so that "
-        "settings can be chosen without a look at the test images",
+        "evaluates on a fixed fifth of the training images and trains on the others, so that settings can be chosen "
+        "without a look at the test images",
     )
     given: str | None = setting(
         None,
-        "File of normals that somebody else computed, in the order and the size of NYUv2's images: a MATLAB or HDF5 "
-        "file with the array `norms`, `normals` or `all_normals`, or a pickled dictionary with `all_normals`; null "
-        "computes them from the depth",
+        "File or folder of normals that somebody else computed, in the order and the size of NYUv2's images: a MATLAB "
+        "or HDF5 file with the array `norms`, `normals` or `all_normals`, a pickled dictionary with `all_normals`, or a "
+        "folder of PNG files whose colours are normals; null computes them from the depth",
     )
     axes: str = setting(
         "x y z",

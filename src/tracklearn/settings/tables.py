@@ -9,6 +9,7 @@ from tracklearn.errors import UserError
 from tracklearn.settings.base import Count, Names, Settings, setting
 
 Layer = Literal["pool5", "fc6", "fc7"]
+NormalsMethod = Literal["mean_cells", "camera_axis", "words"]
 Pair = tuple[str, str]
 ID = "^[A-Za-z0-9._-]+$"
 PAPERS_SYSTEM = "System of the paper whose number stands beside the row; a row with `null` stands below the others"
@@ -106,11 +107,11 @@ class NormalsRow(ComparedRow):
 
     where: ClassVar[str] = "table2"
 
-    method: Literal["network", "mean_cells", "camera_axis", "words"] = setting(
+    method: Literal["network"] | NormalsMethod = setting(
         "network",
         "`network` predicts by `models`. The others have no `models` and show what a figure is worth: `mean_cells` "
         "predicts each cell's mean normal of the training images, `camera_axis` predicts that every surface faces the "
-        "camera, and `words` are the true normals, encoded and decoded, so that no network does better",
+        "camera, and `words` names the right word of the codebook in every cell",
     )
     paper: Literal["scratch", "unsup + ft", "ImageNet + ft"] | None = setting(None, PAPERS_SYSTEM)
 

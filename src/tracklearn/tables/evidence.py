@@ -96,9 +96,11 @@ def _write(
     nearest: BySeed,
     mixed: Sequence[Mapping[str, Any]],
 ) -> None:
-    means = [statistics(row, found) for row, found in rows.items()]
+    means = [_statistics(row, found) for row, found in rows.items()]
     first = next(iter(nearest.values())).mean()
-    precisions = [statistics(line, found) | {"ratio": f"{found.mean() / first:.2f}"} for line, found in nearest.items()]
+    precisions = [
+        _statistics(line, found) | {"ratio": f"{found.mean() / first:.2f}"} for line, found in nearest.items()
+    ]
     named = [("mAP", line) for line in means] + [("precision", line) for line in precisions]
     write_csv(table, [{"figure": figure, **line} for figure, line in named])
     sections = [
@@ -120,7 +122,7 @@ def _write(
         temporary.write_text("\n\n".join(sections) + "\n")
 
 
-def statistics(name: str, values: np.ndarray) -> dict[str, str]:
+def _statistics(name: str, values: np.ndarray) -> dict[str, str]:
     """Mean, standard deviation and values (S,) of a row or line, as text."""
     deviation = values.std(ddof=1) if len(values) > 1 else 0.0
     listed = " ".join(f"{value:.1f}" for value in values)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,8 +11,9 @@ from tracklearn.files import atomic
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import NormalsEvidence
 from tracklearn.tables.cells import read_cell
-from tracklearn.tables.evidence import compare, statistics
+from tracklearn.tables.evidence import compare
 from tracklearn.tables.formats import grid, write_csv
+from tracklearn.tables.table2 import shared_entries
 from tracklearn.tables.versions import NOTE, mixed_versions
 
 FIGURES = {
@@ -46,46 +48,68 @@ def evidence_normals_table(
     seeds = range(1, settings.seeds + 1)
     read = {Path(path).stem: read_cell(path) for path in cells}
     draws = {Path(path).stem: dict(np.load(path)) for path in bootstraps}
-    found, differences, entries = {}, {}, []
+    shared = shared_entries(read)
+    values = {
+        (line, figure): np.array(
+            [np.mean([read[seed_name(model, seed)]["figures"][figure]["value"] for model in models]) for seed in seeds]
+        )
+        for line, models in settings.lines.items()
+        for figure in FIGURES
+    }
+    replicates = {
+        (line, figure): np.stack(
+            [np.mean([draws[seed_name(model, seed)][figure] for model in models], axis=0) for seed in seeds]
+        )
+        for line, models in settings.lines.items()
+        for figure in FIGURES
+    }  # (S, B) each
+    first, *others = settings.lines
+    means, differences = [], []
     for figure in FIGURES:
-        values = {
-            line: np.array(
-                [
-                    _mean([read[seed_name(model, seed)]["figures"][figure]["value"] for model in models])
-                    for seed in seeds
-                ]
-            )
-            for line, models in settings.lines.items()
-        }
-        replicates = {
-            line: np.stack([_mean([draws[seed_name(model, seed)][figure] for model in models]) for seed in seeds])
-            for line, models in settings.lines.items()
-        }  # (S, B) each
-        first, *others = settings.lines
-        found[figure] = [statistics(line, of_line) for line, of_line in values.items()]
-        differences[figure] = [compare(line, first, values, replicates) for line in others]
-        entries += [{"figure": figure, **line} for line in found[figure]]
-        entries += [{"figure": f"{figure}, difference", **line} for line in differences[figure]]
-    write_csv(table, entries)
-    any_cell = next(iter(read.values()))
+        of_figure = [{line: found[line, figure] for line in settings.lines} for found in (values, replicates)]
+        for line in settings.lines:
+            of_line = values[line, figure]
+            means.append({"line": line, "figure": figure} | _statistics(of_line))
+        differences += [{"figure": figure} | compare(line, first, *of_figure) for line in others]
+    write_csv(table, [*means, *differences])
     sections = [
         "# Surface normals over seeds",
-        f"Means over {settings.seeds} seeds. Every seed trains every network from new weights, with all that it "
-        f"learned from. {any_cell['images']} test images; truth: {any_cell['truth']}; mask: {any_cell['mask']}.",
+        f"Means over {settings.seeds} training seeds. With each seed every network is trained from new initial "
+        f"weights, and so are the networks that it starts from. {shared['images']} test images; truth: "
+        f"{shared['truth']}; mask: {shared['mask']}.",
+        *(_verdict(line, first, difference) for line, difference in zip(others, differences, strict=False)),
         "The 95% interval of a difference draws test images (paired) and seeds; a few seeds say little about their own "
         "spread, so the differences by seed stand beside it.",
     ]
     for figure, title in FIGURES.items():
-        sections += [f"## {title[0].upper()}{title[1:]}", grid(found[figure], ["row", "mean", "sd", "by seed"])]
-        sections += [grid(differences[figure])] if differences[figure] else []
+        sections += [
+            f"## {title[0].upper()}{title[1:]}",
+            grid([row for row in means if row["figure"] == figure], ["line", "mean", "sd", "by_seed"]),
+        ]
+        rows = [row for row in differences if row["figure"] == figure]
+        sections += [grid([{key: row[key] for key in row if key != "figure"} for row in rows])] if rows else []
     if mixed := mixed_versions(versions):
         sections += ["## Library versions", NOTE, grid(mixed)]
     with atomic(markdown) as temporary:
         temporary.write_text("\n\n".join(sections) + "\n")
-    return {f"mean.{line['of']}": float(line["mean"]) for line in found["mean"]} | {
-        f"{bound}.{line['row']}": line[bound] for line in differences["mean"] for bound in ("low", "high")
+    return {f"mean.{line}": float(values[line, "mean"].mean()) for line in settings.lines} | {
+        f"{bound}.{row['row']}": row[bound] for row in differences[: len(others)] for bound in ("low", "high")
     }
 
 
-def _mean(values: Sequence[float] | Sequence[np.ndarray]) -> np.ndarray:
-    return np.mean(values, axis=0)
+def _statistics(values: np.ndarray) -> dict[str, str]:
+    """Mean, standard deviation and values (S,) of a line, as text."""
+    deviation = values.std(ddof=1) if len(values) > 1 else 0.0
+    listed = " ".join(f"{value:.2f}" for value in values)
+    return {"mean": f"{values.mean():.2f}", "sd": f"{deviation:.2f}", "by_seed": listed}
+
+
+def _verdict(line: str, first: str, difference: Mapping[str, Any]) -> str:
+    """Whether a line's mean error is below that of the first line, as far as the interval can tell."""
+    low, high = difference["low"], difference["high"]
+    said = "is lower" if high < 0 else "is higher" if low > 0 else "is not told apart"
+    than = "from that of" if said == "is not told apart" else "than that of"
+    return (
+        f"The mean error of *{line}* {said} {than} *{first}*: difference {difference['difference']:+.2f} degrees "
+        f"[{low:+.2f}, {high:+.2f}]."
+    )

@@ -83,7 +83,7 @@ def table2_table(
     by_system = {Path(path).stem: read_cell(path) for path in cells}
     draws = {Path(path).stem: dict(np.load(path)) for path in bootstraps}
     texts = json.loads(Path(external).read_text())
-    shared = _shared(by_system)
+    shared = shared_entries(by_system)
     printed = paper_numbers(paper) if shared.get("papers_images") else {}
     lines = [
         line_of(row, by_system, draws, external=texts[row.id], printed=printed.get(row.paper or "", {}))
@@ -124,7 +124,7 @@ def paper_numbers(path: str | Path = PAPER) -> dict[str, dict[str, float]]:
         }
 
 
-def _shared(cells: Mapping[str, Cell]) -> dict[str, Any]:
+def shared_entries(cells: Mapping[str, Cell]) -> dict[str, Any]:
     """What all cells with figures are of; empty if there are none.
 
     Raises:

@@ -26,14 +26,22 @@ def planned(**changes):
 
 def test_each_job_names_the_settings_that_it_depends_on():
     normals = planned().normals
-    assert normals.images("codebook.cells", "bootstrap") == {
+    assert normals.of_split("codebook.cells", "bootstrap") == {
         "nyuv2": "data/nyuv2",
         "split": "official",
         "codebook": {"cells": 20},
         "bootstrap": 1000,
     }
-    # The seed of the codebook also draws the images that tuning sets aside.
-    assert planned(normals={"split": "tuning"}).normals.images("codebook.cells")["codebook"] == {"cells": 20, "seed": 0}
+    assert set(normals.of_baseline("camera_axis")) == {"nyuv2", "split", "bootstrap"}
+    assert normals.of_baseline("words")["codebook"] == {"cells": 20}
+
+
+def test_a_model_depends_on_its_own_keys_of_the_schedule_and_on_the_input_that_it_has():
+    assert "fc7_lr" not in planned().schedule("scratch-1")
+    assert "fc8_lr" not in planned().schedule("normals-scratch")
+    assert planned().schedule("normals-scratch")["fc7_lr"] == 1
+    assert planned().network("normals-scratch")["input_size"] == 227
+    assert "input_size" not in planned(normals={"input_size": 115}).network("normals-scratch")
 
 
 def test_every_row_has_cells_named_after_its_models_or_its_method():
@@ -96,25 +104,36 @@ def test_evidence_trains_copies_with_their_parents():
     check_targets(plan, ["results/evidence_normals.md"])
 
 
-def test_a_replaced_file_changes_the_digest_whoever_brought_it():
+def test_a_replaced_file_changes_its_own_digest_whoever_brought_it():
     Path("mine").mkdir()
-    for name in ("nyu_depth_v2_labeled.mat", "splits.mat"):
+    names = ("nyu_depth_v2_labeled.mat", "splits.mat")
+    for name in names:
         Path("mine", name).write_text("a")
     own = planned(normals={"nyuv2": "mine", "download": False}).normals
-    before = own.digest()
-    assert before == own.digest()
+    before = own.photos_digest(), own.split_digest()
     os.utime("mine/splits.mat", ns=(1, 1))
-    assert own.digest() != before
+    assert own.photos_digest() == before[0]
+    assert own.split_digest() != before[1]
     downloaded = planned(normals={"nyuv2": "mine"}).normals
     assert downloaded.ready_file() == "results/normals/nyuv2.json"
-    files = [Path("mine", name).stat() for name in ("nyu_depth_v2_labeled.mat", "splits.mat")]
-    states = {
-        f"mine/{name}": [file.st_size, file.st_mtime_ns]
-        for name, file in zip(("nyu_depth_v2_labeled.mat", "splits.mat"), files, strict=True)
-    }
+    fresh = downloaded.photos_digest(), downloaded.split_digest()
+    files = {f"mine/{name}": Path("mine", name).stat() for name in names}
     Path("results/normals").mkdir(parents=True)
-    fresh = downloaded.digest()
-    Path(downloaded.ready_file()).write_text(json.dumps({"unpacked": states}))
-    assert downloaded.digest() == fresh  # what the download wrote re-runs nothing
+    stamp = {"unpacked": {name: [file.st_size, file.st_mtime_ns] for name, file in files.items()}}
+    Path(downloaded.ready_file()).write_text(json.dumps(stamp))
+    assert (downloaded.photos_digest(), downloaded.split_digest()) == fresh  # what the download wrote re-runs nothing
     os.utime("mine/splits.mat", ns=(2, 2))
-    assert downloaded.digest() != fresh
+    assert downloaded.photos_digest() == fresh[0]
+    assert downloaded.split_digest() != fresh[1]
+
+
+def test_given_normals_are_missed_before_anything_runs_and_count_by_their_files():
+    with pytest.raises(UserError, match=r"normals.given: norms does not exist; null computes the normals from the"):
+        check_targets(planned(normals={"given": "norms"}), [TABLE])
+    Path("norms").mkdir()
+    Path("norms/00001.png").write_text("a")
+    given = planned(normals={"given": "norms"})
+    check_targets(given, [TABLE])
+    before = given.normals.given_digest()
+    os.utime("norms/00001.png", ns=(1, 1))
+    assert given.normals.given_digest() != before

@@ -49,7 +49,8 @@ def test_a_network_that_is_sure_of_one_word_errs_by_the_angles_to_it(arguments, 
 
 def test_what_needs_no_network_is_scored_by_its_own_rule(arguments):
     values = {
-        method: baseline_row(**arguments, method=method)["mean"] for method in ("camera_axis", "mean_cells", "words")
+        method: baseline_row(**arguments | {"codebook": codebook}, method=method)["mean"]
+        for method, codebook in {"camera_axis": None, "mean_cells": None, "words": arguments["codebook"]}.items()
     }
     with Truth(arguments["truth"]) as truth:
         towards = np.concatenate([angles(np.broadcast_to([0, 0, 1.0], truth[i].shape), truth[i]) for i in (5, 6, 7)])

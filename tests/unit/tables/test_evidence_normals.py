@@ -4,7 +4,18 @@ import json
 import numpy as np
 import pytest
 
+from tracklearn.errors import UserError
 from tracklearn.tables.evidence_normals import FIGURES, evidence_normals_table
+
+SHARED = {
+    "truth": "planes",
+    "mask": "measured",
+    "images": 80,
+    "height": 48,
+    "width": 64,
+    "pixels": 9,
+    "papers_images": False,
+}
 
 
 @pytest.fixture
@@ -16,7 +27,7 @@ def arguments(tmp_path):
     for name, mean in {"a": 40.0, "a-seed2": 42.0, "b": 37.0, "b-seed2": 38.0}.items():
         figures = {figure: {"value": mean, "interval": [0, 1]} for figure in FIGURES}
         cells.append(tmp_path / f"{name}.json")
-        cells[-1].write_text(json.dumps({"figures": figures, "images": 80, "truth": "planes", "mask": "measured"}))
+        cells[-1].write_text(json.dumps({"value": mean, "figures": figures} | SHARED))
         bootstraps.append(tmp_path / f"{name}.npz")
         np.savez(bootstraps[-1], **dict.fromkeys(FIGURES, mean + noise))
     return {
@@ -36,12 +47,26 @@ def test_means_differences_and_intervals_over_seeds(arguments):
     assert -3.1 < found["high.unsup"] < -2.7
     with open(arguments["table"], newline="") as file:
         rows = {row["figure"]: row for row in csv.DictReader(file) if row.get("row") == "unsup"}
-    assert float(rows["mean, difference"]["difference"]) == -3.5
+    assert float(rows["mean"]["difference"]) == -3.5
     text = arguments["markdown"].read_text()
     assert "80 test images; truth: planes; mask: measured" in text
     assert "-3.0 -4.0" in text
+    assert "The mean error of *unsup* is lower than that of *scratch*: difference -3.50 degrees [-4." in text
+
+
+def test_what_an_interval_cannot_tell_apart_is_said_to_be_so(arguments):
+    arguments["evidence"]["lines"] = {"scratch": ["a"], "other": ["a"]}
+    evidence_normals_table(**arguments)
+    assert "The mean error of *other* is not told apart from that of *scratch*" in arguments["markdown"].read_text()
+
+
+def test_cells_of_another_truth_are_refused(arguments):
+    cell = json.loads(arguments["cells"][2].read_text())
+    arguments["cells"][2].write_text(json.dumps(cell | {"truth": "given"}))
+    with pytest.raises(UserError, match="truth of the cell b is 'given', but that of a is 'planes'"):
+        evidence_normals_table(**arguments)
 
 
 def test_a_line_of_several_models_is_their_mean(arguments):
     arguments["evidence"]["lines"] = {"both": ["a", "b"]}
-    assert evidence_normals_table(**arguments)["mean.both"] == pytest.approx((38.5 + 40) / 2, abs=0.06)
+    assert evidence_normals_table(**arguments)["mean.both"] == pytest.approx((38.5 + 40) / 2)

@@ -5,7 +5,8 @@ if __name__ == "__main__":
     with recorded(snakemake) as run:
         run.metrics(
             baseline_row(
-                **snakemake.input,
+                truth=snakemake.input.truth,
+                codebook=snakemake.input.get("codebook") or None,
                 method=snakemake.wildcards.method,
                 settings=snakemake.params.settings,
                 cell=snakemake.output.cell,

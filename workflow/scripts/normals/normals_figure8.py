@@ -11,6 +11,7 @@ if __name__ == "__main__":
                 labels=snakemake.params.labels,
                 weights=snakemake.input.weights,
                 settings=snakemake.params.settings,
+                precision=snakemake.params.precision,
                 count=snakemake.params.number,
                 seed=snakemake.params.seed,
                 protocol=snakemake.params.protocol,
