@@ -59,7 +59,7 @@ learning: $(READY)
 	@$(BIN)/python -m benchmarks.learning
 
 test: $(READY)
-	@$(BIN)/python -m pytest --numprocesses $(CORES) --dist worksteal
+	@$(BIN)/python -m pytest --numprocesses $(CORES) --maxprocesses 8 --dist worksteal
 
 lint: $(READY)
 	@$(BIN)/ruff check .
