@@ -233,7 +233,7 @@ def test_progress_that_another_version_wrote_counts_as_nothing_delivered(job, st
 
 
 def test_a_sender_process_killed_midway_and_started_again(job, store):
-    subprocess.run([sys.executable, "-c", WRITER, *map(str, range(30))], check=True)
+    subprocess.run([sys.executable, "-c", WRITER, *map(str, range(60))], check=True)
     command = [sys.executable, "-m", "tracklearn.runs.sender", "send"]
     sender = subprocess.Popen(command)
     states = Path("results/mlflow/sent/local")
@@ -242,10 +242,10 @@ def test_a_sender_process_killed_midway_and_started_again(job, store):
         time.sleep(0.01)
     sender.kill()
     sender.wait()
-    assert len(list(states.glob("*.json"))) < 30
+    assert len(list(states.glob("*.json"))) < 60
     subprocess.run(command, check=True)
     delivered = runs()
-    assert sorted(run.data.metrics["pairs"] for run in delivered) == list(range(30))
+    assert sorted(run.data.metrics["pairs"] for run in delivered) == list(range(60))
     assert all(len(curve(run, "loss")) == 20 for run in delivered)
 
 
