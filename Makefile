@@ -14,7 +14,7 @@ help:
 	@echo "make evidence  train the networks of the small world for three seeds; it prints means and intervals"
 	@echo "make evidence-normals  train the networks of surface normals for three seeds, in the small world and on NYUv2"
 	@echo "make learning  measure what ranking learns on held-out clips of demo and real; it writes docs/learning.md"
-	@echo "make test      run the unit, reference and workflow tests"
+	@echo "make test      run the unit, reference and workflow tests, in a process for each core (CORES=1: in one)"
 	@echo "make lint      run ruff, mypy, snakefmt, snakemake --lint and the check of the documented settings"
 	@echo "make docs      write the tables of config/README.md and config/schema.json from the classes of settings"
 	@echo "make bench     compare speeds with other libraries, on real clips if DATA has them"
@@ -59,7 +59,7 @@ learning: $(READY)
 	@$(BIN)/python -m benchmarks.learning
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(CORES) --maxprocesses 8 --dist worksteal
 
 lint: $(READY)
 	@$(BIN)/ruff check .

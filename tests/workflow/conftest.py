@@ -1,5 +1,7 @@
 """A copy of the project with a tiny world, so that tests can edit code and run the whole workflow in seconds."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -69,40 +71,39 @@ def add_broken_videos(world: Path) -> None:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, repository) -> Checkout:
-    """A copy in which the tiny experiment has run from raw video to Table 1."""
-    root = tmp_path_factory.mktemp("checkout")
-    ignore = shutil.ignore_patterns("results", "world", ".snakemake", "__pycache__")
+    """A copy in which the tiny experiment has run from raw video to Table 1; processes that test at once share it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    checkout = Checkout(shared / "checkout")
+    with open(shared / "checkout.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "checkout.made").exists():
+            run_tiny_experiment(checkout, repository)
+            (shared / "checkout.made").touch()
+    return checkout
+
+
+def run_tiny_experiment(checkout: Checkout, repository: Path) -> None:
+    """Copy the project, and run the tiny experiment in the copy."""
+    root = checkout.root
+    root.mkdir()
+    # What numba compiled is copied too, which saves a minute of compiling; processes may write there at the same time.
+    ignore = shutil.ignore_patterns("results", "world", ".snakemake", "*.pyc*", "*.tmp.*")
     for name in COPIED:
         source = repository / name
         if source.is_dir():
             shutil.copytree(source, root / name, ignore=ignore)
         else:
             shutil.copy(source, root / name)
-    world = [
-        "--videos",
-        "13",
-        "--train",
-        "8",
-        "--val",
-        "4",
-        "--tune",
-        "4",
-        "--test",
-        "8",
-        "--per-class",
-        "4",
-        "--per-scene",
-        "6",
-        "--rooms",
-        "6",
-    ]
-    subprocess.run([sys.executable, "demo/make_world.py", "--out", "demo/world", *world], cwd=root, check=True)
+    world = {"videos": 13, "train": 8, "val": 4, "tune": 4, "test": 8, "per-class": 4, "per-scene": 6, "rooms": 6}
+    options = [f"--{name}={value}" for name, value in world.items()]
+    subprocess.run([sys.executable, "demo/make_world.py", "--out", "demo/world", *options], cwd=root, check=True)
     add_broken_videos(root / "demo/world")
     config = root / "demo/config/config.yaml"
     config.write_text(yaml.safe_dump(merged(yaml.safe_load(config.read_text()), TINY)))
-    checkout = Checkout(root)
     checkout.snakemake()
-    return checkout
+    # Nothing changes in the copy after the workflow's own sender has ended, for which this one waits.
+    subprocess.run([sys.executable, "-m", "tracklearn.runs.sender", "send"], cwd=root / "demo", check=True, timeout=300)
 
 
 @pytest.fixture

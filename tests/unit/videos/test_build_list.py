@@ -173,17 +173,17 @@ def test_a_folder_without_videos(tmp_path: Path) -> None:
 
 
 def test_the_list_of_everyday_words_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    asked: list[tuple[str, int]] = []
 
-    def extract_info(self: yt_dlp.YoutubeDL, url: str, download: bool) -> dict[str, object]:
-        asked.append(url)
-        return {"entries": [{"id": f"{len(asked):011d}"}]}
+    def search(keyword: str, count: int) -> list[str]:
+        asked.append((keyword, count))
+        return [f"{len(asked):011d}"]
 
-    monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract_info)
+    monkeypatch.setattr(builder, "youtube_search", search)
     assert builder._main(["--keywords", "--out", str(tmp_path / "l.tsv")]) == 0
     assert len(read_list(tmp_path / "l.tsv")) == len(asked) == len(set(asked))
     assert len(asked) >= 150
-    assert "ytsearch50:dog" in asked
+    assert ("dog", 50) in asked
 
 
 def test_search_asks_yt_dlp(monkeypatch: pytest.MonkeyPatch) -> None:
