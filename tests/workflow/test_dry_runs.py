@@ -187,7 +187,7 @@ def test_a_table_of_given_weights_needs_no_list_of_videos(own):
 
 
 def test_the_page_of_given_weights_needs_no_list_of_videos(own):
-    planned = jobs(own(settings="comparisons: []\nsection6: null\n"))
+    planned = jobs(own(settings="comparisons: []\nsection6: null\ntable2: []\n"))
     assert planned["tables_page"] == planned["all"] == 1
     assert "tables_section6" not in planned
     assert {"videos_download", "patches_sheet", "models_ranking"}.isdisjoint(planned)
@@ -277,16 +277,19 @@ def test_retrieval_of_given_weights_says_what_still_needs_pairs(own):
     output = own(settings=MINE, ok=False)
     assert (
         "(models.unsup-8M, which the target needs, learns from pairs); to do without pairs, write figures.unit_model, "
-        "figures.conv1_models without such networks, or section6: null, which leaves out the figures too\n" in output
+        "figures.conv1_models, table2 without such networks, or section6: null, which leaves out the figures too, and "
+        "table2: []\n" in output
     )
-    planned = jobs(own(settings=f"{MINE}figures: {{unit_model: mine, conv1_models: [mine]}}\n"))
+    planned = jobs(own(settings=f"{MINE}figures: {{unit_model: mine, conv1_models: [mine]}}\ntable2: []\n"))
     once = ("figures_units", "figures_filters", "figures_page", "retrieval_figure7", "tables_section6", "all")
     assert [planned[rule] for rule in once] == [1] * len(once)
     assert {"videos_download", "models_ranking", "figures_pairs"}.isdisjoint(planned)
 
 
 def test_the_page_of_the_figures_needs_nothing_of_retrieval(own):
-    planned = jobs(own("results/figures.html", settings=f"{ELDA}figures: {{unit_model: mine, conv1_models: []}}\n"))
+    planned = jobs(
+        own("results/figures.html", settings=f"{ELDA}figures: {{unit_model: mine, conv1_models: []}}\ntable2: []\n")
+    )
     assert set(planned) == {
         "voc_proposals",
         "models_given",
