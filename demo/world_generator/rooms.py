@@ -10,7 +10,8 @@ import numpy as np
 from scipy.io import savemat
 
 from tracklearn.normals.camera import KINECT, Camera
-from tracklearn.normals.nyuv2 import LABELED, SPLITS, Frame, write_nyuv2
+from tracklearn.normals.nyuv2 import LABELED, SPLITS
+from tracklearn.normals.nyuv2_writing import Frame, write_nyuv2
 from world_generator.furniture import AMID, AT_WALLS, ON_WALLS, Draw, Looks, Part, Piece, draw_looks, small_thing
 from world_generator.kinect import BASELINE, FARTHEST, NEAREST, filled, in_steps
 from world_generator.pictures import finish
@@ -106,10 +107,10 @@ def write_rooms(root: Path, *, rooms: int, seed: int) -> None:
     folder = root / "nyuv2"
     views = (view for image_set in (0, 1) for view in draw_views(seed, image_set, rooms))
     frames = (Frame(view.photo, filled(view.raw), view.raw) for view in views)
-    write_nyuv2(folder / LABELED.name, frames, 2 * rooms)
+    write_nyuv2(folder / LABELED, frames, 2 * rooms)
     numbers = np.arange(1, 2 * rooms + 1)[:, None]
     # MATLAB's version 4 stores no date, so that the same world has the same bytes.
-    savemat(folder / SPLITS.name, {"trainNdxs": numbers[:rooms], "testNdxs": numbers[rooms:]}, format="4")
+    savemat(folder / SPLITS, {"trainNdxs": numbers[:rooms], "testNdxs": numbers[rooms:]}, format="4")
 
 
 def _furnished(rng: np.random.Generator, looks: Looks) -> Room:

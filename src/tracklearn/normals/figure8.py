@@ -19,7 +19,8 @@ from tracklearn.figures.drawing import (
 )
 from tracklearn.normals.angular_errors import angles
 from tracklearn.normals.cells import at_pixels
-from tracklearn.normals.codebook import colours, read_words
+from tracklearn.normals.codebook import read_words
+from tracklearn.normals.colours import colours
 from tracklearn.normals.examples import check_same_images
 from tracklearn.normals.nyuv2 import Nyuv2, chosen_split, labeled_file
 from tracklearn.normals.scoring import predictions
@@ -72,7 +73,7 @@ def normals_figure(
     """Draw test images at random, each with its photo, its true normals and every network's, and a page of them.
 
     Args:
-        truth, codebook: files of `truth.write_truth` and `codebook.write_codebook`.
+        truth, codebook: files of `true_normals.write_truth` and `learned_words.write_codebook`.
         labels: titles of the networks' columns.
         weights: the networks' weights files, each in a folder named after its model.
         settings, precision: as in `scoring.network_row`.

@@ -9,7 +9,8 @@ from PIL import Image
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
-from tracklearn.normals.nyuv2 import LABELED, SPLITS, Frame, write_nyuv2
+from tracklearn.normals.nyuv2 import LABELED, SPLITS
+from tracklearn.normals.nyuv2_writing import Frame, write_nyuv2
 from tracklearn.photos import read_photo
 
 
@@ -33,10 +34,10 @@ def nyuv2_from_pictures(folder: str | Path, out: str | Path) -> None:
         )
     if missing := [photo.stem for photo in photos if not (depths / f"{photo.stem}.png").is_file()]:
         raise UserError(f"{depths}: no {missing[0]}.png in it; expected the depth of every photo")
-    if not (out / LABELED.name).is_file():
-        write_nyuv2(out / LABELED.name, _frames(photos, depths), len(photos))
-    if not (out / SPLITS.name).is_file():
-        with atomic(out / SPLITS.name) as path:
+    if not (out / LABELED).is_file():
+        write_nyuv2(out / LABELED, _frames(photos, depths), len(photos))
+    if not (out / SPLITS).is_file():
+        with atomic(out / SPLITS) as path:
             shutil.copy(split, path)
 
 
