@@ -2,9 +2,10 @@
 
 import numpy as np
 import torch
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
+from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import to_input
 from tracklearn.normals.cells import unit
 from tracklearn.normals.network import NormalsNet
@@ -29,8 +30,17 @@ def triangles(words: np.ndarray) -> np.ndarray:
     """Words (T, 3) of the triangles into which the words divide the sphere: the faces of their convex hull.
 
     ASSUME: faces that look away from the camera close the hull behind the visible normals and are left out.
+
+    Raises:
+        UserError: the words lie in one plane.
     """
-    hull = ConvexHull(words)
+    try:
+        hull = ConvexHull(words)
+    except QhullError:
+        raise UserError(
+            f"normals.codebook.words is {len(words)}, but these words lie in one plane and make no triangles; raise it "
+            "or set normals.codebook.decoding to soft"
+        ) from None
     return np.sort(hull.simplices[hull.equations[:, 2] > 0], axis=1)
 
 

@@ -41,7 +41,7 @@ class Column(NamedTuple):
     captions: list[str]
 
 
-class Network(NamedTuple):
+class Predictor(NamedTuple):
     """A network's answers: normals (H, W, 3) and errors in degrees (n,) of each image."""
 
     label: str
@@ -99,7 +99,7 @@ def normals_figure(
             with predictions(nyuv2, path, words, normals_settings, precision=precision) as predicted:
                 answers = [at_pixels(predicted(image), true.size) for image in images]
             errors = [angles(*pair) for pair in zip(answers, normals, strict=True)]
-            networks.append(Network(label, path.parent.name, answers, errors))
+            networks.append(Predictor(label, path.parent.name, answers, errors))
     numbers = [image + 1 for image in images]  # NYUv2 counts from 1
     columns = [
         Column("photo", photos, [f"image {number}" for number in numbers]),

@@ -14,6 +14,7 @@ from tracklearn.settings.normals import Normals
 
 LABELED, SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"
 OFFICIAL_SPLIT = "6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee"  # SHA-256 of NYUv2's own split
+NUMBERS = "fiu"  # kinds of NumPy's types that are real numbers
 TUNING = 5  # one of so many training images is set aside by `normals.split: tuning`
 
 
@@ -42,9 +43,9 @@ class Nyuv2:
         self._file = open_hdf5(self.path, "expected nyu_depth_v2_labeled.mat")
         try:
             images = self._dataset("images")
-            if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
+            if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8 or not images.size:
                 raise UserError(
-                    f"{path}: images are {images.dtype} {images.shape}; expected uint8 (N, 3, width, height)"
+                    f"{path}: images are {images.dtype} {images.shape}; expected uint8 (N, 3, width, height), N > 0"
                 )
             self._images, self._depths = images, self._depth_dataset("depths", images)
             self._raw = self._depth_dataset("rawDepths", images) if "rawDepths" in self._file else None
@@ -67,6 +68,8 @@ class Nyuv2:
             raise UserError(
                 f"{self.path}: {name} is {depths.shape}, but images are {images.shape}; expected {name} {expected}"
             )
+        if depths.dtype.kind not in NUMBERS:
+            raise UserError(f"{self.path}: {name} holds {depths.dtype}; expected metres")
         return depths
 
     def __len__(self) -> int:
@@ -167,20 +170,24 @@ def read_split(path: str | Path, images: int) -> Split:
         images: number of images in the file that the split belongs to.
 
     Raises:
-        UserError: not such a file, a number beyond `images`, or an image twice.
+        UserError: not such a file, anything but whole numbers up to `images`, or an image twice.
     """
     content = read_matlab(Path(path), "expected NYUv2's splits.mat")
     names = ("trainNdxs", "testNdxs")
     if missing := [name for name in names if name not in content]:
         raise UserError(f"{path}: no {missing[0]} in it; expected NYUv2's splits.mat")
-    parts = [np.sort(content[name].ravel().astype(np.int64)) for name in names]
-    for name, part in zip(names, parts, strict=True):
+    parts = []
+    for name in names:
+        numbers = np.asarray(content[name]).ravel()
+        if numbers.dtype.kind not in NUMBERS or not (np.isfinite(numbers) & (numbers == np.round(numbers))).all():
+            raise UserError(f"{path}: {name} holds {numbers.dtype} that are no whole numbers; expected 1 to {images}")
+        parts.append(part := np.sort(numbers.astype(np.int64)))
         if not len(part) or part[0] < 1 or part[-1] > images:
             shown = f"{part[0]} to {part[-1]}" if len(part) else "empty"
             raise UserError(f"{path}: {name} is {shown}, but the file of images has {images}; expected 1 to {images}")
-    numbers, times = np.unique(np.concatenate(parts), return_counts=True)
+    listed, times = np.unique(np.concatenate(parts), return_counts=True)
     if (times > 1).any():
-        raise UserError(f"{path}: image {numbers[times > 1][0]} is listed twice; expected each in one part, once")
+        raise UserError(f"{path}: image {listed[times > 1][0]} is listed twice; expected each in one part, once")
     return Split(parts[0] - 1, parts[1] - 1)
 
 

@@ -10,7 +10,7 @@ from tracklearn.files import atomic
 from tracklearn.normals.given import GivenNormals
 from tracklearn.normals.nyuv2 import Nyuv2
 from tracklearn.normals.plane_fits import normals_from_depth
-from tracklearn.normals.truth import SCALE
+from tracklearn.normals.truth import REPORTED, SCALE
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.normals import Normals
@@ -50,5 +50,6 @@ def write_truth(
                 raise UserError(f"{source or nyuv2}: no pixel of image {image + 1} has a normal; leave the image out")
             stored[image] = np.round(SCALE * normals)
             known += int(np.count_nonzero(normals.any(axis=-1)))
-            report(image, {"images": image + 1})
+            if (image + 1) % REPORTED == 0:
+                report(image + 1, {"images": image + 1})
     return {"images": float(count), "known": known / (count * size[0] * size[1])}

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Self
 
+import h5py
 import numpy as np
 
 from tracklearn.errors import UserError
 from tracklearn.normals.nyuv2 import open_hdf5
 
+REPORTED = 50  # images from one report of progress to the next
 SCALE = 32767  # normals are stored in 16 bits, which is within 0.003 degrees
 
 
@@ -25,11 +27,12 @@ class Truth:
 
     def __init__(self, path: str | Path):
         self._file = open_hdf5(Path(path), "delete it and run again")
-        if "normals" not in self._file:
+        found = self._file.get("normals")
+        if not isinstance(found, h5py.Dataset) or not {"source", "mask"} <= set(found.attrs):
             self._file.close()
             raise UserError(f"{path}: no true normals in it; delete it and run again")
-        self._normals = self._file["normals"]
-        self.source, self.mask = (str(self._normals.attrs[name]) for name in ("source", "mask"))
+        self._normals = found
+        self.source, self.mask = (str(found.attrs[name]) for name in ("source", "mask"))
         self.size: tuple[int, int] = self._normals.shape[1:3]
 
     def __len__(self) -> int:

@@ -4,6 +4,7 @@ import torch
 from reference.normals import loops_triangles
 from worlds.directions import AROUND, hemisphere
 
+from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import to_input
 from tracklearn.normals.cells import unit
 from tracklearn.normals.decoding import decode_soft, decode_triangle, predict, triangles
@@ -34,6 +35,12 @@ def test_the_triangle_with_the_largest_summed_probability_is_decoded_alone():
 
 def test_four_words_around_one_make_four_triangles():
     assert sorted(triangles(AROUND).tolist()) == [[0, 1, 2], [0, 1, 4], [0, 2, 3], [0, 3, 4]]
+
+
+@pytest.mark.parametrize("words", [AROUND[1:], AROUND[:3]])
+def test_words_in_one_plane_are_refused(words):
+    with pytest.raises(UserError, match=r"normals\.codebook\.words is \d, but these words lie in one plane .*"):
+        triangles(words)
 
 
 def test_triangles_are_those_of_a_search_over_all_triples():

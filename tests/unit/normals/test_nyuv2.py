@@ -60,6 +60,19 @@ def as_floats(file):
     file["images"] = values
 
 
+def empty(file):
+    for name, values in [(name, file.pop(name)[:0]) for name in ("images", "depths", "rawDepths")]:
+        file[name] = values
+
+
+def as_text(name):
+    def change(file):
+        shape = file.pop(name).shape
+        file.create_dataset(name, shape, h5py.string_dtype())
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -68,6 +81,9 @@ def as_floats(file):
         (smaller("depths"), r"depths is \(8, 63, 48\), but images are .*; expected depths \(8, 64, 48\)"),
         (smaller("rawDepths"), r"rawDepths is \(8, 63, 48\), but images are"),
         (as_floats, r"images are float32 .*; expected uint8 \(N, 3, width, height\)"),
+        (empty, r"images are uint8 \(0, 3, 64, 48\); expected uint8 \(N, 3, width, height\), N > 0"),
+        (as_text("depths"), "depths holds object; expected metres"),
+        (as_text("rawDepths"), "rawDepths holds object; expected metres"),
     ],
 )
 def test_another_layout_is_refused(nyuv2, change, message):
@@ -135,6 +151,9 @@ def test_a_split_counts_from_0_in_ascending_order(write_split):
         ({"trainNdxs": [], "testNdxs": [3]}, "trainNdxs is empty"),
         ({"trainNdxs": [1, 2], "testNdxs": [2, 3]}, "image 2 is listed twice; expected each in one part, once"),
         ({"trainNdxs": [1, 1], "testNdxs": [2, 3]}, "image 1 is listed twice"),
+        ({"trainNdxs": ["1", "2"], "testNdxs": [3]}, "trainNdxs holds <U1 that are no whole numbers; expected 1 to 8"),
+        ({"trainNdxs": [1, 2], "testNdxs": [3, np.nan]}, "testNdxs holds float64 that are no whole numbers"),
+        ({"trainNdxs": [1, 2], "testNdxs": [3, 4.5]}, "testNdxs holds float64 that are no whole numbers"),
         ({"trainNdxs": [1]}, "no testNdxs in it; expected NYUv2's splits.mat"),
     ],
 )

@@ -4,6 +4,7 @@ import pytest
 from scipy.io import savemat
 
 from tracklearn.errors import UserError
+from tracklearn.normals import true_normals
 from tracklearn.normals.nyuv2 import Nyuv2
 from tracklearn.normals.plane_fits import normals_from_depth
 from tracklearn.normals.true_normals import write_truth
@@ -18,6 +19,13 @@ def test_truth_is_computed_from_the_depth_where_the_kinect_measured(nyuv2, tmp_p
         expected = normals_from_depth(photos.depth(3), photos.camera)
         assert truth[3][:, :62] == pytest.approx(expected[:, :62], abs=2e-5)
         assert not truth[3][:, 62:].any()
+
+
+def test_progress_is_reported_now_and_then_and_counted_from_1(nyuv2, tmp_path, monkeypatch):
+    monkeypatch.setattr(true_normals, "REPORTED", 3)
+    reported = []
+    write_truth(nyuv2, tmp_path / "truth.h5", report=lambda *point: reported.append(point))
+    assert reported == [(3, {"images": 3}), (6, {"images": 6})]
 
 
 def test_settings_of_the_fits_count(nyuv2, tmp_path):
