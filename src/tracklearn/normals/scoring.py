@@ -83,7 +83,7 @@ def baseline_row(
 
     Args:
         truth, outputs: as in `network_row`.
-        codebook: file of `codebook.write_codebook`, for the method `words`.
+        codebook: file of `learned_words.write_codebook`, for the method `words`.
         settings: `settings.normals.Normals`, of which `nyuv2`, `split`, `bootstrap` and, but for `camera_axis`,
             `codebook.cells` count.
     """
