@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from world_generator.solids import Ball, Solid, box, column, turn_about
+from world_generator.solids import UNTURNED, Ball, Solid, box, column, turn_about
 from world_generator.things import CATEGORIES, HUES, TEXTURE_SIDE, light_share, rgb
 
 TEXTURES = ("plain", "planks", "tiles", *dict.fromkeys(texture for _, texture in CATEGORIES.values()))
-UNTURNED = np.eye(3)
 COPIES = 3  # of each texture in a set of rooms
 Pair = tuple[float, float]
 

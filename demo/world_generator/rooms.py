@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +10,12 @@ import numpy as np
 from scipy.io import savemat
 
 from tracklearn.normals.camera import KINECT, Camera
-from tracklearn.normals.nyuv2 import LABELED, SPLITS, Frame, write_nyuv2
+from tracklearn.normals.nyuv2 import LABELED, SPLITS
+from tracklearn.normals.nyuv2_writing import Frame, write_nyuv2
 from world_generator.furniture import AMID, AT_WALLS, ON_WALLS, Draw, Looks, Part, Piece, draw_looks, small_thing
 from world_generator.kinect import BASELINE, FARTHEST, NEAREST, filled, in_steps
 from world_generator.pictures import finish
-from world_generator.solids import Convex, box, cast, convex, faces_met, turn_about, visible
+from world_generator.solids import Convex, Solid, box, cast, convex, faces_met, turn_about, visible
 from world_generator.things import Image
 
 CAMERA = KINECT.at(160, 120)
@@ -63,7 +64,7 @@ def render(rng: np.random.Generator, room: Room, camera: Camera = CAMERA) -> Vie
     """Render a room in the light of its lamps."""
     solids, rays = [part.solid for part in room.parts], room.rays(camera)
     hits = cast(solids, room.place, rays)
-    depth = hits.times  # the rays' directions are at depth 1
+    depth = hits.reach  # the rays' directions are at depth 1
     points = room.place + depth[:, None] * rays
     normals, colours, glass = np.empty_like(rays), np.empty_like(rays), np.empty(len(rays), bool)
     for here, solid, face in faces_met(hits):
@@ -83,7 +84,7 @@ def render(rng: np.random.Generator, room: Room, camera: Camera = CAMERA) -> Vie
     return View(finish(rng, photo), depth.reshape(size), (normals @ room.rotation).reshape(*size, 3), raw)
 
 
-def _light(solids: list, lamp: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+def _light(solids: Sequence[Solid], lamp: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """Light (N,) of a lamp on surfaces: less for slanted and distant ones, none in shadow."""
     towards = lamp - points
     distance = np.linalg.norm(towards, axis=1)
@@ -106,10 +107,10 @@ def write_rooms(root: Path, *, rooms: int, seed: int) -> None:
     folder = root / "nyuv2"
     views = (view for image_set in (0, 1) for view in draw_views(seed, image_set, rooms))
     frames = (Frame(view.photo, filled(view.raw), view.raw) for view in views)
-    write_nyuv2(folder / LABELED.name, frames, 2 * rooms)
+    write_nyuv2(folder / LABELED, frames, 2 * rooms)
     numbers = np.arange(1, 2 * rooms + 1)[:, None]
     # MATLAB's version 4 stores no date, so that the same world has the same bytes.
-    savemat(folder / SPLITS.name, {"trainNdxs": numbers[:rooms], "testNdxs": numbers[rooms:]}, format="4")
+    savemat(folder / SPLITS, {"trainNdxs": numbers[:rooms], "testNdxs": numbers[rooms:]}, format="4")
 
 
 def _furnished(rng: np.random.Generator, looks: Looks) -> Room:
@@ -126,13 +127,19 @@ def _furnished(rng: np.random.Generator, looks: Looks) -> Room:
     parts, standing, hung = [hull], [_Circle(place[[0, 2]], 0.6)], []
     for draw in _choices(rng, AT_WALLS, 4, 8):
         piece = draw(rng, looks)
-        _put(rng, piece, _at_wall(rng, piece, sides), standing, parts, looks)
+        if placed := _placed(rng, piece, _at_wall(rng, piece, sides), standing, looks):
+            parts += placed.parts
+            standing.append(placed.floor)
     for draw in _choices(rng, AMID, 4, 10):
         pose = _Pose(rng.uniform(0, 2 * np.pi), rng.uniform(-0.4, 0.4, 3) * (width, 0, length))
-        _put(rng, draw(rng, looks), pose, standing, parts, looks)
+        if placed := _placed(rng, draw(rng, looks), pose, standing, looks):
+            parts += placed.parts
+            standing.append(placed.floor)
     for draw in _choices(rng, ON_WALLS, 4, 9):
         piece = draw(rng, looks)
-        _put(rng, piece, _at_wall(rng, piece, sides), hung, parts, looks)
+        if placed := _placed(rng, piece, _at_wall(rng, piece, sides), hung, looks):
+            parts += placed.parts
+            hung.append(placed.floor)
     lamps = [_inside(rng, hull.solid, sides, (1.9, height - 0.15)) for _ in range(rng.integers(1, 3))]
     return Room(parts, np.array(lamps), place, rotation)
 
@@ -194,15 +201,22 @@ def _at_wall(rng: np.random.Generator, piece: Piece, sides: np.ndarray) -> _Pose
     return _Pose(wall * np.pi / 2, place)
 
 
-def _put(
-    rng: np.random.Generator, piece: Piece, pose: _Pose, taken: list[_Circle], parts: list[Part], looks: Looks
-) -> None:
-    """Add a piece to the parts, with small things on its top, unless its floor is taken."""
+class _Placed(NamedTuple):
+    """Parts of a piece where it stands or hangs, and the floor that it takes."""
+
+    parts: list[Part]
+    floor: _Circle
+
+
+def _placed(
+    rng: np.random.Generator, piece: Piece, pose: _Pose, taken: Sequence[_Circle], looks: Looks
+) -> _Placed | None:
+    """A piece with small things on its top; None where some of its floor is taken."""
     own = _Circle(pose.place[[0, 2]], 0.42 * float(np.hypot(piece.width, piece.depth)))
     if any(np.linalg.norm(own.centre - other.centre) < own.radius + other.radius for other in taken):
-        return
-    taken.append(own)
-    parts += piece.moved(*pose)
+        return None
+    parts = piece.moved(*pose)
     for _ in range(rng.integers(5) if piece.top else 0):
         spot = np.array([piece.width, 0, piece.depth]) * rng.uniform(-0.35, 0.35, 3) + [0, piece.top, 0]
         parts += small_thing(rng, looks).moved(rng.uniform(0, np.pi), pose.place + turn_about(1, pose.angle) @ spot)
+    return _Placed(parts, own)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+UNTURNED = np.eye(3)
 NEARLY = 1 - 1e-6  # of the way to a point: what a ray meets there is the point's own surface
 
 
@@ -48,15 +49,15 @@ class Convex:
         )
 
     def meet(self, origin: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How many times its direction (N, 3) each ray goes until it meets the body, or inf, and at which face."""
+        """At which multiple of its direction (N, 3) each ray meets the body, or inf, and at which face."""
         towards = self.faces @ directions.T  # (F, N)
         gaps = self.offsets - self.faces @ origin
         with np.errstate(divide="ignore", invalid="ignore"):
-            times = gaps[:, None] / towards
-        leaving = np.where(towards < 0, np.inf, times)
+            reach = gaps[:, None] / towards
+        leaving = np.where(towards < 0, np.inf, reach)
         if self.hollow:
             return leaving.min(axis=0), leaving.argmin(axis=0)
-        entering = np.where(towards < 0, times, -np.inf)
+        entering = np.where(towards < 0, reach, -np.inf)
         first = entering.max(axis=0)
         return np.where((first > 0) & (first < leaving.min(axis=0)), first, np.inf), entering.argmax(axis=0)
 
@@ -97,9 +98,9 @@ Solid = Convex | Ball
 
 
 class Hits(NamedTuple):
-    """Where rays end: multiples (N,) of their directions, or inf; indices (N,) of solids and of their faces."""
+    """Where rays end: at which multiples (N,) of their directions, or inf; indices (N,) of solids and of faces."""
 
-    times: np.ndarray
+    reach: np.ndarray
     solids: np.ndarray
     faces: np.ndarray
 
@@ -110,10 +111,10 @@ def cast(solids: Sequence[Solid], origin: np.ndarray, directions: np.ndarray) ->
     lengths = np.linalg.norm(directions, axis=1)
     for index, solid in enumerate(solids):
         near = _near(solid, origin, directions, lengths)
-        times, faces = solid.meet(origin, directions[near])
-        first = times < hits.times[near]
+        reach, faces = solid.meet(origin, directions[near])
+        first = reach < hits.reach[near]
         met = near[first]
-        hits.times[met], hits.solids[met], hits.faces[met] = times[first], index, faces[first]
+        hits.reach[met], hits.solids[met], hits.faces[met] = reach[first], index, faces[first]
     return hits
 
 
@@ -127,7 +128,7 @@ def _near(solid: Solid, origin: np.ndarray, directions: np.ndarray, lengths: np.
 
 
 def faces_met(hits: Hits) -> Iterator[tuple[np.ndarray, int, int]]:
-    """For each face that rays met: which of the rays (N,), the index of its solid, and its own."""
+    """For each face that rays met: which rays met it, bool (N,), the index of its solid, and its index in the solid."""
     most = hits.faces.max() + 1
     faces = np.where(hits.solids < 0, -1, hits.solids * most + hits.faces)
     for face in np.unique(faces[faces >= 0]):
@@ -136,7 +137,7 @@ def faces_met(hits: Hits) -> Iterator[tuple[np.ndarray, int, int]]:
 
 def visible(solids: Sequence[Solid], origin: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Whether nothing lies between an origin (3,) and points (N, 3) of surfaces."""
-    return cast(solids, origin, points - origin).times > NEARLY
+    return cast(solids, origin, points - origin).reach > NEARLY
 
 
 def convex(

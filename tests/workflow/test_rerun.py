@@ -407,6 +407,9 @@ def test_edits_of_normals_re_run_what_they_change(checkout):
         checkout.restore()
     for module, rules in (
         ("normals/scoring.py", {"normals_network", "normals_baseline", "normals_figure8"}),
+        ("normals/decoding.py", {"normals_network", "normals_baseline", "normals_figure8"}),
+        ("normals/colours.py", {"normals_figure8"}),
+        ("normals/codebook_picture.py", set()),
         ("normals/train.py", trained),
         ("normals/plane_fits.py", {"normals_truth", *learned}),
     ):

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from world_generator.kinect import FARTHEST, in_steps
-from world_generator.solids import Ball, box, cast, convex, faces_met, turn_about
+from world_generator.solids import UNTURNED, Ball, box, cast, convex, faces_met, turn_about
 
 from tracklearn.normals.camera import Camera
-
-UNTURNED = np.eye(3)
 
 
 @dataclass
@@ -34,8 +32,8 @@ def view(camera: Camera, solids: list, rotation: np.ndarray = UNTURNED) -> View:
     hits = cast(solids, np.zeros(3), rays)
     normals = np.zeros_like(rays)
     for here, index, face in faces_met(hits):
-        normals[here], _ = solids[index].surface(hits.times[here, None] * rays[here], face)
-    depth = np.where(np.isfinite(hits.times), hits.times, 0).astype(np.float32)
+        normals[here], _ = solids[index].surface(hits.reach[here, None] * rays[here], face)
+    depth = np.where(np.isfinite(hits.reach), hits.reach, 0).astype(np.float32)
     return View(depth.reshape(camera.height, -1), (normals @ rotation).reshape(camera.height, -1, 3))
 
 

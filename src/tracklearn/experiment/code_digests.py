@@ -24,6 +24,7 @@ SILENT = frozenset(
         "files",
         "machine",  # devices, threads, memory
         "networks.filters",  # the picture of conv1
+        "normals.codebook_picture",
         "ranking.stall",  # a warning
         "report",
         "runs",

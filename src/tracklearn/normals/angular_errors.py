@@ -9,7 +9,7 @@ import numpy as np
 
 from tracklearn.errors import UserError
 from tracklearn.normals.cells import at_pixels
-from tracklearn.normals.truth import Truth
+from tracklearn.normals.truth import REPORTED, Truth
 from tracklearn.report import Report, silent
 
 THRESHOLDS = (11.25, 22.5, 30.0)  # degrees
@@ -112,5 +112,6 @@ def evaluate(
             raise UserError(f"image {image + 1} of NYUv2 has no pixel with a true normal; leave it out of the test set")
         predicted = predict(image)
         sums.add(angles(predicted if predicted.shape == true.shape else at_pixels(predicted, truth.size), true))
-        report(len(sums), {"images": len(sums)})
+        if len(sums) % REPORTED == 0:
+            report(len(sums), {"images": len(sums)})
     return sums

@@ -26,6 +26,6 @@ def at_pixels(cells: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return unit(cv2.resize(cells.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def mirrored(normals: np.ndarray) -> np.ndarray:
+def mirrored_normals(normals: np.ndarray) -> np.ndarray:
     """The normals (..., W, 3) of the mirrored image: left and right change places, and x changes its sign."""
     return normals[..., ::-1, :] * np.array([-1, 1, 1], normals.dtype)

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from tracklearn.errors import UserError
-from tracklearn.normals import cells as grid
+from tracklearn.normals.cells import cell_normals, mirrored_normals
 from tracklearn.normals.nyuv2 import Nyuv2
 from tracklearn.normals.truth import Truth
 from tracklearn.training.sampling import batch_rng, coins, mirrored, shuffled
@@ -40,7 +40,7 @@ def read_examples(nyuv2: Nyuv2, truth: Truth, images: Sequence[int] | np.ndarray
     check_same_images(nyuv2, truth)
     return Examples(
         np.stack([network_photo(nyuv2.photo(int(image)), side) for image in images]),
-        np.stack([grid.cell_normals(truth[int(image)], cells) for image in images]),
+        np.stack([cell_normals(truth[int(image)], cells) for image in images]),
     )
 
 
@@ -77,5 +77,5 @@ class NormalsBatches:
         chosen = shuffled(iteration, count=self.batch, total=len(self.examples.photos), seed=self.seed)
         turned = coins(batch_rng(self.seed, iteration), self.batch)
         normals = self.examples.normals[chosen]
-        normals[turned] = grid.mirrored(normals[turned])
+        normals[turned] = mirrored_normals(normals[turned])
         return torch.from_numpy(mirrored(self.examples.photos[chosen], turned)), torch.from_numpy(normals)

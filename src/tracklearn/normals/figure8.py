@@ -19,7 +19,8 @@ from tracklearn.figures.drawing import (
 )
 from tracklearn.normals.angular_errors import angles
 from tracklearn.normals.cells import at_pixels
-from tracklearn.normals.codebook import colours, read_words
+from tracklearn.normals.codebook import read_words
+from tracklearn.normals.colours import colours
 from tracklearn.normals.examples import check_same_images
 from tracklearn.normals.nyuv2 import Nyuv2, chosen_split, labeled_file
 from tracklearn.normals.scoring import predictions
@@ -40,7 +41,7 @@ class Column(NamedTuple):
     captions: list[str]
 
 
-class Network(NamedTuple):
+class Predictor(NamedTuple):
     """A network's answers: normals (H, W, 3) and errors in degrees (n,) of each image."""
 
     label: str
@@ -72,7 +73,7 @@ def normals_figure(
     """Draw test images at random, each with its photo, its true normals and every network's, and a page of them.
 
     Args:
-        truth, codebook: files of `truth.write_truth` and `codebook.write_codebook`.
+        truth, codebook: files of `true_normals.write_truth` and `learned_words.write_codebook`.
         labels: titles of the networks' columns.
         weights: the networks' weights files, each in a folder named after its model.
         settings, precision: as in `scoring.network_row`.
@@ -98,7 +99,7 @@ def normals_figure(
             with predictions(nyuv2, path, words, normals_settings, precision=precision) as predicted:
                 answers = [at_pixels(predicted(image), true.size) for image in images]
             errors = [angles(*pair) for pair in zip(answers, normals, strict=True)]
-            networks.append(Network(label, path.parent.name, answers, errors))
+            networks.append(Predictor(label, path.parent.name, answers, errors))
     numbers = [image + 1 for image in images]  # NYUv2 counts from 1
     columns = [
         Column("photo", photos, [f"image {number}" for number in numbers]),

@@ -16,7 +16,7 @@ import numpy as np
 
 from tracklearn.errors import UserError
 from tracklearn.normals.axes import AxesCheck, with_axes
-from tracklearn.normals.nyuv2 import open_hdf5, read_matlab
+from tracklearn.normals.nyuv2 import NUMBERS, open_hdf5, read_matlab
 from tracklearn.photos import read_photo
 
 ARRAYS = ("norms", "normals", "all_normals")
@@ -141,7 +141,10 @@ def _read(path: Path) -> tuple[Any, np.ndarray | None]:
     found = [name for name in ARRAYS if name in content]
     if not found:
         raise UserError(f"{path}: no array of normals in it; expected one of the names {', '.join(ARRAYS)}")
-    return content[found[0]], np.asarray(content[MASK]) if MASK in content else None
+    normals = content[found[0]]
+    if getattr(normals, "dtype", np.dtype(object)).kind not in NUMBERS:  # an HDF5 group has no dtype
+        raise UserError(f"{path}: {found[0]} is no array of numbers; expected normals (N, H, W, 3)")
+    return normals, np.asarray(content[MASK]) if MASK in content else None
 
 
 def _unpickled(path: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,11 +12,10 @@ from torch import Tensor
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet, drop, to_input
 from tracklearn.networks.weights import restore
-from tracklearn.normals.codebook import UNKNOWN, decode_soft, decode_triangle, triangles
+from tracklearn.normals.codebook import UNKNOWN
 from tracklearn.seeds import torch_generator
 from tracklearn.settings.base import Block
 from tracklearn.settings.network import Network
-from tracklearn.settings.normals import Decoding
 from tracklearn.training.softmax import DROPOUT_STREAM
 
 
@@ -129,12 +127,3 @@ class NormalsObjective:
             cosine = (decoded * normals).sum(-1).clamp(-1, 1)
             error = (cosine.acos().rad2deg() * known).sum() / known.sum().clamp(min=1)
         return cells_loss(scores, codes_of(normals, words)), {"angular_error": error}
-
-
-@torch.no_grad()
-def predict(net: NormalsNet, images: Tensor, words: np.ndarray, decoding: Decoding = "soft") -> np.ndarray:
-    """Normals of the cells of uint8 RGB images (N, S, S, 3), (N, cells, cells, 3), decoded from the words (K, 3)."""
-    probabilities = net.scores(to_input(images, net.mean_bgr)).double().softmax(-1).cpu().numpy()
-    if decoding == "soft":
-        return decode_soft(probabilities, words)
-    return decode_triangle(probabilities, words, triangles(words))

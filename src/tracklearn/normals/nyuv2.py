@@ -1,8 +1,6 @@
 """NYUv2 (Silberman et al., ECCV 2012): 1,449 photos of rooms with depth, in the layout of its official file."""
 
 import hashlib
-import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -10,67 +8,19 @@ import h5py
 import numpy as np
 from scipy.io import loadmat
 
-from tracklearn.download import PAUSE, RETRIES, TIMEOUT, RemoteFile, download
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
 from tracklearn.normals.camera import KINECT, Camera
-from tracklearn.report import Report, silent
 from tracklearn.settings.normals import Normals
 
-OFFICIAL = "http://horatio.cs.nyu.edu/mit/silberman"
-LABELED = RemoteFile(
-    urls=(f"{OFFICIAL}/nyu_depth_v2/nyu_depth_v2_labeled.mat",),
-    digest="520609c519fba3ba5ac58c8fefcc3530",
-    size=2_972_037_809,
-)
-SPLITS = RemoteFile(
-    urls=(f"{OFFICIAL}/indoor_seg_sup/splits.mat",),
-    digest="6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee",
-    size=2_626,
-)
+LABELED, SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"
+OFFICIAL_SPLIT = "6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee"  # SHA-256 of NYUv2's own split
+NUMBERS = "fiu"  # kinds of NumPy's types that are real numbers
 TUNING = 5  # one of so many training images is set aside by `normals.split: tuning`
-
-
-def fetch_nyuv2(
-    folder: str | Path,
-    *,
-    files: Sequence[RemoteFile] = (LABELED, SPLITS),
-    retries: int = RETRIES,
-    timeout: float = TIMEOUT,
-    pause: float = PAUSE,
-    stamp: str | Path | None = None,
-    report: Report = silent,
-) -> dict[str, float]:
-    """Download NYUv2's labelled images and their split into `folder` and check them.
-
-    An interrupted download is resumed. A file that lies there is taken as it is, whatever its contents.
-
-    Args:
-        files, retries, timeout, pause: as in `download`.
-        stamp: JSON that is written at the end, for a workflow to wait on. Its `unpacked` holds the size and the
-            modification time (ns) of each file, so that a file that is replaced later can be found.
-
-    Returns:
-        The number of bytes of the files.
-
-    Raises:
-        UserError: no attempt succeeded, or wrong contents.
-    """
-    options: dict[str, Any] = {"retries": retries, "timeout": timeout, "pause": pause, "report": report}
-    paths = [Path(folder, file.name) for file in files]
-    for file, path in zip(files, paths, strict=True):
-        if not path.is_file():
-            download(file, path.parent, **options)
-    states = {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in paths}
-    if stamp:
-        with atomic(stamp) as temporary:
-            temporary.write_text(json.dumps({"unpacked": states}) + "\n")
-    return {"bytes": float(sum(size for size, _ in states.values()))}
 
 
 def labeled_file(folder: str | Path) -> Path:
     """The file of images and depths in a folder of NYUv2."""
-    return Path(folder, LABELED.name)
+    return Path(folder, LABELED)
 
 
 class Nyuv2:
@@ -93,9 +43,9 @@ class Nyuv2:
         self._file = open_hdf5(self.path, "expected nyu_depth_v2_labeled.mat")
         try:
             images = self._dataset("images")
-            if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
+            if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8 or not images.size:
                 raise UserError(
-                    f"{path}: images are {images.dtype} {images.shape}; expected uint8 (N, 3, width, height)"
+                    f"{path}: images are {images.dtype} {images.shape}; expected uint8 (N, 3, width, height), N > 0"
                 )
             self._images, self._depths = images, self._depth_dataset("depths", images)
             self._raw = self._depth_dataset("rawDepths", images) if "rawDepths" in self._file else None
@@ -118,6 +68,8 @@ class Nyuv2:
             raise UserError(
                 f"{self.path}: {name} is {depths.shape}, but images are {images.shape}; expected {name} {expected}"
             )
+        if depths.dtype.kind not in NUMBERS:
+            raise UserError(f"{self.path}: {name} holds {depths.dtype}; expected metres")
         return depths
 
     def __len__(self) -> int:
@@ -204,28 +156,6 @@ def read_matlab(path: Path, remedy: str) -> dict[str, Any]:
     return content
 
 
-class Frame(NamedTuple):
-    """An image of NYUv2: photo uint8 (H, W, 3) and depth in metres (H, W); `raw` is 0 where nothing was measured."""
-
-    photo: np.ndarray
-    depth: np.ndarray
-    raw: np.ndarray | None = None
-
-
-def write_nyuv2(path: str | Path, frames: Iterable[Frame], count: int) -> None:
-    """Write a file in NYUv2's layout; `frames` yields `count` images of one size, with `raw` in all or in none."""
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        for index, frame in enumerate(frames):
-            arrays = {"images": frame.photo.transpose(2, 1, 0), "depths": frame.depth.T.astype(np.float32)}
-            if frame.raw is not None:
-                arrays["rawDepths"] = frame.raw.T.astype(np.float32)
-            for name, array in arrays.items():
-                if not index:
-                    options: dict[str, Any] = {"chunks": (1, *array.shape), "compression": "gzip"}
-                    file.create_dataset(name, (count, *array.shape), array.dtype, **options)
-                file[name][index] = array
-
-
 class Split(NamedTuple):
     """Indices of the images of each part, from 0, int64 in ascending order."""
 
@@ -240,20 +170,24 @@ def read_split(path: str | Path, images: int) -> Split:
         images: number of images in the file that the split belongs to.
 
     Raises:
-        UserError: not such a file, a number beyond `images`, or an image twice.
+        UserError: not such a file, anything but whole numbers up to `images`, or an image twice.
     """
     content = read_matlab(Path(path), "expected NYUv2's splits.mat")
     names = ("trainNdxs", "testNdxs")
     if missing := [name for name in names if name not in content]:
         raise UserError(f"{path}: no {missing[0]} in it; expected NYUv2's splits.mat")
-    parts = [np.sort(content[name].ravel().astype(np.int64)) for name in names]
-    for name, part in zip(names, parts, strict=True):
+    parts = []
+    for name in names:
+        numbers = np.asarray(content[name]).ravel()
+        if numbers.dtype.kind not in NUMBERS or not (np.isfinite(numbers) & (numbers == np.round(numbers))).all():
+            raise UserError(f"{path}: {name} holds {numbers.dtype} that are no whole numbers; expected 1 to {images}")
+        parts.append(part := np.sort(numbers.astype(np.int64)))
         if not len(part) or part[0] < 1 or part[-1] > images:
             shown = f"{part[0]} to {part[-1]}" if len(part) else "empty"
             raise UserError(f"{path}: {name} is {shown}, but the file of images has {images}; expected 1 to {images}")
-    numbers, times = np.unique(np.concatenate(parts), return_counts=True)
+    listed, times = np.unique(np.concatenate(parts), return_counts=True)
     if (times > 1).any():
-        raise UserError(f"{path}: image {numbers[times > 1][0]} is listed twice; expected each in one part, once")
+        raise UserError(f"{path}: image {listed[times > 1][0]} is listed twice; expected each in one part, once")
     return Split(parts[0] - 1, parts[1] - 1)
 
 
@@ -266,7 +200,7 @@ def chosen_split(settings: Normals, images: int) -> Split:
     Raises:
         UserError: as `read_split`, or too few images to set a fifth aside.
     """
-    path = Path(settings.nyuv2, SPLITS.name)
+    path = Path(settings.nyuv2, SPLITS)
     split = read_split(path, images)
     if settings.split == "official":
         return split
@@ -278,5 +212,5 @@ def chosen_split(settings: Normals, images: int) -> Split:
 
 def is_official(folder: str | Path) -> bool:
     """Whether the split in a folder is NYUv2's own, so that its images are those of the paper."""
-    path = Path(folder, SPLITS.name)
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == SPLITS.digest
+    path = Path(folder, SPLITS)
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == OFFICIAL_SPLIT

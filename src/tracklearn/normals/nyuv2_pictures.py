@@ -9,7 +9,8 @@ from PIL import Image
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
-from tracklearn.normals.nyuv2 import LABELED, SPLITS, Frame, write_nyuv2
+from tracklearn.normals.nyuv2 import LABELED, SPLITS
+from tracklearn.normals.nyuv2_writing import Frame, write_nyuv2
 from tracklearn.photos import read_photo
 
 
@@ -22,7 +23,8 @@ def nyuv2_from_pictures(folder: str | Path, out: str | Path) -> None:
         out: folder of the two files.
 
     Raises:
-        UserError: photos, the depth of a photo or the split are missing.
+        UserError: photos, the depth of a photo or the split are missing, or a picture is damaged or of another kind or
+            size.
     """
     folder, out = Path(folder), Path(out)
     photos, depths = sorted((folder / "nyuv2/images").glob("*.jpg")), folder / "nyuv2/depths"
@@ -33,15 +35,42 @@ def nyuv2_from_pictures(folder: str | Path, out: str | Path) -> None:
         )
     if missing := [photo.stem for photo in photos if not (depths / f"{photo.stem}.png").is_file()]:
         raise UserError(f"{depths}: no {missing[0]}.png in it; expected the depth of every photo")
-    if not (out / LABELED.name).is_file():
-        write_nyuv2(out / LABELED.name, _frames(photos, depths), len(photos))
-    if not (out / SPLITS.name).is_file():
-        with atomic(out / SPLITS.name) as path:
+    if not (out / LABELED).is_file():
+        write_nyuv2(out / LABELED, _frames(photos, depths), len(photos))
+    if not (out / SPLITS).is_file():
+        with atomic(out / SPLITS) as path:
             shutil.copy(split, path)
 
 
 def _frames(photos: Sequence[Path], depths: Path) -> Iterator[Frame]:
-    """Photos and their depth in metres, which PNG files of 8 bits hold as floor(25.5 * depth)."""
+    size: tuple[int, ...] = ()
     for photo in photos:
-        stored = np.asarray(Image.open(depths / f"{photo.stem}.png"))
-        yield Frame(np.asarray(read_photo(photo)), (stored + np.float32(0.5)) / np.float32(25.5))
+        stored = depths / f"{photo.stem}.png"
+        frame = Frame(np.asarray(read_photo(photo)), _depth(stored))
+        size = size or frame.depth.shape
+        for file, (height, width) in ((photo, frame.photo.shape[:2]), (stored, frame.depth.shape)):
+            if (height, width) != size:
+                raise UserError(
+                    f"{file}: {width} x {height} pixels; expected {size[1]} x {size[0]} as in the depth of "
+                    f"{photos[0].name}; replace the file"
+                )
+        yield frame
+
+
+def _depth(file: Path) -> np.ndarray:
+    """Depth in metres (H, W) from a grey PNG of 8 bits, which holds floor(25.5 * depth), and 0 where it is unknown."""
+    try:
+        with Image.open(file) as image:
+            mode, stored = image.mode, np.asarray(image)
+    except MemoryError:
+        raise
+    except Exception as error:  # the decoders raise OSError, SyntaxError and others
+        raise UserError(f"{file}: cannot be decoded ({error}); replace it") from error
+    if mode != "L":
+        raise UserError(
+            f"{file}: its pixels are {mode} in Pillow's words; expected greys of 8 bits (L) that hold 25.5 times the "
+            "depth in metres; convert it"
+        )
+    if not stored.any():
+        raise UserError(f"{file}: its depth is 0 everywhere; expected 25.5 times the depth in metres; replace it")
+    return np.where(stored > 0, (stored + np.float32(0.5)) / np.float32(25.5), np.float32(0))

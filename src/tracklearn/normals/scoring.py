@@ -13,8 +13,9 @@ from tracklearn.machine.devices import own_device
 from tracklearn.normals.angular_errors import evaluate
 from tracklearn.normals.baselines import CAMERA_AXIS, mean_cells, words_of_cells
 from tracklearn.normals.codebook import read_words
+from tracklearn.normals.decoding import predict
 from tracklearn.normals.examples import check_same_images, network_photo
-from tracklearn.normals.network import load_normals_net, predict
+from tracklearn.normals.network import load_normals_net
 from tracklearn.normals.nyuv2 import Nyuv2, chosen_split, is_official, labeled_file
 from tracklearn.normals.rows import write_row
 from tracklearn.normals.truth import Truth
@@ -49,8 +50,8 @@ def network_row(
     """Score a network's predictions.
 
     Args:
-        truth: file of `truth.write_truth`.
-        codebook: file of `codebook.write_codebook`.
+        truth: file of `true_normals.write_truth`.
+        codebook: file of `learned_words.write_codebook`.
         weights: file of a network with `train: normals`.
         settings: `settings.normals.Normals`, of which `nyuv2`, `split`, `codebook.decoding` and `bootstrap` count.
         precision: how the network computes, as in a schedule.
@@ -82,7 +83,7 @@ def baseline_row(
 
     Args:
         truth, outputs: as in `network_row`.
-        codebook: file of `codebook.write_codebook`, for the method `words`.
+        codebook: file of `learned_words.write_codebook`, for the method `words`.
         settings: `settings.normals.Normals`, of which `nyuv2`, `split`, `bootstrap` and, but for `camera_axis`,
             `codebook.cells` count.
     """

@@ -42,8 +42,8 @@ def train_normals(
     """Train conv1 to fc7 to name the word of each cell, from scratch or from a parent's conv layers.
 
     Args:
-        truth: file of `truth.write_truth`.
-        codebook: file of `codebook.write_codebook`.
+        truth: file of `true_normals.write_truth`.
+        codebook: file of `learned_words.write_codebook`.
         settings: `settings.normals.Normals`, of which `nyuv2`, `split`, `input_size`, `fc7_std` and
             `codebook.cells` count.
         parent: weights whose conv layers the training starts from; None starts from scratch.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,20 +24,20 @@ class Line(NamedTuple):
     """A row of a table.
 
     Attributes:
-        values, draws: the figures by name, and their values (B,) in each draw of the evaluation images.
         counterpart: whether the paper has such a row.
         printed: the paper's numbers by figure, if they are of the same images.
+        values, draws: the figures by name, and their values (B,) in each draw of the evaluation images.
         reason: why there are no figures.
     """
 
     id: str
     label: str
     external: str
-    values: Mapping[str, float]
-    draws: Mapping[str, np.ndarray]
     counterpart: bool
     printed: Mapping[str, float]
-    reason: str | None
+    values: Mapping[str, float] = MappingProxyType({})
+    draws: Mapping[str, np.ndarray] = MappingProxyType({})
+    reason: str | None = None
 
 
 class Table(NamedTuple):
@@ -82,14 +83,14 @@ def line_of(
     reason = next((cell["reason"] for cell in own if cell["value"] is None), None)
     figures = [] if reason else list(own[0]["figures"])
     return Line(
-        row.id,
-        row.label,
-        external,
-        {name: float(np.mean([cell["figures"][name]["value"] for cell in own])) for name in figures},
-        {name: np.mean([draws[system][name] for system in systems(row)], axis=0) for name in figures},
-        row.paper is not None,
-        printed,
-        reason,
+        id=row.id,
+        label=row.label,
+        external=external,
+        counterpart=row.paper is not None,
+        printed=printed,
+        values={name: float(np.mean([cell["figures"][name]["value"] for cell in own])) for name in figures},
+        draws={name: np.mean([draws[system][name] for system in systems(row)], axis=0) for name in figures},
+        reason=reason,
     )
 
 

@@ -12,7 +12,18 @@ from tracklearn.errors import UserError
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import NormalsRow
 from tracklearn.tables.cells import Cell, read_cell
-from tracklearn.tables.compared import Line, Part, Table, bars, csv_rows, grouped, line_of, metrics, write_compared
+from tracklearn.tables.compared import (
+    BELOW,
+    Line,
+    Part,
+    Table,
+    bars,
+    csv_rows,
+    grouped,
+    line_of,
+    metrics,
+    write_compared,
+)
 from tracklearn.tables.formats import write_csv
 
 PAPER = Path(__file__).with_name("paper") / "table2.csv"  # as printed
@@ -90,12 +101,17 @@ def table2_table(
         for row in settings
     ]
     beside = {row.paper for row in settings}
-    theirs = [Line("", name, "", {}, {}, True, own, None) for name, own in printed.items() if name not in beside]
+    theirs = [
+        Line(id="", label=name, external="", counterpart=True, printed=own)
+        for name, own in printed.items()
+        if name not in beside
+    ]
     write_csv(table, csv_rows([*lines, *theirs]))
     pooled = grouped(lines, WORDS)
     if theirs:  # above the rows that the paper lacks
         numbers = [[each.label, *(f"{each.printed[name]:.1f}" for name in WORDS)] for each in theirs]
-        pooled.insert(1, Table(PRINTED, ["row", *WORDS.values()], numbers))
+        below = next((place for place, group in enumerate(pooled) if group.title == BELOW), len(pooled))
+        pooled.insert(below, Table(PRINTED, ["row", *WORDS.values()], numbers))
     by_image = {f"image_{name}": word for name, word in WORDS.items()}
     write_compared(
         title=f"Table 2 ({protocol})",

@@ -9,10 +9,11 @@ from world_generator.solids import box, turn_about
 from tracklearn.normals.angular_errors import angles, evaluate
 from tracklearn.normals.axes import AxesCheck
 from tracklearn.normals.baselines import mean_cells, words_of_cells
-from tracklearn.normals.codebook import learn_words, sample_normals
+from tracklearn.normals.learned_words import learn_words, sample_normals
 from tracklearn.normals.nyuv2 import Nyuv2, read_split
 from tracklearn.normals.plane_fits import normals_from_depth
-from tracklearn.normals.truth import Truth, write_truth
+from tracklearn.normals.true_normals import write_truth
+from tracklearn.normals.truth import Truth
 
 COUNT = 6  # rooms of each set
 

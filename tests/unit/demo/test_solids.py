@@ -10,11 +10,11 @@ FROM = np.zeros(3)
 def met(solid, direction, origin=FROM):
     """Multiple of the direction, and the normal, where one ray meets a solid."""
     direction = np.array([direction], float)
-    times, _, faces = cast([solid], np.asarray(origin, float), direction)
-    if not np.isfinite(times[0]):
+    reach, _, faces = cast([solid], np.asarray(origin, float), direction)
+    if not np.isfinite(reach[0]):
         return None
-    normals, _ = solid.surface(origin + times[:, None] * direction, faces[0])
-    return times[0], *normals[0]
+    normals, _ = solid.surface(origin + reach[:, None] * direction, faces[0])
+    return reach[0], *normals[0]
 
 
 def test_rays_meet_boxes_columns_balls_and_rooms_where_they_should():
@@ -55,12 +55,12 @@ def scene():
 
 def test_a_ray_is_outside_all_solids_until_it_meets_the_first(scene):
     solids, origin, directions = scene
-    times, indices, _ = cast(solids, origin, directions)
+    reach, indices, _ = cast(solids, origin, directions)
     assert len(set(indices)) > 10
     for share in np.linspace(0.01, 0.999, 60):
-        points = origin + share * times[:, None] * directions
+        points = origin + share * reach[:, None] * directions
         assert not any(inside(solid, points).any() for solid in solids)
-    beyond = origin + 1.0001 * times[:, None] * directions
+    beyond = origin + 1.0001 * reach[:, None] * directions
     assert all(inside(solids[index], beyond[[ray]])[0] for ray, index in enumerate(indices))
 
 
@@ -71,7 +71,7 @@ def test_normals_face_the_viewer_and_places_measure_metres_on_the_surface(scene)
     for here, index, face in faces_met(hits):
         assert (hits.solids[here] == index).all()
         seen += here.sum()
-        points = origin + hits.times[here, None] * directions[here]
+        points = origin + hits.reach[here, None] * directions[here]
         normals, places = solids[index].surface(points, face)
         assert np.linalg.norm(normals, axis=1) == pytest.approx(1)
         assert ((normals * directions[here]).sum(axis=1) < 0).all()

@@ -4,7 +4,7 @@ from scipy.io import savemat
 from worlds.rooms import room
 
 from tracklearn.normals.camera import KINECT
-from tracklearn.normals.nyuv2 import Frame, write_nyuv2
+from tracklearn.normals.nyuv2_writing import Frame, write_nyuv2
 
 CAMERA = KINECT.at(64, 48)
 

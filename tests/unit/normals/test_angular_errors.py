@@ -113,6 +113,12 @@ def test_cells_are_compared_with_pixels_after_interpolation():
     assert evaluate(lambda image: tilted(np.full((6, 8), 10.0)), truth, [1]).values()["mean"] == pytest.approx(10)
 
 
+def test_progress_is_reported_every_50_images():
+    truth, reported = Maps([np.broadcast_to(AXIS, (6, 8, 3))] * 101), []
+    evaluate(lambda image: truth[image], truth, range(101), report=lambda *point: reported.append(point))
+    assert reported == [(50, {"images": 50}), (100, {"images": 100})]
+
+
 def test_an_image_without_truth_is_named():
     with pytest.raises(UserError, match="image 2 of NYUv2 has no pixel with a true normal"):
         evaluate(lambda image: tilted(np.zeros((6, 8))), Maps([np.ones((6, 8, 3)), np.zeros((6, 8, 3))]), [0, 1])

@@ -4,8 +4,9 @@ import pytest
 from tracklearn.normals.angular_errors import evaluate
 from tracklearn.normals.baselines import CAMERA_AXIS, mean_cells, words_of_cells
 from tracklearn.normals.cells import cell_normals, unit
-from tracklearn.normals.codebook import learn_words, sample_normals
-from tracklearn.normals.truth import Truth, write_truth
+from tracklearn.normals.learned_words import learn_words, sample_normals
+from tracklearn.normals.true_normals import write_truth
+from tracklearn.normals.truth import Truth
 
 X, Y, Z = np.eye(3, dtype=np.float32)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tracklearn.normals.cells import at_pixels, cell_normals, mirrored, unit
+from tracklearn.normals.cells import at_pixels, cell_normals, mirrored_normals, unit
 
 X, Y, Z = np.eye(3)
 
@@ -38,7 +38,7 @@ def test_what_is_equal_in_all_cells_is_equal_in_all_pixels():
 
 def test_a_mirror_exchanges_left_and_right_and_turns_x():
     normals = np.array([[X, Y, Z]])
-    assert mirrored(normals).tolist() == [[Z.tolist(), Y.tolist(), (-X).tolist()]]
-    assert np.array_equal(mirrored(mirrored(normals)), normals)
+    assert mirrored_normals(normals).tolist() == [[Z.tolist(), Y.tolist(), (-X).tolist()]]
+    assert np.array_equal(mirrored_normals(mirrored_normals(normals)), normals)
     wide = np.random.default_rng(0).standard_normal((4, 6, 3))
-    assert np.allclose(cell_normals(mirrored(wide), 2), mirrored(cell_normals(wide, 2)))
+    assert np.allclose(cell_normals(mirrored_normals(wide), 2), mirrored_normals(cell_normals(wide, 2)))

@@ -4,8 +4,10 @@ import pytest
 from tracklearn.errors import UserError
 from tracklearn.normals.cells import cell_normals, unit
 from tracklearn.normals.examples import Examples, NormalsBatches, network_photo, read_examples
-from tracklearn.normals.nyuv2 import Frame, Nyuv2, write_nyuv2
-from tracklearn.normals.truth import Truth, write_truth
+from tracklearn.normals.nyuv2 import Nyuv2
+from tracklearn.normals.nyuv2_writing import Frame, write_nyuv2
+from tracklearn.normals.true_normals import write_truth
+from tracklearn.normals.truth import Truth
 
 
 def test_examples_are_photos_of_the_inputs_size_and_normals_of_cells(nyuv2, photos, tmp_path):

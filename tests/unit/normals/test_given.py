@@ -145,6 +145,17 @@ def test_damaged_files_are_named(tmp_path, stacked):
             read(path, stacked)
 
 
+@pytest.mark.parametrize("content", ["group", "text"])
+def test_what_is_no_array_of_numbers_is_refused(tmp_path, stacked, content):
+    with h5py.File(tmp_path / "norms.h5", "w") as file:
+        if content == "group":
+            file.create_group("normals")
+        else:
+            file.create_dataset("normals", stacked.shape, h5py.string_dtype())
+    with pytest.raises(UserError, match="normals is no array of numbers; expected normals "):
+        read(tmp_path / "norms.h5", stacked)
+
+
 def test_files_without_normals_are_refused(tmp_path, stacked):
     savemat(tmp_path / "old.mat", {"depths": stacked[0]})
     with pytest.raises(UserError, match="no array of normals in it; expected one of the names norms, normals"):

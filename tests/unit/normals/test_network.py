@@ -2,15 +2,16 @@ import numpy as np
 import pytest
 import torch
 from reference.normals import loops_cells_loss
+from worlds.directions import AROUND
 
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import to_input
 from tracklearn.networks.weights import save_weights
 from tracklearn.normals.cells import unit
-from tracklearn.normals.codebook import UNKNOWN, decode_soft, encode
-from tracklearn.normals.network import NormalsNet, NormalsObjective, cells_loss, codes_of, load_normals_net, predict
+from tracklearn.normals.codebook import UNKNOWN, encode
+from tracklearn.normals.network import NormalsNet, NormalsObjective, cells_loss, codes_of, load_normals_net
 
-WORDS = torch.tensor(unit(np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [-1, 0, 1], [0, -1, 1.0]])), dtype=torch.float32)
+WORDS = torch.tensor(AROUND, dtype=torch.float32)
 
 
 def net_of():
@@ -108,31 +109,12 @@ def test_a_few_steps_learn_a_batch_by_heart():
     assert losses[-1] < 0.2 * losses[0]
 
 
-def test_predictions_are_decoded_probabilities():
-    net, (images, _) = net_of(), a_batch()
-    words = WORDS.numpy().astype(np.float64)
-    probabilities = net.scores(to_input(images)).softmax(-1).detach().numpy()
-    assert predict(net, images, words) == pytest.approx(decode_soft(probabilities, words), abs=1e-6)
-    by_triangle = predict(net, images, words, "triangle")
-    assert by_triangle.shape == (4, 3, 3, 3)
-    assert np.linalg.norm(by_triangle, axis=-1) == pytest.approx(1)
-
-
-def test_a_sure_network_answers_with_its_word_by_either_decoding():
-    net, (images, _) = net_of(), a_batch()
-    with torch.no_grad():
-        net.fc7.weight.zero_()
-        net.fc7.bias.copy_(torch.tensor([0, 0, 100.0, 0, 0]).repeat(9))
-    for decoding in ("soft", "triangle"):
-        assert np.allclose(predict(net, images, WORDS.numpy().astype(np.float64), decoding), WORDS[2].numpy())
-
-
 def test_a_loaded_network_is_the_saved_one(tmp_path):
     net, (images, _) = NormalsNet(cells=3, words=5, width=0.1, input_size=67, mean_bgr=(1, 2, 3)), a_batch()
     save_weights(tmp_path / "net.safetensors", net, metadata={"training": "normals", "cells": 3, "words": 5})
     loaded = load_normals_net(tmp_path / "net.safetensors")
     assert (loaded.mean_bgr, loaded.input_size, loaded.training) == ((1, 2, 3), 67, False)
-    assert np.array_equal(predict(loaded, images, WORDS.numpy()), predict(net, images, WORDS.numpy()))
+    assert torch.equal(loaded.scores(to_input(images, (1, 2, 3))), net.scores(to_input(images, (1, 2, 3))))
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,9 @@
-import hashlib
-import json
-
 import h5py
 import numpy as np
 import pytest
-from worlds.web import serving
 
-from tracklearn.download import RemoteFile
 from tracklearn.errors import UserError
-from tracklearn.normals.nyuv2 import (
-    Frame,
-    Nyuv2,
-    chosen_split,
-    fetch_nyuv2,
-    is_official,
-    read_split,
-    write_nyuv2,
-)
+from tracklearn.normals.nyuv2 import Nyuv2, chosen_split, is_official, read_split
 from tracklearn.settings.normals import Normals
 
 
@@ -73,6 +60,19 @@ def as_floats(file):
     file["images"] = values
 
 
+def empty(file):
+    for name, values in [(name, file.pop(name)[:0]) for name in ("images", "depths", "rawDepths")]:
+        file[name] = values
+
+
+def as_text(name):
+    def change(file):
+        shape = file.pop(name).shape
+        file.create_dataset(name, shape, h5py.string_dtype())
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -81,6 +81,9 @@ def as_floats(file):
         (smaller("depths"), r"depths is \(8, 63, 48\), but images are .*; expected depths \(8, 64, 48\)"),
         (smaller("rawDepths"), r"rawDepths is \(8, 63, 48\), but images are"),
         (as_floats, r"images are float32 .*; expected uint8 \(N, 3, width, height\)"),
+        (empty, r"images are uint8 \(0, 3, 64, 48\); expected uint8 \(N, 3, width, height\), N > 0"),
+        (as_text("depths"), "depths holds object; expected metres"),
+        (as_text("rawDepths"), "rawDepths holds object; expected metres"),
     ],
 )
 def test_another_layout_is_refused(nyuv2, change, message):
@@ -128,16 +131,6 @@ def test_damaged_images_are_named(nyuv2):
                 file.photo(image)
 
 
-def test_an_interrupted_writing_leaves_no_file(tmp_path, photos, views):
-    def frames():
-        yield Frame(photos[0], views[0].depth)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_nyuv2(tmp_path / "a.mat", frames(), 2)
-    assert not list(tmp_path.iterdir())
-
-
 # The split
 
 
@@ -158,6 +151,9 @@ def test_a_split_counts_from_0_in_ascending_order(write_split):
         ({"trainNdxs": [], "testNdxs": [3]}, "trainNdxs is empty"),
         ({"trainNdxs": [1, 2], "testNdxs": [2, 3]}, "image 2 is listed twice; expected each in one part, once"),
         ({"trainNdxs": [1, 1], "testNdxs": [2, 3]}, "image 1 is listed twice"),
+        ({"trainNdxs": ["1", "2"], "testNdxs": [3]}, "trainNdxs holds <U1 that are no whole numbers; expected 1 to 8"),
+        ({"trainNdxs": [1, 2], "testNdxs": [3, np.nan]}, "testNdxs holds float64 that are no whole numbers"),
+        ({"trainNdxs": [1, 2], "testNdxs": [3, 4.5]}, "testNdxs holds float64 that are no whole numbers"),
         ({"trainNdxs": [1]}, "no testNdxs in it; expected NYUv2's splits.mat"),
     ],
 )
@@ -178,40 +174,6 @@ def test_a_split_that_cannot_be_read_is_named(tmp_path):
 def test_the_official_split(real_data):
     split = read_split(real_data / "splits/nyuv2_splits.mat", 1449)
     assert (len(split.train), len(split.test)) == (795, 654)
-
-
-# The download
-
-CONTENT = np.random.default_rng(0).bytes(100_000)
-
-
-def test_the_download_is_resumed_and_checked_by_its_md5(tmp_path):
-    with serving(CONTENT) as server:
-        urls = server.url("drops", "a.mat"), server.url("good", "a.mat")
-        file = RemoteFile(urls=urls, digest=hashlib.md5(CONTENT).hexdigest(), size=len(CONTENT))
-        assert fetch_nyuv2(tmp_path, files=[file], stamp=tmp_path / "stamp.json", pause=0) == {"bytes": len(CONTENT)}
-        path = tmp_path / "a.mat"
-        assert path.read_bytes() == CONTENT
-        assert json.loads((tmp_path / "stamp.json").read_text()) == {
-            "unpacked": {str(path): [len(CONTENT), path.stat().st_mtime_ns]}
-        }
-        assert [asked for _, asked in server.asked] == ["bytes=0-", "bytes=50000-"]
-        fetch_nyuv2(tmp_path, files=[file])
-        assert len(server.asked) == 2
-
-
-def test_other_contents_are_refused(tmp_path):
-    with serving(CONTENT) as server:
-        urls = (server.url("lies", "a.mat"),)
-        file = RemoteFile(urls=urls, digest=hashlib.md5(CONTENT).hexdigest(), size=len(CONTENT))
-        with pytest.raises(UserError, match="the file's MD5 is not"):
-            fetch_nyuv2(tmp_path, files=[file], retries=0)
-
-
-def test_a_file_of_ones_own_is_kept(tmp_path):
-    (tmp_path / "a.mat").write_text("mine")
-    fetch_nyuv2(tmp_path, files=[RemoteFile(urls=("http://127.0.0.1:9/a.mat",), digest="0" * 32)])
-    assert (tmp_path / "a.mat").read_text() == "mine"
 
 
 # The choice of images

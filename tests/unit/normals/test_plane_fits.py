@@ -25,6 +25,28 @@ def test_a_plane_has_its_normal_everywhere(normal):
     assert share > 0.95 * seen.mean()
 
 
+def ball_and_wall(camera):
+    """Depth and normals, by formulas alone, of a ball of radius 1 m and of the wall 1 m behind its centre."""
+    height, width = camera.height, camera.width
+    x = (np.arange(width) - camera.cx) / camera.fx * np.ones((height, 1))
+    y = (camera.cy - np.arange(height)[:, None]) / camera.fy * np.ones(width)
+    # The point -z (x, y, -1) at depth z lies on the ball if |z (x, y, -1) - (0, 0, -3)| = 1: a z^2 - 6 z + 8 = 0.
+    a = x**2 + y**2 + 1
+    root = 9 - 8 * a
+    hit = root > 0
+    depth = np.where(hit, (3 - np.sqrt(np.maximum(root, 0))) / a, 4).astype(np.float32)
+    on_ball = np.stack([x * depth, y * depth, 3 - depth], axis=-1)
+    return depth, np.where(hit[..., None], on_ball, [0.0, 0.0, 1.0])
+
+
+def test_a_ball_before_a_wall_has_the_normals_of_its_formula():
+    depth, normals = ball_and_wall(HALF)
+    error, share = mean_error(normals_from_depth(depth, HALF), normals)
+    assert pytest.approx(depth.min(), abs=1e-3) == 2
+    assert error < 0.3
+    assert share > 0.97
+
+
 def test_a_floor_faces_up_a_left_wall_right_and_a_wall_ahead_the_camera():
     found = normals_from_depth(room(HALF, turned=0, tilted=0, ball=False).depth, HALF)
     assert found[235, 100] == pytest.approx((0, 1, 0), abs=1e-3)

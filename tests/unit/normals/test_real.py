@@ -8,7 +8,7 @@ from tracklearn.normals.angular_errors import evaluate
 from tracklearn.normals.axes import AxesCheck
 from tracklearn.normals.baselines import CAMERA_AXIS, mean_cells, words_of_cells
 from tracklearn.normals.camera import KINECT
-from tracklearn.normals.codebook import learn_words, sample_normals
+from tracklearn.normals.learned_words import learn_words, sample_normals
 from tracklearn.normals.plane_fits import normals_from_depth
 
 pytestmark = pytest.mark.real

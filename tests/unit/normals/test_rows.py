@@ -6,7 +6,8 @@ import pytest
 from tracklearn.normals.angular_errors import evaluate
 from tracklearn.normals.baselines import CAMERA_AXIS
 from tracklearn.normals.rows import write_row
-from tracklearn.normals.truth import Truth, write_truth
+from tracklearn.normals.true_normals import write_truth
+from tracklearn.normals.truth import Truth
 
 
 def test_a_row_states_its_figures_intervals_truth_and_mask(nyuv2, tmp_path):

@@ -9,7 +9,8 @@ from tracklearn.normals.angular_errors import angles
 from tracklearn.normals.cells import at_pixels
 from tracklearn.normals.network import NormalsNet
 from tracklearn.normals.scoring import baseline_row, network_row
-from tracklearn.normals.truth import Truth, write_truth
+from tracklearn.normals.true_normals import write_truth
+from tracklearn.normals.truth import Truth
 
 WORDS = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0], [-1, 0, 0]])
 

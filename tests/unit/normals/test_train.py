@@ -3,12 +3,14 @@ import pytest
 import torch
 
 from tracklearn.errors import UserError
+from tracklearn.experiment.code_digests import reachable
 from tracklearn.networks.initial import random_network
 from tracklearn.networks.weights import load_weights
-from tracklearn.normals.codebook import read_words, write_codebook
+from tracklearn.normals.codebook import read_words
+from tracklearn.normals.learned_words import write_codebook
 from tracklearn.normals.network import load_normals_net
 from tracklearn.normals.train import train_normals
-from tracklearn.normals.truth import write_truth
+from tracklearn.normals.true_normals import write_truth
 from tracklearn.training import loop
 
 NETWORK = {"width": 1 / 8, "input_size": 99, "conv_std": 0.05, "fc_std": 0.02, "bias": 0.0}
@@ -136,3 +138,10 @@ def test_what_is_no_codebook_is_named(tmp_path):
     (tmp_path / "codebook.npz").write_bytes(b"")
     with pytest.raises(UserError, match=r"codebook.npz: no codebook of normals .*; delete it and run again"):
         read_words(tmp_path / "codebook.npz")
+
+
+def test_an_edit_of_what_makes_the_truth_draws_or_decodes_trains_nothing_anew(repository):
+    reached = {path.stem for path in reachable(repository / "workflow/scripts/models/models_normals.py")}
+    assert reached >= {"truth", "codebook", "nyuv2"}
+    others = {"true_normals", "plane_fits", "axes", "given", "learned_words", "codebook_picture", "colours", "decoding"}
+    assert not reached & (others | {"nyuv2_writing", "nyuv2_pictures", "download"})

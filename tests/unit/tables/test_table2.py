@@ -86,6 +86,13 @@ def test_the_papers_other_methods_stand_between_its_rows_and_ours(made):
     assert [row["paper"] for row in rows if row["row"] == "3DP (MW) [12]"] == ["36.0", "20.5", "35.9", "52.0", "57.8"]
 
 
+def test_where_no_row_has_a_counterpart_the_paper_s_rows_come_last(made):
+    rows = [{key: value for key, value in row.items() if key != "paper"} for row in ROWS]
+    ours, printed = made(rows=rows)[2].split("Means over")[0].split("###")
+    assert "| from scratch |" in ours
+    assert "| unsup + ft | 34.2 |" in printed
+
+
 def test_a_row_of_the_paper_without_one_of_ours_is_printed_too(made):
     printed = made(rows=ROWS[:1] + ROWS[2:])[2].split("###")[1]
     assert "| unsup + ft | 34.2 |" in printed

@@ -1,4 +1,4 @@
-from tracklearn.normals.codebook import write_codebook
+from tracklearn.normals.learned_words import write_codebook
 from tracklearn.runs import recorded
 
 if __name__ == "__main__":

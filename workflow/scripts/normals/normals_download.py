@@ -1,4 +1,4 @@
-from tracklearn.normals.nyuv2 import fetch_nyuv2
+from tracklearn.normals.download import fetch_nyuv2
 from tracklearn.runs import recorded
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-from tracklearn.normals.truth import write_truth
+from tracklearn.normals.true_normals import write_truth
 from tracklearn.runs import recorded
 
 if __name__ == "__main__":
