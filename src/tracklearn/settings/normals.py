@@ -77,8 +77,8 @@ class Normals(Settings):
     given: str | None = setting(
         None,
         "File or folder of normals that somebody else computed, in the order and the size of NYUv2's images: a MATLAB "
-        "or HDF5 file with the array `norms`, `normals` or `all_normals`, a pickled dictionary with `all_normals`, or a "
-        "folder of PNG files whose colours are normals; null computes them from the depth",
+        "or HDF5 file with the array `norms`, `normals` or `all_normals`, a pickled dictionary with `all_normals`, or "
+        "a folder of PNG files whose colours are normals; null computes them from the depth",
     )
     axes: str = setting(
         "x y z",
