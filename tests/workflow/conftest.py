@@ -42,6 +42,8 @@ TINY = {
         {"id": "scratch", "label": "scratch", "paper": "scratch", "models": ["normals-scratch"]},
         {"id": "unsup-8M", "label": "unsup + ft", "paper": "unsup + ft", "models": ["normals-unsup-8M"]},
         {"id": "mean-cells", "label": "mean normal of each cell", "method": "mean_cells"},
+        {"id": "camera-axis", "label": "every surface faces the camera", "method": "camera_axis"},
+        {"id": "words", "label": "the right word in every cell", "method": "words"},
     ],
     "normals": {"codebook": {"words": 6, "cells": 4, "sample": 50}, "bootstrap": 50},
     "section6": {

@@ -241,6 +241,9 @@ def test_the_demo_and_its_evidence_are_planned(repository, tmp_path):
     assert any(words.split() == ["detection_evaluate", "12"] for words in table.splitlines())
     evidence = checkout.snakemake("--dry-run", "--quiet", "rules", "--", "results/evidence.md", folder=str(demo))
     assert any(words.split() == ["tables_evidence", "1"] for words in evidence.splitlines())
+    target = "results/evidence_normals.md"
+    evidence = checkout.snakemake("--dry-run", "--quiet", "rules", "--", target, folder=str(demo))
+    assert jobs(evidence)["tables_evidence_normals"] == 1
 
 
 def test_the_real_example_is_planned(repository, real_data, tmp_path):

@@ -128,10 +128,10 @@ def test_a_row_of_section_6_runs_the_systems_that_it_adds_and_the_table(checkout
 
 
 def test_a_row_of_table_2_runs_the_system_that_it_adds_and_the_table(checkout):
-    added = {"id": "axis", "label": "every surface faces the camera", "method": "camera_axis"}
+    added = {"id": "frozen", "label": "random conv layers kept", "models": ["normals-random-frozen"]}
     checkout.configure({"table2": [*checkout.settings["table2"], added]})
     joins = {"detection_external": 1, "tables_table2": 1, "tables_configured": 3, "all": 1}
-    assert checkout.planned() == {"normals_baseline": 1, **joins}
+    assert checkout.planned() == {"models_normals": 1, "normals_network": 1, **joins}
 
 
 def test_an_edit_of_table_2_or_of_figure_8_computes_no_row(checkout):
@@ -397,7 +397,7 @@ def test_edits_of_normals_re_run_what_they_change(checkout):
         ({"bootstrap": 40}, {"normals_network", "normals_baseline"}),
         ({"fc7_std": 0.01}, trained),
         ({"codebook": {"cells": 5}}, {"normals_baseline", *trained}),
-        ({"codebook": {"sample": 40}}, learned - {"normals_baseline"}),  # no row of this experiment is of words
+        ({"codebook": {"sample": 40}}, learned),
         ({"split": "tuning"}, learned),
         ({"plane_fits": {"least": 0.2}}, {"normals_truth", *learned}),
     ):

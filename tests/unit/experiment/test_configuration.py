@@ -44,6 +44,7 @@ def test_the_papers_experiment_is_complete(config):
         (("models", "unsup-5M", "schedule"), "ranking", "config: models.unsup-5M: unknown schedule ranking"),
         (("models", "unsup-5M"), {"train": "ranking"}, "models.unsup-5M: train: ranking needs from, schedule, sub"),
         (("models", "random-1", "weights"), "x", "config: models.random-1: train: none has no use for weights"),
+        (("models", "scratch-1", "frozen"), True, "config: models.scratch-1: train: voc has no use for frozen"),
         (
             ("models", "released-caffenet", "weights"),
             "caffenet",
