@@ -73,7 +73,7 @@ def test_an_edit_of_kcf_re_runs_tracking_and_what_follows(checkout):
     planned = checkout.planned()
     assert planned["mining_track"] == planned["patches_pack"] > 1
     assert planned["models_ranking"] == 2
-    assert planned["detection_external"] == 2  # the column of both tables
+    assert planned["detection_external"] == 3  # the column of each table
     assert {"videos_download", "mining_filter", "voc_proposals", "models_supervised"}.isdisjoint(planned)
 
 
