@@ -124,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content[:half])
             self.server.closing.wait()
         elif behaviour in ("drips", "trickles"):
-            size, at_once = {"drips": (1, half), "trickles": (2048, 0)}[behaviour]
+            size, at_once = {"drips": (1, half), "trickles": (1024, 0)}[behaviour]
             self.wfile.write(content[:at_once])
             for start in range(at_once, len(content), size):
                 self.wfile.write(content[start : start + size])

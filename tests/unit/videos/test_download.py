@@ -143,8 +143,9 @@ def test_a_file_of_another_length_is_refused(host: Host, tmp_path: Path) -> None
 
 
 def test_the_time_limit_ends_a_slow_transfer(host: Host, tmp_path: Path) -> None:
-    with pytest.raises(fetch.UnavailableError, match="time limit of 1 s"):
-        fetched(host, "trickles", tmp_path, timeout=1.0)
+    # The limit is also that of a pause of the host. On a busy machine a test server may pause for a second.
+    with pytest.raises(fetch.UnavailableError, match="time limit of 3 s"):
+        fetched(host, "trickles", tmp_path, timeout=3.0)
     assert 0 < (tmp_path / "trickles.mp4.part").stat().st_size < len(host.video)
 
 
