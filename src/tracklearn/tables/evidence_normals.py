@@ -84,10 +84,8 @@ def evidence_normals_table(
     for figure, title in FIGURES.items():
         sections += [
             f"## {title[0].upper()}{title[1:]}",
-            grid([row for row in means if row["figure"] == figure], ["line", "mean", "sd", "by_seed"]),
+            *(grid(rows) for rows in (_of_figure(means, figure), _of_figure(differences, figure)) if rows),
         ]
-        rows = [row for row in differences if row["figure"] == figure]
-        sections += [grid([{key: row[key] for key in row if key != "figure"} for row in rows])] if rows else []
     if mixed := mixed_versions(versions):
         sections += ["## Library versions", NOTE, grid(mixed)]
     with atomic(markdown) as temporary:
@@ -95,6 +93,11 @@ def evidence_normals_table(
     return {f"mean.{line}": float(values[line, "mean"].mean()) for line in settings.lines} | {
         f"{bound}.{row['row']}": row[bound] for row in differences[: len(others)] for bound in ("low", "high")
     }
+
+
+def _of_figure(rows: Sequence[Mapping[str, Any]], figure: str) -> list[dict[str, Any]]:
+    """The rows of one figure, without its name."""
+    return [{key: row[key] for key in row if key != "figure"} for row in rows if row["figure"] == figure]
 
 
 def _statistics(values: np.ndarray) -> dict[str, str]:
