@@ -113,7 +113,8 @@ def _file_digest(file: Path) -> str:
     """Digest of a data file's bytes, or of a module's syntax tree without what changes no result."""
     if file.suffix != ".py":
         return hashlib.sha256(file.read_bytes()).hexdigest()
-    tree = _Silenced().visit(ast.parse(file.read_text(encoding="utf-8")))
+    _used_by(file)  # is kept; the tree that it reads changes in the next line
+    tree = _Silenced().visit(_parsed(file))
     return hashlib.sha256(_text(tree).encode()).hexdigest()
 
 
