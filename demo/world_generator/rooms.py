@@ -10,8 +10,8 @@ import numpy as np
 from scipy.io import savemat
 
 from tracklearn.normals.camera import KINECT, Camera
-from tracklearn.normals.nyuv2 import LABELED, SPLITS
 from tracklearn.normals.nyuv2_writing import Frame, write_nyuv2
+from tracklearn.settings.normals import LABELED, SPLITS
 from world_generator.furniture import AMID, AT_WALLS, ON_WALLS, Draw, Looks, Part, Piece, draw_looks, small_thing
 from world_generator.kinect import BASELINE, FARTHEST, NEAREST, filled, in_steps
 from world_generator.pictures import finish

@@ -1,5 +1,7 @@
 """Photos as people have them: found in folders, decoded to upright RGB whatever their mode."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +57,22 @@ def read_photo(path: str | Path, *, at_least: int | None = None) -> Image.Image:
     Raises:
         UserError: the file cannot be decoded, or its values have no known range.
     """
+    with opened_image(path) as image:
+        if at_least:
+            image.draft("RGB", (at_least, at_least))
+        return _to_rgb(ImageOps.exif_transpose(image))
+
+
+@contextmanager
+def opened_image(path: str | Path) -> Iterator[Image.Image]:
+    """An image of any mode, to be decoded within the block.
+
+    Raises:
+        UserError: the file cannot be decoded.
+    """
     try:
         with Image.open(path) as image:
-            if at_least:
-                image.draft("RGB", (at_least, at_least))
-            return _to_rgb(ImageOps.exif_transpose(image))
+            yield image
     except (MemoryError, UserError):
         raise
     except Exception as error:  # the decoders raise OSError, ValueError, SyntaxError, struct.error and others

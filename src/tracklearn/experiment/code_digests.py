@@ -121,7 +121,7 @@ def _file_digest(file: Path) -> str:
 def _text(node: object) -> str:
     """A syntax tree as text that is the same in every version of Python; `ast.dump` shows empty fields in some."""
     if isinstance(node, ast.AST):
-        fields = [(name, value) for name, value in ast.iter_fields(node) if name not in VERSIONED]
+        fields = [(name, getattr(node, name, None)) for name in node._fields if name not in VERSIONED]
         inside = ",".join(f"{name}={_text(value)}" for name, value in fields if value is not None and value != [])
         return f"{type(node).__name__}({inside})"
     return f"[{','.join(map(_text, node))}]" if isinstance(node, list) else repr(node)

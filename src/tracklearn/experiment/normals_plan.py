@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from tracklearn.errors import UserError
 from tracklearn.experiment.file_digests import digest_of_files, digest_of_folder, unpacked
+from tracklearn.settings.normals import LABELED, SPLITS
 from tracklearn.settings.tables import NormalsMethod
 
 if TYPE_CHECKING:
     from tracklearn.experiment.plan import Plan
 
 STAMP = Path("results/normals/nyuv2.json")
-LABELED, SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"
 METHODS: tuple[str, ...] = get_args(NormalsMethod)  # their cells of Table 2 lie beside those of the models
 
 
@@ -70,9 +70,10 @@ class NormalsPlan:
 
     def _digest(self, file: str) -> str:
         """Digest of a file, which does not change when the file is downloaded."""
-        downloaded = unpacked(STAMP) if self._settings["download"] and STAMP.exists() else {}
-        known = {file: downloaded[file]} if file in downloaded else None
-        return digest_of_files([file] if known or not self._settings["download"] else [], known=known)
+        if not self._settings["download"]:
+            return digest_of_files([file])
+        downloaded = unpacked(STAMP) if STAMP.exists() else {}
+        return digest_of_files({file} & downloaded.keys(), known=downloaded)
 
     def check_files(self) -> None:
         """Check that given normals, and the files which are not downloaded, are there.

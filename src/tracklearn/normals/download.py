@@ -7,8 +7,9 @@ from typing import Any
 
 from tracklearn.download import PAUSE, RETRIES, TIMEOUT, RemoteFile, download
 from tracklearn.files import atomic
-from tracklearn.normals.nyuv2 import LABELED, OFFICIAL_SPLIT, SPLITS
+from tracklearn.normals.nyuv2 import OFFICIAL_SPLIT
 from tracklearn.report import Report, silent
+from tracklearn.settings.normals import LABELED, SPLITS
 
 OFFICIAL = "http://horatio.cs.nyu.edu/mit/silberman"
 FILES = (

@@ -10,9 +10,8 @@ from scipy.io import loadmat
 
 from tracklearn.errors import UserError
 from tracklearn.normals.camera import KINECT, Camera
-from tracklearn.settings.normals import Normals
+from tracklearn.settings.normals import LABELED, SPLITS, Normals
 
-LABELED, SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"
 OFFICIAL_SPLIT = "6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee"  # SHA-256 of NYUv2's own split
 NUMBERS = "fiu"  # kinds of NumPy's types that are real numbers
 TUNING = 5  # one of so many training images is set aside by `normals.split: tuning`

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
-from tracklearn.normals.nyuv2 import LABELED, SPLITS
 from tracklearn.normals.nyuv2_writing import Frame, write_nyuv2
-from tracklearn.photos import read_photo
+from tracklearn.photos import opened_image, read_photo
+from tracklearn.settings.normals import LABELED, SPLITS
 
 
 def nyuv2_from_pictures(folder: str | Path, out: str | Path) -> None:
@@ -59,13 +58,8 @@ def _frames(photos: Sequence[Path], depths: Path) -> Iterator[Frame]:
 
 def _depth(file: Path) -> np.ndarray:
     """Depth in metres (H, W) from a grey PNG of 8 bits, which holds floor(25.5 * depth), and 0 where it is unknown."""
-    try:
-        with Image.open(file) as image:
-            mode, stored = image.mode, np.asarray(image)
-    except MemoryError:
-        raise
-    except Exception as error:  # the decoders raise OSError, SyntaxError and others
-        raise UserError(f"{file}: cannot be decoded ({error}); replace it") from error
+    with opened_image(file) as image:
+        mode, stored = image.mode, np.asarray(image)
     if mode != "L":
         raise UserError(
             f"{file}: its pixels are {mode} in Pillow's words; expected greys of 8 bits (L) that hold 25.5 times the "

@@ -8,6 +8,7 @@ from pydantic import model_validator
 from tracklearn.settings.base import Count, Natural, NotNegative, Positive, Settings, Share, setting
 
 Decoding = Literal["soft", "triangle"]
+LABELED, SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"  # NYUv2's files
 
 
 class PlaneFits(Settings):

@@ -41,7 +41,7 @@ GREYS = np.full((6, 8), 50, np.uint8)
         ("depths/0002.png", np.stack([GREYS] * 3, axis=-1), "its pixels are RGB in Pillow's words; expected greys of"),
         ("depths/0002.png", 100 * GREYS.astype(np.uint16), "its pixels are I;16 in Pillow's words; expected greys of"),
         ("depths/0002.png", 0 * GREYS, "its depth is 0 everywhere; expected 25.5 times the depth in metres; replace"),
-        ("depths/0002.png", None, "cannot be decoded .*; replace it"),
+        ("depths/0002.png", None, "cannot be decoded .*; replace or remove it"),
         ("images/0002.jpg", None, "cannot be decoded .*; replace or remove it"),
     ],
 )
