@@ -27,7 +27,6 @@ from tracklearn.patches.subset import Subset
 from tracklearn.patches.writing import Pair, encode, write_shard
 from tracklearn.ranking.train import check_pairs
 from tracklearn.training.sampling import SpreadOrder
-from tracklearn.videos.frames import read_frames
 
 SIDE, QUALITY = 227, 95
 PAIRS, SHARDS = 1000, 10
@@ -71,6 +70,8 @@ def _patches(videos: Path) -> tuple[list[bytes], str]:
 
 def _cut(file: Path, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """`count` pairs of patches of a clip, 30 frames apart and anywhere in the frame."""
+    from tracklearn.videos.frames import read_frames  # noqa: PLC0415 (PyAV may be missing where there are no clips)
+
     frames = [frame for _, frame in read_frames(file, size=(448, 600), indices=[0, 30, 60], colour=True)]
     couples = list(pairwise(frames)) or [(frames[0], frames[0])]
     for index in range(count):
@@ -207,9 +208,9 @@ def _opening(shards: list[Path]) -> tuple[np.ndarray, dict[str, float]]:
         times = [_clocks()]
         subset = Subset(shards)
         times.append(_clocks())
-        check_pairs(subset, SIDE, 2 * BATCH)
+        check_pairs(subset, SIDE)
         times.append(_clocks())
-        SpreadOrder(subset.video_of_pair, seed=1).batch(0, count=BATCH)
+        SpreadOrder(subset.video_of_pair, seed=1, count=BATCH).batch(0)
         seconds[repetition] = np.diff([*times, _clocks()], axis=0)
         memory.setdefault("after opening", _peak_memory())
     out = np.zeros((BATCH, 2, SIDE, SIDE, 3), np.uint8)

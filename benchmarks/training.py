@@ -18,7 +18,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,8 +33,9 @@ from tracklearn.networks.caffenet import DEFAULTS, CaffeNet
 from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.train import RankingObjective, train_ranking
 from tracklearn.settings.ranking import Loss
-from tracklearn.training.gpu import compiled, set_precision
+from tracklearn.training.gpu import set_precision
 from tracklearn.training.solver import Solver
+from tracklearn.training.step import new_step
 
 BATCH = 100  # PAPER §5.6
 ITERATIONS = 3 * 150_000 + 240_000 + 350_000 + 350_000  # PAPER §5.6: of the three pretrainings, in two stages
@@ -55,7 +58,7 @@ class Kind:
         return f"{self.precision}, compiled" if self.compiled else self.precision
 
 
-KINDS = (Kind("fp32"), Kind("tf32"), Kind("bf16"), Kind("bf16", compiled=True))  # of a GPU
+KINDS = tuple(Kind(*both) for both in product(("fp32", "tf32", "bf16"), (False, True)))  # of a GPU
 
 
 def main() -> None:
@@ -124,7 +127,7 @@ def _compare(device: torch.device, kinds: Iterable[Kind], peaks: dict[Kind, str]
     for name, step_rates in images.items():
         print(
             f"| {name} | {statistics.median(step_rates):.1f} "
-            f"| {work * _ratio(step_rates, peak_rates[name]['product']):.2f} "
+            f"| {work * _ratio(step_rates, peak_rates[name]['matrix_product']):.2f} "
             f"| {work * _ratio(step_rates, peak_rates[name]['convolution']):.2f} "
             f"| {_ratio(step_rates, plain_rates):.2f} | {_ratio(step_rates, fp32_rates):.2f} |"
         )
@@ -150,7 +153,7 @@ def _ratio(rates: list[float], reference: list[float]) -> float:
 
 def rate(step: Step, device: torch.device, seconds: float) -> float:
     """Calls per second, after a few that are not counted."""
-    for warmup in range(1 if device.type == "cpu" else 3):  # a compiled step is compiled twice
+    for warmup in range(1 if device.type == "cpu" else 5):  # a step is recorded after the third
         step(warmup)
     _finish(device)
     began, calls = time.perf_counter(), 0
@@ -193,7 +196,7 @@ def matrix_products(device: torch.device, precision: str) -> dict[str, list[tupl
     """Steps that multiply two square matrices, with their sides: by torch.mm and as a convolution."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
 
-    def product(side: int) -> Step:
+    def matrix_product(side: int) -> Step:
         a, b = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
         out = torch.empty_like(a)
         return lambda _: torch.mm(a, b, out=out)
@@ -209,31 +212,27 @@ def matrix_products(device: torch.device, precision: str) -> dict[str, list[tupl
 
         return step
 
-    return {make.__name__: [(side, make(side)) for side in SIDES[device.type]] for make in (product, convolution)}
+    return {
+        make.__name__: [(side, make(side)) for side in SIDES[device.type]] for make in (matrix_product, convolution)
+    }
 
 
-def batch(device: torch.device) -> tuple[Tensor, Tensor]:
+def batch(device: torch.device, side: int = SIDE) -> tuple[Tensor, Tensor]:
     """Patches uint8 (P, 2, S, S, 3) and videos (P,), two pairs of each video."""
     rng = torch.Generator().manual_seed(0)
-    patches = torch.randint(0, 256, (BATCH // 2, 2, 227, 227, 3), dtype=torch.uint8, generator=rng)
+    patches = torch.randint(0, 256, (BATCH // 2, 2, side, side, 3), dtype=torch.uint8, generator=rng)
     return patches.to(device), (torch.arange(BATCH // 2) // 2).to(device)
 
 
-def ours(device: torch.device, kind: Kind) -> Step:
-    """One iteration as in the training loop, with random negatives."""
-    net, examples = CaffeNet(fc7=1024, seed=1).to(device), batch(device)
+def ours(device: torch.device, kind: Kind, **network: Any) -> Step:
+    """One iteration as in the training loop, with random negatives; `network` changes the paper's network."""
+    net = CaffeNet(fc7=1024, seed=1, **network).to(device)
+    examples = batch(device, net.input_size)
     objective = RankingObjective(loss_settings=Loss(), random_iterations=ITERATIONS, seed=1)
-    if kind.compiled:
-        objective = compiled(objective, device)
     solver = Solver(net, momentum=0.9, weight_decay=5e-4)
-
-    def step(iteration: int) -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=kind.precision == "bf16"):
-            loss, _ = objective(net, examples, iteration)
-        loss.backward()
-        solver.step(1e-3)
-
-    return step
+    draws = [tensor.to(device) for tensor in objective.draw(net, examples, 0)]
+    step = new_step(net, solver, objective, device=device, precision=kind.precision, compiled=kind.compiled)
+    return lambda iteration: step((*examples, *draws), iteration, 1e-3)
 
 
 class PlainNet(nn.Sequential):
@@ -277,20 +276,26 @@ def plain(device: torch.device) -> Step:
     return step
 
 
-def from_store(store: Path, kind: Kind) -> tuple[float, float]:
-    """Images per second, and share of time waiting for batches, of a training from JPEGs on disk."""
+def from_store(
+    store: Path, kind: Kind, *, network: dict[str, Any] | None = None, iterations: int = STORED
+) -> tuple[float, float]:
+    """Images per second, and share of time waiting for batches, of a training from JPEGs on disk.
+
+    The second half of `iterations` is measured. `network` changes the paper's network.
+    """
     with tempfile.TemporaryDirectory(prefix="tracklearn-training-") as folder:
         metrics = train_ranking(
             stores=[store],
+            network=network,
             schedule={
                 "lr": 1e-3,
-                "iterations": STORED,
+                "iterations": iterations,
                 "stages": "one",
                 "batch": BATCH,
                 "precision": kind.precision,
                 "compile": kind.compiled,
             },
-            saving={"log_every": STORED // 2, "checkpoint_every": STORED + 1, "checkpoint_minutes": 60},
+            saving={"log_every": iterations // 2, "checkpoint_every": iterations + 1, "checkpoint_minutes": 60},
             seed=1,
             weights=Path(folder, "weights.safetensors"),
             log=Path(folder, "log.csv"),
@@ -299,6 +304,22 @@ def from_store(store: Path, kind: Kind) -> tuple[float, float]:
             threads=_cores(),
         )
     return metrics["images_per_s"], metrics["waiting"]
+
+
+def noise_shard(path: Path, side: int) -> Path:
+    """A small shard of patches of noise, two pairs of each video."""
+    noise = np.random.default_rng(0).integers(0, 256, (BATCH, 2, side, side, 3), dtype=np.uint8)
+    pairs = (Pair(f"v{index // 2}", (0, 30), np.zeros((2, 4)), 1.0, *both) for index, both in enumerate(noise))
+    write_shard(path, pairs, size=side, quality=95)
+    return path
+
+
+def patch_shards(folder: Path) -> tuple[Path, str]:
+    """A shard of the paper's patches, and where they are from: DATA/shards, or else the clips of DATA, or noise."""
+    data = Path(os.environ.get("DATA", "../shared/data"))
+    if shards := sorted((data / "shards").glob("*.h5")):
+        return shards[0], f"of {shards[0]}"
+    return _store(folder / "00000.h5", data / "videos")
 
 
 def _store(path: Path, videos: Path) -> tuple[Path, str]:

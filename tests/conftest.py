@@ -26,3 +26,17 @@ def real_data() -> Path:
 def repository() -> Path:
     """The top folder of the checkout."""
     return REPOSITORY
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none; only then is torch imported."""
+    needing = [item for item in items if item.get_closest_marker("gpu")]
+    if needing and not _has_gpu():
+        for item in needing:
+            item.add_marker(pytest.mark.skip(reason="no GPU"))
+
+
+def _has_gpu() -> bool:
+    import torch  # noqa: PLC0415 (slow)
+
+    return torch.cuda.is_available()

@@ -28,7 +28,7 @@ from tracklearn.voc.annotations import Voc
 from tracklearn.voc.boxes import iou
 from tracklearn.voc.image_sets import CLASSES
 from tracklearn.voc.proposals_file import read_proposals
-from tracklearn.voc.warp import warp
+from tracklearn.voc.warp import placements, warp_each
 
 FOREGROUND_IOU = 0.5  # PAPER R-CNN §2.3
 FOREGROUND_SHARE = 0.25  # PAPER R-CNN §2.3: 32 of 128
@@ -123,12 +123,10 @@ class WindowBatches:
         """Images uint8 RGB (N, S, S, 3) and labels (N,)."""
         rng = batch_rng(self.seed, iteration)
         chosen = self.choose(rng)
-        owners = self.windows.images[chosen]
-        images = np.empty((len(chosen), self.size, self.size, 3), np.uint8)
-        for owner in np.unique(owners):
-            places = np.flatnonzero(owners == owner)
-            photo, boxes = self.load(self.windows.ids[owner]), self.windows.boxes[chosen[places]]
-            images[places] = warp(photo, boxes, mean=self.mean_rgb, size=self.size)
+        photos = [self.load(self.windows.ids[image]) for image in self.windows.images[chosen].tolist()]
+        shapes = np.array([photo.shape[:2] for photo in photos])
+        places = placements(self.windows.boxes[chosen], shapes, size=self.size)
+        images = warp_each(photos, places, mean=np.rint(self.mean_rgb).tolist(), size=self.size)
         return torch.from_numpy(mirrored(images, coins(rng, len(images)))), torch.from_numpy(
             self.windows.labels[chosen]
         )

@@ -5,7 +5,7 @@ local response normalisation, and the input is BGR with values 0..255 minus a me
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +42,47 @@ def _swapped(images: Tensor) -> Tensor:
     for channel in range(3):
         bgr.numpy()[..., channel] = images.numpy()[..., 2 - channel]
     return bgr
+
+
+def convolve(layer: nn.Conv2d, values: Tensor) -> Tensor:
+    """The layer's convolution; on a GPU the same sums in the order that is fastest, for which see benchmarks/README.md.
+
+    conv1 is computed in blocks where products are rounded, by matrix units; groups are separate convolutions but in
+    bfloat16; and products in single precision have their channels first.
+    """
+    if not values.is_cuda:
+        return layer(values)
+    bf16, tf32 = torch.is_autocast_enabled("cuda"), torch.backends.cudnn.allow_tf32
+    if layer.stride == (4, 4) and (bf16 or tf32):
+        return convolve_in_blocks(layer, values)
+    memory = torch.channels_last if bf16 or tf32 else torch.contiguous_format
+    return layer(values) if bf16 else convolve_groups(layer, values, memory)
+
+
+def convolve_groups(layer: nn.Conv2d, values: Tensor, memory: torch.memory_format) -> Tensor:
+    """Each group by a convolution of its own, on values and weights in an order of memory."""
+    assert layer.bias is not None
+    inputs = values.chunk(layer.groups, 1)
+    weights, biases = layer.weight.chunk(layer.groups), layer.bias.chunk(layer.groups)
+    parts = (
+        F.conv2d(x.contiguous(memory_format=memory), w.contiguous(memory_format=memory), b, layer.stride, layer.padding)
+        for x, w, b in zip(inputs, weights, biases, strict=True)
+    )
+    return torch.cat(list(parts), 1)
+
+
+def convolve_in_blocks(conv1: nn.Conv2d, images: Tensor) -> Tensor:
+    """conv1 (11 x 11, stride 4) as 3 x 3 products of blocks of 4 x 4 pixels, which have 48 channels instead of 3."""
+    if torch.is_autocast_enabled("cuda"):
+        images = images.to(torch.get_autocast_dtype("cuda"))
+    count, channels, side, _ = images.shape
+    blocks = (side - 11) // 4 + 3
+    edge = 4 * blocks - side  # pixels that the last block lacks, or that no block has
+    pixels = F.pad(images.permute(0, 2, 3, 1), (0, 0, 0, edge, 0, edge)).view(count, blocks, 4, blocks, 4, channels)
+    by_block = pixels.permute(0, 1, 3, 2, 4, 5).reshape(count, blocks, blocks, -1).permute(0, 3, 1, 2)
+    weight = F.pad(conv1.weight, (0, 1, 0, 1)).view(-1, channels, 3, 4, 3, 4)
+    weight = weight.permute(0, 3, 5, 1, 2, 4).reshape(-1, 16 * channels, 3, 3)
+    return F.conv2d(by_block, weight.contiguous(memory_format=torch.channels_last), conv1.bias)
 
 
 def pool(values: Tensor) -> Tensor:
@@ -115,26 +156,25 @@ class CaffeNet(nn.Module):
                 nn.init.normal_(weight, std=std, generator=torch_generator(seed, index))
                 nn.init.constant_(bias, constant if name in BIASED else 0.0)
 
-    def forward(
-        self, images: Tensor, layer: Layer = "fc7", *, dropout: float = 0.0, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, images: Tensor, layer: Layer = "fc7", *, dropout: "Dropout | None" = None) -> Tensor:
         """Activations of `layer`, (N, D), after its ReLU (fc8 has none), for input (N, 3, S, S) from `to_input`.
 
-        `dropout` is the share of units of fc6 and fc7 that are dropped, drawn from `generator` (on the input's
-        device); the others are scaled up, as in Caffe.
+        `dropout` drops units of fc6 and fc7.
         """
         # The ReLU follows the pooling here: the result is the same, on a quarter of the values.
-        norm1 = local_response_norm(F.relu(pool(self.conv1(images))))
-        norm2 = local_response_norm(F.relu(pool(self.conv2(norm1))))
-        conv3 = F.relu(self.conv3(norm2))
-        conv4 = F.relu(self.conv4(conv3))
-        pool5 = F.relu(pool(self.conv5(conv4))).flatten(1)  # (N, C * H * W), in Caffe's order
+        norm1 = local_response_norm(F.relu(pool(convolve(self.conv1, images))))
+        norm2 = local_response_norm(F.relu(pool(convolve(self.conv2, norm1))))
+        conv3 = F.relu(convolve(self.conv3, norm2))
+        conv4 = F.relu(convolve(self.conv4, conv3))
+        pool5 = F.relu(pool(convolve(self.conv5, conv4))).flatten(1)  # (N, C * H * W), in Caffe's order
         if layer == "pool5":
             return pool5
-        fc6 = drop(F.relu(self.fc6(pool5)), dropout, generator)
+        fc6 = F.relu(self.fc6(pool5))
+        fc6 = dropout(fc6, 0) if dropout else fc6
         if layer == "fc6":
             return fc6
-        fc7 = drop(F.relu(self.fc7(fc6)), dropout, generator)
+        fc7 = F.relu(self.fc7(fc6))
+        fc7 = dropout(fc7, 1) if dropout else fc7
         return fc7 if layer == "fc7" else self.fc8(fc7)
 
 
@@ -146,9 +186,25 @@ def _uninitialised(kind: type[nn.Module], *sizes: int, **options: int) -> Any:
     return layer
 
 
-def drop(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-    """Set a random `share` of the values to zero and scale the rest by 1 / (1 - share)."""
+class Dropout(NamedTuple):
+    """Sets a random share of the units of some layers to zero and scales the rest by 1 / (1 - share), as Caffe does.
+
+    Attributes:
+        share: of the units that are dropped.
+        kept: bool (N, units) of each layer.
+    """
+
+    share: float
+    kept: Sequence[Tensor]
+
+    def __call__(self, values: Tensor, layer: int) -> Tensor:
+        """The values (N, units) of a layer, given by its place in `kept`, after the dropout."""
+        return values * self.kept[layer].to(values.dtype).div_(1 - self.share)
+
+
+def draw_kept(share: float, images: int, units: Sequence[int], generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Draw `Dropout.kept` for layers of so many units, on the CPU; nothing if `share` is 0."""
     if share == 0:
-        return values
-    kept = torch.empty_like(values).bernoulli_(1 - share, generator=generator)
-    return values * kept.div_(1 - share)
+        return ()
+    shapes = [(images, count) for count in units]
+    return tuple(torch.empty(shape, dtype=torch.bool).bernoulli_(1 - share, generator=generator) for shape in shapes)

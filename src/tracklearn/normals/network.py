@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tracklearn.errors import UserError
-from tracklearn.networks.caffenet import CaffeNet, drop, to_input
+from tracklearn.networks.caffenet import CaffeNet, Dropout, draw_kept, to_input
 from tracklearn.networks.weights import restore
 from tracklearn.normals.codebook import UNKNOWN
 from tracklearn.seeds import torch_generator
 from tracklearn.settings.base import Block
 from tracklearn.settings.network import Network
+from tracklearn.training.feed import Batch
 from tracklearn.training.softmax import DROPOUT_STREAM
 
 
@@ -31,10 +32,9 @@ class NormalsNet(CaffeNet):
         super().__init__(fc7=cells * cells * words, **network)
         self.cells, self.words = cells, words
 
-    def scores(self, images: Tensor, *, dropout: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
+    def scores(self, images: Tensor, *, dropout: Dropout | None = None) -> Tensor:
         """Scores (N, cells, cells, words) for input (N, 3, S, S) from `to_input`; `dropout` is that of fc6."""
-        fc6 = drop(self(images, "fc6"), dropout, generator)
-        return self.fc7(fc6).view(-1, self.cells, self.cells, self.words)
+        return self.fc7(self(images, "fc6", dropout=dropout)).view(-1, self.cells, self.cells, self.words)
 
 
 def new_normals_net(
@@ -103,7 +103,8 @@ def cells_loss(scores: Tensor, codes: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class NormalsObjective:
-    """The loss of a batch: images uint8 RGB (N, S, S, 3), normals of their cells (N, G, G, 3), zero where unknown.
+    """The loss of a batch: images uint8 RGB (N, S, S, 3), normals of their cells (N, G, G, 3), zero where unknown, and
+    what `draw` draws.
 
     Attributes:
         words: (K, 3).
@@ -114,13 +115,20 @@ class NormalsObjective:
     dropout: float
     seed: int
 
-    def __call__(self, net: CaffeNet, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def draw(self, net: CaffeNet, batch: Batch, iteration: int) -> Batch:
+        """The units of fc6 that an iteration keeps, on the CPU."""
+        generator = torch_generator(self.seed, DROPOUT_STREAM, iteration)
+        return draw_kept(self.dropout, len(batch[0]), [net.fc6.out_features], generator)
+
+    def phase(self, iteration: int) -> None:
+        """All iterations do the same operations."""
+
+    def __call__(self, net: CaffeNet, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a `NormalsNet` on a batch, and the mean angle in degrees between softly decoded and true normals."""
-        images, normals = batch
+        images, normals, *kept = batch
+        dropout = Dropout(self.dropout, kept or self.draw(net, batch, iteration)) if self.dropout else None
         words = self.words.to(normals)
-        generator = torch_generator(self.seed, DROPOUT_STREAM, iteration, device=images.device)
-        inputs = to_input(images, net.mean_bgr)
-        scores = cast(NormalsNet, net).scores(inputs, dropout=self.dropout, generator=generator).float()
+        scores = cast(NormalsNet, net).scores(to_input(images, net.mean_bgr), dropout=dropout).float()
         with torch.no_grad():
             decoded = F.normalize(scores.softmax(-1) @ words, dim=-1)
             known = normals.any(-1)

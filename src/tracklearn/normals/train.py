@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from tracklearn.machine.devices import own_device
 from tracklearn.networks.caffenet import CONV_LAYERS
 from tracklearn.networks.weights import transfer
 from tracklearn.normals.codebook import read_words
@@ -85,7 +86,7 @@ def train_normals(
     return run_job(
         net,
         NormalsBatches(examples, schedule.batch, seed),
-        NormalsObjective(words=torch.from_numpy(words), dropout=schedule.dropout, seed=seed),
+        NormalsObjective(words=torch.from_numpy(words).to(own_device()), dropout=schedule.dropout, seed=seed),
         schedule=schedule,
         saving=Saving.read(saving),
         weights=weights,

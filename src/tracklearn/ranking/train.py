@@ -31,6 +31,7 @@ from tracklearn.settings.ranking import Loss
 from tracklearn.settings.training import RankingSchedule, Saving
 from tracklearn.training.checkpoint import digest_of_weights
 from tracklearn.training.distributed import ALONE, World, this_world
+from tracklearn.training.feed import Batch
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import SpreadOrder, batch_rng, coins, mirrored
 
@@ -41,8 +42,8 @@ NEGATIVES_STREAM = 2  # second number in the seed of the random negatives; `samp
 class RankingObjective:
     """Computes the loss and the measurements of a network on a batch.
 
-    A batch holds patches, uint8 RGB (P, 2, S, S, 3), and the video of each pair, (P,). If several processes train, each
-    process gets its part of the patches and the videos of all pairs.
+    A batch holds patches, uint8 RGB (P, 2, S, S, 3), the video of each pair, (P,), and what `draw` draws, or else that
+    is drawn here. If several processes train, each process gets its part of the patches and the rest of all pairs.
 
     Attributes:
         loss_settings: form, sampling, margin M and number K of negatives.
@@ -56,39 +57,51 @@ class RankingObjective:
     seed: int
     world: World = ALONE
 
-    def __call__(self, net: CaffeNet, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def draw(self, net: CaffeNet, batch: Batch, iteration: int) -> Batch:
+        """The draws (P, 2 P) of an iteration's negatives, as many as its choice needs, on the CPU."""
+        pairs, generator = len(batch[1]), torch_generator(self.seed, NEGATIVES_STREAM, iteration)
+        count = 1 if self._is_random(iteration) else 2 if self._sampling == "fork" else 0
+        return tuple(torch.rand((pairs, 2 * pairs), generator=generator) for _ in range(count))
+
+    def phase(self, iteration: int) -> bool:
+        """Iterations of equal phase do the same operations."""
+        return self._is_random(iteration)
+
+    def _is_random(self, iteration: int) -> bool:
+        return iteration < self.random_iterations
+
+    @property
+    def _sampling(self) -> str:
+        return self.loss_settings.sampling or self.loss_settings.form
+
+    def __call__(self, net: CaffeNet, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and measurements of one batch."""
         margin, negatives_per_pair = self.loss_settings.margin, self.loss_settings.negatives
-        patches, videos = batch
+        patches, videos, *draws = batch
+        draws = draws or list(self.draw(net, batch, iteration))
         features = net(to_input(patches.flatten(0, 1), net.mean_bgr), "fc7")
         features = self.world.gather(features.unflatten(0, (-1, 2)), len(videos)).flatten(0, 1)  # (2 P, F)
         distances = cosine_distances(features)  # (2 P, 2 P)
         others = other_videos(videos)  # (P, 2 P)
         with torch.no_grad():
-            negatives = self.choose(distances, others, iteration)
+            negatives = self.choose(distances, others, draws, iteration)
         if self.loss_settings.form == "fork":
             loss = fork_loss(distances, negatives, margin=margin, negatives_per_pair=negatives_per_pair)
         else:
             loss = paper_loss(distances, negatives, margin=margin)
         return loss, measure(distances.detach(), others, negatives, margin=margin)
 
-    def choose(self, distances: Tensor, others: Tensor, iteration: int) -> Tensor:
+    def choose(self, distances: Tensor, others: Tensor, draws: Sequence[Tensor], iteration: int) -> Tensor:
         """The negatives (P, 2 P), chosen among the rows `others` (P, 2 P), see `other_videos`.
 
         They are random in the first `random_iterations`, then the hardest ones or those of the released code.
         """
         negatives_per_pair = self.loss_settings.negatives
-        generator = torch_generator(self.seed, NEGATIVES_STREAM, iteration, device=distances.device)
-        if iteration < self.random_iterations:
-            return random_negatives(others, negatives_per_pair=negatives_per_pair, generator=generator)
-        if (self.loss_settings.sampling or self.loss_settings.form) == "fork":
-            return fork_negatives(
-                distances,
-                others,
-                negatives_per_pair=negatives_per_pair,
-                margin=self.loss_settings.margin,
-                generator=generator,
-            )
+        if self._is_random(iteration):
+            return random_negatives(others, draws[0], negatives_per_pair=negatives_per_pair)
+        if self._sampling == "fork":
+            margin = self.loss_settings.margin
+            return fork_negatives(distances, others, draws, negatives_per_pair=negatives_per_pair, margin=margin)
         return hardest_negatives(distances, others, negatives_per_pair=negatives_per_pair)
 
 

@@ -79,7 +79,8 @@ class GpuFeed(Feed):
     """
 
     def __init__(self, make: MakeBatch, device: torch.device, start: int, stop: int, *, workers: int = 1) -> None:
-        self._device, self._copying = device, torch.cuda.Stream(device)
+        # Streams of another priority are never those of a recorded step: torch hands out the same few again and again.
+        self._device, self._copying = device, torch.cuda.Stream(device, priority=-1)
         self._computing = torch.cuda.current_stream(device)
         super().__init__(make, start, stop, workers=workers)
 

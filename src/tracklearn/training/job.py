@@ -13,7 +13,8 @@ from tracklearn.report import Report, silent
 from tracklearn.settings.training import Saving, Schedule
 from tracklearn.training.checkpoint import remove_training_folder
 from tracklearn.training.distributed import this_world
-from tracklearn.training.loop import MakeBatch, Objective, train
+from tracklearn.training.loop import MakeBatch, train
+from tracklearn.training.step import Objective
 
 
 def run_job(

@@ -28,7 +28,8 @@ class Means:
         """Add the scalars of one iteration."""
         for name, tensor in values.items():
             value = tensor.detach().float()
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            # A GPU's next iteration may overwrite the value, so that it has to be copied.
+            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
         self.count += 1
         self.timed += 1
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
-from torch import Tensor
 
 from tracklearn.errors import UserError
 from tracklearn.machine.devices import own_device
@@ -20,17 +19,16 @@ from tracklearn.settings.training import Saving, Schedule
 from tracklearn.training.checkpoint import load_checkpoint, save_checkpoint
 from tracklearn.training.distributed import World, joined_processes
 from tracklearn.training.feed import Batch, Feed, MakeBatch, feed
-from tracklearn.training.gpu import compiled, set_precision
+from tracklearn.training.gpu import set_precision
 from tracklearn.training.log import Log
 from tracklearn.training.progress import Progress
 from tracklearn.training.schedule import learning_rate
 from tracklearn.training.solver import Solver
 from tracklearn.training.state import TrainingState
+from tracklearn.training.step import Objective, new_step
 
 T = TypeVar("T")
 FAILED = 128  # stands for an error; FAILED is larger than every signal number, so that an error wins
-Objective = Callable[[CaffeNet, Batch, int], tuple[Tensor, dict[str, Tensor]]]
-"""Loss and measurements (scalars) of a net on a batch at an iteration."""
 
 
 def train(
@@ -73,9 +71,12 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     folder, device = Path(checkpoints), own_device()
+
+    def make_whole_batch(iteration: int) -> Batch:
+        batch = make_batch(iteration)
+        return *batch, *objective.draw(net, batch, iteration)
+
     net.train().to(device)
-    if schedule.compile:
-        objective = compiled(objective, device)
     with joined_processes(device) as world, set_precision(device, schedule.precision):
         solver = Solver(net, momentum=schedule.momentum, weight_decay=schedule.weight_decay, layer_rates=layer_rates)
         state = TrainingState(net, solver)
@@ -84,7 +85,11 @@ def train(
         log = Log(folder / "log.csv", state.log_bytes) if world.is_first else None
         listeners: list[Report] = [log.write, report, Progress(schedule.total, state.iteration)] if log else []
         saver = _Saver(state, folder, log, saving=saving, identity=identity)
-        batches = feed(make_batch, device, state.iteration, schedule.total, threads=threads or 1)
+        batches = feed(make_whole_batch, device, state.iteration, schedule.total, threads=threads or 1)
+        step = new_step(
+            parallel_net, solver, objective,
+            device=device, precision=schedule.precision, compiled=schedule.compile, alone=world.size == 1,
+        )  # fmt: skip
         keep_freed_memory()
         failure = _FirstError()
         with stop_noted() as stop, closing(batches):
@@ -96,11 +101,7 @@ def train(
                 if state.iteration == schedule.restart:
                     solver.restart()
                 rate = learning_rate(schedule, state.iteration)
-                with torch.autocast(device.type, torch.bfloat16, enabled=schedule.precision == "bf16"):
-                    loss, measurements = objective(parallel_net, batch, state.iteration)
-                loss.backward()
-                solver.step(rate)
-                state.finish_iteration(loss, measurements, rate)
+                state.finish_iteration(step(batch, state.iteration, rate), rate)
                 if state.iteration % saving.log_every == 0 or state.iteration == schedule.total:
                     failure.catch(lambda: _report_row(state, schedule.batch, batches, listeners))
                 if saver.due():

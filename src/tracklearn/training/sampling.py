@@ -4,10 +4,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from threading import Lock
 
+import cv2
 import numpy as np
-import torch
-
-SERIAL = 2**15  # elements; torch starts threads for larger arrays, but several threads make batches already
 
 _lock = Lock()  # as in `SpreadOrder`
 
@@ -129,9 +127,7 @@ def coins(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def mirrored(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Mirror the chosen (N,) of the images (N, H, W, 3) in place, and return them all."""
-    rows = max(1, (SERIAL - 1) // max(1, images[:1, :1].size))
-    for index in np.flatnonzero(chosen):
-        # By torch, since numpy would take as long for this as decoding the images takes.
-        for strip in torch.from_numpy(images[index]).split(rows):  # (rows, W, 3)
-            strip.copy_(strip.flip(1))
+    for index in np.flatnonzero(chosen).tolist():
+        # By OpenCV, which takes an eighth of torch's time. numpy would take as long as decoding the images.
+        cv2.flip(images[index], 1, images[index])
     return images

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from tracklearn.networks.caffenet import CaffeNet, to_input
+from tracklearn.networks.caffenet import CaffeNet, Dropout, draw_kept, to_input
 from tracklearn.seeds import torch_generator
+from tracklearn.training.feed import Batch
 
 DROPOUT_STREAM = 2  # second number in the seed of dropout; `sampling` uses 0 and 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxObjective:
-    """Cross entropy of fc8 on a batch: images uint8 RGB (N, S, S, 3), labels (N,).
+    """Cross entropy of fc8 on a batch: images uint8 RGB (N, S, S, 3), labels (N,), and what `draw` draws.
 
     Attributes:
         dropout: of fc6 and fc7; `seed` and the iteration decide which values it drops.
@@ -25,11 +26,20 @@ class SoftmaxObjective:
     seed: int
     background: bool = False
 
-    def __call__(self, net: CaffeNet, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and accuracy of one batch."""
-        images, labels = batch
-        generator = torch_generator(self.seed, DROPOUT_STREAM, iteration, device=images.device)
-        scores = net(to_input(images, net.mean_bgr), "fc8", dropout=self.dropout, generator=generator).float()  # (N, C)
+    def draw(self, net: CaffeNet, batch: Batch, iteration: int) -> Batch:
+        """The units of fc6 and fc7 that an iteration keeps, on the CPU."""
+        units = (net.fc6.out_features, net.fc7.out_features)
+        generator = torch_generator(self.seed, DROPOUT_STREAM, iteration)
+        return draw_kept(self.dropout, len(batch[0]), units, generator)
+
+    def phase(self, iteration: int) -> None:
+        """All iterations do the same operations."""
+
+    def __call__(self, net: CaffeNet, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and accuracy of one batch; what it does not bring is drawn here."""
+        images, labels, *kept = batch
+        dropout = Dropout(self.dropout, kept or self.draw(net, batch, iteration)) if self.dropout else None
+        scores = net(to_input(images, net.mean_bgr), "fc8", dropout=dropout).float()  # (N, C)
         correct = (scores.argmax(1) == labels).float()  # (N,)
         measurements = {"accuracy": correct.mean()}
         if self.background:

@@ -27,9 +27,9 @@ class TrainingState:
         self.net, self.solver, self.means = net, solver, Means()
         self.iteration, self.rate, self.log_bytes = 0, 0.0, 0
 
-    def finish_iteration(self, loss: Tensor, measurements: Mapping[str, Tensor], rate: float) -> None:
-        """Count an iteration that was done at a learning rate and add its measurements; waits for no GPU."""
-        self.means.add({"loss": loss, **measurements})
+    def finish_iteration(self, measurements: Mapping[str, Tensor], rate: float) -> None:
+        """Count an iteration that was done at a learning rate, and add its loss and measurements; waits for no GPU."""
+        self.means.add(measurements)
         self.iteration += 1
         self.rate = rate
 

@@ -37,14 +37,29 @@ def warp(
 
 def warp_placed(image: np.ndarray, places: np.ndarray, *, mean: Sequence[float], size: int = SIZE) -> np.ndarray:
     """The windows of `warp`, given their `placements` (N, 2, 4)."""
+    return warp_each([image] * len(places), places, mean=mean, size=size, dtype=image.dtype)
+
+
+def warp_each(
+    images: Sequence[np.ndarray],
+    places: np.ndarray,
+    *,
+    mean: Sequence[float],
+    size: int = SIZE,
+    dtype: np.typing.DTypeLike = np.uint8,
+) -> np.ndarray:
+    """A window of each of N images, given its `placements` (N, 2, 4): (N, size, size, 3) of the images' `dtype`."""
     # Whole rows of colour: numpy takes 20 times as long to write three values at a time.
-    row = np.tile(np.asarray(mean, image.dtype), size)
-    windows = np.tile(row, (len(places), size, 1)).reshape(-1, size, size, 3)
-    for window, place in zip(windows, places.tolist(), strict=True):
+    row = np.tile(np.asarray(mean, dtype), size)
+    rows = np.empty((len(places), size, 3 * size), dtype)
+    rows[:] = row
+    windows = rows.reshape(-1, size, size, 3)
+    # Threads that warp hold each other up in all that is not OpenCV, so there is little of it.
+    for image, window, place in zip(images, windows, places.tolist(), strict=True):
         (x1, x2, left, width), (y1, y2, top, height) = place
         if width > 0 and height > 0:
-            inside = cv2.resize(image[y1 : y2 + 1, x1 : x2 + 1], (width, height), interpolation=cv2.INTER_LINEAR)
-            window[top : top + height, left : left + width] = inside
+            inside = window[top : top + height, left : left + width]
+            cv2.resize(image[y1 : y2 + 1, x1 : x2 + 1], (width, height), inside, interpolation=cv2.INTER_LINEAR)
     return windows
 
 
@@ -78,15 +93,18 @@ def warp_placed_on_device(image: Tensor, places: Tensor, *, mean: Sequence[float
     return torch.where(on_photo, windows, colour).contiguous()
 
 
-def placements(boxes: np.ndarray, shape: Sequence[int], *, size: int = SIZE, context: int | None = None) -> np.ndarray:
+def placements(
+    boxes: np.ndarray, shape: Sequence[int] | np.ndarray, *, size: int = SIZE, context: int | None = None
+) -> np.ndarray:
     """Where the windows of boxes (N, 4) lie: (N, 2, 4) int64, for x and for y (first, last, pad, length).
 
-    The pixels `first` to `last` of an image of `shape` (height, width) are resized to `length` pixels of the window,
-    the first of which is pixel `pad`; `length` is 0 where the window lies outside the image.
+    The pixels `first` to `last` of the image are resized to `length` pixels of the window, the first of which is pixel
+    `pad`; `length` is 0 where the window lies outside the image. The `shape` (height, width) is that of all boxes'
+    image, or (N, 2) that of each box's own.
     """
     context = round(CONTEXT * size / SIZE) if context is None else context
     grown = grow(boxes, size / (size - 2 * context))
-    low, high, limit = grown[:, :2], grown[:, 2:], np.array([shape[1], shape[0]])
+    low, high, limit = grown[:, :2], grown[:, 2:], np.asarray(shape)[..., 1::-1]
     first, last = np.maximum(0, low), np.minimum(limit - 1, high)
     scale = size / (high - low + 1)
     pad = ((first - low) * scale + 0.5).astype(np.int64)

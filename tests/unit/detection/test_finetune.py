@@ -16,7 +16,7 @@ from tracklearn.training import job
 from tracklearn.training.sampling import batch_rng
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.proposals_file import read_proposals, write_proposals
-from tracklearn.voc.warp import warp
+from tracklearn.voc.warp import warp, warp_each
 
 NETWORK = {"width": 1 / 8, "input_size": 67, "detection_fc7": 64, "conv_std": 0.05, "fc_std": 0.05, "bias": 0.0}
 SCHEDULE = {"lr": 0.003, "iterations": 200, "batch": 16}
@@ -131,9 +131,9 @@ def test_windows_are_prepared_with_the_mean_of_the_given_parent(tmp_path, devkit
 
     def recorded_warp(*given, mean, **options):
         means.append(tuple(mean))
-        return warp(*given, mean=mean, **options)
+        return warp_each(*given, mean=mean, **options)
 
-    monkeypatch.setattr(finetune, "warp", recorded_warp)
+    monkeypatch.setattr(finetune, "warp_each", recorded_warp)
     parent = new_network(NETWORK | {"mean_bgr": (104, 117, 123)}, head="detection", seed=9)
     save_weights(tmp_path / "parent.safetensors", parent)
     run(tmp_path, devkit, parent=tmp_path / "parent.safetensors", schedule=SCHEDULE | {"iterations": 1})

@@ -6,7 +6,16 @@ import torch
 from reference.caffe import loops_forward, loops_max_pool
 from scipy.stats import kstest
 
-from tracklearn.networks.caffenet import CaffeNet, drop, pool, pool5_side, to_input
+from tracklearn.networks.caffenet import (
+    CaffeNet,
+    Dropout,
+    convolve_groups,
+    convolve_in_blocks,
+    draw_kept,
+    pool,
+    pool5_side,
+    to_input,
+)
 from tracklearn.seeds import torch_generator
 
 MEAN_BGR = (96.64, 102.75, 107.99)  # of the released code
@@ -70,7 +79,9 @@ def test_equal_seeds_give_equal_conv_layers_whatever_follows():
 
 def test_a_new_network_does_not_use_the_global_generator():
     before = torch.random.get_rng_state()
-    small()(torch.zeros(1, 3, 67, 67), "fc8", dropout=0.5, generator=torch_generator(1))
+    net = small()
+    kept = draw_kept(0.5, 1, (net.fc6.out_features, net.fc7.out_features), torch_generator(1))
+    net(torch.zeros(1, 3, 67, 67), "fc8", dropout=Dropout(0.5, kept))
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -173,8 +184,27 @@ def test_gradients_are_the_finite_differences_of_the_loops():
 
 def test_dropout_is_drawn_from_its_generator_and_keeps_the_mean():
     values = torch.ones(200, 200)
-    dropped = drop(values, 0.5, torch_generator(7))
+    kept = draw_kept(0.5, 200, [200], torch_generator(7))
+    dropped = Dropout(0.5, kept)(values, 0)
     assert set(dropped.unique().tolist()) == {0.0, 2.0}
     assert dropped.mean().item() == pytest.approx(1, abs=0.02)
-    assert torch.equal(dropped, drop(values, 0.5, torch_generator(7)))
-    assert drop(values, 0.0, None) is values
+    assert torch.equal(*kept, *draw_kept(0.5, 200, [200], torch_generator(7)))
+    assert draw_kept(0.0, 200, [200], torch_generator(7)) == ()
+
+
+@pytest.mark.parametrize("memory", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("layer", ["conv1", "conv2", "conv5"])
+def test_separate_groups_are_the_layer(layer, memory):
+    net = CaffeNet(width=0.25, input_size=99, fc7=8)
+    conv = getattr(net, layer)
+    values = torch.randn(2, conv.in_channels, 23, 23, generator=torch_generator(1))
+    torch.testing.assert_close(convolve_groups(conv, values, memory), conv(values), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [67, 99, 227, 229, 230, 231])
+def test_conv1_in_blocks_is_conv1(side):
+    net = CaffeNet(width=0.25, input_size=side, fc7=8)
+    images = 100 * torch.randn(2, 3, side, side, generator=torch_generator(1)).to(memory_format=torch.channels_last)
+    expected, found = net.conv1(images), convolve_in_blocks(net.conv1, images)
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 1e-5 * expected.abs().max()

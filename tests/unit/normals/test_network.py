@@ -5,11 +5,12 @@ from reference.normals import loops_cells_loss
 from worlds.directions import AROUND
 
 from tracklearn.errors import UserError
-from tracklearn.networks.caffenet import to_input
+from tracklearn.networks.caffenet import Dropout, draw_kept, to_input
 from tracklearn.networks.weights import save_weights
 from tracklearn.normals.cells import unit
 from tracklearn.normals.codebook import UNKNOWN, encode
 from tracklearn.normals.network import NormalsNet, NormalsObjective, cells_loss, codes_of, load_normals_net
+from tracklearn.seeds import torch_generator
 
 WORDS = torch.tensor(AROUND, dtype=torch.float32)
 
@@ -43,10 +44,11 @@ def test_scores_are_fc7_without_relu_cell_by_cell():
     assert torch.equal(scores[1, 2, 1], net.fc7(fc6)[1, (2 * 3 + 1) * 5 : (2 * 3 + 2) * 5])
 
 
-def test_dropout_is_that_of_fc6_and_drawn_from_the_generator():
+def test_dropout_is_that_of_fc6():
     net, (images, _) = net_of(), a_batch()
     drawn = [
-        net.scores(to_input(images), dropout=0.5, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+        net.scores(to_input(images), dropout=Dropout(0.5, draw_kept(0.5, len(images), [net.fc6.out_features], draws)))
+        for draws in map(torch_generator, (1, 1, 2))
     ]
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])

@@ -14,6 +14,11 @@ def features(seed=0):
     return torch.from_numpy(np.random.default_rng(seed).normal(size=(2 * len(VIDEOS), 6)).astype(np.float32))
 
 
+def draws(seed, shape=(7, 14)):
+    generator = torch_generator(seed)
+    return [torch.rand(shape, generator=generator) for _ in range(2)]
+
+
 def as_set(mask):
     return {(int(pair), int(row)) for pair, row in mask.nonzero()}
 
@@ -28,17 +33,14 @@ def test_others_are_the_rows_of_other_videos():
 
 
 def test_random_negatives_are_distinct_rows_of_other_videos():
-    chosen = random_negatives(others(), negatives_per_pair=4, generator=torch_generator(1))
+    chosen = random_negatives(others(), draws(1)[0], negatives_per_pair=4)
     assert chosen.sum(1).tolist() == [4] * 7
     assert as_set(chosen) <= as_set(others())
-    assert torch.equal(chosen, random_negatives(others(), negatives_per_pair=4, generator=torch_generator(1)))
+    assert torch.equal(chosen, random_negatives(others(), draws(1)[0], negatives_per_pair=4))
 
 
 def test_random_negatives_are_drawn_evenly():
-    drawn = (
-        sum(random_negatives(others(), negatives_per_pair=4, generator=torch_generator(i)).float() for i in range(600))
-        / 600
-    )
+    drawn = sum(random_negatives(others(), draws(i)[0], negatives_per_pair=4).float() for i in range(600)) / 600
     expected = 4 * others().float() / others().sum(1, keepdim=True)
     assert (drawn - expected).abs().max().item() < 0.08
 
@@ -53,7 +55,7 @@ def test_few_others_are_all_taken_and_a_lone_video_has_none():
     distances = cosine_distances(features()[:4])
     two_videos = other_videos(torch.tensor([0, 1]))
     assert hardest_negatives(distances, two_videos, negatives_per_pair=4).sum(1).tolist() == [2, 2]
-    assert random_negatives(two_videos, negatives_per_pair=4, generator=torch_generator(1)).sum(1).tolist() == [2, 2]
+    assert random_negatives(two_videos, draws(1, (2, 4))[0], negatives_per_pair=4).sum(1).tolist() == [2, 2]
     single_video = other_videos(torch.tensor([5, 5]))
     assert not hardest_negatives(distances, single_video, negatives_per_pair=4).any()
 
@@ -63,7 +65,7 @@ def test_few_others_are_all_taken_and_a_lone_video_has_none():
 def test_the_fork_s_choice_and_loss_are_those_of_its_layer(margin, seed):
     values = features(seed)
     distances = cosine_distances(values)
-    chosen = fork_negatives(distances, others(), negatives_per_pair=4, margin=margin, generator=torch_generator(seed))
+    chosen = fork_negatives(distances, others(), draws(seed), negatives_per_pair=4, margin=margin)
     loss = fork_loss(distances, chosen, margin=margin, negatives_per_pair=4).item()
 
     drawn = as_set(chosen)
@@ -82,10 +84,7 @@ def test_the_fork_draws_half_of_its_negatives_from_the_nearest(count):
     """All rows of other videos violate a margin of 2; how often each is chosen follows from the two draws."""
     distances = cosine_distances(features())
     choices = torch.stack(
-        [
-            fork_negatives(distances, others(), negatives_per_pair=count, margin=2.0, generator=torch_generator(i))
-            for i in range(600)
-        ]
+        [fork_negatives(distances, others(), draws(i), negatives_per_pair=count, margin=2.0) for i in range(600)]
     )
     nearest = hardest_negatives(distances, others(), negatives_per_pair=count)
     assert ((choices & nearest).sum(2) >= count // 2).all()

@@ -67,7 +67,7 @@ class Event:
 class Stream:
     """Does its work in order and knows how long it took."""
 
-    def __init__(self, device=None):
+    def __init__(self, device=None, priority=0):
         self.now = 0.0
 
     def record_event(self, event=None):
@@ -159,7 +159,7 @@ def test_a_gpu_computes_while_the_next_batch_is_copied(gpu, copy, compute, waite
     batches.close()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.gpu
 def test_on_a_gpu_every_batch_arrives_whole_while_it_computes():
     device = torch.device("cuda", torch.cuda.current_device())
     batches = feed(lambda iteration: (torch.full((1000, 1000), iteration),), device, 0, 200, threads=4)

@@ -18,7 +18,7 @@ from tracklearn.training.softmax import SoftmaxObjective
 from tracklearn.training.solver import Solver
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
-ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+ON_GPU = pytest.mark.gpu
 OBJECTIVES = {
     "paper": RankingObjective(loss_settings=Loss(), random_iterations=4, seed=1),
     "fork": RankingObjective(loss_settings=Loss(form="fork", margin=1.0), random_iterations=4, seed=1),
@@ -34,6 +34,11 @@ def batch(name):
     generator = torch.Generator().manual_seed(0)
     patches = torch.randint(0, 256, (8, 2, 67, 67, 3), dtype=torch.uint8, generator=generator)
     return (patches.flatten(0, 1), torch.arange(16) % 3) if name == "softmax" else (patches, torch.arange(8) // 2)
+
+
+def whole_batch(name, iteration, device):
+    """A batch and the draws of an iteration."""
+    return tuple(tensor.to(device) for tensor in (*batch(name), *OBJECTIVES[name].draw(net(), batch(name), iteration)))
 
 
 def settings():
@@ -123,7 +128,7 @@ class Operations(TorchDispatchMode):
 
 def iterate(name, device, iteration, watched):
     """Do one iteration as the loop does."""
-    trained, examples = net().to(device), tuple(tensor.to(device) for tensor in batch(name))
+    trained, examples = net().to(device), whole_batch(name, iteration, device)
     solver, means = Solver(trained, momentum=0.9, weight_decay=5e-4), Means()
     with watched:
         loss, measurements = OBJECTIVES[name](trained, examples, iteration)
@@ -193,7 +198,7 @@ def test_a_gpu_steps_as_caffe_does():
 @ON_GPU
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_compiled_for_the_gpu_it_is_the_same_to_rounding(precision):
-    examples = tuple(tensor.to(GPU) for tensor in batch("paper"))
+    examples = whole_batch("paper", 0, GPU)
     traced = compiled(OBJECTIVES["paper"], GPU)
     with set_precision(GPU, precision), torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
         loss, _ = OBJECTIVES["paper"](net().to(GPU), examples, 0)

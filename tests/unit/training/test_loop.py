@@ -60,6 +60,19 @@ def run(folder, make_batch=make_batch, report=None, saving=SAVING, seed=1, **cha
     )
 
 
+class Drawless:
+    """A function as an objective that draws nothing."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def draw(self, net, batch, iteration):
+        return ()
+
+    def __call__(self, net, batch, iteration):
+        return self.function(net, batch, iteration)
+
+
 def rows(path):
     """The log without what the clock decides."""
     with path.open() as file:
@@ -126,6 +139,19 @@ def run_stages(folder, make_batch=make_batch):
     return model.state_dict()
 
 
+class Later:
+    """An objective from a later iteration on."""
+
+    def __init__(self, objective, first):
+        self.objective, self.first = objective, first
+
+    def draw(self, net, batch, iteration):
+        return self.objective.draw(net, batch, self.first + iteration)
+
+    def __call__(self, net, batch, iteration):
+        return self.objective(net, batch, self.first + iteration)
+
+
 def test_two_stages_are_a_training_and_another_one_from_its_weights(tmp_path):
     """The second stage has the schedule's steps from its own beginning on, and no velocities of the first one."""
     model, objective = net(), SoftmaxObjective(dropout=0.5, seed=1)
@@ -133,7 +159,7 @@ def test_two_stages_are_a_training_and_another_one_from_its_weights(tmp_path):
         train(
             model,
             lambda iteration, first=first: make_batch(first + iteration),
-            lambda net, batch, iteration, first=first: objective(net, batch, first + iteration),
+            Later(objective, first),
             schedule=SoftmaxSchedule.read({"lr": 0.01, "batch": 4, "momentum": 0.99} | changes),
             saving=Saving(),
             checkpoints=tmp_path / f"{stage}",
@@ -404,7 +430,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
 
     plan = {"schedule": SoftmaxSchedule.read(SCHEDULE), "saving": Saving.read(SAVING)}
     with pytest.raises(UserError) as raised:
-        train(net(), make_batch, explode, **plan, checkpoints=tmp_path, identity={}, threads=1)
+        train(net(), make_batch, Drawless(explode), **plan, checkpoints=tmp_path, identity={}, threads=1)
     assert str(raised.value) == (
         "training: the loss is nan within the 3 iterations before 7 at learning rate 0.01; "
         "expected a finite number; lower schedule.lr"
@@ -419,7 +445,7 @@ def spoilt_after(iteration):
         factor = 3e38 if at == iteration else 0.0
         return (net.fc8.bias.sum() + factor * (net.fc6.bias[:2] - net.fc6.bias[:2].detach()).sum() * 3e38), {}
 
-    return objective
+    return Drawless(objective)
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path):
@@ -456,8 +482,8 @@ def test_settings_for_gpus_change_nothing_on_a_cpu_and_are_mentioned(tmp_path, u
     run(tmp_path, precision="tf32", compile=True)
     assert_same(tmp_path, undisturbed)
     assert caplog.messages == [
-        "schedule: compile is true and there is no GPU; not compiled",
         "precision is 'tf32' and there is no GPU; computing in fp32",
+        "schedule: compile is true and there is no GPU; not compiled",
     ]
 
 
@@ -465,7 +491,7 @@ def test_a_compiled_training_gives_the_same_weights_under_the_same_names(tmp_pat
     """Traced as for a GPU, computed by torch's own operations."""
     traced = partial(gpu.compiled, device=torch.device("cuda"), backend="aot_eager")
     monkeypatch.setattr(gpu, "find_spec", lambda name: "here")
-    monkeypatch.setattr(loop, "compiled", lambda objective, _: traced(objective))
+    monkeypatch.setattr(gpu, "compiled", lambda objective, _: traced(objective))
     with pytest.raises(Stopped):
         run(tmp_path, lambda iteration: make_batch(iteration) if iteration < 16 else throw(), compile=True)
     identity = {"schedule": SCHEDULE | {"compile": True}, "seed": 1}

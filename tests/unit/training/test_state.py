@@ -17,7 +17,7 @@ def step(state, loss, rate=0.01):
     for parameter in state.net.parameters():
         parameter.grad = torch.ones_like(parameter)
     state.solver.step(rate)
-    state.finish_iteration(torch.tensor(loss), {"accuracy": torch.tensor(loss / 2)}, rate)
+    state.finish_iteration({"loss": torch.tensor(loss), "accuracy": torch.tensor(loss / 2)}, rate)
 
 
 def row(state):
