@@ -1,8 +1,9 @@
 """Reading the .caffemodel files of the authors' fork of Caffe, and writing this package's weights as such files.
 
-A .caffemodel is one NetParameter message (see `schema`). Files from before 2015 hold `layers` (V1LayerParameter), newer
-ones `layer` (LayerParameter); a blob has a `shape`, or in old files num, channels, height and width. Everything that
-`schema` does not list is skipped.
+A .caffemodel is one NetParameter message (see `schema`). Files from before 2015 hold `layers` (V1LayerParameter), the
+oldest of which each wrap a `layer` of the first format (V0LayerParameter); newer files hold `layer` (LayerParameter). A
+blob has a `shape`, or in old files num, channels, height and width. Its values are `data`, `double_data` or, in files of
+NVIDIA's fork, `raw_data`. Everything that `schema` does not list is skipped.
 
 Caffe lays weights out as torch does: (outputs, inputs / groups, height, width) and (outputs, inputs). In Caffe too, fc6
 reads pool5 by channel, row and column. The written files begin with a layer of the type Input, which holds the input's
@@ -32,6 +33,10 @@ from tracklearn.networks.caffenet import CHANNELS, CONV_LAYERS, DEFAULTS, CaffeN
 NEEDED = (*CONV_LAYERS, "fc6", "fc7")
 LAYERS = (*NEEDED, "fc8")
 MOST_AXES = 4  # of a CaffeNet's blobs
+HDF5 = b"\x89HDF\r\n\x1a\n"  # a file of this format begins so
+RAW_TYPES = ("<f8", "<f4", "<f2")  # types of `raw_data`: DOUBLE, FLOAT and FLOAT16, numbered from 0
+TRANSFORMS = ("data_param", "image_data_param", "window_data_param", "transform_param")
+"""Blocks of a layer that say what it does to images. Old files have the mean in the data layer's own block."""
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +52,7 @@ class CaffeModel:
         input_size: side of the input in pixels; None where the file does not say.
         mean_bgr: mean colour that training subtracted; None where the file does not say and is no released one.
         mean_file: name of the mean image that training subtracted; the image itself is not in a .caffemodel.
+        input_scale: factor by which training multiplied the input after it had subtracted the mean.
     """
 
     path: Path
@@ -55,6 +61,7 @@ class CaffeModel:
     input_size: int | None
     mean_bgr: tuple[float, ...] | None
     mean_file: str | None = None
+    input_scale: float = 1
 
     def network(
         self,
@@ -65,6 +72,8 @@ class CaffeModel:
         assumed_mean: Sequence[float] = DEFAULTS.mean_bgr,
     ) -> CaffeNet:
         """The network with these weights, in evaluation mode; it has an fc8 if the file has one.
+
+        This package's networks do not scale their input, so the weights of conv1 are multiplied by `input_scale`.
 
         Args:
             width: factor on the channels; by default the one that the file's shapes give.
@@ -99,6 +108,7 @@ class CaffeModel:
                 mean_bgr=mean or assumed_mean,
             )
         state = {name: self._tensor(name, tuple(wanted.shape)) for name, wanted in net.state_dict().items()}
+        state["conv1.weight"] *= self.input_scale
         net.load_state_dict(state, assign=True)
         return net.to(memory_format=torch.channels_last).eval()
 
@@ -164,6 +174,11 @@ def read_caffemodel(path: str | Path) -> CaffeModel:
     except OSError as error:
         raise UserError(f"{path}: not a readable file ({error.strerror}); expected a .caffemodel") from error
     except DecodeError as error:
+        if content.startswith(HDF5):
+            raise UserError(
+                f"{path}: a snapshot in HDF5; expected a binary .caffemodel; load it in Caffe and write it by "
+                "pycaffe's net.save, or train with snapshot_format: BINARYPROTO"
+            ) from error
         raise UserError(
             f"{path}: not a whole .caffemodel ({path.stat().st_size} bytes); fetch or write it again"
         ) from error
@@ -172,7 +187,7 @@ def read_caffemodel(path: str | Path) -> CaffeModel:
 
 
 def _model(path: Path, net: Any) -> CaffeModel:
-    layers = [*net.layers, *net.layer]
+    layers = [*(layer.layer if layer.HasField("layer") else layer for layer in net.layers), *net.layer]
     # In a damaged file a name that is not UTF-8 is of type bytes.
     names = tuple(str(layer.name) for layer in layers)
     if {"norm1", "pool1"} <= set(names) and names.index("norm1") < names.index("pool1"):
@@ -185,11 +200,13 @@ def _model(path: Path, net: Any) -> CaffeModel:
         for layer in layers
         if layer.name in LAYERS and layer.blobs
     }
-    shapes = [list(layer.input_param.shape[0].dim) for layer in net.layer if len(layer.input_param.shape) == 1]
+    inputs = [net.input_shape, *(layer.input_param.shape for layer in net.layer)]
+    shapes = [list(net.input_dim), *(list(shape[0].dim) for shape in inputs if len(shape) == 1)]
     sizes = [shape[2] for shape in shapes if len(shape) == 4 and shape[2] == shape[3]]
-    transforms = [layer.transform_param for layer in layers]
-    # A grey input has one mean value, an input minus a mean image has none.
-    means = [transform.mean_value for transform in transforms if len(transform.mean_value) == 3]
+    transforms = [transform for layer in layers for transform in _transforms(layer)]
+    values = [list(getattr(transform, "mean_value", [])) for transform in transforms]
+    # Caffe subtracts a single value from all three channels. An input minus a mean image has no value.
+    means = [each * 3 for each in values if len(each) == 1] + [each for each in values if len(each) == 3]
     return CaffeModel(
         path,
         names,
@@ -198,13 +215,28 @@ def _model(path: Path, net: Any) -> CaffeModel:
         # The shortest decimal number of each float: 96.64, not 96.63999938964844.
         mean_bgr=tuple(float(str(np.float32(value))) for value in means[-1]) if means else None,
         mean_file=next((transform.mean_file for transform in reversed(transforms) if transform.mean_file), None),
+        input_scale=next((transform.scale for transform in reversed(transforms) if transform.HasField("scale")), 1),
     )
+
+
+def _transforms(layer: Any) -> list[Any]:
+    """The blocks that say what a layer does to images; a layer of the first format is such a block itself."""
+    if not hasattr(layer, TRANSFORMS[0]):
+        return [layer]
+    return [getattr(layer, block) for block in TRANSFORMS if layer.HasField(block)]
 
 
 def _array(path: Path, layer: str, blob: Any) -> np.ndarray:
     """The values of a BlobProto in their shape, as a read-only array of float or double."""
     shape = tuple(blob.shape.dim) if blob.HasField("shape") else (blob.num, blob.channels, blob.height, blob.width)
     chunks, dtype = (blob.double_data, np.dtype("<f8")) if blob.double_data else (blob.data, np.dtype("<f4"))
+    if blob.raw_data:
+        if blob.raw_data_type not in range(len(RAW_TYPES)):
+            raise UserError(
+                f"{path}: layer {layer}: its raw values are of type {blob.raw_data_type}; expected 0, 1 or 2 (double, "
+                "float, half); save the network with store_blobs_in_old_format: true"
+            )
+        chunks, dtype = [blob.raw_data], np.dtype(RAW_TYPES[blob.raw_data_type])
     content = b"".join(chunks)
     if not content:
         unpacked = UnpackedBlobProto.FromString(blob.SerializeToString())

@@ -3,8 +3,11 @@
 `data` and `double_data` of a BlobProto are packed arrays of float and double in caffe.proto. Here they are bytes, which
 lie in a file in the same way: NumPy takes a layer's 38 million weights at once, where protobuf would make 38 million
 Python numbers. A writer may also store each number in a field of its own; UnpackedBlobProto reads such a file.
+NVIDIA's fork stores the values as `raw_data`. DataParameter stands for Caffe's DataParameter, ImageDataParameter and
+WindowDataParameter, which number these two fields alike. The first layer format calls its `mean_file` `meanfile`.
 
-Source: https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto
+Sources: https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto and, for `raw_data`,
+https://github.com/NVIDIA/TensorRT/blob/release/8.6/parsers/caffe/proto/trtcaffe.proto
 """
 
 import re
@@ -17,6 +20,7 @@ message NetParameter {
   optional string name = 1;
   repeated V1LayerParameter layers = 2;
   repeated string input = 3;
+  repeated int32 input_dim = 4;
   repeated BlobShape input_shape = 8;
   repeated LayerParameter layer = 100;
 }
@@ -27,6 +31,9 @@ message LayerParameter {
   repeated string top = 4;
   repeated BlobProto blobs = 7;
   optional TransformationParameter transform_param = 100;
+  optional DataParameter data_param = 107;
+  optional DataParameter image_data_param = 115;
+  optional DataParameter window_data_param = 129;
   optional ConvolutionParameter convolution_param = 106;
   optional InnerProductParameter inner_product_param = 117;
   optional LRNParameter lrn_param = 118;
@@ -34,9 +41,23 @@ message LayerParameter {
   optional InputParameter input_param = 143;
 }
 message V1LayerParameter {
+  optional V0LayerParameter layer = 1;
   optional string name = 4;
   repeated BlobProto blobs = 6;
+  optional DataParameter data_param = 11;
+  optional DataParameter image_data_param = 15;
+  optional DataParameter window_data_param = 20;
   optional TransformationParameter transform_param = 36;
+}
+message V0LayerParameter {
+  optional string name = 1;
+  optional float scale = 17;
+  optional string mean_file = 18;
+  repeated BlobProto blobs = 50;
+}
+message DataParameter {
+  optional float scale = 2;
+  optional string mean_file = 3;
 }
 message BlobProto {
   optional int32 num = 1;
@@ -46,6 +67,8 @@ message BlobProto {
   repeated bytes data = 5;
   optional BlobShape shape = 7;
   repeated bytes double_data = 8;
+  optional int32 raw_data_type = 10;
+  optional bytes raw_data = 12;
 }
 message UnpackedBlobProto {
   repeated float data = 5;
@@ -55,6 +78,7 @@ message BlobShape {
   repeated int64 dim = 1 [packed = true];
 }
 message TransformationParameter {
+  optional float scale = 1;
   optional string mean_file = 4;
   repeated float mean_value = 5;
 }

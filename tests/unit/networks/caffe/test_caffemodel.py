@@ -23,6 +23,9 @@ def equal(net, other):
     )
 
 
+RAW = {"raw double": (0, "<f8"), "raw float": (1, "<f4"), "raw half": (2, "<f2")}  # of NVIDIA's fork
+
+
 def snapshot(net, *, style="LayerParameter", field="data"):
     """A message as Caffe itself writes it: without the input's size and mean, with layers that have no weights."""
     message = NetParameter(name="UnsupNet")
@@ -31,12 +34,19 @@ def snapshot(net, *, style="LayerParameter", field="data"):
         if style == "LayerParameter":
             added = message.layer.add(name=name, type="Convolution" if conv else "InnerProduct", top=[name])
             message.layer.add(name=f"relu{name[-1]}", type="ReLU")
-        else:
+        elif style == "V1LayerParameter":
             added = message.layers.add(name=name, type=4 if conv else 14, top=[name])
+        else:
+            added = message.layers.add(bottom=["x"], top=[name]).layer
+            added.name, added.type = name, "conv" if conv else "innerproduct"
         for parameter in layer.parameters():
             values = parameter.detach().numpy()
             blob = added.blobs.add()
-            getattr(blob, field).extend(values.flatten().tolist())
+            if field in RAW:
+                blob.raw_data_type, dtype = RAW[field]
+                blob.raw_data = values.astype(dtype).tobytes()
+            else:
+                getattr(blob, field).extend(values.flatten().tolist())
             if style == "LayerParameter":
                 blob.shape.dim.extend(values.shape)
             else:
@@ -88,8 +98,8 @@ def test_a_written_network_is_read_again(tmp_path, options):
     assert (read.width, read.input_size, read.mean_bgr) == (net.width, net.input_size, MEAN_BGR)
 
 
-@pytest.mark.parametrize("style", ["LayerParameter", "V1LayerParameter"])
-@pytest.mark.parametrize("field", ["data", "double_data"])
+@pytest.mark.parametrize("style", ["LayerParameter", "V1LayerParameter", "V0LayerParameter"])
+@pytest.mark.parametrize("field", ["data", "double_data", "raw float", "raw double"])
 def test_a_snapshot_of_caffe_is_the_network(tmp_path, style, field):
     net = small()
     read = read_caffemodel(write(tmp_path / "net.caffemodel", snapshot(net, style=style, field=field))).network()
@@ -129,11 +139,60 @@ def test_the_mean_is_that_of_the_data_layer(tmp_path, style, caplog):
     assert not caplog.records
 
 
+def test_half_precision_is_read_up_to_its_rounding(tmp_path):
+    net = small()
+    read = read_caffemodel(write(tmp_path / "net.caffemodel", snapshot(net, field="raw half"))).network()
+    for name, values in net.state_dict().items():
+        assert torch.equal(read.state_dict()[name], values.half().float())
+
+
+def test_one_value_is_subtracted_from_all_channels(tmp_path):
+    message = snapshot(small())
+    message.layer.add(name="data").transform_param.mean_value.append(128)
+    assert read_caffemodel(write(tmp_path / "net.caffemodel", message)).network().mean_bgr == (128, 128, 128)
+
+
+BLOCKS = ("transform_param", "data_param", "image_data_param", "window_data_param")
+
+
 @pytest.mark.parametrize("style", ["LayerParameter", "V1LayerParameter"])
-def test_a_mean_image_gives_a_warning(tmp_path, style, caplog):
-    message = snapshot(small(), style=style)
+@pytest.mark.parametrize("block", BLOCKS)
+def test_an_input_scale_moves_into_conv1(tmp_path, style, block):
+    message, net = snapshot(small(), style=style), small()
     layers = message.layer if style == "LayerParameter" else message.layers
-    layers.add(name="data").transform_param.mean_file = "data/video_mean.binaryproto"
+    getattr(layers.add(name="data"), block).scale = 0.25
+    read = read_caffemodel(write(tmp_path / "net.caffemodel", message)).network()
+    images = torch.randn(2, 3, 99, 99)
+    torch.testing.assert_close(read(images, "fc7"), net(images * 0.25, "fc7"))
+
+
+@pytest.mark.parametrize("field", ["input_dim", "input_shape"])
+def test_the_net_itself_may_say_the_input_s_size(tmp_path, field):
+    message = snapshot(small(input_size=101))
+    dims = [10, 3, 101, 101]
+    message.input_dim.extend(dims) if field == "input_dim" else message.input_shape.add(dim=dims)
+    assert read_caffemodel(write(tmp_path / "net.caffemodel", message)).network().input_size == 101
+
+
+def mean_file_in(message, block):
+    """Name a mean image in this block of a data layer, in the layer format of the message."""
+    data = message.layer.add(name="data") if message.layer else message.layers.add(name="data")
+    if block == "meanfile":
+        data.layer.meanfile = "data/video_mean.binaryproto"
+    else:
+        getattr(data, block).mean_file = "data/video_mean.binaryproto"
+
+
+@pytest.mark.parametrize(
+    ("style", "block"),
+    [
+        *((style, block) for style in ("LayerParameter", "V1LayerParameter") for block in BLOCKS),
+        ("V0LayerParameter", "meanfile"),
+    ],
+)
+def test_a_mean_image_gives_a_warning(tmp_path, style, block, caplog):
+    message = snapshot(small(), style=style)
+    mean_file_in(message, block)
     path = write(tmp_path / "net.caffemodel", message)
     assert read_caffemodel(path).network(mean_bgr=(1, 2, 3)).mean_bgr == (1, 2, 3)
     assert not caplog.records
@@ -207,6 +266,10 @@ def no_data(message):
     layer_of(message, "conv4").blobs[0].Clear()
 
 
+def raw_integers(message):
+    layer_of(message, "fc6").blobs[0].MergeFrom(type(layer_of(message, "fc6").blobs[0])(raw_data_type=3, raw_data=b"1"))
+
+
 def no_bias(message):
     del layer_of(message, "conv5").blobs[1]
 
@@ -240,6 +303,7 @@ def negative_axes(message):
         (other_units, "layer conv3: its bias has shape (2, 12), expected (24,); convert"),
         (cut_data, "layer fc6: 5 values for a blob of shape (256, 64); expected at most 4 axes of"),
         (no_data, "layer conv4: 0 values for a blob of shape (0, 0, 0, 0); expected at most 4"),
+        (raw_integers, "layer fc6: its raw values are of type 3; expected 0, 1 or 2 (double, float, half); save the"),
         (no_bias, "layer conv5 has 1 blobs; expected 2, its weight and its bias"),
         (norm_first, "norm1 comes before pool1, as in Caffe's bvlc_alexnet; expected CaffeNet, which pools first"),
         (
@@ -267,6 +331,10 @@ def test_other_networks_give_one_line(tmp_path, change, message):
         (b"<!DOCTYPE html>", "not a whole .caffemodel (15 bytes); fetch or write it again"),
         (b"version https://git-lfs.github.com/spec/v1", "not a whole .caffemodel (42 bytes); fetch"),
         (b"\xa2\x06\x05\x0a\x03", "not a whole .caffemodel (5 bytes); fetch"),  # layer of 5 bytes, of which 2 are there
+        (
+            b"\x89HDF\r\n\x1a\n" + b"\xff" * 20,
+            "a snapshot in HDF5; expected a binary .caffemodel; load it in Caffe and",
+        ),
         (b"\xff" * 20, "not a whole .caffemodel (20 bytes); fetch"),
         (b"\xa0\x06\x05", "layer conv1 is missing"),  # field 100 is a number, not a layer
         (b"\xa2\x06\x03\x0a\x01\xff", "layer conv1 is missing"),  # a name that is not UTF-8
