@@ -2,15 +2,19 @@
 PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)))")
 DATA ?= ../shared/data
-BIN := .venv/bin
+DIR ?= .
+VENV := .venv/bin/python
 READY := .venv/ready
-SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules progress host reason
+# The shell takes these values from its environment, so that a folder's name may hold spaces, quotes, #, % and so on. The
+# tools run as modules, because scripts of .venv/bin do not start in every such folder.
+export DATA DIR
+SNAKEMAKE = $(VENV) -m snakemake --cores $(CORES) --quiet rules progress host reason
 
 .PHONY: help setup demo real evidence evidence-normals learning test lint docs bench ui clean
 
 help:
 	@echo "make demo      run the whole workflow on the embedded small world; it writes the tables and pages of demo/results"
-	@echo "make real      run the same workflow on real clips and photos (DATA=$(DATA))"
+	@echo "make real      run the same workflow on real clips and photos (DATA=$$DATA)"
 	@echo "make evidence  train the networks of the small world for three seeds; it prints means and intervals"
 	@echo "make evidence-normals  train the networks of surface normals for three seeds, in the small world and on NYUv2"
 	@echo "make learning  measure what ranking learns on held-out clips of demo and real; it writes docs/learning.md"
@@ -26,58 +30,57 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'tracklearn needs Python 3.11 or newer, this is ' + sys.version.split()[0] + '; set PYTHON=')"
 	@echo "Installing the locked versions into .venv (about 6 GB with torch's CUDA libraries)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(VENV) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(VENV) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/python demo/make_world.py --out demo/world
+	@$(VENV) demo/make_world.py --out demo/world
 	@$(SNAKEMAKE) --directory demo
 	@echo "Tables:   table1.csv, section6.csv and table2.csv in demo/results"
 	@echo "Pages:    table1.html, section6.html, table2.html and figures.html in demo/results"
 	@echo "The runs: make ui DIR=demo"
 
 real: $(READY)
-	@$(BIN)/python examples/real_mini/prepare.py $(DATA)
+	@$(VENV) examples/real_mini/prepare.py "$$DATA"
 	@$(SNAKEMAKE) --directory examples/real_mini
 	@echo "Tables:   table1.csv, section6.csv and table2.csv in examples/real_mini/results"
 	@echo "Pages:    table1.html, section6.html, table2.html and figures.html in examples/real_mini/results"
 
 evidence: $(READY)
-	@$(BIN)/python demo/make_world.py --out demo/world
+	@$(VENV) demo/make_world.py --out demo/world
 	@$(SNAKEMAKE) --directory demo results/evidence.md
 	@cat demo/results/evidence.md
 
 evidence-normals: $(READY)
-	@$(BIN)/python demo/make_world.py --out demo/world
+	@$(VENV) demo/make_world.py --out demo/world
 	@$(SNAKEMAKE) --directory demo results/evidence_normals.md
-	@$(BIN)/python examples/real_mini/prepare.py $(DATA)
+	@$(VENV) examples/real_mini/prepare.py "$$DATA"
 	@$(SNAKEMAKE) --directory examples/real_mini results/evidence_normals.md
 	@cat demo/results/evidence_normals.md examples/real_mini/results/evidence_normals.md
 
 learning: $(READY)
-	@$(BIN)/python -m benchmarks.learning
+	@$(VENV) -m benchmarks.learning
 
 test: $(READY)
-	@$(BIN)/python -m pytest --numprocesses $(CORES) --maxprocesses 8 --dist worksteal
+	@$(VENV) -m pytest --numprocesses $(CORES) --maxprocesses 8 --dist worksteal
 
 lint: $(READY)
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check src tests workflow demo benchmarks examples
-	@$(BIN)/mypy
-	@$(BIN)/snakefmt --line-length 120 --check Snakefile workflow/rules
-	@$(BIN)/python tests/lint_workflow.py
-	@$(BIN)/python -m tracklearn.settings --check config/README.md config/schema.json
+	@$(VENV) -m ruff check .
+	@$(VENV) -m ruff format --check src tests workflow demo benchmarks examples
+	@$(VENV) -m mypy
+	@$(VENV) -m snakefmt --line-length 120 --check Snakefile workflow/rules
+	@$(VENV) tests/lint_workflow.py
+	@$(VENV) -m tracklearn.settings --check config/README.md config/schema.json
 
 docs: $(READY)
-	@$(BIN)/python -m tracklearn.settings config/README.md config/schema.json
+	@$(VENV) -m tracklearn.settings config/README.md config/schema.json
 
 bench: $(READY)
-	@$(BIN)/python -m benchmarks
+	@$(VENV) -m benchmarks
 
-DIR ?= .
 ui: $(READY)
-	@cd $(DIR) && $(abspath $(BIN))/python -m tracklearn.runs.sender ui
+	@python="$$PWD/$(VENV)" && cd "$$DIR" && exec "$$python" -m tracklearn.runs.sender ui
 
 clean:
 	rm -rf results demo/results demo/world examples/real_mini/results

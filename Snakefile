@@ -3,11 +3,20 @@
 # config/config.yaml beside this file is the paper's experiment. Run in another folder (`snakemake --directory demo`),
 # the config/config.yaml of that folder says what differs from it.
 import gc
+import os
+import shlex
 import sys
 from pathlib import Path
 
 HERE = Path(workflow.basedir)
 sys.path.insert(0, str(HERE / "src"))
+
+# Snakemake writes the interpreter's path into shell commands without quotes. Where the path needs quotes, the shell finds
+# the interpreter by its name.
+if shlex.quote(sys.executable) != sys.executable:
+    interpreter = Path(sys.executable)
+    os.environ["PATH"] = f"{interpreter.parent}{os.pathsep}{os.environ['PATH']}"
+    sys.executable = interpreter.name
 
 # The graph of jobs and the syntax trees behind the digests of code are no garbage: collecting less often saves a tenth of
 # the planning.

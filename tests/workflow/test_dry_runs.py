@@ -21,12 +21,13 @@ def paper(repository, tmp_path):
     """A function that plans the paper's experiment over a list of `videos` videos, in a temporary folder."""
     (tmp_path / "data").mkdir()
 
-    def plan(*, settings="", videos=1000, target="results/table1.csv", ok=True):
+    def plan(*, settings="", videos=1000, target="results/table1.csv", given=(), ok=True):
         lines = ["video_id\tsource", *(f"v{n:06d}\thttp://127.0.0.1/{n}.mp4" for n in range(videos))]
         (tmp_path / "data/videos.tsv").write_text("\n".join(lines) + "\n")
         (tmp_path / "config").mkdir()
         (tmp_path / "config/config.yaml").write_text(settings or "{}")
-        arguments = ("--dry-run", "--quiet", "rules", "--", target)
+        command_line = ("--config", *given) if given else ()
+        arguments = (*command_line, "--dry-run", "--quiet", "rules", "--", target)
         return Checkout(repository).snakemake(*arguments, folder=str(tmp_path), ok=ok)
 
     return plan
@@ -115,6 +116,32 @@ def test_a_short_list_of_videos_names_a_shard_size_that_works(paper):
 def test_a_short_list_with_smaller_shards_is_planned(paper):
     output = paper(videos=13, settings="videos: {shard_size: 6}")
     assert any(words.split() == ["models_ranking", "4"] for words in output.splitlines())
+
+
+def test_settings_of_the_command_line_are_merged_into_their_blocks(paper, tmp_path):
+    (tmp_path / "data/mine.tsv").write_text("\n".join(["video_id\tsource", *(f"v{n}\t{n}.mp4" for n in range(30))]))
+    given = ["videos={shard_size: 10}", "models={unsup-8M: {seed: 7}}", "section6=null", "table2=[]"]
+    planned = jobs(paper(settings="videos: {list: data/mine.tsv}", given=given, target="all"))
+    assert planned["videos_download"] == 3
+    assert planned["models_ranking"] == 4
+    assert {"tables_section6", "tables_table2"}.isdisjoint(planned)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            "videos={shard_size: ten}",
+            "tracklearn: config: videos.shard_size is 'ten'; expected a whole number, at least 1",
+        ),
+        ("videos={shard_size: [}", "tracklearn: --config videos={shard_size: [}: expected the node content, but found"),
+        ("saving={log_evry: 5}", "tracklearn: config: saving.log_evry: unknown key; did you mean log_every?"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_reported_in_one_line(paper, given, message):
+    output = paper(given=[given], ok=False)
+    assert message in output
+    assert "Traceback" not in output
 
 
 def test_a_list_too_short_for_every_subset_is_an_error_with_a_remedy(paper):

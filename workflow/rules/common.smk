@@ -3,9 +3,11 @@ import os
 import re
 
 from snakemake.cli import get_argument_parser
+from snakemake.utils import update_config
 
 from tracklearn.errors import UserError
 from tracklearn.experiment.code_digests import digest
+from tracklearn.experiment.command_line import command_line_settings
 from tracklearn.experiment.plan import TABLES, Plan, count_gpus
 from tracklearn.experiment.targets import check_targets, warnings
 from tracklearn.runs import start_sender
@@ -14,6 +16,8 @@ from tracklearn.runs import start_sender
 arguments, _ = get_argument_parser().parse_known_args(sys.argv[1:])
 
 try:
+    for settings in command_line_settings(workflow.config_settings.config_args or []):
+        update_config(config, settings)
     plan = Plan(config, of_job=bool(arguments.target_jobs))
     # From here on, the configuration is complete. Every rule names the settings that its result depends on.
     config.update(plan.config)

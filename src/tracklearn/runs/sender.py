@@ -61,6 +61,10 @@ class Sender:
         local = f"sqlite:///{self.database.resolve()}"
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or local
         self.local = self.uri == local
+        if self.local and "?" in local:
+            raise UserError(
+                f"{self.database.resolve()}: MLflow opens no file whose path holds a `?`; rename the folder"
+            )
         self._progress_folder = self.spool.root / "sent" / ("local" if self.local else key_of(self.uri))
         self._progress: dict[str, Progress] = {}
         self._client: Any = None
@@ -111,14 +115,18 @@ class Sender:
         from mlflow import MlflowClient  # noqa: PLC0415
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
+        artifacts = (self.spool.root / "artifacts").resolve().as_uri() if self.local else None
+        if artifacts:
+            # The place of MLflow's experiment "Default", where no run is. MLflow writes it into an SQL statement as it is,
+            # so that the path of the working directory would break the statement if it holds both kinds of quotes.
+            os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = artifacts
         client = MlflowClient(self.uri)  # creates the schema of an empty database
         name = os.environ.get("TRACKLEARN_EXPERIMENT") or Path.cwd().name
         found = client.get_experiment_by_name(name)
         if found is None:
-            place = (self.spool.root / "artifacts").resolve().as_uri() if self.local else None
             # Without the tag the UI opens in its view for language models.
             experiment_tags = {"mlflow.experimentKind": "custom_model_development"}
-            self._experiment = client.create_experiment(name, artifact_location=place, tags=experiment_tags)
+            self._experiment = client.create_experiment(name, artifact_location=artifacts, tags=experiment_tags)
         else:
             self._experiment = found.experiment_id
             if found.lifecycle_stage == "deleted":

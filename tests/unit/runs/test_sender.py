@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 
@@ -89,6 +91,24 @@ def test_32_writers_on_a_cold_store_lose_nothing(job):
     assert {run.info.status for run in delivered} == {"FINISHED"}
     for run in delivered:
         assert curve(run, "loss") == [(step, run.data.metrics["pairs"]) for step in range(20)]
+
+
+def test_the_folder_s_name_may_hold_any_character_but_one(job, monkeypatch, capsys):
+    folder = Path("my 'own' \"photos\" #1 100%20 $HOME é: 日").absolute()
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with recorded(job("pack", output={"sheet": "sheet.png"})):
+        Path("sheet.png").write_text("picture")
+    assert main(["send"]) == 0
+    (run,) = runs()
+    place = url2pathname(urlsplit(run.info.artifact_uri).path)
+    assert Path(place, "sheet.png").read_text() == "picture"
+    assert Path(place).is_relative_to(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["logs", "results", "sheet.png"]
+    folder.with_name("what?").mkdir()
+    monkeypatch.chdir(folder.with_name("what?"))
+    assert main(["send"]) == 2
+    assert "MLflow opens no file whose path holds a `?`; rename the folder\n" in capsys.readouterr().err
 
 
 def test_a_delivered_run_holds_all_that_was_recorded(job, store, monkeypatch):

@@ -2,8 +2,8 @@
 
 A .caffemodel is one NetParameter message (see `schema`). Files from before 2015 hold `layers` (V1LayerParameter), the
 oldest of which each wrap a `layer` of the first format (V0LayerParameter); newer files hold `layer` (LayerParameter). A
-blob has a `shape`, or in old files num, channels, height and width. Its values are `data`, `double_data` or, in files of
-NVIDIA's fork, `raw_data`. Everything that `schema` does not list is skipped.
+blob has a `shape`, or in old files num, channels, height and width. Its values are `data`, `double_data` or, in files
+of NVIDIA's fork, `raw_data`. Everything that `schema` does not list is skipped.
 
 Caffe lays weights out as torch does: (outputs, inputs / groups, height, width) and (outputs, inputs). In Caffe too, fc6
 reads pool5 by channel, row and column. The written files begin with a layer of the type Input, which holds the input's
