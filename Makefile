@@ -69,7 +69,7 @@ lint: $(READY)
 	@$(VENV) -m ruff check .
 	@$(VENV) -m ruff format --check src tests workflow demo benchmarks examples
 	@$(VENV) -m mypy
-	@$(VENV) -m snakefmt --line-length 120 --check Snakefile workflow/rules
+	@$(VENV) -m snakefmt --check Snakefile workflow/rules
 	@$(VENV) tests/lint_workflow.py
 	@$(VENV) -m tracklearn.settings --check config/README.md config/schema.json
 

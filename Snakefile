@@ -1,21 +1,21 @@
 # Learning visual features from unlabelled video by tracking (Wang & Gupta, ICCV 2015), from a list of videos to Table 1.
 #
 # config/config.yaml beside this file is the paper's experiment. Run in another folder (`snakemake --directory demo`),
-# the config/config.yaml of that folder says what differs from it.
+# the config/config.yaml of that folder says what differs from it. workflow/Snakefile is a link to this file.
 import gc
 import os
 import shlex
 import sys
 from pathlib import Path
 
-HERE = Path(workflow.basedir)
+HERE = Path(workflow.main_snakefile).resolve().parent
 sys.path.insert(0, str(HERE / "src"))
 
 # Snakemake writes the interpreter's path into shell commands without quotes. Where the path needs quotes, the shell finds
 # the interpreter by its name.
 if shlex.quote(sys.executable) != sys.executable:
     interpreter = Path(sys.executable)
-    os.environ["PATH"] = f"{interpreter.parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ.update(PATH=os.pathsep.join([str(interpreter.parent), *os.get_exec_path()]))
     sys.executable = interpreter.name
 
 # The graph of jobs and the syntax trees behind the digests of code are no garbage: collecting less often saves a tenth of
@@ -31,22 +31,22 @@ if Path("config/config.yaml").exists():
     configfile: "config/config.yaml"
 
 
-report: "workflow/report/workflow.rst"
+report: HERE / "workflow/report/workflow.rst"
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/videos.smk"
-include: "workflow/rules/mining.smk"
-include: "workflow/rules/patches.smk"
-include: "workflow/rules/voc.smk"
-include: "workflow/rules/models.smk"
-include: "workflow/rules/features.smk"
-include: "workflow/rules/detection.smk"
-include: "workflow/rules/retrieval.smk"
-include: "workflow/rules/scenes.smk"
-include: "workflow/rules/normals.smk"
-include: "workflow/rules/tables.smk"
-include: "workflow/rules/figures.smk"
+include: HERE / "workflow/rules/common.smk"
+include: HERE / "workflow/rules/videos.smk"
+include: HERE / "workflow/rules/mining.smk"
+include: HERE / "workflow/rules/patches.smk"
+include: HERE / "workflow/rules/voc.smk"
+include: HERE / "workflow/rules/models.smk"
+include: HERE / "workflow/rules/features.smk"
+include: HERE / "workflow/rules/detection.smk"
+include: HERE / "workflow/rules/retrieval.smk"
+include: HERE / "workflow/rules/scenes.smk"
+include: HERE / "workflow/rules/normals.smk"
+include: HERE / "workflow/rules/tables.smk"
+include: HERE / "workflow/rules/figures.smk"
 
 
 rule all:

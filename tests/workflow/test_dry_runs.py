@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from checkout import Checkout
@@ -156,6 +157,22 @@ def test_pairs_of_one_video_need_no_other_data(repository, tmp_path):
     planned = jobs(Checkout(repository).snakemake("-n", "--quiet", "rules", "--", "pairs", folder=str(tmp_path)))
     stages = ("videos_download", "mining_filter", "mining_track", "patches_pack", "patches_gallery")
     assert planned == dict.fromkeys((*stages, "patches_index", "patches_overview", "pairs"), 1) | {"total": 8}
+
+
+def test_both_paths_of_the_snakefile_plan_the_same(repository, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/videos.tsv").write_text("video_id\tsource\na\ta.mp4\nb\tb.mp4\n")
+    assert (repository / "workflow/Snakefile").readlink() == Path("../Snakefile")
+    by_root, by_link = (
+        jobs(
+            Checkout(repository).snakemake(
+                "--snakefile", str(repository / path), "-n", "--quiet", "rules", "--", "pairs", folder=str(tmp_path)
+            )
+        )
+        for path in ("Snakefile", "workflow/Snakefile")
+    )
+    assert by_root == by_link
+    assert by_root["mining_track"] == 1
 
 
 def test_pairs_are_planned_from_a_list_of_10k_videos(paper):

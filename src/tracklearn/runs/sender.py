@@ -117,8 +117,8 @@ class Sender:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         artifacts = (self.spool.root / "artifacts").resolve().as_uri() if self.local else None
         if artifacts:
-            # The place of MLflow's experiment "Default", where no run is. MLflow writes it into an SQL statement as it is,
-            # so that the path of the working directory would break the statement if it holds both kinds of quotes.
+            # The place of MLflow's experiment "Default", which gets no run. MLflow writes it unchanged into an SQL
+            # statement, which a path with both kinds of quotes would break. A file URI has no quotes.
             os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = artifacts
         client = MlflowClient(self.uri)  # creates the schema of an empty database
         name = os.environ.get("TRACKLEARN_EXPERIMENT") or Path.cwd().name
