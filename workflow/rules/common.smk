@@ -10,6 +10,7 @@ from tracklearn.experiment.code_digests import digest
 from tracklearn.experiment.command_line import command_line_settings
 from tracklearn.experiment.plan import TABLES, Plan, count_gpus
 from tracklearn.experiment.targets import check_targets, warnings
+from tracklearn.machine.limits import JOB_MB, TRAINING_MB
 from tracklearn.runs import start_sender
 
 # Only Snakemake's parser knows which words of the command line are targets and which are values of options.
@@ -34,6 +35,10 @@ code = lambda script: digest(HERE / "workflow/scripts" / script)
 
 # A wildcard constraint that matches exactly these names; for an empty list, it matches nothing.
 names = lambda listed: "|".join(map(re.escape, listed)) or "(?!)"
+
+# Memory of a job in MB: after a failure, which may have been for want of memory, the next attempt gets as much again.
+memory = lambda megabytes: lambda wildcards, attempt: attempt * megabytes
+COMPUTING_MB = config["features"]["processes"] * JOB_MB  # of a job that computes features
 
 # Priority of the rules that the longest chain of jobs begins with: from videos to patches and ranking nets, which are
 # fine-tuned, ranked and fine-tuned again.

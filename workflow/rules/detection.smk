@@ -28,6 +28,7 @@ rule detection_svms:
     threads: config["threads"]["detection"]
     resources:
         gpu=COMPUTING,
+        mem_mb=memory(max(64000, COMPUTING_MB)),
     params:
         devkit=plan.labelled_devkit,
         photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.train),
@@ -55,6 +56,7 @@ rule detection_detect:
     threads: config["threads"]["detection"]
     resources:
         gpu=COMPUTING,
+        mem_mb=memory(COMPUTING_MB),
     params:
         devkit=plan.labelled_devkit,
         photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.test),

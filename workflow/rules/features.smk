@@ -18,6 +18,7 @@ rule features_extract:
     threads: config["threads"]["train"]
     resources:
         gpu=config["features"]["processes"],
+        mem_mb=memory(COMPUTING_MB),
     params:
         devkit=plan.labelled_devkit,
         photos_digest=lambda wildcards: plan.photos_digest(wildcards.set, int(wildcards.part)),

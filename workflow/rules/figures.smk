@@ -69,6 +69,7 @@ rule figures_units:
     threads: config["threads"]["detection"]
     resources:
         gpu=config["features"]["processes"],
+        mem_mb=memory(COMPUTING_MB),
     params:
         devkit=plan.labelled_devkit,
         photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.test),

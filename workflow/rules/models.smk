@@ -62,6 +62,7 @@ rule models_ranking:
     threads: config["threads"]["train"]
     resources:
         gpu=config["gpus_per_training"],
+        mem_mb=memory(config["gpus_per_training"] * TRAINING_MB),
     params:
         patches=lambda wildcards: plan.patches_wanted(wildcards.path),
         # What is derived from the input re-runs nothing. The digest stands for `inner`, and `strict` only decides whether
@@ -100,6 +101,7 @@ rule models_supervised:
     threads: config["threads"]["train"]
     resources:
         gpu=1,
+        mem_mb=memory(TRAINING_MB),
     params:
         folder=IMAGENET or OBJECT_CROPS,
         image_folder_digest=lambda wildcards: plan.image_folder_digest(),
@@ -129,6 +131,7 @@ rule models_finetuning:
     threads: config["threads"]["train"]
     resources:
         gpu=1,
+        mem_mb=memory(TRAINING_MB),
     params:
         devkit=plan.labelled_devkit,
         photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.train),

@@ -29,6 +29,7 @@ if plan.protocol.annotated:
         threads: config["threads"]["detection"]
         resources:
             gpu=config["features"]["processes"],
+            mem_mb=memory(COMPUTING_MB),
         params:
             devkit=plan.labelled_devkit,
             image_set=plan.protocol.test,
