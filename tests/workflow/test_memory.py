@@ -29,7 +29,7 @@ with SnakemakeApi(OutputSettings()) as api:
 
 @pytest.fixture(scope="module")
 def memory(repository, tmp_path_factory):
-    """The megabytes that each rule states, for its first three attempts; four processes a training, two for features."""
+    """Megabytes of each rule that states them, by attempt; a training has four processes, a job of features two."""
     folder = tmp_path_factory.mktemp("paper")
     (folder / "data").mkdir()
     (folder / "data/videos.tsv").write_text("video_id\tsource\n" + "".join(f"v{n}\tclip{n}.mp4\n" for n in range(1000)))
