@@ -8,6 +8,7 @@ from tracklearn.errors import UserError
 from tracklearn.experiment.code_digests import digests_of
 from tracklearn.experiment.plan import TABLES, Plan, count_gpus
 from tracklearn.experiment.targets import check_targets, warnings
+from tracklearn.pages.index import write_index
 from tracklearn.runs import start_sender
 
 # Only Snakemake's parser knows which words of the command line are targets and which are values of options.
