@@ -30,7 +30,7 @@ from tracklearn.experiment.subsets import (
 from tracklearn.files import atomic
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
-from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
+from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list, repeats
 from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
 
@@ -117,8 +117,13 @@ class Plan:
                 temporary.write_text(json.dumps({name: self._counts(name) for name in self.config["subsets"]}))
 
     def sources(self, shard: str) -> list[list[str]]:
-        """[video_id, source] of a shard's videos."""
-        return [[video.video_id, video.source] for video in self.shards[shard]]
+        """[video_id, source] of a shard's videos, and of a video that is listed again the id of the first."""
+        first = self._repeats
+        return [[*video, *([first[video.video_id]] if video.video_id in first else [])] for video in self.shards[shard]]
+
+    @cached_property
+    def _repeats(self) -> dict[str, str]:
+        return repeats([video for videos in self.shards.values() for video in videos])
 
     def local_videos_digest(self, shard: str) -> str:
         """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""

@@ -20,18 +20,13 @@ from pathlib import Path
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
-from tracklearn.videos.lists import COLUMNS, YOUTUBE_ID, Video, read_list
+from tracklearn.videos.lists import COLUMNS, YOUTUBE_ID, Video, identity, read_list, youtube_id
 
 KEYWORDS = Path(__file__).with_name("keywords.txt")  # ASSUME: everyday words, since the paper's are not published
 
 SUFFIXES = (
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
     *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
-)
-
-_YOUTUBE_URL = re.compile(
-    r"https?://(?:www\.|m\.)?(?:youtu\.be/|youtube(?:-nocookie)?\.com/(?:watch\?(?:\S*&)?v=|shorts/|embed/|v/))([\w-]{11})(?![\w-])",
-    re.ASCII,
 )
 
 
@@ -71,7 +66,7 @@ def build_list(
     if [folder, keywords_file, ids_file].count(None) != 2:
         raise UserError("give one of a folder (--folder), a file of keywords (--keywords) and a file of ids (--ids)")
     videos = {video.video_id: video for video in read_list(out)} if Path(out).exists() else {}
-    sources = {video.source for video in videos.values()}
+    listed = {identity(video.source) for video in videos.values()}
     before = len(videos)
     if folder is not None:
         found = _in_folder(folder, videos, print_line)
@@ -81,7 +76,8 @@ def build_list(
         found = _searched(_lines(str(keywords_file)), per_keyword, search or youtube_search, print_line)
     try:
         for video in found:
-            if video.source not in sources:
+            if (key := identity(video.source)) not in listed:
+                listed.add(key)
                 videos.setdefault(video.video_id, video)
     finally:
         if len(videos) > before:
@@ -195,9 +191,7 @@ def _is_line(path: str) -> bool:
 def _listed(path: str | Path, column: str | None) -> Iterator[Video]:
     """Videos of a public list."""
     for number, value in _lines(path) if column is None else _column(path, column):
-        address = _YOUTUBE_URL.match(value)
-        if address or YOUTUBE_ID.fullmatch(value):
-            video_id = address[1] if address else value
+        if video_id := youtube_id(value):
             yield Video(video_id, video_id)
         elif re.match(r"https?://\S+$", value):
             yield Video(f"url-{hashlib.sha256(value.encode()).hexdigest()[:16]}", value)

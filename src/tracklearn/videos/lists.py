@@ -1,16 +1,25 @@
 """The append-only list of videos: reading it and cutting it into shards; `build_list` makes one."""
 
+import os
 import re
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from tracklearn.errors import UserError
 
 COLUMNS = ("video_id", "source")
 
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_YOUTUBE_HOST = re.compile(r"https?://([\w-]+\.)*(youtube(-nocookie)?\.com|youtu\.be)(/|$)", re.IGNORECASE)
+# Addresses of one video: watch?v=ID with any parameters, shorts/ID, embed/ID, live/ID, youtu.be/ID; on all subdomains.
+_YOUTUBE_VIDEO = re.compile(
+    r"https?://(?:[\w-]+\.)*(?:youtu\.be/|youtube(?:-nocookie)?\.com/"
+    r"(?:(?:watch(?:_popup)?/?)?\?(?:\S*[&;])?v=|watch/|shorts/|embed/|live/|v/|e/))([\w-]{11})(?![\w-])",
+    re.ASCII | re.IGNORECASE,
+)
 # An id is part of file names: it has no separator, no leading dot, and leaves room for a suffix.
 _SAFE_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
@@ -87,7 +96,41 @@ def is_youtube(source: str) -> bool:
     """Whether a source is a URL of YouTube or a bare id; a file with the name of an id is that file."""
     if YOUTUBE_ID.fullmatch(source):
         return not Path(source).exists()
-    return bool(re.match(r"https?://([\w-]+\.)*(youtube(-nocookie)?\.com|youtu\.be)(/|$)", source))
+    return bool(_YOUTUBE_HOST.match(source))
+
+
+def youtube_id(source: str) -> str | None:
+    """The id of a YouTube video by any of its addresses or by the bare id, None for another source."""
+    address = _YOUTUBE_VIDEO.match(source)
+    return address[1] if address else source if YOUTUBE_ID.fullmatch(source) else None
+
+
+def identity(source: str) -> tuple[object, ...]:
+    """What sources of the same video have in common.
+
+    It is the id of a YouTube video; the address without scheme and fragment; or the local file itself, however many
+    names and links it has.
+    """
+    if "://" in source:
+        if video := youtube_id(source):
+            return "YouTube", video
+        address = urlsplit(source)
+        return address.netloc.lower(), address.path.rstrip("/"), address.query
+    try:
+        status = os.stat(source)  # noqa: PTH116 (twice as fast as Path's, for lists of 100,000)
+    except (OSError, ValueError):
+        return ("YouTube", source) if YOUTUBE_ID.fullmatch(source) else (os.path.normpath(source),)
+    return status.st_dev, status.st_ino
+
+
+def repeats(videos: Sequence[Video]) -> dict[str, str]:
+    """{id: id of the first video of the list that is the same one} for each video that is listed again.
+
+    Negatives of a query come from other videos, so each video must be mined once.
+    """
+    first: dict[tuple[object, ...], str] = {}
+    found = {video.video_id: first.setdefault(identity(video.source), video.video_id) for video in videos}
+    return {video_id: kept for video_id, kept in found.items() if kept != video_id}
 
 
 def _video(line: str) -> Video:

@@ -246,7 +246,8 @@ def test_a_shard_without_a_reachable_video_has_no_manifest(
     host.requests.clear()
     (tmp_path / "m.tsv").unlink()  # so that unreachable videos are tried again
     rows = shard(down | {"a": host.url("fine"), "b": host.url("back")})
-    assert [row.status for row in rows.values()] == ["ok", "ok", "failed"]
+    assert [row.status for row in rows.values()] == ["ok", "failed", "failed"]
+    assert rows["b"].reason == "a repeat: the same bytes as a"  # the test's host has one file
     assert set(host.requests) == {"back"}
 
 
