@@ -334,9 +334,11 @@ def _oriented(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]
 def _duration(table: PacketTable, stream: VideoStream) -> float:
     """Seconds from the first frame to the end of the last."""
     rate = float(stream.average_rate or stream.guessed_rate or 25)  # ASSUME: 25 fps where the file has no rate
+    if table.usual_gap and stream.time_base is not None:
+        return float(table.frames * table.usual_gap * stream.time_base)
     if len(table.times) < 2 or stream.time_base is None:
         return table.frames / rate
-    elapsed = float((table.clock[-1] - table.clock[0]) * stream.time_base)
+    elapsed = float((table.times[-1] - table.times[0]) * stream.time_base)
     return elapsed * table.frames / (table.frames - 1) or table.frames / rate
 
 

@@ -30,8 +30,8 @@ MAX_PIXELS = 2 * 7680 * 4320
 # Packets between a frame's places in decoding and in display order. H.264 allows 16, hierarchies of HEVC have 32.
 MAX_REORDER = 32
 
-# Seconds. ASSUME: a longer gap between two frames is a wrong time if it is also longer than all shorter gaps together
-# and than a hundred usual ones. So pauses, time-lapses and slides keep their times.
+# Seconds. ASSUME: a longer gap between two frames comes from wrong times if it is also longer than all shorter gaps
+# together and than a hundred usual ones. So the times of pauses, time-lapses and slides are believed.
 LONGEST_PAUSE = 60.0
 
 # The first bytes of files that people take for videos.
@@ -45,20 +45,21 @@ class PacketTable:
     Attributes:
         times: (frames,) int64, sorted display times in units of the stream's time base; empty where the container has
             no usable times, and then frames are counted as they are decoded.
-        clock: (frames,) int64, `times` in which the gaps before wrong times, far from all others, are closed.
         frames: number of frames; the two fields of a frame that H.264 codes in packets of their own are one.
         key_frames: (keys,) int64, frame index of each key frame that a seek can reach.
         key_times: (keys, 2) int64, display and decoding time of each key frame.
         packets: number of packets that are not empty, including second fields and frames that an edit list hides.
+        usual_gap: the median distance of two frames where `times` is empty because some times are far from all others,
+            otherwise 0. Then the frames tell more of the duration than the times do.
         end: end of the last packet, empty or not, in units of the time base since the stream's first time.
     """
 
     times: np.ndarray
-    clock: np.ndarray
     frames: int
     key_frames: np.ndarray
     key_times: np.ndarray
     packets: int
+    usual_gap: int
     end: int
 
     def index(self, time: int | None) -> int:
@@ -182,16 +183,17 @@ def _packet_table(path: str, state: tuple[int, int] | None) -> PacketTable:
         raise UserError(f"{path}: the video has no frame")
     key_times = np.array(keys, dtype=np.int64).reshape(-1, 2)
     coded = np.frombuffer(display_times, dtype=np.int64)
-    if not timed or np.any(np.diff(key_times[:, 0]) <= 0) or not _orders(coded):
-        none = np.empty(0, np.int64)
-        return PacketTable(none, none, len(coded), none, none.reshape(0, 2), packets, end)
     times = np.unique(coded)
-    clock, key_frames = without_jumps(times, longest_pause), np.searchsorted(times, key_times[:, 0])
-    return PacketTable(times, clock, len(times), key_frames, key_times, packets, end)
+    ordered = timed and not np.any(np.diff(key_times[:, 0]) <= 0)  # joined broadcasts go back
+    far = ordered and (_has_jump(times, longest_pause) or not _orders(coded))
+    if far or not ordered:
+        none, usual_gap = np.empty(0, np.int64), int(np.median(np.diff(times))) if far else 0
+        return PacketTable(none, len(coded), none, none.reshape(0, 2), packets, usual_gap, end)
+    return PacketTable(times, len(times), np.searchsorted(times, key_times[:, 0]), key_times, packets, 0, end)
 
 
 def _orders(times: np.ndarray) -> bool:
-    """Whether display times order the frames; times that jump back or far ahead, as in joined broadcasts, do not.
+    """Whether display times order the frames: a time that jumps far ahead and back does not.
 
     Args:
         times: int64 (N,) in the order of decoding.
@@ -200,21 +202,16 @@ def _orders(times: np.ndarray) -> bool:
     return bool(np.abs(places - np.arange(len(times))).max() <= MAX_REORDER)
 
 
-def without_jumps(times: np.ndarray, longest_pause: float) -> np.ndarray:
-    """Ascending times in which gaps that no video has are closed to the usual gap, see `LONGEST_PAUSE`.
+def _has_jump(times: np.ndarray, longest_pause: float) -> bool:
+    """Whether ascending times have a gap that no video has, see `LONGEST_PAUSE`.
 
     Args:
         times: int64 (N,).
-        longest_pause: a gap that is not longer is kept, in the same unit.
+        longest_pause: no gap up to this one is a jump; in the same unit.
     """
-    gaps = np.diff(times)
-    ascending = np.sort(gaps)
-    usual = int(np.median(gaps)) if len(gaps) else 0
-    shorter = np.cumsum(ascending) - ascending  # all shorter gaps together
-    jumps = ascending[ascending > np.maximum(shorter, max(longest_pause, 100 * usual))]
-    if not len(jumps):
-        return times
-    return times[0] + np.concatenate([[0], np.cumsum(np.where(gaps < jumps[0], gaps, usual))])
+    gaps = np.sort(np.diff(times))
+    shorter = np.cumsum(gaps) - gaps  # all shorter gaps together
+    return bool(len(gaps)) and bool(np.any(gaps > np.maximum(shorter, max(longest_pause, 100 * np.median(gaps)))))
 
 
 def _nature(path: Path, error: Exception) -> str:

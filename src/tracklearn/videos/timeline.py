@@ -20,7 +20,7 @@ def timeline(path: str | Path, resample_fps: float | None) -> list[int]:
     found = probe(path)
     if resample_fps is None:
         return list(range(found.frames))
-    times = packet_table(path).clock
+    times = packet_table(path).times
     return sampled(times if len(times) else np.arange(found.frames), found.fps / resample_fps)
 
 
