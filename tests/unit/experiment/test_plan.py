@@ -168,3 +168,16 @@ def test_an_unknown_model_of_a_figure_is_named(config):
         UserError, match=r"config: figures.conv1_models: unknown model unsup-8; did you mean unsup-8M\?"
     ):
         Plan(config | {"figures": {"conv1_models": ["unsup-8"]}})
+
+
+def test_a_video_that_is_listed_again_names_the_first(config):
+    """In shards of one video, and in whichever shard the first is; a list without repeats states pairs only."""
+    lines = ["a\tdQw4w9WgXcQ", "b\tb.mp4", "c\thttps://youtu.be/dQw4w9WgXcQ?t=15", "d\t./b.mp4"]
+    Path("videos.tsv").write_text("\n".join(["video_id\tsource", *lines]) + "\n")
+    plan = Plan(config)
+    assert [plan.sources(shard) for shard in plan.shards] == [
+        [["a", "dQw4w9WgXcQ"]],
+        [["b", "b.mp4"]],
+        [["c", "https://youtu.be/dQw4w9WgXcQ?t=15", "a"]],
+        [["d", "./b.mp4", "b"]],
+    ]

@@ -207,6 +207,15 @@ def test_search_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         builder.youtube_search("red panda", 5)
 
 
+def test_a_video_under_another_address_is_not_listed_again(tmp_path: Path) -> None:
+    (tmp_path / "l.tsv").write_text(HEADER + "mine\thttps://www.youtube.com/watch?v=dQw4w9WgXcQ&t=15s\n")
+    (tmp_path / "ids.txt").write_text(
+        "dQw4w9WgXcQ\nhttps://music.youtube.com/watch?v=dQw4w9WgXcQ\nhttps://host/a.mp4\nhttp://host/a.mp4\n"
+    )
+    assert build_list(out=tmp_path / "l.tsv", ids_file=tmp_path / "ids.txt") == 1
+    assert [video.source for video in read_list(tmp_path / "l.tsv")[1:]] == ["https://host/a.mp4"]
+
+
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "ids.txt").write_text("dQw4w9WgXcQ\n")
     out = str(tmp_path / "l.tsv")

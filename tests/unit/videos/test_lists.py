@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tracklearn.errors import UserError
-from tracklearn.videos.lists import Video, is_youtube, ledger_of, plan_shards, read_list
+from tracklearn.videos.lists import Video, identity, is_youtube, ledger_of, plan_shards, read_list, repeats, youtube_id
 
 HEADER = "video_id\tsource\n"
 
@@ -101,6 +101,78 @@ def test_a_file_named_like_an_id_is_a_file(tmp_path: Path, monkeypatch: pytest.M
     assert is_youtube("videos_file")
     (tmp_path / "videos_file").touch()
     assert not is_youtube("videos_file")
+
+
+ID = "dQw4w9WgXcQ"
+ADDRESSES = [
+    ID,
+    f"https://www.youtube.com/watch?v={ID}",
+    f"https://www.youtube.com/watch?v={ID}&t=15s",
+    f"https://www.youtube.com/watch?list=PL0&v={ID}&index=3#top",
+    f"http://youtube.com/watch?app=desktop&v={ID}",
+    f"https://m.youtube.com/watch?v={ID}&pp=ygU",
+    f"https://music.youtube.com/watch?v={ID}&list=RDAMVM{ID}",
+    f"https://WWW.YouTube.com/watch?v={ID}",
+    f"https://youtu.be/{ID}",
+    f"https://youtu.be/{ID}?si=abc&t=3",
+    f"https://www.youtube.com/shorts/{ID}?feature=share",
+    f"https://www.youtube.com/embed/{ID}?start=5",
+    f"https://www.youtube-nocookie.com/embed/{ID}",
+    f"https://www.youtube.com/live/{ID}",
+    f"https://www.youtube.com/v/{ID}",
+]
+
+
+@pytest.mark.parametrize("source", ADDRESSES)
+def test_addresses_of_one_youtube_video(source: str) -> None:
+    assert is_youtube(source)
+    assert youtube_id(source) == ID
+    assert identity(source) == identity(ID)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"https://youtu.be/{ID.lower()}",
+        f"https://youtu.be/{ID}x",
+        "https://www.youtube.com/playlist?list=PL0123456789",
+        f"https://vimeo.com/{ID}",
+        f"https://notyoutube.com/watch?v={ID}",
+        f"https://host/watch?u=https://youtu.be/{ID}",
+        f"clips/{ID}",
+    ],
+)
+def test_addresses_of_other_videos(source: str) -> None:
+    assert youtube_id(source) != ID
+    assert identity(source) != identity(ID)
+
+
+def test_which_lines_repeat_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first line of a video is kept; files with the same content but no link between them are two."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.mp4", "copy.mp4"):
+        (tmp_path / name).write_bytes(b"same")
+    (tmp_path / "link.mp4").symlink_to("a.mp4")
+    (tmp_path / "hard.mp4").hardlink_to("a.mp4")
+    (tmp_path / ID).write_bytes(b"a file with the name of an id")
+    sources = {
+        "file": ["a.mp4", "./a.mp4", str(tmp_path / "a.mp4"), "link.mp4", "hard.mp4"],
+        "copy": ["copy.mp4"],
+        "missing": ["b.mp4", "x/../b.mp4"],
+        "named": [ID],
+        "web": ["https://host/c.mp4?a=1", "http://HOST/c.mp4?a=1#t=5"],
+        "other": ["https://host/c.mp4?a=2"],
+        "tube": ADDRESSES[1:],
+    }
+    videos = [Video(f"{name}{n}", source) for name, alike in sources.items() for n, source in enumerate(alike)]
+    expected = {f"{name}{n}": f"{name}0" for name, alike in sources.items() for n in range(1, len(alike))}
+    assert repeats(videos) == expected
+
+
+@pytest.mark.real
+def test_the_reported_list_holds_one_video(real_data: Path) -> None:
+    videos = read_list(real_data / "cases/lists/videos_dup.tsv")
+    assert repeats(videos) == {"second": "first", "third": "first"}
 
 
 def test_import_is_light() -> None:
