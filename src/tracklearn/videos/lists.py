@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from tracklearn.errors import UserError
 
@@ -114,8 +113,8 @@ def identity(source: str) -> tuple[object, ...]:
     if "://" in source:
         if video := youtube_id(source):
             return "YouTube", video
-        address = urlsplit(source)
-        return address.netloc.lower(), address.path.rstrip("/"), address.query
+        host, _, rest = source.partition("://")[2].partition("#")[0].partition("/")
+        return host.lower(), rest.rstrip("/")
     try:
         status = os.stat(source)  # noqa: PTH116 (twice as fast as Path's, for lists of 100,000)
     except (OSError, ValueError):
