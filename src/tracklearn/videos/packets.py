@@ -95,10 +95,7 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
     with container:
         stream = container.streams.best("video")
         if isinstance(stream, VideoStream) and stream.disposition & Disposition.attached_pic:
-            films = (other for other in container.streams.video if not other.disposition & Disposition.attached_pic)
-            stream = next(films, None)
-            if stream is None:
-                raise UserError(f"{path}: no video stream; its only picture is the cover")
+            raise UserError(f"{path}: no video stream; its only picture is the cover")
         if not isinstance(stream, VideoStream) or stream.codec_context is None:
             raise UserError(f"{path}: no video stream that can be decoded")
         if stream.width * stream.height > MAX_PIXELS:

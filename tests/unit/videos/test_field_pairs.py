@@ -21,17 +21,18 @@ def unit(kind: int, bits: str) -> bytes:
     """A unit with its stop bit; a 3 is put in after two zero bytes where a start code might arise."""
     bits += "1" + "0" * ((-len(bits) - 1) % 8)
     content = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
-    for byte in (b"\0", b"\1", b"\2", b"\3"):
+    for byte in (b"\3", b"\0", b"\1", b"\2"):
         content = content.replace(b"\0\0" + byte, b"\0\0\3" + byte)
     return bytes([0x60 | kind]) + content
 
 
-def parameter_set(*, profile: int = 77, frames_only: bool = False) -> bytes:
-    """Frame numbers of 4 + 2 bits; the high profile has a scaling list of one factor."""
+def parameter_set(*, profile: int = 77, cycle: bool = False, frames_only: bool = False) -> bytes:
+    """Frame numbers of 4 + 2 bits; the high profile has a scaling list of one factor, a cycle an offset of 31 bits."""
     bits = f"{profile:08b}{0:08b}{30:08b}" + number(0)
     if profile == 100:
         bits += number(1) + number(0) + number(0) + "0" + "1" + "1" + number(16) + "0" * 7  # 8 - 8: none follows
-    bits += number(2) + number(0) + number(3) + number(2) + "0" + number(9) + number(3) + str(int(frames_only))
+    order = number(1) + "0" + number(1 << 30) + number(0) + number(1) + number(5) if cycle else number(0) + number(3)
+    bits += number(2) + order + number(2) + "0" + number(9) + number(3) + str(int(frames_only))
     return unit(7, bits)
 
 
@@ -53,11 +54,11 @@ PICTURES = [(0, "top"), (0, "bottom"), (1, "frame"), (2, "bottom"), (2, "top"), 
 SECOND = [False, True, False, False, True, False, False, True]
 
 
-@pytest.mark.parametrize("profile", [77, 100])
-def test_second_fields_in_a_transport_stream(profile: int) -> None:
+@pytest.mark.parametrize(("profile", "cycle"), [(77, False), (77, True), (100, False)])
+def test_second_fields_in_a_transport_stream(profile: int, cycle: bool) -> None:
     delimiter, start = b"\0\0\0\1\x09\xf0", b"\0\0\1"
     packets = [delimiter + start + slice_of(*picture) + start + slice_of(*picture) for picture in PICTURES]
-    header = b"\0" + start + parameter_set(profile=profile) + start + unit(8, "11")
+    header = b"\0" + start + parameter_set(profile=profile, cycle=cycle) + start + unit(8, "11")
     assert seconds(FieldPairs(stream(header)), packets) == SECOND
 
 

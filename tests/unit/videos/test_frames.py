@@ -423,6 +423,7 @@ FAR = 250_000  # nearly three hours
         [0, *range(FAR, FAR + 49)],
         [*range(20), FAR, *range(21, 50)],
         [*range(24), *range(FAR, FAR + 26)],
+        [*range(10), 1000, *range(11, 50)],  # no gap of a minute, but far from its place
     ],
 )
 def test_a_video_with_wrong_times_is_judged_by_its_frames(tmp_path: Path, times: list[int]) -> None:
