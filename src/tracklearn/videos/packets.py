@@ -118,7 +118,7 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
 def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
     """Packets of the stream to the end of the readable part; an empty packet at the end flushes the decoder.
 
-    Empty packets on the way, which stand for dropped frames, are left out: they would end the decoder's work.
+    Empty packets on the way, which stand for dropped frames, are left out: they would reset the decoder.
 
     Raises:
         TimeLimitError: as `check_time`, which is called for every packet.

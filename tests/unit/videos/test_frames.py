@@ -2,14 +2,16 @@
 
 import struct
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.container import InputContainer
 from av.stream import Disposition
+from av.video.stream import VideoStream
 
 from tracklearn.errors import UserError
 from tracklearn.videos import frames, packets
@@ -401,7 +403,22 @@ def test_dropped_frames_are_no_missing_end(tmp_path: Path) -> None:
     assert numbers(path) == {index: index for index in range(6)}
 
 
-def test_an_empty_packet_does_not_end_the_decoding(tmp_path: Path) -> None:
+def test_an_empty_packet_does_not_reset_the_decoder(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demuxed = packets._demuxed
+
+    def with_empty_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+        for number, packet in enumerate(demuxed(container, stream)):
+            yield packet
+            if number % 5 == 3:
+                empty: av.Packet = av.Packet()
+                empty.stream, empty.pts, empty.dts = stream, packet.pts, packet.dts
+                yield empty
+
+    monkeypatch.setattr(packets, "_demuxed", with_empty_packets)
+    assert numbers(clip) == {index: index for index in range(60)}
+
+
+def test_an_empty_sample_is_no_missing_end(tmp_path: Path) -> None:
     """The sizes of two samples of an MP4 are changed: the first takes the bytes of the second, which is empty."""
     path = at_times(tmp_path / "empty.mov", [*range(12)], codec="mjpeg", pixels="yuvj420p")
     content = bytearray(path.read_bytes())
