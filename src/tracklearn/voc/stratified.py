@@ -21,7 +21,8 @@ def divide(classes: Sequence[Collection[str]], share: float, *, seed: int) -> np
     """
     names = sorted({name for of_photo in classes for name in of_photo})
     # The last column counts the photos of any class or none, so that no side is left empty.
-    member = np.array([[*(name in of_photo for name in names), True] for of_photo in classes], int)  # (N, classes + 1)
+    rows = [[*(name in of_photo for name in names), True] for of_photo in classes]
+    member = np.array(rows, int).reshape(len(classes), len(names) + 1)
     wanted = np.outer((share, 1 - share), member.sum(axis=0))
     side = np.full(len(member), -1)
     order = np.random.default_rng(seed).permutation(len(member))

@@ -7,7 +7,8 @@ from tracklearn.errors import UserError
 
 _DECLARATION = re.compile(rb"""\s*<\?xml[^>]*encoding=["']([\w.:-]+)""")
 _SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949"}
-_ASSUMED = ("utf-8-sig", "gb18030", "cp1252")  # ASSUME: the order in which undeclared encodings are tried
+# ASSUME: the order in which other encodings are tried. gb18030 instead of gb2312 would accept many Western words.
+_ASSUMED = ("utf-8-sig", "gb2312", "cp1252", "latin-1")
 
 
 def parse_leniently(data: bytes) -> tuple[ElementTree.Element, str]:
