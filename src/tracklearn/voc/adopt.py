@@ -26,8 +26,8 @@ from tracklearn.photos import is_photo
 from tracklearn.voc.adopted_page import DROPPED, KEPT, REPAIRED, Labelled, Remark, adopted_page, outcomes
 from tracklearn.voc.foreign.lenient_xml import parse_leniently
 from tracklearn.voc.foreign.matching import Match, Stated, loose, match_photos
-from tracklearn.voc.foreign.objects import OTHER_SIZE, SCALED, TURNED, class_spellings, read_objects
-from tracklearn.voc.foreign.photo import read_foreign_photo
+from tracklearn.voc.foreign.objects import OTHER_SIZE, SCALED, TURNED, Object, class_spellings, read_objects, scaled
+from tracklearn.voc.foreign.photo import encoded, read_foreign_photo, shrunk
 from tracklearn.voc.image_sets import voc_folder
 from tracklearn.voc.stratified import divide
 
@@ -63,6 +63,7 @@ def adopt(
     split: float = 0.5,
     seed: int = 0,
     year: int = 2012,
+    longest_side: int | None = None,
 ) -> tuple[list[Labelled], dict[str, list[str]], list[Remark]]:
     """Rewrite photos and their XML annotations as a VOCdevkit that every stage reads.
 
@@ -82,17 +83,22 @@ def adopt(
         seed: seed of the division, which puts each class on both sides where it can (`stratified`), and of the photos
             on the page.
         year: of the folder `VOC{year}`.
+        longest_side: a photo with a longer side is scaled down to it, in pixels, and encoded again. VOC's photos have
+            500. Selective search takes minutes for a photo of 4,000.
 
     Returns:
         The adopted photos, the image ids by set, and the rows of `adopted.tsv`.
 
     Raises:
-        UserError: a folder is missing, lies in `out` or contains it; `out` holds something else; `split` is out of
-            range; or fewer than two photos can be used, in which case table and page are written all the same.
+        UserError: a folder is missing, lies in `out` or contains it; `out` holds something else; `split` or
+            `longest_side` is out of range; or fewer than two photos can be used, in which case table and page are
+            written all the same.
     """
     images, annotations, out = Path(images), Path(annotations), Path(out)
     if not 0 < split < 1:
         raise UserError(f"split is {split}; expected a share above 0 and below 1, such as 0.5")
+    if longest_side is not None and longest_side < 1:
+        raise UserError(f"longest_side is {longest_side}; expected a number of pixels, such as 500")
     _check_input(images, out)
     _check_input(annotations, out)
     _check_output(out, year)
@@ -106,7 +112,7 @@ def adopt(
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (building / folder).mkdir(parents=True)
     spellings = class_spellings(annotation.root for annotation in parsed.values())
-    adoption = _Adoption(building, year, spellings, remarks)
+    adoption = _Adoption(building, year, longest_side, spellings, remarks)
     for photo, file in sorted((match.photo, file) for file, match in matches.items() if match.photo):
         adoption.add(photos[photo], photo, xml[file], parsed[file], matches[file].how)
     image_sets = _image_sets(adoption.labelled, split, seed)
@@ -144,10 +150,13 @@ def adopt(
 class _Adoption:
     """Photos and annotations on their way into a VOC folder, one pair after another."""
 
-    def __init__(self, folder: Path, year: int, spellings: Mapping[str, str], remarks: list[Remark]) -> None:
-        self.folder, self.year, self.spellings, self.remarks = folder, year, spellings, remarks
+    def __init__(
+        self, folder: Path, year: int, longest_side: int | None, spellings: Mapping[str, str], remarks: list[Remark]
+    ) -> None:
+        self.folder, self.year, self.longest_side = folder, year, longest_side
+        self.spellings, self.remarks = spellings, remarks
         self.labelled: list[Labelled] = []
-        self.by_pixels: dict[str, Labelled] = {}
+        self.by_pixels: dict[str, tuple[str, list[Object]]] = {}  # by digest: the file, and its objects as it is
         self.taken: set[str] = set()
 
     def add(self, photo: Found, below: PurePosixPath, xml: Found, annotation: Annotation, how: str) -> None:
@@ -172,12 +181,21 @@ class _Adoption:
         except UserError as error:
             return self._drop(xml, photo, "its boxes cannot be used", str(error))
         digest = hashlib.sha256(repr(decoded.size).encode() + decoded.pixels.tobytes()).hexdigest()
-        if twin := self.by_pixels.get(digest):
-            other = "" if objects == twin.objects else ", whose objects differ"
-            return self._drop(photo, xml, "it has the pixels of another photo", twin.file + other)
+        twin, twin_objects = self.by_pixels.setdefault(digest, (photo.shown, objects))
+        if twin != photo.shown:
+            other = "" if objects == twin_objects else ", whose objects differ"
+            return self._drop(photo, xml, "it has the pixels of another photo", twin + other)
         image_id = self._image_id(below)
         if decoded.repair:
             repairs.append((photo.shown, *decoded.repair))
+        size, jpeg = decoded.size, decoded.jpeg
+        if self.longest_side and max(size) > self.longest_side:
+            pixels = shrunk(decoded.pixels, self.longest_side)
+            size, jpeg = pixels.shape[1::-1], encoded(pixels)
+            objects = [found._replace(box=scaled(found.box, decoded.size, size)) for found in objects]
+            repairs.append(
+                (photo.shown, "scaled down", f"{decoded.size[0]} x {decoded.size[1]} to {size[0]} x {size[1]}")
+            )
         if f"{image_id}.jpg" != below.name:
             repairs.append((photo.shown, "renamed", f"{image_id}.jpg"))
         untouched = {photo.shown, xml.shown} - {file for file, _, _ in repairs}
@@ -188,10 +206,9 @@ class _Adoption:
         check = [reason for _, reason, _ in repairs if reason in (TURNED, SCALED, OTHER_SIZE)]
         if decoded.orientation > 1:
             check = check or ["turned upright"]
-        labelled = Labelled(image_id, photo.shown, decoded.size, objects, ", ".join(check))
-        self.by_pixels[digest] = labelled
+        labelled = Labelled(image_id, size, objects, ", ".join(check))
         self.labelled.append(labelled)
-        (self.folder / f"JPEGImages/{image_id}.jpg").write_bytes(decoded.jpeg)
+        (self.folder / f"JPEGImages/{image_id}.jpg").write_bytes(jpeg)
         (self.folder / f"Annotations/{image_id}.xml").write_bytes(_annotation(labelled, self.year))
         return None
 
@@ -227,8 +244,9 @@ def _check_output(out: Path, year: int) -> None:
         with open(out / TABLE, encoding="utf-8", newline="") as table:
             ids = {row.get("image_id") for row in csv.DictReader(table, delimiter="\t")}
         own |= {devkit / path for name in ids for path in (f"JPEGImages/{name}.jpg", f"Annotations/{name}.xml")}
-    top = {devkit.name, f".{devkit.name}.tmp", TABLE, PAGE}
-    foreign = [path for path in out.glob("*") if path.name not in top]
+    # Hidden files stay: they are the system's, or what a killed run left.
+    top = {devkit.name, TABLE, PAGE}
+    foreign = [path for path in out.glob("*") if path.name not in top and not path.name.startswith(".")]
     foreign += [path for path in devkit.rglob("*") if path not in own and (path.is_symlink() or not path.is_dir())]
     if foreign:
         raise UserError(
@@ -366,6 +384,9 @@ def _main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", type=float, default=0.5, help="share of the photos to train on (default: 0.5)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the division (default: 0)")
     parser.add_argument("--year", type=int, default=2012, help="of the folder VOC{YEAR} (default: 2012)")
+    parser.add_argument(
+        "--longest-side", type=int, help="scale larger photos down to so many pixels, such as VOC's 500"
+    )
     given = parser.parse_args(arguments)
     try:
         labelled, image_sets, remarks = adopt(**vars(given))

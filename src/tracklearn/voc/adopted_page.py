@@ -34,7 +34,6 @@ class Labelled(NamedTuple):
     """An adopted photo."""
 
     image_id: str
-    file: str
     size: Size
     objects: list[Object]
     check: str  # why a person should look at its boxes, or ""

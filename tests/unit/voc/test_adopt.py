@@ -102,6 +102,15 @@ def test_a_second_run_forgets_what_is_gone(photos, run):
     assert reasons["extra.xml"] == [("dropped", "no photo has its name")]
 
 
+def test_what_a_killed_run_left_is_no_obstacle(run, tmp_path):
+    (tmp_path / "devkit/.VOC2012.tmp/JPEGImages").mkdir(parents=True)
+    (tmp_path / "devkit/.VOC2012.tmp/JPEGImages/old.jpg").write_text("")
+    (tmp_path / "devkit/.adopted.tmp.tsv").write_text("")
+    voc, _ = run()
+    assert adopted_ids(voc) == ["plain_1", "plain_2"]
+    assert sorted(path.stem for path in (voc.folder / "JPEGImages").iterdir()) == ["plain_1", "plain_2"]
+
+
 @pytest.mark.parametrize("foreign", ["notes.txt", "VOC2012/JPEGImages/mine.jpg", "VOC2007/a"])
 def test_a_folder_with_something_else_is_left_alone(foreign, run, tmp_path):
     file = tmp_path / "devkit" / foreign
@@ -269,6 +278,21 @@ def test_a_photo_is_taken_once_whatever_its_name_and_format(photos, run):
     voc, reasons = run()
     assert adopted_ids(voc) == ["copy_of_plain_1", "first", "plain_2"]
     assert reasons["second.bmp"] == reasons["plain_1.jpg"] == [("dropped", "it has the pixels of another photo")]
+
+
+def test_large_photos_are_scaled_down_if_that_is_asked_for(photos, run):
+    box = (21, 11, 60, 50)
+    painted(9, (4 * WIDTH, 4 * HEIGHT), box).save(photos / "large.jpg", quality=95)
+    (photos / "large.xml").write_text(xml(("cat", *box), size=(4 * WIDTH, 4 * HEIGHT)))
+    assert run()[0].size("large") == (4 * WIDTH, 4 * HEIGHT)
+    voc, reasons = run(longest_side=2 * WIDTH)
+    assert voc.size("large") == (2 * WIDTH, 2 * HEIGHT)
+    assert voc.objects("large").boxes.tolist() == [[10, 5, 29, 24]]
+    assert voc.image("large")[15, 20, 0] > 180 > voc.image("large")[15, 20, 1]
+    assert reasons["large.jpg"] == [("repaired", "scaled down")]
+    assert reasons["plain_1.jpg"] == [("kept", "")]
+    with pytest.raises(UserError, match="longest_side is 0"):
+        run(longest_side=0)
 
 
 def test_ids_are_plain_and_distinct(photos, run):

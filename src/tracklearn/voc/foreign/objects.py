@@ -77,6 +77,13 @@ def read_objects(
     return objects
 
 
+def scaled(box: Box, size: Size, to: Size) -> Box:
+    """A box of an image of one size in the same image of another size."""
+    across, down = to[0] / size[0], to[1] / size[1]
+    # VOC's corners are pixels, counted from 1: the edges of a box are x1 - 1 and x2.
+    return (box[0] - 1) * across + 1, (box[1] - 1) * down + 1, box[2] * across, box[3] * down
+
+
 def _stated_objects(
     root: ElementTree.Element, spellings: Mapping[str, str], repaired: Repaired
 ) -> tuple[list[Object], list[tuple[str, str]]]:
@@ -150,8 +157,7 @@ def _placed(boxes: Sequence[Box], stated: Size | None, photo: Photo, repaired: R
     # A photo that was resized has the stated proportions to within a pixel.
     if fit(stated) and abs(stated[1] * factor - photo.size[1]) <= max(1, factor):
         repaired(SCALED, told)
-        # VOC's corners are pixels, counted from 1: the edges of a box are x1 - 1 and x2.
-        return [((x1 - 1) * factor + 1, (y1 - 1) * factor + 1, x2 * factor, y2 * factor) for x1, y1, x2, y2 in boxes]
+        return [scaled(box, stated, photo.size) for box in boxes]
     if not fit(photo.size):
         raise UserError(f"drawn in another picture: {told}")
     repaired(OTHER_SIZE, told)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
+from PIL import Image
 from PIL.ExifTags import Base
 
 from tracklearn.photos import opened_image, read_photo
@@ -75,4 +76,17 @@ def read_foreign_photo(path: Path) -> Photo:
         except ValueError as error:
             repair = "encoded anew, because a strict decoder refuses it", str(error)
     pixels = np.ascontiguousarray(read_photo(path))
-    return Photo(pixels, simplejpeg.encode_jpeg(pixels, quality=QUALITY), repair, stored, orientation)
+    return Photo(pixels, encoded(pixels), repair, stored, orientation)
+
+
+def encoded(pixels: np.ndarray) -> bytes:
+    """The JPEG of an RGB image (H, W, 3)."""
+    return simplejpeg.encode_jpeg(pixels, quality=QUALITY)
+
+
+def shrunk(pixels: np.ndarray, longest_side: int) -> np.ndarray:
+    """An RGB image (H, W, 3) with at most so many pixels on its longer side, by antialiased bilinear interpolation."""
+    height, width = pixels.shape[:2]
+    factor = min(1.0, longest_side / max(height, width))
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return np.ascontiguousarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
