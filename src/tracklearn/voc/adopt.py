@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.files import atomic, disk_errors_explained
 from tracklearn.photos import is_photo
 from tracklearn.voc.adopted_page import DROPPED, KEPT, REPAIRED, Labelled, Remark, adopted_page, outcomes
 from tracklearn.voc.foreign.lenient_xml import parse_leniently
@@ -208,8 +208,9 @@ class _Adoption:
             check = check or ["turned upright"]
         labelled = Labelled(image_id, size, objects, ", ".join(check))
         self.labelled.append(labelled)
-        (self.folder / f"JPEGImages/{image_id}.jpg").write_bytes(jpeg)
-        (self.folder / f"Annotations/{image_id}.xml").write_bytes(_annotation(labelled, self.year))
+        with disk_errors_explained(self.folder):
+            (self.folder / f"JPEGImages/{image_id}.jpg").write_bytes(jpeg)
+            (self.folder / f"Annotations/{image_id}.xml").write_bytes(_annotation(labelled, self.year))
         return None
 
     def _drop(self, culprit: Found, partner: Found, reason: str, detail: str) -> None:
@@ -302,6 +303,8 @@ def _parsed(xml: Files) -> tuple[dict[PurePosixPath, Annotation], list[Remark]]:
             parsed[below] = Annotation(root, mended)
         except UserError as error:
             remarks.append(Remark(file.shown, DROPPED, "not a VOC annotation", str(error)))
+        except OSError as error:
+            remarks.append(Remark(file.shown, DROPPED, "it cannot be read", error.strerror))
     return parsed, remarks
 
 

@@ -314,11 +314,16 @@ def test_other_files_and_hidden_files_are_reported(photos, run):
         (photos / name).write_bytes(b"\0")
     (photos / "pom.xml").write_text("<project/>")
     (photos / "broken.xml").write_text("<annotation><object>")
+    (photos / "link.jpg").symlink_to("gone.jpg")
+    (photos / "link.xml").write_text(xml(("cat", *BOX)))
+    (photos / "gone.xml").symlink_to("nowhere.xml")
     (photos / "lonely.jpg").write_bytes((photos / "plain_1.jpg").read_bytes())
     _, reasons = run()
     assert reasons["._plain_1.jpg"] == reasons["._plain_1.xml"] == [("dropped", "a hidden file")]
     assert reasons["classes.txt"] == [("dropped", "neither a photo of --images nor an XML file of --annotations")]
     assert reasons["pom.xml"] == reasons["broken.xml"] == [("dropped", "not a VOC annotation")]
+    assert reasons["link.jpg"] == [("dropped", "it cannot be decoded")]
+    assert reasons["gone.xml"] == [("dropped", "it cannot be read")]
     assert reasons["lonely.jpg"] == [("dropped", "no annotation has its name")]
 
 

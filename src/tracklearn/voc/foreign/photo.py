@@ -58,8 +58,8 @@ def read_foreign_photo(path: Path) -> Photo:
     Raises:
         UserError: no decoder reads it.
     """
-    data = path.read_bytes()
     with opened_image(path) as image:
+        data = path.read_bytes()
         stored, what = image.size, f"{image.format} {image.mode}"
         try:
             orientation = int(image.getexif().get(Base.Orientation, 1))
