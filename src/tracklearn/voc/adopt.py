@@ -304,7 +304,7 @@ def _parsed(xml: Files) -> tuple[dict[PurePosixPath, Annotation], list[Remark]]:
         except UserError as error:
             remarks.append(Remark(file.shown, DROPPED, "not a VOC annotation", str(error)))
         except OSError as error:
-            remarks.append(Remark(file.shown, DROPPED, "it cannot be read", error.strerror))
+            remarks.append(Remark(file.shown, DROPPED, "it cannot be read", error.strerror or ""))
     return parsed, remarks
 
 
