@@ -50,6 +50,7 @@ rule all:
         if plan.section6.tasks
         else [],
         ["results/table2.csv", "results/table2.md", "results/table2.html"] if plan.normals.rows else [],
+        plan.detection_pages(),
         plan.figures.figure7_page(),
         plan.normals.figure8_page(),
         lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],

@@ -1,9 +1,9 @@
 """What became of each detection of a class: right, or wrong in one of four ways; and the objects that were missed.
 
-The kinds are those of Hoiem, Chodpathumwan and Dai, "Diagnosing Error in Object Detectors" (ECCV 2012). The second boxes
-of an object stand apart from the misplaced ones, as in Bolya et al., "TIDE" (ECCV 2020). In both papers an overlap below
-0.1 has nothing to do with an object. A difficult object is an object here, but a box that finds it is ignored, and so is
-the object if no box finds it.
+The kinds are those of Hoiem, Chodpathumwan and Dai, "Diagnosing Error in Object Detectors" (ECCV 2012). The second
+boxes of an object stand apart from the misplaced ones, as in Bolya et al., "TIDE" (ECCV 2020). In both papers an
+overlap below 0.1 has nothing to do with an object. A difficult object is an object here, but a box that finds it is
+ignored, and so is the object if no box finds it.
 """
 
 from collections.abc import Sequence
