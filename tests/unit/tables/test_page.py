@@ -101,3 +101,17 @@ def test_curves_carry_the_names_of_their_models(made, tmp_path):
     panels = ranking_curves([tmp_path / "models/alex/log.csv"]).axes
     assert [panel.get_title() for panel in panels] == ["loss", "violated", "positive distance", "negative distance"]
     assert [text.get_text() for text in panels[-1].get_legend().get_texts()] == ["alex"]
+
+
+def test_rows_and_classes_lead_to_their_detections(made):
+    page = made(rows_with_pages=["scratch", "unsup"], compared=[["unsup", "scratch"]])[1]
+    folder = "../../detection/voc2007-test"
+    assert f'<td><a href="{folder}/pages/unsup.html">unsup + ft</a></td>' in page
+    assert f'<td><a href="{folder}/pages/unsup/horse.html">44.2</a></td>' in page
+    assert f'<a href="{folder}/compared/unsup/scratch.html">unsup and scratch</a>' in page
+    assert "pages/empty" not in page
+    assert "No page of detections: empty." in page
+    assert "A row's name leads" in page
+    without = made()[1]
+    assert "No page of detections: scratch, unsup, empty." in without
+    assert "A row's name leads" not in without
