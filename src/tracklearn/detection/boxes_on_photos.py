@@ -73,7 +73,7 @@ class Evaluated(NamedTuple):
             boxes.append((judged.detections.boxes[box], COLOURS["right" if kind in (RIGHT, IGNORED) else "wrong"]))
             if kind == "other class":
                 kind = f"{kind} ({self.photos.classes[judged.other[box]]})"
-            caption = f"{kind}, score {judged.detections.scores[box]:.2f}, overlap {judged.overlap[box]:.2f}"
+            caption = f"{kind}, score {judged.detections.scores[box]:.3f}, overlap {judged.overlap[box]:.2f}"
         pixels = draw_boxes(self.photos.image(self.ids[image]), boxes)
         return Picture(simplejpeg.encode_jpeg(pixels, quality=QUALITY), f"{self.ids[image]}: {caption}", "jpeg")
 

@@ -52,7 +52,7 @@ class Plot(NamedTuple):
     def ticks(self, count: int = 5) -> list[tuple[float, str]]:
         """Where the horizontal axis has numbers, and the numbers."""
         values = np.linspace(self.low, self.high, count)
-        return [(round(self._column(value), 1), f"{value:.3g}") for value in values]
+        return [(round(self._column(value), 1), f"{value:.4g}") for value in values]
 
     def _column(self, x: float) -> float:
         return WIDTH * float(x - self.low) / ((self.high - self.low) or 1)

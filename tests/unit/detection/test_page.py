@@ -77,7 +77,7 @@ def test_a_row_and_each_class_have_a_page(pages):
     assert metrics["pictures"] == cat.count("<img ") + dog.count("<img ") == (3 + 2 + 2) + 4
     lines = {line[0]: line[1:] for line in reversed(rows_of(row)) if line}  # the first table has the last word
     # Best F1: 3 of 5 cats by 4 boxes.
-    assert lines["cat"][1:] == ["5", "3", "66.7%", "1.000", "3", "0", "0", "1", "0", "2"]
+    assert lines["cat"][1:] == ["5", "3", "66.7%", "1.0000", "3", "0", "0", "1", "0", "2"]
     assert lines["dog"][1:] == ["4", "0", "-", "-", "0", "0", "0", "0", "0", "4"]
     assert lines["bird"] == ["no training object of class bird"]
     assert "&lt;i&gt;ours" in row
