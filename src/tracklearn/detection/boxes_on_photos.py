@@ -14,7 +14,7 @@ from tracklearn.errors import UserError
 from tracklearn.pages.rendering import Picture
 from tracklearn.voc.annotations import Objects, Voc
 
-SIDE = 200  # pixels, the longer side of a photo on a page
+SIDE = 180  # pixels, the longer side of a photo on a page
 QUALITY = 75
 # RGB, apart for the colour-blind too (Okabe and Ito, 2008)
 COLOURS = {"right": (86, 180, 233), "wrong": (213, 94, 0), "object": (240, 228, 66)}

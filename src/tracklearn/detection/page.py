@@ -15,7 +15,7 @@ from tracklearn.tables.cells import MEAN, Cell, read_cell
 from tracklearn.voc.boxes import areas
 from tracklearn.voc.image_sets import CLASSES
 
-PHOTOS = 8  # of a section
+PHOTOS = 6  # of a section, a line of the page
 MEANINGS = {
     RIGHT: "The box overlaps an object of the class by 0.5 or more, and it is the first box to find this object.",
     **WRONG,

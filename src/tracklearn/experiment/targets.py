@@ -120,14 +120,18 @@ def _check_left_out(plan: Plan, target: str) -> None:
 
 def _check_detections(plan: Plan, target: str) -> None:
     """Refuse pages and lists of detections of rows that have none, and what shows annotations that are not public."""
-    shown = re.fullmatch(
-        r"results/detection/[^/]+/(?:(pages|compared)/.+\.html|(ground_truth)\.json|[^/]+/.+\.json)", target
+    asked = re.fullmatch(
+        rf"results/detection/[^/]+/(?:(pages|compared)/.+|({GROUND_TRUTH})|.+/detections\.json)", target
     )
-    if shown and (shown[1] or shown[2]) and not plan.protocol.annotated:
+    if not asked:
+        return
+    if (asked[1] or asked[2]) and not plan.protocol.annotated:
         raise UserError(f"{target}: {NO_ANNOTATIONS}")
-    for row in plan.rows if shown else []:
-        if row in {*Path(target).parts, Path(target).stem} and (lack := plan.lacks(row)):
+    for row in {*Path(target).parts, Path(target).stem} & {*plan.rows}:
+        if lack := plan.lacks(row):
             raise UserError(f"{target}: row {row} has no detections: {lack}")
+        if asked[1] and row in plan.section6.rows("detection"):
+            raise UserError(f"{target}: row {row} is one of section 6; expected a row of Table 1")
 
 
 def _check_query(plan: Plan, target: str) -> None:

@@ -155,6 +155,9 @@ def test_a_row_without_detections_has_no_page():
     for target in ("pages/rcnn-70K-2x.html", "compared/scratch/rcnn-70K-2x.html", "rcnn-70K-2x/detections.json"):
         with pytest.raises(UserError, match=rf"^{folder}/{target}: row rcnn-70K-2x has no detections: data/imagenet"):
             check_targets(plan, [f"{folder}/{target}"])
+    target = f"{folder}/pages/{plan.section6.rows('detection')[0]}.html"
+    with pytest.raises(UserError, match=rf"^{target}: row \S+ is one of section 6; expected a row of Table 1$"):
+        check_targets(plan, [target])
     assert "rcnn-70K-2x" not in plan.rows_with_pages()
     assert f"{folder}/pages/scratch.html" in plan.detection_pages()
     check_targets(plan, [*plan.detection_pages(), f"{folder}/scratch/detections.json"])
