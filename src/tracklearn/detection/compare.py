@@ -9,14 +9,13 @@ import numpy as np
 from tracklearn.detection.boxes_on_photos import COLOURS, Evaluated
 from tracklearn.detection.curves import Curve, curve
 from tracklearn.detection.errors_by_kind import Judged
-from tracklearn.pages.plots import Line, Plot
+from tracklearn.pages.plots import BLUE, ORANGE, Line, Plot
 from tracklearn.pages.rendering import Picture, render
 from tracklearn.tables.bootstrap import interval
 from tracklearn.tables.cells import MEAN, Cell, read_cell
 from tracklearn.voc.image_sets import CLASSES
 
 PHOTOS = 3  # of a class and row
-BLUE, ORANGE = "#0072b2", "#d55e00"
 
 
 class Difference(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from tracklearn.detection.boxes_on_photos import COLOURS, Evaluated
 from tracklearn.detection.curves import Curve, curve, thresholds
 from tracklearn.detection.errors_by_kind import IGNORED, KINDS, MISSED, RIGHT, WRONG, Judged, average_precision
-from tracklearn.pages.plots import Line, Plot
+from tracklearn.pages.plots import BLUE, GREY, ORANGE, Line, Plot
 from tracklearn.pages.rendering import Picture, render
 from tracklearn.tables.cells import MEAN, Cell, read_cell
 from tracklearn.voc.boxes import areas
@@ -21,10 +21,7 @@ MEANINGS = {
     **WRONG,
     MISSED: "An object, difficult ones aside, that none of these boxes finds.",
 }
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"
-BAR_COLOURS = dict(
-    zip(MEANINGS, (BLUE, "#e69f00", "#f0e442", "#cc79a7", "#999999"), strict=False)
-)  # boxes, not objects
+BAR_COLOURS = dict(zip((RIGHT, *WRONG), (BLUE, "#e69f00", "#f0e442", "#cc79a7", "#999999"), strict=True))
 
 
 class KindCount(NamedTuple):
@@ -34,7 +31,8 @@ class KindCount(NamedTuple):
         of_best: count among the N best boxes, N being the number of objects (Hoiem et al.).
         of_f1: count among the boxes from the threshold of the best F1.
         of_all: count among all boxes.
-        gain: what average precision would gain, in percent, without these errors; None for right boxes.
+        gain: what average precision would gain, in percent, without these errors; None for right boxes, and for missed
+            objects if every object is missed.
     """
 
     kind: str
@@ -127,7 +125,8 @@ def count_kinds(judged: Judged, best: float) -> list[KindCount]:
         of_best, of_f1, of_all = (int(part.sum()) for part in (chosen[:total], chosen[taken], chosen))
         if kind == MISSED:
             of_best, of_f1, of_all = total - of_best, total - of_f1, total - of_all
-        gain = None if kind == RIGHT else average_precision(judged, without=kind) - whole
+        unknown = kind == RIGHT or (kind == MISSED and of_all == total)
+        gain = None if unknown else average_precision(judged, without=kind) - whole
         lines.append(KindCount(kind, meaning, of_best, of_f1, of_all, gain))
     return lines
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 WIDTH, HEIGHT = 340, 220  # pixels of the axes
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"  # apart for the colour-blind too (Okabe and Ito, 2008)
 
 
 class Line(NamedTuple):

@@ -92,6 +92,7 @@ def test_a_row_and_each_class_have_a_page(pages):
     ]  # fmt: skip
     assert cat.count("no box overlaps it") == 2 * 2  # two missed cats, as alt and as caption
     assert "best F1" in cat
+    assert "nan" not in dog
     assert "polyline" in cat
     assert "polyline" not in dog  # its only box does not count
 
