@@ -53,6 +53,8 @@ rule all:
         plan.detection_pages(),
         plan.figures.figure7_page(),
         plan.normals.figure8_page(),
+        f"results/models/{plan.protocol.name}/models.html",
+        f"results/scenes/{plan.protocol.name}/scenes.html" if plan.section6.confusions() else [],
         lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],
 
 
@@ -68,3 +70,11 @@ onstart:
     # Jobs leave their runs on disk; this process sends them to MLflow while they go on, and ends when all are sent.
     start_sender()
     plan.record_shards()
+
+
+onsuccess:
+    write_index()
+
+
+onerror:
+    write_index()
