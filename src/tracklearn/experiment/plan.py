@@ -522,6 +522,20 @@ class Plan:
         """Bootstrap replicates of some rows."""
         return [f"results/detection/{self.protocol.name}/bootstraps/{row}.npz" for row in rows]
 
+    def rows_with_pages(self) -> list[str]:
+        """Rows of Table 1 whose detections have pages: computed ones, if the evaluation images are annotated."""
+        return self.computed_rows(self.table1_rows) if self.protocol.annotated else []
+
+    def compared_rows(self) -> list[list[str]]:
+        """The comparisons [row, row] of Table 1 that have a page of both rows' detections."""
+        return [pair for pair in self.config["comparisons"] if set(pair) <= {*self.rows_with_pages()}]
+
+    def detection_pages(self) -> list[str]:
+        """The page of each row's detections, which comes with a page of each class, and those of two rows."""
+        folder = f"results/detection/{self.protocol.name}"
+        pages = [f"{folder}/pages/{row}.html" for row in self.rows_with_pages()]
+        return pages + [f"{folder}/compared/{row}/{against}.html" for row, against in self.compared_rows()]
+
     def seeded(self, names: Iterable[str], block: str = "evidence") -> list[str]:
         """Rows or models with their copies for each seed of `evidence:` or `evidence_normals:`."""
         seeds = range(1, self.config[block]["seeds"] + 1)
