@@ -1,5 +1,6 @@
-"""Files appear whole or not at all."""
+"""Files are written whole or not at all, text is read in the encodings that programs save it in."""
 
+import codecs
 import errno
 import os
 import secrets
@@ -9,6 +10,50 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tracklearn.errors import DISK_FULL, UserError, is_system_error
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def is_photo(name: str | Path) -> bool:
+    """Whether a file's name is that of a photo; hidden files, such as macOS's `._*.jpg`, are no photos."""
+    name = os.path.basename(name)  # noqa: PTH119 (a Path for each of 100,000 names would take longer)
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES  # noqa: PTH122
+
+
+def read_text(path: str | Path) -> str:
+    """A text file in UTF-8, with or without a byte order mark, or in UTF-16 with one ("Unicode text" of spreadsheets).
+
+    Raises:
+        FileNotFoundError: no such file.
+        UserError: the file is in another encoding; names the first line that shows it.
+    """
+    return as_text(Path(path).read_bytes(), path)
+
+
+def as_text(data: bytes, path: str | Path, *, first_line: int = 1) -> str:
+    """The text in the bytes of a file, as `read_text`.
+
+    Args:
+        path: the file, for the error.
+        first_line: number of the line that the bytes begin with.
+
+    Raises:
+        UserError: as `read_text`.
+    """
+    encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
+    try:
+        text, rest = data.decode(encoding), ""
+    except UnicodeDecodeError as error:
+        text, rest = data[: error.start].decode(encoding, errors="replace"), f"byte 0x{data[error.start]:02x}"
+    if "\0" in text:  # UTF-16 without a byte order mark, or no text at all
+        text, rest = text[: text.index("\0")], "byte 0x00"
+    if rest:
+        raise UserError(
+            f"{path}, line {first_line + text.count(chr(10))}: {rest} is neither UTF-8 nor UTF-16 with a byte "
+            "order mark; save the file as UTF-8"
+        )
+    return text
 
 
 @contextmanager

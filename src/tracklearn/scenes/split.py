@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracklearn.errors import UserError
+from tracklearn.files import read_text
 from tracklearn.photos import list_image_folder
 from tracklearn.settings.base import Block
 from tracklearn.settings.scenes import Scenes
@@ -87,22 +88,25 @@ def listed_photos(path: Path) -> list[str]:
         UserError: no such list, an empty one, one that is not text, or a line of another form.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError as error:
         raise UserError(
             f"{path}: no such list; put it there, set scenes.lists to the names of your lists, or to null for a split "
             "by scenes.seed"
         ) from error
-    except ValueError as error:
-        raise UserError(f"{path}: not a text file in UTF-8 ({error}); save the list as UTF-8") from error
     names = [line.strip() for line in lines if line.strip()]
     if not names:
         raise UserError(f"{path}: the list is empty; expected one `category/file` a line")
-    for name in names:
-        parts = Path(name).parts
-        if len(parts) < 2 or ".." in parts or parts[0] == "/":
-            raise UserError(f"{path}: {name!r} is not a photo of a category; expected `category/file`")
+    if others := [name for name in names if not _is_below_a_category(name)]:
+        raise UserError(
+            f"{path}: {others[0]!r} is not a photo of a category; expected `category/file` ({len(others)} such lines)"
+        )
     return names
+
+
+def _is_below_a_category(name: str) -> bool:
+    parts = Path(name).parts
+    return len(parts) > 1 and ".." not in parts and parts[0] != "/"
 
 
 def _category(name: str) -> str:

@@ -112,10 +112,10 @@ def test_lists_that_cannot_be_used_are_a_one_line_error(tmp_path, photos, train,
     assert "\n" not in str(raised.value)
 
 
-def test_a_list_that_is_no_text_is_named(tmp_path):
+def test_a_list_in_another_encoding_is_named(tmp_path):
     settings = folder(tmp_path, PHOTOS, PHOTOS[::2], PHOTOS[1::2])
-    (tmp_path / TRAIN).write_text("a/1.jpg\n", encoding="utf-16")
-    with pytest.raises(UserError, match=r"TrainImages\.txt: not a text file in UTF-8 .*; save the list as UTF-8"):
+    (tmp_path / TRAIN).write_text("a/1.jpg\nb/é.jpg\n", encoding="latin-1")
+    with pytest.raises(UserError, match=r"TrainImages\.txt, line 2: byte 0xe9 is neither .*; save the file as UTF-8"):
         split_photos(settings)
 
 
