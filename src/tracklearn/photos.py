@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,15 +92,30 @@ def read_pixels(path: str | Path) -> np.ndarray:
         UserError: as `read_photo`.
     """
     data = Path(path).read_bytes()
-    damage = None
-    if data.startswith(JPEG) and not any(mark in data for mark in TURNED):
-        try:
-            return simplejpeg.decode_jpeg(data, colorspace="RGB")
-        except ValueError as error:
-            damage = error
-    pixels = np.array(read_photo(path))
+    try:
+        pixels, damage = plain_jpeg(data), None
+    except ValueError as error:
+        pixels, damage = None, error
+    if pixels is None:
+        pixels = np.array(read_photo(path))
     if damage:
         log.warning("%s: libjpeg-turbo says: %s; the photo is decoded all the same", path, damage)
+    return pixels
+
+
+def plain_jpeg(data: bytes) -> np.ndarray | None:
+    """A JPEG as RGB uint8 (H, W, 3); None for other formats, and for a photo that EXIF turns.
+
+    Raises:
+        ValueError: the JPEG is damaged.
+    """
+    if not data.startswith(JPEG):
+        return None
+    if any(mark in data for mark in TURNED):
+        with suppress(Exception), Image.open(BytesIO(data)) as image:  # what Pillow cannot read is not turned
+            if _orientation(image) > 1:
+                return None
+    pixels: np.ndarray = simplejpeg.decode_jpeg(data, colorspace="RGB")
     return pixels
 
 
@@ -110,8 +126,7 @@ def read_header(path: str | Path) -> Header:
         UserError: the file is no photo.
     """
     with opened_image(path) as image:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return Header(*image.size, orientation if orientation in range(2, 9) else 1)
+        return Header(*image.size, _orientation(image))
 
 
 @contextmanager
@@ -137,6 +152,11 @@ def read_square(path: str | Path, size: int) -> np.ndarray:
         UserError: as `read_photo`.
     """
     return np.asarray(read_photo(path, at_least=size).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _orientation(image: Image.Image) -> int:
+    orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in range(2, 9) else 1
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:

@@ -37,10 +37,11 @@ def test_the_lists_decide_wherever_the_photos_lie(tmp_path):
         assert all(path.exists() for path in [*found.train, *found.test])
 
 
-def test_lists_as_other_programs_save_them(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_as_other_programs_save_them(tmp_path, encoding):
     settings = folder(tmp_path, ["a/1.jpg", "b/2.jpg", "a/é.jpg"])
-    (tmp_path / TRAIN).write_bytes("\ufeffa/1.jpg\r\nb/2.jpg\r\n\r\n".encode())
-    (tmp_path / TEST).write_text("a/é.jpg\n\n")
+    (tmp_path / TRAIN).write_text("a/1.jpg\r\nb/2.jpg\r\n\r\n", encoding=encoding, newline="")
+    (tmp_path / TEST).write_text("a/é.jpg\n\n", encoding=encoding)
     found = split_photos(settings)
     assert names(found.train) == ["a/1.jpg", "b/2.jpg"]
     assert names(found.test) == ["a/é.jpg"]
