@@ -28,19 +28,7 @@ def read_text(path: str | Path) -> str:
         FileNotFoundError: no such file.
         UserError: the file is in another encoding; names the first line that shows it.
     """
-    return as_text(Path(path).read_bytes(), path)
-
-
-def as_text(data: bytes, path: str | Path, *, first_line: int = 1) -> str:
-    """The text in the bytes of a file, as `read_text`.
-
-    Args:
-        path: the file, for the error.
-        first_line: number of the line that the bytes begin with.
-
-    Raises:
-        UserError: as `read_text`.
-    """
+    data = Path(path).read_bytes()
     encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
     try:
         text, rest = data.decode(encoding), ""
@@ -50,7 +38,7 @@ def as_text(data: bytes, path: str | Path, *, first_line: int = 1) -> str:
         text, rest = text[: text.index("\0")], "byte 0x00"
     if rest:
         raise UserError(
-            f"{path}, line {first_line + text.count(chr(10))}: {rest} is neither UTF-8 nor UTF-16 with a byte "
+            f"{path}, line {1 + text.count(chr(10))}: {rest} is neither UTF-8 nor UTF-16 with a byte "
             "order mark; save the file as UTF-8"
         )
     return text

@@ -4,13 +4,13 @@ The plan of the experiment reads the list too, so this module imports no large l
 """
 
 from collections.abc import Iterator
-from io import BytesIO
+from io import BytesIO, TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from tracklearn.errors import UserError
-from tracklearn.files import UTF_16, as_text, read_text
+from tracklearn.files import UTF_16, read_text
 
 Line = tuple[int, str]  # its number from 1, and its text
 
@@ -22,14 +22,17 @@ def read_pairs(path: str | Path) -> Iterator[tuple[Line, Line]]:
         UserError: a line in another encoding than `files.read_text` reads, or at the end, when the last line has no
             partner; names the line.
     """
-    with _opened(path) as file:
-        texts = ((number, as_text(line, path, first_line=number).strip()) for number, line in enumerate(file, 1))
-        lines = (line for line in texts if line[1])
-        for query in lines:
-            tracked = next(lines, None)
-            if tracked is None:
-                raise UserError(f"{path}, line {query[0]}: a query without a tracked patch; a pair is two lines")
-            yield query, tracked
+    try:
+        with TextIOWrapper(_opened(path), encoding="utf-8-sig") as file:
+            lines = ((number, line.strip()) for number, line in enumerate(file, 1) if not line.isspace())
+            for query in lines:
+                tracked = next(lines, None)
+                if tracked is None:
+                    raise UserError(f"{path}, line {query[0]}: a query without a tracked patch; a pair is two lines")
+                yield query, tracked
+    except UnicodeDecodeError:
+        read_text(path)  # names the line
+        raise
 
 
 def shard_starts(path: str | Path, pairs_per_shard: int) -> list[int]:
@@ -63,7 +66,7 @@ def read_shard_lines(path: str | Path, start: int, pairs_per_shard: int) -> list
         return [line.decode("utf-8-sig", errors="replace").strip() for line in lines]
 
 
-def _opened(path: str | Path) -> IO[bytes]:
+def _opened(path: str | Path) -> BinaryIO:
     """The list in UTF-8, which it is on disk unless a program saved it as UTF-16."""
     with open(path, "rb") as file:
         if not file.read(2).startswith(UTF_16):

@@ -95,7 +95,9 @@ def is_youtube(source: str) -> bool:
 
 def _video(line: str) -> Video:
     """One line of the list, or a ValueError with what is wrong in it."""
-    values = [_unquoted(value) for value in line.split("\t")]
+    values = line.split("\t")
+    if '"' in line:
+        values = [_unquoted(value) for value in values]
     if len(values) != len(COLUMNS) or not values[1].strip():
         raise ValueError(f"{line!r}; expected 'video_id<TAB>source'")
     video = Video(values[0], values[1].strip())

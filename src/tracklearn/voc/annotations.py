@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import UTF_16, as_text
+from tracklearn.files import UTF_16, read_text
 from tracklearn.photos import Header, read_header, read_pixels
 from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
 
@@ -156,7 +156,7 @@ def read_xml(path: Path) -> ElementTree.Element:
 
 def _xml_text(data: bytes, path: Path) -> str:
     if data.startswith(UTF_16):
-        return as_text(data, path)
+        return read_text(path)
     declared = re.match(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.-]+)""", data)
     encoding = declared[1].decode().lower() if declared else "utf-8-sig"
     return data.decode(LARGER_ENCODINGS.get(encoding, encoding), errors="replace").lstrip()
