@@ -5,13 +5,14 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tracklearn.errors import DISK_FULL, UserError, is_system_error
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")  # torchvision's too
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -19,6 +20,21 @@ def is_photo(name: str | Path) -> bool:
     """Whether a file's name is that of a photo; hidden files, such as macOS's `._*.jpg`, are no photos."""
     name = os.path.basename(name)  # noqa: PTH119 (a Path for each of 100,000 names would take longer)
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES  # noqa: PTH122
+
+
+def names_by_stem(folder: Path, suffixes: Sequence[str] = PHOTO_SUFFIXES) -> dict[str, str]:
+    """Names of the files in a folder by what stands before their suffix, whose case makes no difference.
+
+    Of several files with one stem, the first of `suffixes` wins. Stems are in Unicode's composed form: macOS writes
+    decomposed names, and lists are mostly composed. Hidden files do not count, and a folder that does not exist has no
+    files.
+    """
+    found = []
+    for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208 (Paths would take half a second)
+        stem, suffix = os.path.splitext(name)  # noqa: PTH122
+        if suffix.lower() in suffixes and not name.startswith("."):
+            found.append((suffixes.index(suffix.lower()), suffix != suffix.lower(), name, stem))
+    return {unicodedata.normalize("NFC", stem): name for _, _, name, stem in sorted(found, reverse=True)}
 
 
 def read_text(path: str | Path) -> str:

@@ -1,7 +1,9 @@
 """Which photos of a folder of scenes train and which are tested: by lists, or by a seed."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import read_text
+from tracklearn.files import names_by_stem, read_text
 from tracklearn.photos import list_image_folder
 from tracklearn.settings.base import Block
 from tracklearn.settings.scenes import Scenes
@@ -63,7 +65,9 @@ def split_photos(settings: Block = None) -> ScenePhotos:
 
 
 def read_list(path: Path, folder: Path) -> list[str]:
-    """The photos `category/file` that a list names, in its order.
+    """The photos `category/file` that a list names, in its order, under the names that they have on disk.
+
+    A photo whose suffix differs, such as `.JPG` for `.jpg`, is the listed one.
 
     Raises:
         UserError: no such list, an empty one, lines of another form, a photo that is named twice, or photos that are
@@ -73,12 +77,26 @@ def read_list(path: Path, folder: Path) -> list[str]:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UserError(f"{path}: {twice[0]} is listed twice ({len(twice)} such photos); remove the further lines")
+    names = _as_on_disk(names, folder)
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise UserError(
             f"{path}: {missing[0]} is not in {folder} ({len(missing)} of {len(names)} photos are missing); put them "
             "there or take them out of the list"
         )
     return names
+
+
+def _as_on_disk(names: Sequence[str], folder: Path) -> list[str]:
+    listed = cache(names_by_stem)
+
+    def on_disk(name: str) -> str:
+        path = folder / name
+        if path.is_file():
+            return name
+        stem = unicodedata.normalize("NFC", path.stem)
+        return str(Path(name).with_name(listed(path.parent).get(stem, path.name)))
+
+    return [on_disk(name) for name in names]
 
 
 def listed_photos(path: Path) -> list[str]:

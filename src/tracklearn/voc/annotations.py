@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import UTF_16, read_text
+from tracklearn.files import PHOTO_SUFFIXES, UTF_16, read_text
 from tracklearn.photos import Header, read_header, read_pixels
 from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
 
@@ -212,4 +212,5 @@ def turned_box(box: Sequence[float], photo: Header) -> tuple[float, float, float
 
 
 def _missing(path: Path) -> UserError:
-    return UserError(f"{path}: no such file; expected it beside the other files of its image set")
+    others = f", or one with another suffix ({', '.join(PHOTO_SUFFIXES)})" if path.suffix == ".jpg" else ""
+    return UserError(f"{path}: no such file; expected it beside the other files of its image set{others}")

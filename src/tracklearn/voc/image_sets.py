@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from tracklearn.errors import UserError
-from tracklearn.files import PHOTO_SUFFIXES, read_text
+from tracklearn.files import PHOTO_SUFFIXES, names_by_stem, read_text
 
 # Everingham et al., The PASCAL Visual Object Classes Challenge, in the order of the benchmark's own tables.
 CLASSES = (
@@ -31,21 +31,8 @@ _WITH_LABEL = re.compile(r"(\S.*?)\s+(?:-1|0|1)")
 
 
 def files_by_id(folder: Path) -> dict[str, str]:
-    """Names of the photos or annotations in a folder by image id, whatever the case of their suffixes.
-
-    Of several files with one id, VOC's own suffix wins, then the order of `FILES`. Ids are in Unicode's composed form:
-    macOS writes decomposed names, lists are mostly composed.
-
-    Args:
-        folder: `JPEGImages` or `Annotations`; a folder that does not exist has no files.
-    """
-    suffixes = FILES[folder.name]
-    found = []
-    for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208 (Paths would take half a second)
-        stem, suffix = os.path.splitext(name)  # noqa: PTH122
-        if suffix.lower() in suffixes and not name.startswith("."):
-            found.append((suffixes.index(suffix.lower()), suffix != suffix.lower(), name, stem))
-    return {unicodedata.normalize("NFC", stem): name for _, _, name, stem in sorted(found, reverse=True)}
+    """Names of the photos or annotations in a folder, `JPEGImages` or `Annotations`, by image id."""
+    return names_by_stem(folder, FILES[folder.name])
 
 
 def read_image_set(root: str | Path, *, year: int, image_set: str) -> list[str]:

@@ -41,11 +41,13 @@ def crop_objects(
             path.write_bytes(simplejpeg.encode_jpeg(crop, quality=QUALITY, colorspace="RGB"))
             written[classes[label]] += 1
     if len(written) < 2:
-        larger = f"{written.total()} objects of {len(written)} classes ({', '.join(written) or 'none'})"
-        smaller = f", {len(too_small)} are smaller (at most {max(too_small)})" if too_small else ""
+        large = f"of the set {image_set} with a smallest side of at least {MIN_SIDE} pixels"
+        found = (
+            f"all objects {large} are of the class {', '.join(written)}" if written else f"there is no object {large}"
+        )
+        smaller = f" ({len(too_small)} are smaller, the largest has {max(too_small)})" if too_small else ""
         raise UserError(
-            f"{photos.folder}: {larger} of the set {image_set} have a smallest side of at least {MIN_SIDE} "
-            f"pixels{smaller}; a network that learns to classify crops needs two classes: label more or larger "
-            "objects, set imagenet.folder, or leave out the rows whose models have train: imagenet"
+            f"{photos.folder}: {found}{smaller}; a network that learns to classify crops needs two classes: label more "
+            "or larger objects, set imagenet.folder, or leave out the rows whose models have train: imagenet"
         )
     return {"objects": written.total(), "categories": len(written)}

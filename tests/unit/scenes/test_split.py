@@ -37,6 +37,14 @@ def test_the_lists_decide_wherever_the_photos_lie(tmp_path):
         assert all(path.exists() for path in [*found.train, *found.test])
 
 
+def test_photos_whose_suffix_or_letters_are_written_otherwise_than_in_the_lists(tmp_path):
+    on_disk = ["a/1.JPG", "b/cafe\u0301.png", "b/2.jpg"]
+    settings = folder(tmp_path, on_disk, ["a/1.jpg", "b/2.jpg"], ["b/caf\u00e9.jpg"])
+    found = split_photos(settings)
+    assert names(found.train) == ["a/1.JPG", "b/2.jpg"]
+    assert names(found.test) == ["b/cafe\u0301.png"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_lists_as_other_programs_save_them(tmp_path, encoding):
     settings = folder(tmp_path, ["a/1.jpg", "b/2.jpg", "a/é.jpg"])

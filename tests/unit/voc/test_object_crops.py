@@ -28,12 +28,12 @@ def test_crops_are_the_boxes_of_the_objects(real_data, tmp_path):
     [
         (
             [("cat", 9, 9, 22, 20, False), ("dog", 30, 30, 80, 48, False)],
-            r"0 objects of 0 classes \(none\) of the set train have a smallest side of at least 20 pixels, 8 are "
-            r"smaller \(at most 19\)",
+            r"there is no object of the set train with a smallest side of at least 20 pixels \(8 are smaller, the largest "
+            r"has 19\)",
         ),
         (
             [("cat", 9, 9, 60, 60, False), ("dog", 30, 30, 80, 80, True)],
-            r"4 objects of 1 classes \(cat\) of the set train have a smallest side of at least 20 pixels; a network",
+            "all objects of the set train with a smallest side of at least 20 pixels are of the class cat; a network",
         ),
     ],
 )
