@@ -28,7 +28,7 @@ def test_crops_are_the_boxes_of_the_objects(real_data, tmp_path):
     [
         (
             [("cat", 9, 9, 22, 20, False), ("dog", 30, 30, 80, 48, False)],
-            r"there is no object of the set train with a smallest side of at least 20 pixels \(8 are smaller, the largest "
+            r"no object of the set train with a smallest side of at least 20 pixels \(8 are smaller, the largest "
             r"has 19\)",
         ),
         (
