@@ -42,9 +42,7 @@ def crop_objects(
             written[classes[label]] += 1
     if len(written) < 2:
         large = f"of the set {image_set} with a smallest side of at least {MIN_SIDE} pixels"
-        found = (
-            f"all objects {large} are of the class {', '.join(written)}" if written else f"there is no object {large}"
-        )
+        found = f"all objects {large} are of the class {', '.join(written)}" if written else f"no object {large}"
         smaller = f" ({len(too_small)} are smaller, the largest has {max(too_small)})" if too_small else ""
         raise UserError(
             f"{photos.folder}: {found}{smaller}; a network that learns to classify crops needs two classes: label more "
