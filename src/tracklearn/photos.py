@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -85,7 +86,7 @@ def read_photo(path: str | Path, *, at_least: int | None = None) -> Image.Image:
 def read_pixels(path: str | Path) -> np.ndarray:
     """A photo as `read_photo` decodes it, as RGB uint8 (H, W, 3); libjpeg-turbo decodes ordinary JPEGs.
 
-    Damage that does not keep readers from decoding a JPEG is told in the log.
+    Damage that does not keep readers from decoding a JPEG is told in the log, once.
 
     Raises:
         FileNotFoundError: no such file.
@@ -99,8 +100,13 @@ def read_pixels(path: str | Path) -> np.ndarray:
     if pixels is None:
         pixels = np.array(read_photo(path))
     if damage:
-        log.warning("%s: libjpeg-turbo says: %s; the photo is decoded all the same", path, damage)
+        _tell(path, str(damage))
     return pixels
+
+
+@cache  # trainings decode a photo many times
+def _tell(path: str | Path, damage: str) -> None:
+    log.warning("%s: libjpeg-turbo says: %s; the photo is decoded all the same", path, damage)
 
 
 def plain_jpeg(data: bytes) -> np.ndarray | None:

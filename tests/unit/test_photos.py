@@ -106,7 +106,8 @@ def test_a_damaged_jpeg_that_readers_decode_is_decoded_and_told_in_the_log(tmp_p
     with pytest.raises(ValueError, match="Corrupt JPEG data"):
         simplejpeg.decode_jpeg(bytes(data))
     assert read_pixels(tmp_path / "a.jpg").shape == (64, 64, 3)
-    assert "a.jpg: libjpeg-turbo says: Corrupt JPEG data" in caplog.text
+    read_pixels(tmp_path / "a.jpg")
+    assert caplog.text.count("a.jpg: libjpeg-turbo says: Corrupt JPEG data") == 1
     with pytest.raises(UserError, match=r"cut.jpg: cannot be decoded \(image file is truncated"):
         (tmp_path / "cut.jpg").write_bytes(jpeg()[:-400])
         read_pixels(tmp_path / "cut.jpg")

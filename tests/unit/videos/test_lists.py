@@ -93,9 +93,9 @@ def test_a_list_that_shrank_is_an_error() -> None:
 
 def test_a_hundred_thousand_ids_are_read_and_cut_quickly(tmp_path: Path) -> None:
     (tmp_path / "l.tsv").write_text(HEADER + "".join(f"{i:011d}\t{i:011d}\n" for i in range(100_000)))
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(plan_shards(read_list(tmp_path / "l.tsv"), [], 100)) == 1000
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 @pytest.mark.parametrize(
