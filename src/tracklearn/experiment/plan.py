@@ -31,7 +31,7 @@ from tracklearn.files import atomic
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
 from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
-from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
+from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
 
 LEDGER = Path("results/videos/shards.json")
@@ -381,8 +381,13 @@ class Plan:
         ids = self._ids(image_set)
         if part is not None:
             ids = ids[part * self._images_per_part : (part + 1) * self._images_per_part]
-        photos = (self._devkit_folder / folder / f"{image_id}{suffix}" for image_id in ids)
-        return digest_of_files([image_list, *photos], known=known)
+        names = self._names(folder)
+        files = (self._devkit_folder / folder / names.get(image_id, f"{image_id}{suffix}") for image_id in ids)
+        return digest_of_files([image_list, *files], known=known)
+
+    @cache  # noqa: B019 (one plan a process)
+    def _names(self, folder: str) -> dict[str, str]:
+        return files_by_id(self._devkit_folder / folder)
 
     @cache  # noqa: B019 (one plan a process)
     def _downloaded_files(self, image_set: str) -> dict[str, State] | None:

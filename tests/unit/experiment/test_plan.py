@@ -168,3 +168,16 @@ def test_an_unknown_model_of_a_figure_is_named(config):
         UserError, match=r"config: figures.conv1_models: unknown model unsup-8; did you mean unsup-8M\?"
     ):
         Plan(config | {"figures": {"conv1_models": ["unsup-8"]}})
+
+
+def test_a_replaced_photo_of_any_suffix_changes_the_digest(config, devkit):
+    config["voc"] = {"root": str(devkit), "download": False}
+    photo = devkit / "VOC2012/JPEGImages/train_0.jpg"
+    digests = [Plan(config).photos_digest("train")]
+    digests.append(Plan(config).photos_digest("train", 0))
+    assert digests[0] == digests[1]
+    photo = photo.rename(photo.with_suffix(".JPG"))
+    digests.append(Plan(config).photos_digest("train"))
+    photo.write_bytes(b"another photo")
+    digests.append(Plan(config).photos_digest("train"))
+    assert len(set(digests)) == 3
