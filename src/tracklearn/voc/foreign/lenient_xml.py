@@ -4,9 +4,10 @@ import re
 from xml.etree import ElementTree
 
 from tracklearn.errors import UserError
+from tracklearn.voc.annotations import LARGER_ENCODINGS
 
 _DECLARATION = re.compile(rb"""\s*<\?xml[^>]*encoding=["']([\w.:-]+)""")
-_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949"}
+
 # ASSUME: the order in which other encodings are tried. gb18030 instead of gb2312 would accept many Western words.
 _ASSUMED = ("utf-8-sig", "gb2312", "cp1252", "latin-1")
 
@@ -30,7 +31,7 @@ def parse_leniently(data: bytes) -> tuple[ElementTree.Element, str]:
     declared = _DECLARATION.match(data)
     name = declared[1].decode("ascii").lower() if declared else ""
     utf_16 = ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ()
-    for encoding in (*utf_16, _SUPERSETS.get(name, name), *_ASSUMED):
+    for encoding in (*utf_16, LARGER_ENCODINGS.get(name, name), *_ASSUMED):
         try:
             root = ElementTree.fromstring(_mended(data.decode(encoding)))
         except (ElementTree.ParseError, ValueError, LookupError):
