@@ -7,7 +7,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from tracklearn.errors import UserError
+from tracklearn.errors import UserError, bad_lines
+from tracklearn.files import read_text
 
 COLUMNS = ("video_id", "source")
 
@@ -35,10 +36,10 @@ def read_list(path: str | Path) -> list[Video]:
 
     Raises:
         UserError: the file is missing or has another header; or an id is not unique or unsafe as a file name, or a
-            source is empty. The message names the line.
+            source is empty. The message names the lines.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError as error:
         raise UserError(
             f"{path}: no list of videos; make one: "
@@ -47,18 +48,20 @@ def read_list(path: str | Path) -> list[Video]:
     if not lines or tuple(lines[0].split("\t")) != COLUMNS:
         raise UserError(f"{path}, line 1: {lines[0] if lines else ''!r}; expected the header 'video_id<TAB>source'")
     videos: dict[str, Video] = {}
+    bad: dict[int, str] = {}
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
             continue
         try:
             video = _video(line)
         except ValueError as error:
-            raise UserError(f"{path}, line {number}: {error}") from error
+            bad[number] = str(error)
+            continue
         if video.video_id in videos:
-            raise UserError(
-                f"{path}, line {number}: video_id {video.video_id!r} is in an earlier line too; ids must be unique"
-            )
+            bad[number] = f"video_id {video.video_id!r} is in an earlier line too; ids must be unique"
         videos[video.video_id] = video
+    if bad:
+        raise bad_lines(path, bad)
     return list(videos.values())
 
 
@@ -135,6 +138,8 @@ def repeats(videos: Sequence[Video]) -> dict[str, str]:
 def _video(line: str) -> Video:
     """One line of the list, or a ValueError with what is wrong in it."""
     values = line.split("\t")
+    if '"' in line:
+        values = [_unquoted(value) for value in values]
     if len(values) != len(COLUMNS) or not values[1].strip():
         raise ValueError(f"{line!r}; expected 'video_id<TAB>source'")
     video = Video(values[0], values[1].strip())
@@ -144,3 +149,8 @@ def _video(line: str) -> Video:
             "'.', and no '.' first"
         )
     return video
+
+
+def _unquoted(value: str) -> str:
+    """A value without the quotes that spreadsheets put around one with a comma in it."""
+    return value[1:-1].replace('""', '"') if re.fullmatch('"([^"]|"")*"', value) else value

@@ -181,3 +181,16 @@ def test_a_video_that_is_listed_again_names_the_first(config):
         [["c", "https://youtu.be/dQw4w9WgXcQ?t=15", "a"]],
         [["d", "./b.mp4", "b"]],
     ]
+
+
+def test_a_replaced_photo_of_any_suffix_changes_the_digest(config, devkit):
+    config["voc"] = {"root": str(devkit), "download": False}
+    photo = devkit / "VOC2012/JPEGImages/train_0.jpg"
+    digests = [Plan(config).photos_digest("train")]
+    digests.append(Plan(config).photos_digest("train", 0))
+    assert digests[0] == digests[1]
+    photo = photo.rename(photo.with_suffix(".JPG"))
+    digests.append(Plan(config).photos_digest("train"))
+    photo.write_bytes(b"another photo")
+    digests.append(Plan(config).photos_digest("train"))
+    assert len(set(digests)) == 3
