@@ -21,8 +21,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic, disk_errors_explained
-from tracklearn.photos import is_photo
+from tracklearn.files import atomic, disk_errors_explained, is_photo
 from tracklearn.voc.adopted_page import DROPPED, KEPT, REPAIRED, Labelled, Remark, adopted_page, outcomes
 from tracklearn.voc.foreign.lenient_xml import parse_leniently
 from tracklearn.voc.foreign.matching import Match, Stated, loose, match_photos
@@ -75,7 +74,7 @@ def adopt(
     annotation, or if no box of its annotation can be used; an annotation without any object is kept.
 
     Args:
-        images: folder of the photos (`photos.SUFFIXES`, in lower or upper case).
+        images: folder of the photos (`files.PHOTO_SUFFIXES`, in lower or upper case).
         annotations: folder of the XML files, which may be the same.
         out: folder for `VOC{year}`, `adopted.tsv` (a row for each file and for each thing that was mended in it) and
             the page `adopted.html`. An earlier result of this function is replaced.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from tracklearn.photos import SUFFIXES
+from tracklearn.files import PHOTO_SUFFIXES
 
 
 class Stated(NamedTuple):
@@ -69,7 +69,7 @@ def match_photos(
 
 def loose(name: str) -> str:
     """A name without what people and systems change: a photo's suffix, case, blanks and forms of one letter."""
-    for suffix in SUFFIXES:
+    for suffix in PHOTO_SUFFIXES:
         if name.lower().endswith(suffix):
             name = name[: -len(suffix)]
             break
