@@ -4,7 +4,7 @@ CORES ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)))")
 DATA ?= ../shared/data
 BIN := .venv/bin
 READY := .venv/ready
-SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules progress host reason
+SNAKEMAKE = $(BIN)/snakemake --cores $(CORES)
 
 .PHONY: help setup demo real evidence evidence-normals learning test lint docs bench ui clean
 
