@@ -1,6 +1,7 @@
 """The handler of Snakemake's events (snakemake_interface_logger_plugins, LogEvent)."""
 
 import os
+import re
 import sys
 import threading
 import time
@@ -27,6 +28,7 @@ CHATTER = (
     "Job rate limit",
     "Removing temporary output",
     "Select jobs",
+    "Shutting down",
     "SLURM run ID",
     "Touching output",
     "Updating checkpoint",
@@ -160,6 +162,9 @@ class LogHandler(LogHandlerBase):
         if text.startswith("Terminating processes on user request"):
             self._interrupted = True
             text = f"Interrupted: waiting for {counted(len(self._jobs), 'job')} to end"
+        elif found := re.fullmatch(r"Trying to restart job (\d+)\.", text):
+            job = self._failed.get(int(found[1]))
+            text = f"{job.name} is tried again" if job else text
         is_queue_number = "has been submitted with" in text
         if text and not text.startswith(CHATTER) and not is_queue_number:
             self._print(text, record.levelno)
