@@ -73,7 +73,7 @@ class LogHandler(LogHandlerBase):
                 return
             except OSError:  # nobody reads stderr any more
                 return
-            except Exception as error:  # noqa: BLE001 (whatever it is, the run goes on)
+            except Exception as error:
                 self._give_up(error)
         with suppress(OSError):
             self._plain.handle(record)
@@ -107,7 +107,7 @@ class LogHandler(LogHandlerBase):
             self._finish(fields["job_id"], now)
         elif event == LogEvent.PROGRESS:
             self._done, self._total = fields["done"], fields["total"]
-            self._print_finished(now)
+            self._show_finished(now)
         elif event == LogEvent.JOB_ERROR:
             self._fail(record, now)
         elif event == LogEvent.ERROR:
@@ -121,8 +121,9 @@ class LogHandler(LogHandlerBase):
                 self._pace.finished(job.rule, now - job.started)
             self._ended.append((job, now - job.started))
 
-    def _print_finished(self, now: float) -> None:
-        """Off a terminal, print a line for each job that finished; its last words say what it did."""
+    def _show_finished(self, now: float) -> None:
+        """Redraw the line; off a terminal, print one for each job that finished, whose last words say what it did."""
+        self._write("")
         for job, seconds in self._ended if not self._is_terminal else ():
             _, words = job.last_words()
             figures = words.partition(": ")[2] if words.startswith("done in ") else ""
@@ -216,7 +217,7 @@ class LogHandler(LogHandlerBase):
                 self._write("")
             except OSError:
                 return
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 self._give_up(error)
                 return
             finally:
@@ -257,8 +258,6 @@ def snakemakes_own(settings: Any) -> Handler:
     return ColorizingTextHandler(
         nocolor=settings.nocolor,
         stream=sys.stdout if settings.stdout else sys.stderr,
-        filter=DefaultFilter(
-            quiet, settings.debug_dag, settings.verbose, settings.dryrun, settings.printshellcmds
-        ),
+        filter=DefaultFilter(quiet, settings.debug_dag, settings.verbose, settings.dryrun, settings.printshellcmds),
         formatter=DefaultFormatter(quiet, settings.show_failed_logs),
     )
