@@ -26,6 +26,7 @@ CHATTER = (
     "Elapsed time",
     "Exiting because a job",
     "Job rate limit",
+    "Loading script code",
     "Removing temporary output",
     "Select jobs",
     "Shutting down",

@@ -108,7 +108,13 @@ rule figures_page:
         svgs=plan.figures.files(".svg"),
         descriptions=plan.figures.files(".json"),
     output:
-        page=report("results/figures/{protocol}/figures.html", caption="../report/figures.rst", category="Figures"),
+        page=report(
+            "results/figures/{protocol}/figures.html",
+            caption="../report/figures.rst",
+            category="Figures beside the paper's",
+            subcategory="Figures",
+            labels={"content": "Figures 2, 3, 5 and 6, with links to 7 and 8"},
+        ),
     log:
         "results/logs/figures_page/{protocol}.log",
     params:

@@ -124,7 +124,13 @@ rule normals_figure8:
         png="results/normals/{protocol}/figure8.png",
         svg="results/normals/{protocol}/figure8.svg",
         description="results/normals/{protocol}/figure8.json",
-        page=report("results/normals/{protocol}/figure8.html", caption="../report/figures.rst", category="Figures"),
+        page=report(
+            "results/normals/{protocol}/figure8.html",
+            caption="../report/figure8.rst",
+            category="6.2.2 Surface normals",
+            subcategory="Figures",
+            labels={"content": "Figure 8: normals of rooms"},
+        ),
     log:
         "results/logs/normals_figure8/{protocol}.log",
     threads: config["threads"]["detection"]

@@ -1,16 +1,19 @@
 """One page of a whole run: Table 1, the mined pairs, the filters and the curves."""
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from tracklearn.pages.rendering import Picture, render
 from tracklearn.tables.versions import NOTE, mixed_versions
 
 FIRST = ["row", "external", "mAP", "mAP_low", "mAP_high", "mAP_11point", "classes_in_mean"]
+QUALITY = 85  # of the JPEG of a contact sheet
 CURVES = ["loss", "violated", "positive_distance", "negative_distance"]
 
 
@@ -46,7 +49,7 @@ def table1_page(
     results = pd.read_csv(table)
     pictures = {
         "means": Picture.of(mean_bars(results), "mAP with its 95% interval"),
-        "sheets": [_loaded(sheet, _caption(path)) for sheet, path in zip(sheets, summaries, strict=True)],
+        "sheets": [_photos(sheet, _caption(path)) for sheet, path in zip(sheets, summaries, strict=True)],
         "conv1": [_loaded(path, Path(path).parent.name) for path in conv1],
         "curves": Picture.of(ranking_curves(logs), "loss, violated triplets and distances by iteration")
         if logs
@@ -105,3 +108,11 @@ def _caption(summary: str | Path) -> str:
 
 def _loaded(path: str | Path, caption: str) -> Picture:
     return Picture(Path(path).read_bytes(), caption)
+
+
+def _photos(path: str | Path, caption: str) -> Picture:
+    """A picture of photos as JPEG, which takes a fifth of the bytes of its PNG."""
+    data = io.BytesIO()
+    with Image.open(path) as image:
+        image.convert("RGB").save(data, format="JPEG", quality=QUALITY)
+    return Picture(data.getvalue(), caption, "jpeg")
