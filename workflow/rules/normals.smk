@@ -121,7 +121,13 @@ rule normals_figure8:
         codebook="results/normals/codebook.npz",
         weights=[plan.weights(model) for _, model in plan.normals.pictured()],
     output:
-        png="results/normals/{protocol}/figure8.png",
+        png=report(
+            "results/normals/{protocol}/figure8.png",
+            caption="../report/figure8.rst",
+            category="6.2.2 Surface normals",
+            subcategory="Figures",
+            labels={"content": "Figure 8: normals of rooms"},
+        ),
         svg="results/normals/{protocol}/figure8.svg",
         description="results/normals/{protocol}/figure8.json",
         page=report(
@@ -129,7 +135,7 @@ rule normals_figure8:
             caption="../report/figure8.rst",
             category="6.2.2 Surface normals",
             subcategory="Figures",
-            labels={"content": "Figure 8: normals of rooms"},
+            labels={"content": "Figure 8 as a page"},
         ),
     log:
         "results/logs/normals_figure8/{protocol}.log",
