@@ -129,7 +129,7 @@ class Pace:
         self._seconds[rule] = self._seconds.get(rule, 0.0) + seconds
 
     def left(self, running: Iterable[Job], now: float) -> float | None:
-        """Seconds until all jobs are done; None before the first job is done.
+        """Seconds until all jobs are done; None before the first job is done, or once all take longer than expected.
 
         A running job takes as long as its log says. A rule of which no job is done yet takes as long as the mean of
         all jobs that are done. As many jobs run at once as have run at once so far, on average.
@@ -148,4 +148,4 @@ class Pace:
             work, longest = work + rest, max(longest, rest)
         work += sum(count * means.get(rule, mean) for rule, count in waiting.items() if count > 0)
         at_once = max(spent / max(now - self.start, 1e-3), 0.1)
-        return max(work / at_once, longest)
+        return max(work / at_once, longest) or None

@@ -94,3 +94,11 @@ def test_the_time_left_is_at_least_that_of_the_longest_job(log):
         pace.finished("track", 10.0)
     train = Job("train", [], [log], started=0.0, left=500.0, read_at=10.0)
     assert pace.left([train], now=10.0) == 500.0
+
+
+def test_no_time_is_named_once_a_job_takes_longer_than_expected(log):
+    pace = Pace({"random": 1, "train": 1}, start=0.0)
+    pace.finished("random", 10.0)
+    train = Job("train", [], [log], started=0.0)
+    assert pace.left([train], now=5.0) == pytest.approx(5.0)
+    assert pace.left([train], now=15.0) is None
