@@ -157,6 +157,9 @@ class LogHandler(LogHandlerBase):
         if "CalledProcessError" in text and "Command '" in text:  # the job's own error follows
             self._exit = text.rstrip(".\n").rpartition("' ")[2]
         elif "At least one job did not complete" not in text:
+            found = re.search(r"^Job (\d+) completed successfully, but", text, re.MULTILINE)
+            if found and (job := self._jobs.pop(int(found[1]), None)):  # an output is missing; no other event comes
+                self._failed[int(found[1])] = job
             self._print(text, ERROR)
 
     def _say(self, record: LogRecord) -> None:

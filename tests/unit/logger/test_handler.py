@@ -154,8 +154,9 @@ def test_a_cluster_job_that_failed_names_its_state_and_both_logs(shown, tmp_path
 
 
 def test_other_errors_are_shown_in_full(shown):
-    text = "MissingOutputException in rule a:\nJob completed successfully, but some output files are missing."
-    assert shown(record(LogEvent.ERROR, text, logging.ERROR)) == text.splitlines()
+    text = "MissingOutputException in rule a:\nJob 7 completed successfully, but some output files are missing."
+    lines = shown(planned(a=1), started(7, "a"), record(LogEvent.ERROR, text, logging.ERROR))
+    assert lines == [*text.splitlines(), "0 of 1 job done in 0 s, 1 failed (see above): a"]
 
 
 def test_a_job_that_is_tried_again_and_finishes_has_not_failed(shown):
