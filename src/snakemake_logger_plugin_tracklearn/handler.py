@@ -82,12 +82,17 @@ class LogHandler(LogHandlerBase):
     def close(self) -> None:
         """Say how the run ended."""
         self._closing.set()
-        with suppress(Exception):
+        self.acquire()  # the other thread may be drawing
+        try:
             if not self._is_plain and self._pace is not None:
                 self._print(self._summary())
             elif not self._is_plain:
                 self._write("")
-        self._pace, self._is_terminal = None, False
+        except (OSError, ValueError):  # stderr is closed
+            pass
+        finally:
+            self._pace, self._is_terminal = None, False  # Snakemake and Python's logging may both close
+            self.release()
         super().close()
 
     def _show(self, record: LogRecord) -> None:
@@ -142,6 +147,7 @@ class LogHandler(LogHandlerBase):
         job.logs = [Path(path).absolute() for path in fields["log"]]  # with those of a cluster
         level, words = job.last_words()
         reason = words if level in ("ERROR", "CRITICAL") else fields["rule_msg"] or self._exit or "failed"
+        self._exit = ""
         logs = ", ".join(os.path.relpath(path, self._start) for path in job.logs)
         self._print(f"{clock(now)} {job.name} failed: {reason} ({f'log: {logs}' if logs else 'no log'})", ERROR)
         text = job.log_text()

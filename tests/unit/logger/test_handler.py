@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+import yaml
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.tests import MockOutputSettings, TestLogHandlerBase
 from worlds.terminals import failed, finished, planned, progress, record, started
@@ -261,3 +262,9 @@ def test_a_run_goes_on_when_nobody_reads_its_lines(handler):
         made.close()
         assert made._done == 1
         os.dup2(os.open(os.devnull, os.O_WRONLY), writing)  # what is left in the buffer
+
+
+def test_every_profile_names_the_logger(repository):
+    profiles = sorted((repository / "profiles").glob("*/config.yaml"))
+    assert [path.parent.name for path in profiles] == ["default", "slurm"]
+    assert all(yaml.safe_load(path.read_text())["logger"] == ["tracklearn"] for path in profiles)
