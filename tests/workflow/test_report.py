@@ -7,8 +7,10 @@ from pathlib import Path
 
 CONTENT = {
     "4 Patch mining": {"Figures": ["figure2.png", "figure3.png"], "Pages": ["00000.html"]},
+    "5 Learning from videos": {"Pages": ["models.html"]},
     "6.1 Features without fine-tuning": {
         "Figures": ["figure5.png", "figure6.png", "figure7.html"],
+        "Pages": ["scenes.html"],
         "Tables": ["section6.csv", "section6.html"],
     },
     "6.2.1 Object detection": {"Tables": ["differences.csv", "table1.csv", "table1.html"]},

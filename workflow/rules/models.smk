@@ -173,3 +173,27 @@ rule models_normals:
         "{wildcards.path}: training on surface normals, {params.schedule[iterations]} iterations of {params.schedule[batch]} images"
     script:
         "../scripts/models/models_normals.py"
+
+
+# The page of all networks behind the tables.
+rule models_page:
+    input:
+        logs=plan.model_files("log.csv", plan.trained_models()),
+        filters=plan.model_files("conv1.png", plan.models_of_tables()),
+    output:
+        page=report(
+            "results/models/{protocol}/models.html",
+            caption="../report/models.rst",
+            category="5 Learning from videos",
+            subcategory="Pages",
+            labels={"content": "Networks: curves and filters"},
+        ),
+    log:
+        "results/logs/models_page/{protocol}.log",
+    params:
+        models={name: plan.model_entry(name) for name in plan.models_of_tables()},
+        code=code("models/models_page.py"),
+    message:
+        "Write a page with the trainings and filters of all networks"
+    script:
+        "../scripts/models/models_page.py"

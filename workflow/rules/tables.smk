@@ -48,15 +48,13 @@ rule tables_page:
         differences="results/tables/{protocol}/differences.csv",
         sheets=lambda wildcards: plan.shard_files(".png")[:2] if plan.ranking_models() else [],
         summaries=lambda wildcards: plan.shard_files(".json")[:2] if plan.ranking_models() else [],
-        conv1=plan.model_files("conv1.png", plan.pictured_models()),
-        logs=plan.model_files("log.csv", plan.ranking_models()),
     output:
         page=report(
             "results/tables/{protocol}/table1.html",
             caption="../report/page.rst",
             category="6.2.1 Object detection",
             subcategory="Tables",
-            labels={"content": "Table 1, with filters and curves"},
+            labels={"content": "Table 1, with mined pairs"},
         ),
     log:
         "results/logs/tables_page/{protocol}.log",
@@ -64,9 +62,11 @@ rule tables_page:
         protocol=plan.protocol.name,
         section6=bool(plan.section6.tasks),
         table2=bool(plan.normals.rows),
+        rows_with_pages=plan.rows_with_pages(),
+        compared=plan.compared_rows(),
         code=code("tables/tables_page.py"),
     message:
-        "Write a page with Table 1, mined pairs, filters and curves"
+        "Write a page with Table 1 and mined pairs"
     script:
         "../scripts/tables/tables_page.py"
 

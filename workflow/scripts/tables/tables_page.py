@@ -9,11 +9,11 @@ if __name__ == "__main__":
                 differences=snakemake.input.differences,
                 sheets=snakemake.input.sheets,
                 summaries=snakemake.input.summaries,
-                conv1=snakemake.input.conv1,
-                logs=snakemake.input.logs,
                 protocol=snakemake.params.protocol,
                 section6=snakemake.params.section6,
                 table2=snakemake.params.table2,
+                rows_with_pages=snakemake.params.rows_with_pages,
+                compared=snakemake.params.compared,
                 versions=run.versions([snakemake.input.table]),
                 page=snakemake.output.page,
             )
