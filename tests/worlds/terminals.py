@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import pty
+import re
 import struct
 import termios
 import time
@@ -64,10 +65,11 @@ class Terminal:
         lines = [line.split("\r\x1b[K")[-1] for line in self.read().replace("\r\n", "\n").split("\n")]
         return [line for line in lines if line]
 
-    def wait_for(self, text: str, seconds: float = 20.0) -> None:
+    def wait_for(self, pattern: str, seconds: float = 20.0) -> None:
+        """Read until a regular expression is found."""
         deadline = time.monotonic() + seconds
-        while text not in self.read():
-            assert time.monotonic() < deadline, f"{text!r} did not come: {self.raw!r}"
+        while not re.search(pattern, self.read()):
+            assert time.monotonic() < deadline, f"{pattern!r} did not come: {self.raw!r}"
             time.sleep(0.05)
 
 
