@@ -8,7 +8,7 @@ READY := .venv/ready
 # The shell takes these values from its environment, so that a folder's name may hold spaces, quotes, #, % and so on. The
 # tools run as modules, because scripts of .venv/bin do not start in every such folder.
 export DATA DIR
-SNAKEMAKE = $(VENV) -m snakemake --cores $(CORES) --quiet rules progress host reason
+SNAKEMAKE = $(VENV) -m snakemake --cores $(CORES)
 
 .PHONY: help setup demo real evidence evidence-normals learning test lint docs bench ui clean
 

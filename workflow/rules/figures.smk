@@ -13,7 +13,13 @@ rule figures_frames:
         manifests=lambda wildcards: expand("results/videos/{shard}.tsv", shard=plan.figures.shards()),
         frames=lambda wildcards: expand("results/mining/{shard}/frames.csv", shard=plan.figures.shards()),
     output:
-        png="results/figures/figure2.png",
+        png=report(
+            "results/figures/figure2.png",
+            caption="../report/figure2.rst",
+            category="4 Patch mining",
+            subcategory="Figures",
+            labels={"content": "Figure 2: frames with their points"},
+        ),
         svg="results/figures/figure2.svg",
         description="results/figures/figure2.json",
     log:
@@ -39,7 +45,13 @@ rule figures_pairs:
     input:
         stores=lambda wildcards: expand("results/patches/{shard}.h5", shard=plan.figures.shards()),
     output:
-        png="results/figures/figure3.png",
+        png=report(
+            "results/figures/figure3.png",
+            caption="../report/figure3.rst",
+            category="4 Patch mining",
+            subcategory="Figures",
+            labels={"content": "Figure 3: mined pairs"},
+        ),
         svg="results/figures/figure3.svg",
         description="results/figures/figure3.json",
     log:
@@ -61,7 +73,13 @@ rule figures_units:
         # A digest among the parameters shows whether a file was replaced since.
         images=ancient(plan.voc_ready_file(plan.protocol.test)),
     output:
-        png="results/figures/{protocol}/figure5.png",
+        png=report(
+            "results/figures/{protocol}/figure5.png",
+            caption="../report/figure5.rst",
+            category="6.1 Features without fine-tuning",
+            subcategory="Figures",
+            labels={"content": "Figure 5: units of pool5"},
+        ),
         svg="results/figures/{protocol}/figure5.svg",
         description="results/figures/{protocol}/figure5.json",
     log:
@@ -88,7 +106,13 @@ rule figures_filters:
     input:
         weights=lambda wildcards: plan.figures.weights("figure6"),
     output:
-        png="results/figures/{protocol}/figure6.png",
+        png=report(
+            "results/figures/{protocol}/figure6.png",
+            caption="../report/figure6.rst",
+            category="6.1 Features without fine-tuning",
+            subcategory="Figures",
+            labels={"content": "Figure 6: filters of conv1"},
+        ),
         svg="results/figures/{protocol}/figure6.svg",
         description="results/figures/{protocol}/figure6.json",
     log:
@@ -109,7 +133,13 @@ rule figures_page:
         svgs=plan.figures.files(".svg"),
         descriptions=plan.figures.files(".json"),
     output:
-        page=report("results/figures/{protocol}/figures.html", caption="../report/figures.rst", category="Figures"),
+        page=report(
+            "results/figures/{protocol}/figures.html",
+            caption="../report/figures.rst",
+            category="Figures beside the paper's",
+            subcategory="Figures",
+            labels={"content": "Figures 2, 3, 5 and 6, with links to 7 and 8"},
+        ),
     log:
         "results/logs/figures_page/{protocol}.log",
     params:

@@ -184,7 +184,13 @@ rule models_page:
         logs=plan.model_files("log.csv", plan.trained_models()),
         filters=plan.model_files("conv1.png", plan.models_of_tables()),
     output:
-        page=report("results/models/{protocol}/models.html", caption="../report/models.rst", category="Models"),
+        page=report(
+            "results/models/{protocol}/models.html",
+            caption="../report/models.rst",
+            category="5 Learning from videos",
+            subcategory="Pages",
+            labels={"content": "Networks: curves and filters"},
+        ),
     log:
         "results/logs/models_page/{protocol}.log",
     params:

@@ -121,10 +121,22 @@ rule normals_figure8:
         codebook="results/normals/codebook.npz",
         weights=[plan.weights(model) for _, model in plan.normals.pictured()],
     output:
-        png="results/normals/{protocol}/figure8.png",
+        png=report(
+            "results/normals/{protocol}/figure8.png",
+            caption="../report/figure8.rst",
+            category="6.2.2 Surface normals",
+            subcategory="Figures",
+            labels={"content": "Figure 8: normals of rooms"},
+        ),
         svg="results/normals/{protocol}/figure8.svg",
         description="results/normals/{protocol}/figure8.json",
-        page=report("results/normals/{protocol}/figure8.html", caption="../report/figures.rst", category="Figures"),
+        page=report(
+            "results/normals/{protocol}/figure8.html",
+            caption="../report/figure8.rst",
+            category="6.2.2 Surface normals",
+            subcategory="Figures",
+            labels={"content": "Figure 8 as a page"},
+        ),
     log:
         "results/logs/normals_figure8/{protocol}.log",
     threads: config["threads"]["detection"]

@@ -74,7 +74,13 @@ rule patches_gallery:
         store="results/patches/{shard}.h5",
         summary="results/patches/{shard}.json",
     output:
-        page=report("results/patches/{shard}.html", caption="../report/gallery.rst", category="Mining"),
+        page=report(
+            "results/patches/{shard}.html",
+            caption="../report/gallery.rst",
+            category="4 Patch mining",
+            subcategory="Pages",
+            labels={"content": "Shard {shard}: frames, pairs and reasons"},
+        ),
     log:
         "results/logs/patches_gallery/{shard}.log",
     params:
@@ -118,7 +124,13 @@ rule patches_overview:
         # The page links to those of the shards.
         galleries=lambda wildcards: plan.mined_files("results/patches/{}.html"),
     output:
-        page=report("results/patches/pairs.html", caption="../report/pairs.rst", category="Mining"),
+        page=report(
+            "results/patches/pairs.html",
+            caption="../report/pairs.rst",
+            category="4 Patch mining",
+            subcategory="Pages",
+            labels={"content": "Pairs of all shards"},
+        ),
     log:
         "results/logs/patches_overview.log",
     params:

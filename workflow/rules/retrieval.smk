@@ -97,7 +97,11 @@ if plan.protocol.annotated:
             images=ancient(plan.voc_ready_file(plan.protocol.test)),
         output:
             page=report(
-                "results/retrieval/{protocol}/figure7.html", caption="../report/figure7.rst", category="Section 6"
+                "results/retrieval/{protocol}/figure7.html",
+                caption="../report/figure7.rst",
+                category="6.1 Features without fine-tuning",
+                subcategory="Figures",
+                labels={"content": "Figure 7: nearest windows"},
             ),
         log:
             "results/logs/retrieval_figure7/{protocol}.log",

@@ -79,7 +79,13 @@ rule scenes_page:
     input:
         confusions=plan.section6.confusions(),
     output:
-        page=report("results/scenes/{protocol}/scenes.html", caption="../report/scenes.rst", category="Section 6"),
+        page=report(
+            "results/scenes/{protocol}/scenes.html",
+            caption="../report/scenes.rst",
+            category="6.1 Features without fine-tuning",
+            subcategory="Pages",
+            labels={"content": "Scenes that are taken for others"},
+        ),
     log:
         "results/logs/scenes_page/{protocol}.log",
     params:

@@ -12,9 +12,21 @@ rule tables_table1:
         external="results/detection/{protocol}/external/table1.json",
         bootstraps=plan.bootstraps(plan.table1_rows),
     output:
-        table=report("results/tables/{protocol}/table1.csv", caption="../report/table1.rst", category="Table 1"),
+        table=report(
+            "results/tables/{protocol}/table1.csv",
+            caption="../report/table1.rst",
+            category="6.2.1 Object detection",
+            subcategory="Tables",
+            labels={"content": "Table 1 as CSV"},
+        ),
         markdown="results/tables/{protocol}/table1.md",
-        differences="results/tables/{protocol}/differences.csv",
+        differences=report(
+            "results/tables/{protocol}/differences.csv",
+            caption="../report/differences.rst",
+            category="6.2.1 Object detection",
+            subcategory="Tables",
+            labels={"content": "Differences between rows as CSV"},
+        ),
     log:
         "results/logs/tables_table1/{protocol}.log",
     params:
@@ -37,7 +49,13 @@ rule tables_page:
         sheets=lambda wildcards: plan.shard_files(".png")[:2] if plan.ranking_models() else [],
         summaries=lambda wildcards: plan.shard_files(".json")[:2] if plan.ranking_models() else [],
     output:
-        page=report("results/tables/{protocol}/table1.html", caption="../report/page.rst", category="Table 1"),
+        page=report(
+            "results/tables/{protocol}/table1.html",
+            caption="../report/page.rst",
+            category="6.2.1 Object detection",
+            subcategory="Tables",
+            labels={"content": "Table 1, with mined pairs"},
+        ),
     log:
         "results/logs/tables_page/{protocol}.log",
     params:
@@ -59,9 +77,21 @@ rule tables_section6:
         bootstraps=[path for task in plan.section6.tasks for path in plan.section6.bootstraps(task)],
         external="results/detection/{protocol}/external/section6.json",
     output:
-        table=report("results/tables/{protocol}/section6.csv", caption="../report/section6.rst", category="Section 6"),
+        table=report(
+            "results/tables/{protocol}/section6.csv",
+            caption="../report/section6.rst",
+            category="6.1 Features without fine-tuning",
+            subcategory="Tables",
+            labels={"content": "Section 6.1 as CSV"},
+        ),
         markdown="results/tables/{protocol}/section6.md",
-        page=report("results/tables/{protocol}/section6.html", caption="../report/section6.rst", category="Section 6"),
+        page=report(
+            "results/tables/{protocol}/section6.html",
+            caption="../report/section6.rst",
+            category="6.1 Features without fine-tuning",
+            subcategory="Tables",
+            labels={"content": "Detection, retrieval and scenes"},
+        ),
     log:
         "results/logs/tables_section6/{protocol}.log",
     params:
@@ -83,9 +113,21 @@ rule tables_table2:
         bootstraps=plan.normals.bootstraps(),
         external="results/detection/{protocol}/external/table2.json",
     output:
-        table=report("results/tables/{protocol}/table2.csv", caption="../report/table2.rst", category="Table 2"),
+        table=report(
+            "results/tables/{protocol}/table2.csv",
+            caption="../report/table2.rst",
+            category="6.2.2 Surface normals",
+            subcategory="Tables",
+            labels={"content": "Table 2 as CSV"},
+        ),
         markdown="results/tables/{protocol}/table2.md",
-        page=report("results/tables/{protocol}/table2.html", caption="../report/table2.rst", category="Table 2"),
+        page=report(
+            "results/tables/{protocol}/table2.html",
+            caption="../report/table2.rst",
+            category="6.2.2 Surface normals",
+            subcategory="Tables",
+            labels={"content": "Table 2"},
+        ),
     log:
         "results/logs/tables_table2/{protocol}.log",
     params:
@@ -130,7 +172,13 @@ if evidence := config["evidence"]:
             retrieval=plan.section6.cells("retrieval", plan.seeded(sum(evidence["retrieval"].values(), []))),
         output:
             markdown="results/tables/{protocol}/evidence.md",
-            table="results/tables/{protocol}/evidence.csv",
+            table=report(
+                "results/tables/{protocol}/evidence.csv",
+                caption="../report/evidence.rst",
+                category="6.2.1 Object detection",
+                subcategory="Tables",
+                labels={"content": "Rows over seeds as CSV"},
+            ),
         log:
             "results/logs/tables_evidence/{protocol}.log",
         params:
@@ -150,7 +198,13 @@ if config["evidence_normals"]:
             bootstraps=plan.normals.bootstraps(plan.normals.evidence_models()),
         output:
             markdown="results/tables/{protocol}/evidence_normals.md",
-            table="results/tables/{protocol}/evidence_normals.csv",
+            table=report(
+                "results/tables/{protocol}/evidence_normals.csv",
+                caption="../report/evidence_normals.rst",
+                category="6.2.2 Surface normals",
+                subcategory="Tables",
+                labels={"content": "Networks over seeds as CSV"},
+            ),
         log:
             "results/logs/tables_evidence_normals/{protocol}.log",
         params:

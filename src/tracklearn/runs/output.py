@@ -1,6 +1,7 @@
 """What a job says: its log and its lines on the terminal."""
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -10,12 +11,21 @@ from pathlib import Path
 
 from tracklearn.report import progress
 
+LOG_ONLY = "TRACKLEARN_LOG_ONLY"
+"""Environment variable by which the logger plugin says that it shows what the jobs' logs say."""
+
+
+def is_shown_from(log: str | Path | None) -> bool:
+    """Whether the process that started this job shows its progress and its errors from the log."""
+    return log is not None and LOG_ONLY in os.environ
+
 
 @contextmanager
 def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iterator[None]:
     """Send log records and Python warnings to the file `log`, and progress lines to stderr too.
 
-    On stderr each line begins with the name of the job, since several jobs write there at once.
+    On stderr each line begins with the name of the job, since several jobs write there at once. Nothing goes to stderr
+    where another process shows the lines of the log.
     """
     file: logging.Handler = logging.NullHandler()
     if log is not None:
@@ -24,7 +34,7 @@ def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iter
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%SZ")
     formatter.converter = time.gmtime
     file.setFormatter(formatter)
-    terminal = logging.StreamHandler()
+    terminal: logging.Handler = logging.NullHandler() if is_shown_from(log) else logging.StreamHandler()
     terminal.setFormatter(logging.Formatter(f"{name.replace('%', '%%')}: %(message)s"))
     root = logging.getLogger()
     root.addHandler(file)

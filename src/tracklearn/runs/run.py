@@ -20,7 +20,7 @@ from tracklearn.errors import UserError, one_line
 from tracklearn.files import atomic
 from tracklearn.machine.threads import limit_threads
 from tracklearn.report import progress
-from tracklearn.runs.output import duration, in_words, log_and_terminal
+from tracklearn.runs.output import duration, in_words, is_shown_from, log_and_terminal
 from tracklearn.runs.provenance import git_commit, version_tags, versions_behind
 from tracklearn.runs.spool import Event, Spool, key_of
 
@@ -42,14 +42,16 @@ def recorded(job: Any) -> Iterator["Run"]:
 
     Raises:
         SystemExit: with status 1 after a `UserError`, a full disk or exhausted memory, which take one line on stderr;
-            with status 130 or 143 after Ctrl-C or SIGTERM. Any other exception keeps its traceback.
+            with status 130 or 143 after Ctrl-C or SIGTERM. Any other exception keeps its traceback, on stderr or in
+            the log where another process shows its lines.
     """
     gc.freeze()  # what the imports made is never garbage; searching it takes half a second when a job with torch ends
     run = Run(job)
+    log_file = next(iter(job.log), None)
     sigterm_before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         with (
-            log_and_terminal(run.name, next(iter(job.log), None), append=run.previous_attempt_unfinished),
+            log_and_terminal(run.name, log_file, append=run.previous_attempt_unfinished),
             run.spool.alive(run.key),
         ):
             limit_threads(job.threads)
@@ -71,6 +73,8 @@ def recorded(job: Any) -> Iterator["Run"]:
                 run._record_end(
                     "FAILED", f"failed after {run.elapsed}: {kind} (see the traceback)", error=f"{kind}: {error}"
                 )
+                if is_shown_from(log_file):
+                    raise SystemExit(1) from None
                 raise
             run._record_end(
                 "FINISHED", ": ".join(filter(None, [f"done in {run.elapsed}", in_words(run.final_metrics)]))

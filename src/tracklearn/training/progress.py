@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from tracklearn.report import progress
 
-FIRST, EVERY = 10.0, 60.0  # seconds until the first line, and between two lines
+SHORTEST, LONGEST = 5.0, 60.0  # seconds between two lines, which grow to a tenth of the time so far
 
 
 class Progress:
@@ -21,14 +21,14 @@ class Progress:
     def __init__(self, total: int, start: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.total, self.start, self.clock = total, start, clock
         self.started = clock()
-        self.due = self.started + FIRST
+        self.due = self.started + SHORTEST
 
     def __call__(self, iteration: int, row: Mapping[str, float]) -> None:
         """Log the row of an iteration if a line is due."""
         now = self.clock()
         if now < self.due:
             return
-        self.due = now + EVERY
+        self.due = now + min(max((now - self.started) / 10, SHORTEST), LONGEST)
         remaining = (self.total - iteration) * (now - self.started) / (iteration - self.start)
         values = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in row.items())
         progress.info(

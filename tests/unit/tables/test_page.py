@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tracklearn.tables.page import mean_bars, table1_page
 
@@ -27,7 +28,7 @@ def made(tmp_path):
     RESULTS.to_csv(tmp_path / "table1.csv", index=False)
     columns = ["row", "against", "difference", "low", "high", "above_0"]
     pd.DataFrame([["unsup", "scratch", 4.0, 3.0, 5.0, 1.0]], columns=columns).to_csv(tmp_path / "d.csv", index=False)
-    (tmp_path / "00000.png").write_bytes(b"sheet")
+    Image.new("RGB", (8, 8)).save(tmp_path / "00000.png")
     (tmp_path / "00000.json").write_text(json.dumps({"pairs": 12, "videos": 3}))
 
     def make(**changes):
@@ -49,6 +50,7 @@ def test_the_page_shows_every_part_of_a_run(made):
     assert "<td>44.2</td>" in page  # one digit
     assert page.index("<th>mAP</th>") < page.index("<th>horse</th>")
     assert "<td>4.0</td>\n      <td>3.0</td>" in page
+    assert page.count("data:image/jpeg") == 1  # the contact sheet
     assert "shard 00000: 12 pairs from 3 videos; query above, tracked below" in page
     assert '<a href="../../models/voc2007-test/models.html">' in page
     assert "section6.html" not in page

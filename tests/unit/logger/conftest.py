@@ -1,0 +1,3 @@
+from worlds.terminals import terminal
+
+__all__ = ["terminal"]
