@@ -12,7 +12,7 @@ OUT/00000.tar holds three members for each pair of the shard 00000.h5, in the or
 | `{key}.query.jpg`   | the JPEG file of the query                                                                   |
 | `{key}.tracked.jpg` | the JPEG file of the tracked patch                                                           |
 
-The key is `{shard}-{row}`: WebDataset takes the text before a name's first dot for the key of a sample. Equal shards give
+The key is `{shard}-{row}`: WebDataset takes the text before a name's first dot for a sample's key. Equal shards give
 equal tars. OUT/pairs.parquet has the key, the columns of `patches.index` and the checksum of each member; columns that
 only an index can fill are null without one. Its metadata hold each shard's size, quality and digest.
 """
@@ -247,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Convert a folder and say what was written; the result is the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m tracklearn.patches.webdataset",
-        description="Convert a folder of patch shards (HDF5) to WebDataset tars and a Parquet table of all pairs, or back.",
+        description="Convert a folder of patch shards (HDF5) to WebDataset tars and a Parquet table of pairs, or back.",
     )
     parser.add_argument(
         "source", type=Path, help="folder of the patch shards; with --back, of the tars and their table"
