@@ -29,7 +29,7 @@ def write_cards(
 
     Args:
         models: what the configuration says of each model: `name`; `entry` (of `models:`); `ancestors`, parent first,
-            each with `name` and `train`; `schedule`; `data`; and `measures`, the cells of the tables that the model or a
+            with their `name` and `train`; `schedule`; `data`; and `measures`, the cells of tables that the model or a
             descendant made, each with `table`, `figure`, `label`, `models`, `images` and `cell`. Measures without a
             value are left out.
         weights: the weights file of each model.
