@@ -50,7 +50,6 @@ def write_cards(
             card,
             model=model,
             metadata=metadata,
-            weights=str(path),
             front_matter=_front_matter(model, measured),
             measured=measured,
             units={measure["figure"]: _hub_names(measure["figure"])[2] for measure, _ in measured},

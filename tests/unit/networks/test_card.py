@@ -75,7 +75,7 @@ def test_the_python_of_a_card_runs(card, tmp_path, monkeypatch):
     from PIL import Image  # noqa: PLC0415
 
     _, text = card(RANKING, data=PAIRS, metadata={"pairs": 1})
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path / "mine")
     Image.new("RGB", (90, 80)).save("photo.jpg")
     names = {}
     exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], names)
