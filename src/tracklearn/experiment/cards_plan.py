@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ class CardsPlan:
 
     def models(self) -> list[str]:
         """The models behind the tables that the workflow trains."""
-        used = self._plan.lineage([model for measure in self._measures() for model in measure["models"]])
+        used = self._plan.lineage([model for measure in self._measures for model in measure["models"]])
         return [name for name in used if self._plan.model_entry(name)["train"] not in ("none", "given")]
 
     def files(self) -> list[str]:
@@ -31,10 +32,10 @@ class CardsPlan:
 
     def cells(self) -> list[str]:
         """The cells whose figures the cards state."""
-        return [measure["cell"] for measure in self._measures()]
+        return [measure["cell"] for measure in self._measures]
 
     def described(self) -> list[dict[str, Any]]:
-        """Blocks `networks.card.Model`, one for each of `models()`."""
+        """What `networks.card.write_cards` states of each of `models()`."""
         return [
             {
                 "name": name,
@@ -45,7 +46,7 @@ class CardsPlan:
                 ],
                 "schedule": self._plan.schedule(name),
                 "data": self._data(name),
-                "measures": [each for each in self._measures() if name in self._plan.lineage(each["models"])],
+                "measures": [each for each in self._measures if name in self._plan.lineage(each["models"])],
             }
             for name in self.models()
         ]
@@ -72,11 +73,14 @@ class CardsPlan:
         root, year = self._plan.config["voc"]["root"], self._plan.protocol.year
         return f"PASCAL VOC {year} {image_set}" if self._plan.protocol.of_voc else f"{root}, {image_set}"
 
-    def _measures(self) -> Iterator[dict[str, Any]]:
-        """Every cell of a network that can be computed: its task, its row's label, its models and its images."""
+    @cached_property
+    def _measures(self) -> list[dict[str, Any]]:
+        """Every cell of a network that can be computed: its figure, its row's label, its models and its images."""
+        return [*self._of_table1_and_detection(), *self._of_networks()]
+
+    def _of_table1_and_detection(self) -> Iterator[dict[str, Any]]:
         plan, section6 = self._plan, self._plan.section6
         detected = self._detection_images(plan.protocol.test)
-        scenes, k = plan.config["scenes"]["root"], plan.config["retrieval"]["k"]
         for row in plan.computed_rows(plan.table1_rows):
             cell = f"results/cells/table1/{plan.protocol.name}/{row}/mAP.json"
             yield _measure("Table 1", "mAP", plan.rows[row]["label"], plan.rows[row]["models"], detected, cell)
@@ -84,8 +88,12 @@ class CardsPlan:
             if not section6.lack("detection", row):
                 (cell,), entry = section6.cells("detection", [row]), plan.rows[row]
                 yield _measure("Section 6", "mAP", entry["label"], entry["models"], detected, cell)
+
+    def _of_networks(self) -> Iterator[dict[str, Any]]:
+        plan, section6 = self._plan, self._plan.section6
+        detected, scenes = self._detection_images(plan.protocol.test), plan.config["scenes"]["root"]
         for task, figure, images in (
-            ("retrieval", f"precision at {k}", detected),
+            ("retrieval", f"precision at {plan.config['retrieval']['k']}", detected),
             ("scenes", "accuracy", "MIT Indoor-67" if plan.scenes.are_indoor67() else scenes),
         ):
             for model, label in _labels(section6.tasks.get(task, [])).items():
