@@ -52,6 +52,8 @@ rule all:
         ["results/table2.csv", "results/table2.md", "results/table2.html"] if plan.normals.rows else [],
         plan.figures.figure7_page(),
         plan.normals.figure8_page(),
+        f"results/models/{plan.protocol.name}/models.html",
+        f"results/scenes/{plan.protocol.name}/scenes.html" if plan.section6.confusions() else [],
         lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],
 
 
@@ -73,3 +75,11 @@ onstart:
     # Jobs leave their runs on disk; this process sends them to MLflow while they go on, and ends when all are sent.
     start_sender()
     plan.record_shards()
+
+
+onsuccess:
+    write_index()
+
+
+onerror:
+    write_index()

@@ -5,9 +5,10 @@ import re
 from snakemake.cli import get_argument_parser
 
 from tracklearn.errors import UserError
-from tracklearn.experiment.code_digests import digest
+from tracklearn.experiment.code_digests import digests_of
 from tracklearn.experiment.plan import TABLES, Plan, count_gpus
 from tracklearn.experiment.targets import check_targets, warnings
+from tracklearn.pages.index import write_index
 from tracklearn.runs import start_sender
 
 # Only Snakemake's parser knows which words of the command line are targets and which are values of options.
@@ -26,7 +27,7 @@ for line in warnings(plan, arguments.targets):
     print(f"tracklearn: {line}", file=sys.stderr)
 
 # The digest of the package's code that a script runs. An edit of this code re-runs the rule.
-code = lambda script: digest(HERE / "workflow/scripts" / script)
+code = digests_of(HERE / "workflow/scripts", kept=Path(".snakemake/tracklearn/code.json")).__getitem__
 
 # A wildcard constraint that matches exactly these names; for an empty list, it matches nothing.
 names = lambda listed: "|".join(map(re.escape, listed)) or "(?!)"

@@ -176,7 +176,25 @@ rule models_normals:
         "../scripts/models/models_normals.py"
 
 
-if plan.cards.models():
+# The page of all networks behind the tables.
+rule models_page:
+    input:
+        logs=plan.model_files("log.csv", plan.trained_models()),
+        filters=plan.model_files("conv1.png", plan.models_of_tables()),
+    output:
+        page=report("results/models/{protocol}/models.html", caption="../report/models.rst", category="Models"),
+    log:
+        "results/logs/models_page/{protocol}.log",
+    params:
+        models={name: plan.model_entry(name) for name in plan.models_of_tables()},
+        code=code("models/models_page.py"),
+    message:
+        "Write a page with the trainings and filters of all networks"
+    script:
+        "../scripts/models/models_page.py"
+
+
+if plan.trained_models():
 
     rule models_card:
         input:

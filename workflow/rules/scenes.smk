@@ -73,3 +73,18 @@ rule scenes_gist:
         "Classify the photos of {params.scenes[root]} by GIST and an SVM"
     script:
         "../scripts/scenes/scenes_gist.py"
+
+
+rule scenes_page:
+    input:
+        confusions=plan.section6.confusions(),
+    output:
+        page=report("results/scenes/{protocol}/scenes.html", caption="../report/scenes.rst", category="Section 6"),
+    log:
+        "results/logs/scenes_page/{protocol}.log",
+    params:
+        code=code("scenes/scenes_page.py"),
+    message:
+        "Write a page that shows which scenes are taken for which"
+    script:
+        "../scripts/scenes/scenes_page.py"

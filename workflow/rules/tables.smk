@@ -36,8 +36,6 @@ rule tables_page:
         differences="results/tables/{protocol}/differences.csv",
         sheets=lambda wildcards: plan.shard_files(".png")[:2] if plan.ranking_models() else [],
         summaries=lambda wildcards: plan.shard_files(".json")[:2] if plan.ranking_models() else [],
-        conv1=plan.model_files("conv1.png", plan.pictured_models()),
-        logs=plan.model_files("log.csv", plan.ranking_models()),
     output:
         page=report("results/tables/{protocol}/table1.html", caption="../report/page.rst", category="Table 1"),
     log:
@@ -48,7 +46,7 @@ rule tables_page:
         table2=bool(plan.normals.rows),
         code=code("tables/tables_page.py"),
     message:
-        "Write a page with Table 1, mined pairs, filters and curves"
+        "Write a page with Table 1 and mined pairs"
     script:
         "../scripts/tables/tables_page.py"
 

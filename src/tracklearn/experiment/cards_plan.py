@@ -17,25 +17,20 @@ class CardsPlan:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
 
-    def models(self) -> list[str]:
-        """The models behind the tables that the workflow trains."""
-        used = self._plan.lineage([model for measure in self._measures for model in measure["models"]])
-        return [name for name in used if self._plan.model_entry(name)["train"] not in ("none", "given")]
-
     def files(self) -> list[str]:
         """The card of each model."""
-        return self._plan.model_files("card.md", self.models())
+        return self._plan.model_files("card.md", self._plan.trained_models())
 
     def weights(self) -> list[str]:
         """The weights of each model."""
-        return [self._plan.weights(model) for model in self.models()]
+        return [self._plan.weights(model) for model in self._plan.trained_models()]
 
     def cells(self) -> list[str]:
         """The cells whose figures the cards state."""
         return [measure["cell"] for measure in self._measures]
 
     def described(self) -> list[dict[str, Any]]:
-        """What `networks.card.write_cards` states of each of `models()`."""
+        """What `networks.card.write_cards` states of each of `plan.trained_models()`."""
         return [
             {
                 "name": name,
@@ -48,7 +43,7 @@ class CardsPlan:
                 "data": self._data(name),
                 "measures": [each for each in self._measures if name in self._plan.lineage(each["models"])],
             }
-            for name in self.models()
+            for name in self._plan.trained_models()
         ]
 
     def _data(self, name: str) -> dict[str, Any]:

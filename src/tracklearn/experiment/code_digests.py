@@ -11,8 +11,13 @@ are left out of the digest:
 
 import ast
 import hashlib
+import json
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from tracklearn.experiment.file_digests import digest_of_files
+from tracklearn.files import atomic
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -38,6 +43,25 @@ SILENT = frozenset(
 SPEAKERS = {"log", "progress", "warnings"}  # objects with methods that only tell people something, ...
 SPEECH = {"debug", "info", "warning", "error", "exception", "critical", "warn"}  # ... which are these
 VERSIONED = {"type_params", "type_comment", "kind"}  # fields that only some versions of Python have
+
+
+def digests_of(scripts: Path, *, kept: Path) -> dict[str, str]:
+    """Digest of each script, by its path below the folder `scripts`.
+
+    Every job plans anew, and parsing the package would take longer than the rest of its plan. The digests are kept in a
+    file until a script or a file of the package has another size or time.
+    """
+    names = sorted(str(path.relative_to(scripts)) for path in scripts.rglob("*.py"))
+    sources = [path for path in PACKAGE.rglob("*") if path.is_file() and path.parent.name != "__pycache__"]
+    state = digest_of_files([*sources, *(scripts / name for name in names)])
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        found = json.loads(kept.read_text())
+        if found["state"] == state:
+            return dict(found["digests"])
+    digests = {name: digest(scripts / name) for name in names}
+    with suppress(OSError), atomic(kept, shared=True) as path:  # it need not be writable
+        path.write_text(json.dumps({"state": state, "digests": digests}))
+    return digests
 
 
 def digest(script: str | Path) -> str:

@@ -288,11 +288,18 @@ class Plan:
         """Names of the models trained in one way."""
         return model_graph.trained_by(self.config, way)
 
-    def pictured_models(self) -> list[str]:
-        """Models whose filters Table 1's page shows: the first ones of its rows, each after those it learned from."""
-        first = [self.rows[row]["models"][0] for row in self.table1_rows]
-        listed = dict.fromkeys(name for model in first for name in reversed(self.lineage([model])))
+    def models_of_tables(self) -> list[str]:
+        """The models behind all tables, each after those it learned from."""
+        rows = self.computed_rows([*self.table1_rows, *self.section6.rows("detection")])
+        named = [model for row in rows for model in self.rows[row]["models"]]
+        named += [*self.section6.networks(), *self.normals.networks()]
+        listed = dict.fromkeys(name for model in named for name in reversed(self.lineage([model])))
         return [model for model in listed if not self.lacking([model])]
+
+    def trained_models(self) -> list[str]:
+        """Those of the models behind the tables that have a training log."""
+        trained = {name for way in WAYS if WAYS[way].schedule for name in self.trained_by(way)}
+        return [model for model in self.models_of_tables() if model in trained]
 
     def ranking_models(self, models: Iterable[str] | None = None) -> list[str]:
         """Models trained by ranking among some models and their ancestors; by default, those behind Table 1."""

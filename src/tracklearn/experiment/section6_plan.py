@@ -75,6 +75,11 @@ class Section6Plan:
         computed = [system for system in self.systems(task) if not self.lack(task, system)]
         return [f"results/{task}/{self._plan.protocol.name}/bootstraps/{system}.npz" for system in computed]
 
+    def confusions(self) -> list[str]:
+        """Pictures of the confused scenes of the systems that can be computed."""
+        folder = f"results/scenes/{self._plan.protocol.name}"
+        return [f"{folder}/{system}.png" for system in self.systems("scenes") if not self.lack("scenes", system)]
+
     def nearest(self) -> list[tuple[str, str]]:
         """What figure 7 shows of each row of retrieval that can be computed: its text and its file of nearest windows.
 

@@ -21,6 +21,20 @@ TEMPLATES = Environment(
 )
 
 
+STAGES = {
+    "Tables": ("table*.html", "section6.html"),
+    "Figures": ("figures.html",),
+    "Mining": ("patches/[0-9]*.html",),
+    "Pairs": ("patches/pairs.html",),
+    "Models": ("models/*/models.html",),
+    "Detection": ("detection/**/*.html",),
+    "Retrieval": ("retrieval/**/*.html",),
+    "Scenes": ("scenes/**/*.html",),
+    "Normals": ("normals/**/*.html",),
+}
+"""Where the pages of each stage lie below results/. Every page leads to these headings of the index."""
+
+
 class Picture(NamedTuple):
     """A picture for the macro `figure` of a template.
 
@@ -55,6 +69,12 @@ def render(template: str, page: str | Path, **content: Any) -> None:
         page: the HTML file to write.
         content: the variables of the template, all of which must be given.
     """
-    text = TEMPLATES.get_template(template).render(content)
+    text = TEMPLATES.get_template(template).render(content, home=_home(Path(page)), stages=list(STAGES))
     with atomic(page) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _home(page: Path) -> str | None:
+    """The index of all pages as seen from a page below results/; None for a page elsewhere."""
+    folders = page.parts[:-1]
+    return "../" * folders[::-1].index("results") + "index.html" if "results" in folders else None

@@ -1,4 +1,4 @@
-"""One page of a whole run: Table 1, the mined pairs, the filters and the curves."""
+"""The page of Table 1, with some of the pairs behind it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,6 @@ from tracklearn.pages.rendering import Picture, render
 from tracklearn.tables.versions import NOTE, mixed_versions
 
 FIRST = ["row", "external", "mAP", "mAP_low", "mAP_high", "mAP_11point", "classes_in_mean"]
-CURVES = ["loss", "violated", "positive_distance", "negative_distance"]
 
 
 def table1_page(
@@ -20,8 +19,6 @@ def table1_page(
     differences: str | Path,
     sheets: Sequence[str | Path],
     summaries: Sequence[str | Path],
-    conv1: Sequence[str | Path],
-    logs: Sequence[str | Path],
     protocol: str,
     section6: bool = False,
     table2: bool = False,
@@ -33,7 +30,6 @@ def table1_page(
     Args:
         table, differences: CSV files of `tables.table1`.
         sheets, summaries: contact sheet and summary of the first patch shards, in the same order.
-        conv1, logs: pictures of filters and training logs, each in a folder named after its model.
         protocol: name of the evaluation.
         section6: whether there are pages of section 6 and of the figures, to which this one links.
         table2: whether there is a page of Table 2, to which this one links.
@@ -47,10 +43,6 @@ def table1_page(
     pictures = {
         "means": Picture.of(mean_bars(results), "mAP with its 95% interval"),
         "sheets": [_loaded(sheet, _caption(path)) for sheet, path in zip(sheets, summaries, strict=True)],
-        "conv1": [_loaded(path, Path(path).parent.name) for path in conv1],
-        "curves": Picture.of(ranking_curves(logs), "loss, violated triplets and distances by iteration")
-        if logs
-        else None,
     }
     render(
         "table1.html.jinja",
@@ -65,7 +57,7 @@ def table1_page(
         versions_note=NOTE,
         **pictures,
     )
-    return {"pictures": len(sheets) + len(conv1) + (2 if logs else 1)}
+    return {"pictures": len(sheets) + 1}
 
 
 def mean_bars(results: pd.DataFrame) -> Figure:
@@ -81,19 +73,6 @@ def mean_bars(results: pd.DataFrame) -> Figure:
     axes.set_yticks(known["id"], names)
     axes.invert_yaxis()
     axes.set_xlabel("mAP, %")
-    return figure
-
-
-def ranking_curves(logs: Sequence[str | Path]) -> Figure:
-    """Loss, share of violated triplets and distances of positives and negatives against the iteration."""
-    figure = Figure(figsize=(14, 3), layout="constrained")
-    panels = figure.subplots(1, len(CURVES))
-    for path in logs:
-        log = pd.read_csv(path)
-        for axes, column in zip(panels, CURVES, strict=True):
-            axes.plot(log["iteration"], log[column], label=Path(path).parent.name, linewidth=1)
-            axes.set(title=column.replace("_", " "), xlabel="iteration")
-    panels[-1].legend(fontsize=8)
     return figure
 
 

@@ -20,7 +20,7 @@ def planned(tmp_path, monkeypatch):
 def test_every_trained_network_of_the_tables_has_a_card_and_random_ones_have_none(planned):
     plan = planned()
     trained = {name for name, model in plan.config["models"].items() if model["train"] not in ("none", "given")}
-    assert set(plan.cards.models()) == trained
+    assert set(plan.trained_models()) == trained
     assert "results/models/unsup-8M/card.md" in plan.cards.files()
     assert "results/models/voc2012-val/unsup-8M-ft/card.md" in plan.cards.files()
 
@@ -29,9 +29,9 @@ def test_copies_for_further_seeds_and_unused_models_have_none(planned):
     rows = ["scratch", "unsup-ft-8M"]
     evidence = {"seeds": 2, "rows": rows, "comparisons": [rows], "retrieval": {"random": ["random-1"]}}
     row = {"id": "scratch", "label": "scratch", "models": ["scratch-1"]}
-    assert not [name for name in planned(evidence=evidence).cards.models() if "seed2" in name]
+    assert not [name for name in planned(evidence=evidence).trained_models() if "seed2" in name]
     alone = planned(table1=[row], comparisons=[], section6=None, table2=[])
-    assert alone.cards.models() == ["scratch-1"]
+    assert alone.trained_models() == ["scratch-1"]
     assert alone.cards.cells() == ["results/cells/table1/voc2012-val/scratch/mAP.json"]
     given = {"mine": {"train": "given", "weights": "mine.caffemodel"}}
     row = {"id": "mine", "label": "mine", "models": ["mine"]}
@@ -62,6 +62,6 @@ def test_a_card_has_the_cells_of_the_network_and_of_those_trained_from_it(planne
 def test_what_lacks_imagenet_has_no_card_and_no_cell(planned):
     Path("data/imagenet/train").rmdir()
     plan = planned()
-    assert not {"imagenet-2", "rcnn-70K-2", "imagenet-1"} & set(plan.cards.models())
-    assert "rcnn-70K-1" in plan.cards.models()  # it starts from the released network
+    assert not {"imagenet-2", "rcnn-70K-2", "imagenet-1"} & set(plan.trained_models())
+    assert "rcnn-70K-1" in plan.trained_models()  # it starts from the released network
     assert not [cell for cell in plan.cards.cells() if "rcnn-70K-2x" in cell]

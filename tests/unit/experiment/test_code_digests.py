@@ -19,9 +19,13 @@ def package(tmp_path, monkeypatch):
     return root, script
 
 
-def digest(script):
+def forget():
     for cached in ("_used_by", "_parsed", "_file_digest", "_data_files"):
         getattr(code_digests, cached).cache_clear()
+
+
+def digest(script):
+    forget()
     return code_digests.digest(script)
 
 
@@ -108,3 +112,37 @@ def test_docstrings_of_functions_do_not_count_but_their_code_does(package):
     assert digest(script) == before
     (root / "videos.py").write_text('def frames():\n    """Two."""\n    return 2\n')
     assert digest(script) != before
+
+
+def test_digests_are_kept_until_a_file_changes(package, tmp_path, monkeypatch):
+    root, script = package
+    scripts, kept = tmp_path / "scripts", tmp_path / "kept" / "code.json"
+    scripts.mkdir()
+    script.rename(scripts / "track.py")
+    first = digest_all(scripts, kept)
+    assert first == {"track.py": digest(scripts / "track.py")}
+    with monkeypatch.context() as patch:
+        patch.setattr(code_digests, "digest", lambda script: pytest.fail("the kept digests still hold"))
+        assert digest_all(scripts, kept) == first
+    (root / "videos.py").write_text("frames = 12\n")
+    second = digest_all(scripts, kept)
+    assert second == {"track.py": digest(scripts / "track.py")} != first
+    (scripts / "track.py").write_text("from tracklearn.videos import frames\n")
+    assert digest_all(scripts, kept) not in (first, second)
+
+
+@pytest.mark.parametrize("spoilt", ["", "[]", '{"state": "0"}', "\x00"])
+def test_a_spoilt_file_of_digests_is_replaced(package, tmp_path, spoilt):
+    _, script = package
+    scripts, kept = tmp_path / "scripts", tmp_path / "code.json"
+    scripts.mkdir()
+    script.rename(scripts / "track.py")
+    expected = digest_all(scripts, tmp_path / "other.json")
+    kept.write_text(spoilt)
+    assert digest_all(scripts, kept) == expected
+    assert kept.read_text() == (tmp_path / "other.json").read_text()
+
+
+def digest_all(scripts, kept):
+    forget()
+    return code_digests.digests_of(scripts, kept=kept)

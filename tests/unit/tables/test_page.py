@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tracklearn.tables.page import mean_bars, ranking_curves, table1_page
+from tracklearn.tables.page import mean_bars, table1_page
 
 RESULTS = pd.DataFrame(
     {
@@ -29,20 +29,12 @@ def made(tmp_path):
     pd.DataFrame([["unsup", "scratch", 4.0, 3.0, 5.0, 1.0]], columns=columns).to_csv(tmp_path / "d.csv", index=False)
     (tmp_path / "00000.png").write_bytes(b"sheet")
     (tmp_path / "00000.json").write_text(json.dumps({"pairs": 12, "videos": 3}))
-    models = [tmp_path / "models/alex", tmp_path / "models/voc2007-test/tuned"]
-    for folder in models:
-        folder.mkdir(parents=True)
-        (folder / "conv1.png").write_bytes(b"filters")
-    log = {"iteration": [1, 2], "loss": [1, 0.5], "violated": [1, 0.5]}
-    log |= {"positive_distance": [0.5, 0.2], "negative_distance": [0.5, 0.9]}
-    pd.DataFrame(log).to_csv(models[0] / "log.csv", index=False)
 
     def make(**changes):
         pairs = {"sheets": [tmp_path / "00000.png"], "summaries": [tmp_path / "00000.json"]}
-        arguments = {"logs": [models[0] / "log.csv"]} | pairs | changes
+        arguments = pairs | changes
         metrics = table1_page(
             table=tmp_path / "table1.csv", differences=tmp_path / "d.csv",
-            conv1=[folder / "conv1.png" for folder in models],
             protocol="voc2007-test", page=tmp_path / "page.html", **arguments,
         )  # fmt: skip
         return metrics, (tmp_path / "page.html").read_text()
@@ -52,14 +44,13 @@ def made(tmp_path):
 
 def test_the_page_shows_every_part_of_a_run(made):
     metrics, page = made()
-    assert metrics["pictures"] == page.count("<img ") == 5
+    assert metrics["pictures"] == page.count("<img ") == 2
     assert "<h2>Table 1 (voc2007-test)</h2>" in page
     assert "<td>44.2</td>" in page  # one digit
     assert page.index("<th>mAP</th>") < page.index("<th>horse</th>")
     assert "<td>4.0</td>\n      <td>3.0</td>" in page
     assert "shard 00000: 12 pairs from 3 videos; query above, tracked below" in page
-    assert "<figcaption>alex</figcaption>" in page
-    assert "<figcaption>tuned</figcaption>" in page
+    assert '<a href="../../models/voc2007-test/models.html">' in page
     assert "section6.html" not in page
     assert "table2.html" not in page
     page = made(section6=True, table2=True)[1]
@@ -70,9 +61,9 @@ def test_the_page_shows_every_part_of_a_run(made):
 
 def test_what_an_experiment_lacks_is_left_out(made, tmp_path):
     (tmp_path / "d.csv").write_text("row,against,difference,low,high,above_0\n")
-    metrics, page = made(logs=[], sheets=[], summaries=[])
-    assert metrics["pictures"] == page.count("<img ") == 3
-    for part in ("Mined pairs", "Ranking training", "Differences"):
+    metrics, page = made(sheets=[], summaries=[])
+    assert metrics["pictures"] == page.count("<img ") == 1
+    for part in ("Mined pairs", "Differences"):
         assert part not in page
     assert "Library versions" not in page
     assert "<td>-</td>" in page
@@ -95,9 +86,3 @@ def test_rows_without_a_mean_have_no_bar():
     axes = mean_bars(RESULTS).axes[0]
     assert [bar.get_width() for bar in axes.patches] == [40, 44]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["scratch", "unsup + ft 8M"]
-
-
-def test_curves_carry_the_names_of_their_models(made, tmp_path):
-    panels = ranking_curves([tmp_path / "models/alex/log.csv"]).axes
-    assert [panel.get_title() for panel in panels] == ["loss", "violated", "positive distance", "negative distance"]
-    assert [text.get_text() for text in panels[-1].get_legend().get_texts()] == ["alex"]

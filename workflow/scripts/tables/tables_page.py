@@ -9,8 +9,6 @@ if __name__ == "__main__":
                 differences=snakemake.input.differences,
                 sheets=snakemake.input.sheets,
                 summaries=snakemake.input.summaries,
-                conv1=snakemake.input.conv1,
-                logs=snakemake.input.logs,
                 protocol=snakemake.params.protocol,
                 section6=snakemake.params.section6,
                 table2=snakemake.params.table2,
