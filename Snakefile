@@ -50,6 +50,7 @@ rule all:
         if plan.section6.tasks
         else [],
         ["results/table2.csv", "results/table2.md", "results/table2.html"] if plan.normals.rows else [],
+        plan.detection_pages(),
         plan.figures.figure7_page(),
         plan.normals.figure8_page(),
         f"results/models/{plan.protocol.name}/models.html",

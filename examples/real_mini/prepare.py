@@ -20,7 +20,8 @@ def main() -> None:
             "usage: prepare.py FOLDER; the folder holds videos/, voc_mini/VOCdevkit/, scenes_sun8/, nyuv2/ and splits/"
         )
     folder = Path(sys.argv[1]).resolve()
-    clips = sorted(path for path in (folder / "videos").glob("*") if path.suffix in SUFFIXES)
+    found = sorted(path for path in (folder / "videos").glob("*") if path.suffix.lower() in SUFFIXES)
+    clips = [path for path in found if not path.name.startswith(".")]
     photos = {"VOCdevkit": folder / "voc_mini" / "VOCdevkit", "scenes": folder / "scenes_sun8"}
     if not clips or not all(path.is_dir() for path in photos.values()):
         sys.exit(

@@ -2,8 +2,11 @@
 
 import errno
 import os
+from collections.abc import Mapping
+from pathlib import Path
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+MOST_LINES = 20  # of bad lines whose numbers an error gives
 
 
 class UserError(Exception):
@@ -12,6 +15,19 @@ class UserError(Exception):
     The message is one line that names the thing, its value, what was expected and the remedy. A job prints the message
     without a traceback; every other exception is a bug and keeps its traceback.
     """
+
+
+def bad_lines(path: str | Path, reasons: Mapping[int, object]) -> UserError:
+    """The error for all bad lines of a file at once: the reason of the first one, and the numbers of the others.
+
+    Args:
+        path: the file.
+        reasons: what is wrong by number of the line, from 1.
+    """
+    (first, reason), *others = reasons.items()
+    numbers = [str(number) for number, _ in others[:MOST_LINES]] + ["..."] * (len(others) > MOST_LINES)
+    more = f" (further bad lines: {', '.join(numbers)})" if others else ""
+    return UserError(f"{path}, line {first}: {reason}{more}")
 
 
 def one_line(error: BaseException) -> str | None:

@@ -1,14 +1,63 @@
-"""Files appear whole or not at all."""
+"""Files are written whole or not at all, text is read in the encodings that programs save it in."""
 
+import codecs
 import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tracklearn.errors import DISK_FULL, UserError, is_system_error
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")  # torchvision's too
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def is_photo(name: str | Path) -> bool:
+    """Whether a file's name is that of a photo; hidden files, such as macOS's `._*.jpg`, are no photos."""
+    name = os.path.basename(name)  # noqa: PTH119 (a Path for each of 100,000 names would take longer)
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES  # noqa: PTH122
+
+
+def names_by_stem(folder: Path, suffixes: Sequence[str] = PHOTO_SUFFIXES) -> dict[str, str]:
+    """Names of the files in a folder by what stands before their suffix, whose case makes no difference.
+
+    Of several files with one stem, the first of `suffixes` wins. Stems are in Unicode's composed form: macOS writes
+    decomposed names, and lists are mostly composed. Hidden files do not count, and a folder that does not exist has no
+    files.
+    """
+    found = []
+    for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208 (Paths would take half a second)
+        stem, suffix = os.path.splitext(name)  # noqa: PTH122
+        if suffix.lower() in suffixes and not name.startswith("."):
+            found.append((suffixes.index(suffix.lower()), suffix != suffix.lower(), name, stem))
+    return {unicodedata.normalize("NFC", stem): name for _, _, name, stem in sorted(found, reverse=True)}
+
+
+def read_text(path: str | Path) -> str:
+    """A text file in UTF-8, with or without a byte order mark, or in UTF-16 with one ("Unicode text" of spreadsheets).
+
+    Raises:
+        FileNotFoundError: no such file.
+        UserError: the file is in another encoding; names the first line that shows it.
+    """
+    data = Path(path).read_bytes()
+    encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
+    try:
+        text, rest = data.decode(encoding), ""
+    except UnicodeDecodeError as error:
+        text, rest = data[: error.start].decode(encoding, errors="replace"), f"byte 0x{data[error.start]:02x}"
+    if "\0" in text:  # UTF-16 without a byte order mark, or no text at all
+        text, rest = text[: text.index("\0")], "byte 0x00"
+    if rest:
+        raise UserError(
+            f"{path}, line {1 + text.count(chr(10))}: {rest} is neither UTF-8 nor UTF-16 with a byte "
+            "order mark; save the file as UTF-8"
+        )
+    return text
 
 
 @contextmanager

@@ -1,16 +1,41 @@
 """Photos as people have them: found in folders, decoded to upright RGB whatever their mode."""
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+import simplejpeg
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin
 
 from tracklearn.errors import UserError
+from tracklearn.files import PHOTO_SUFFIXES, is_photo
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 GREY_16 = 257  # 65,535 / 255: from 16 bits to 8
+JPEG = b"\xff\xd8"
+TURNED = (b"Exif\0\0", b"tiff:Orientation")  # a JPEG with an orientation holds one of them
+
+# Programs that draw or generate images keep their settings in the text of a PNG. Pillow refuses such a file from 1 MB.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 2**28
+
+log = logging.getLogger(__name__)
+
+
+class Header(NamedTuple):
+    """What a photo says of itself before its pixels."""
+
+    width: int  # as stored, before the photo is turned
+    height: int
+    orientation: int  # by EXIF, 1 to 8; 1 is upright
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height of the upright photo."""
+        return (self.height, self.width) if self.orientation > 4 else (self.width, self.height)
 
 
 def list_image_folder(folder: str | Path, *, remedy: str) -> tuple[list[str], list[Path], np.ndarray]:
@@ -35,15 +60,10 @@ def list_image_folder(folder: str | Path, *, remedy: str) -> tuple[list[str], li
     for label, subfolder in enumerate(folders):
         images = sorted(path for path in subfolder.rglob("*") if is_photo(path))
         if not images:
-            raise UserError(f"{subfolder}: no image ({', '.join(sorted(SUFFIXES))}); remove the folder or fill it")
+            raise UserError(f"{subfolder}: no image ({', '.join(PHOTO_SUFFIXES)}); remove the folder or fill it")
         files += images
         labels += [label] * len(images)
     return [subfolder.name for subfolder in folders], files, np.array(labels, np.int64)
-
-
-def is_photo(path: Path) -> bool:
-    """Whether a file's name is that of a photo."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def read_photo(path: str | Path, *, at_least: int | None = None) -> Image.Image:
@@ -60,7 +80,59 @@ def read_photo(path: str | Path, *, at_least: int | None = None) -> Image.Image:
     with opened_image(path) as image:
         if at_least:
             image.draft("RGB", (at_least, at_least))
-        return _to_rgb(ImageOps.exif_transpose(image))
+        return upright_rgb(image)
+
+
+def read_pixels(path: str | Path) -> np.ndarray:
+    """A photo as `read_photo` decodes it, as RGB uint8 (H, W, 3); libjpeg-turbo decodes ordinary JPEGs.
+
+    Damage that does not keep readers from decoding a JPEG is told in the log, once.
+
+    Raises:
+        FileNotFoundError: no such file.
+        UserError: as `read_photo`.
+    """
+    data = Path(path).read_bytes()
+    try:
+        pixels, damage = plain_jpeg(data), None
+    except ValueError as error:
+        pixels, damage = None, error
+    if pixels is None:
+        pixels = np.array(read_photo(path))
+    if damage:
+        _tell(path, str(damage))
+    return pixels
+
+
+@cache  # trainings decode a photo many times
+def _tell(path: str | Path, damage: str) -> None:
+    log.warning("%s: libjpeg-turbo says: %s; the photo is decoded all the same", path, damage)
+
+
+def plain_jpeg(data: bytes) -> np.ndarray | None:
+    """A JPEG as RGB uint8 (H, W, 3); None for other formats, and for a photo that EXIF turns.
+
+    Raises:
+        ValueError: the JPEG is damaged.
+    """
+    if not data.startswith(JPEG):
+        return None
+    if any(mark in data for mark in TURNED):
+        with suppress(Exception), Image.open(BytesIO(data)) as image:  # what Pillow cannot read is not turned
+            if _orientation(image) > 1:
+                return None
+    pixels: np.ndarray = simplejpeg.decode_jpeg(data, colorspace="RGB")
+    return pixels
+
+
+def read_header(path: str | Path) -> Header:
+    """Size and orientation of a photo, whose pixels are not decoded.
+
+    Raises:
+        UserError: the file is no photo.
+    """
+    with opened_image(path) as image:
+        return Header(*image.size, _orientation(image))
 
 
 @contextmanager
@@ -86,6 +158,20 @@ def read_square(path: str | Path, size: int) -> np.ndarray:
         UserError: as `read_photo`.
     """
     return np.asarray(read_photo(path, at_least=size).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _orientation(image: Image.Image) -> int:
+    orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in range(2, 9) else 1
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """An image of any mode in RGB, upright by its EXIF orientation; see `read_photo`.
+
+    Raises:
+        ValueError: its values have no known range.
+    """
+    return _to_rgb(ImageOps.exif_transpose(image))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

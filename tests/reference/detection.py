@@ -121,6 +121,50 @@ def loops_average_precision(detections, objects):
     return all_point, eleven_point
 
 
+def loops_kinds(detections, objects, label):
+    """The kind of each detection of a class by falling score, and the missed objects (Hoiem et al.; TIDE).
+
+    `detections` are (score, image, box); `objects` are {image: [(box, label, difficult)]}.
+    """
+    taken, kinds = set(), []
+    for _, image, box in sorted(detections, key=lambda detection: -detection[0]):
+        here = [(loops_iou(box, other), index, *rest) for index, (other, *rest) in enumerate(objects.get(image, []))]
+        own = max((each for each in here if each[2] == label), key=lambda each: (each[0], -each[1]), default=None)
+        others = max((each[0] for each in here if each[2] != label), default=0)
+        overlap = own[0] if own else 0
+        if overlap >= 0.5 and own[3]:
+            kinds.append("ignored")
+        elif overlap >= 0.5 and (image, own[1]) in taken:
+            kinds.append("double")
+        elif overlap >= 0.5:
+            taken.add((image, own[1]))
+            kinds.append("right")
+        elif overlap >= 0.1:
+            kinds.append("localisation")
+        else:
+            kinds.append("other class" if others >= 0.1 else "background")
+    wanted = [
+        (image, index)
+        for image, labelled in objects.items()
+        for index, (_, name, difficult) in enumerate(labelled)
+        if name == label and not difficult
+    ]
+    return kinds, [each for each in wanted if each not in taken]
+
+
+def loops_curve(scores, kinds, total):
+    """(score, precision, recall, F1) at each distinct score, falling, of a class with `total` objects."""
+    points = []
+    for threshold in sorted(
+        {score for score, kind in zip(scores, kinds, strict=True) if kind != "ignored"}, reverse=True
+    ):
+        taken = [kind for score, kind in zip(scores, kinds, strict=True) if score >= threshold and kind != "ignored"]
+        right = taken.count("right")
+        precision, recall = right / len(taken), right / total
+        points.append((threshold, precision, recall, 2 * precision * recall / (precision + recall) if right else 0))
+    return points
+
+
 def loops_mining(images, positives, fit, *, hard, evict, retrain_every):
     """rcnn_train.m for one class: each image is a list of negatives (D,), and `fit` returns weights and bias.
 

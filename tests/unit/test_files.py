@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic, disk_full
+from tracklearn.files import atomic, disk_full, read_text
 
 KILLED = """
 import os, signal, sys
@@ -63,3 +63,25 @@ def test_a_full_disk_is_said_in_a_line(tmp_path):
     with pytest.raises(UserError, match=message), atomic(tmp_path / "a.h5"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert str(disk_full(tmp_path)).startswith(f"{tmp_path}: the disk is full")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_text_is_read_in_each_encoding_that_programs_save_it_in(tmp_path, encoding):
+    mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    (tmp_path / "a.txt").write_bytes(f"{mark}ä 猫\r\nb\r\n".encode(encoding))
+    assert read_text(tmp_path / "a.txt") == "ä 猫\r\nb\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "byte"),
+    [
+        ("a\nb\nä".encode("latin-1"), 3, "0xe4"),
+        ("a\nb".encode("utf-16-le"), 1, "0x00"),
+        (b"\xff\xfea\0\n\0\x00\xd8a\0", 2, "0x00"),
+        (b"a\nb\0", 2, "0x00"),
+    ],
+)
+def test_what_is_no_text_names_the_file_and_the_line(tmp_path, data, line, byte):
+    (tmp_path / "a.txt").write_bytes(data)
+    with pytest.raises(UserError, match=rf"a.txt, line {line}: byte {byte} is neither UTF-8 .*save the file as UTF-8"):
+        read_text(tmp_path / "a.txt")

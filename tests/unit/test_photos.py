@@ -2,10 +2,11 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+import simplejpeg
+from PIL import Image, PngImagePlugin
 
 from tracklearn.errors import UserError
-from tracklearn.photos import list_image_folder, read_photo
+from tracklearn.photos import list_image_folder, read_header, read_photo, read_pixels
 
 RAMP = np.linspace(0, 255, 40 * 30).reshape(30, 40)  # grey, light at the bottom
 GREY = np.rint(RAMP).astype(np.uint8)
@@ -83,6 +84,61 @@ def jpeg():
     buffer = BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(buffer, "JPEG")
     return buffer.getvalue()
+
+
+def test_an_ordinary_jpeg_is_decoded_by_libjpeg_turbo_bit_for_bit(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    for number, options in enumerate([{}, {"exif": exif}, {"progressive": True}, {"subsampling": 0}]):
+        noise = np.random.default_rng(number).integers(0, 255, (37, 53, 3), np.uint8)
+        path = photo(tmp_path / f"{number}.jpg", Image.fromarray(noise), **options)
+        assert np.array_equal(read_pixels(path), simplejpeg.decode_jpeg(path.read_bytes(), colorspace="RGB"))
+
+
+@pytest.mark.parametrize("damage", ["extraneous bytes", "bad Huffman code"])
+def test_a_damaged_jpeg_that_readers_decode_is_decoded_and_told_in_the_log(tmp_path, caplog, damage):
+    data = bytearray(jpeg())
+    if damage == "extraneous bytes":
+        data[-2:] = b"\0\0\xff\xd9"
+    else:
+        data[len(data) // 2 : len(data) // 2 + 40] = b"\xaa" * 40
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(ValueError, match="Corrupt JPEG data"):
+        simplejpeg.decode_jpeg(bytes(data))
+    assert read_pixels(tmp_path / "a.jpg").shape == (64, 64, 3)
+    read_pixels(tmp_path / "a.jpg")
+    assert caplog.text.count("a.jpg: libjpeg-turbo says: Corrupt JPEG data") == 1
+    with pytest.raises(UserError, match=r"cut.jpg: cannot be decoded \(image file is truncated"):
+        (tmp_path / "cut.jpg").write_bytes(jpeg()[:-400])
+        read_pixels(tmp_path / "cut.jpg")
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGBA", "I;16", "P"])
+def test_pixels_are_those_of_the_photo_whatever_its_mode(tmp_path, mode):
+    grey = Image.fromarray(np.rint(RAMP * 257).astype(np.uint16)) if mode == "I;16" else Image.fromarray(GREY)
+    image = grey if mode == "I;16" else grey.convert("RGB").convert(mode)
+    path = photo(tmp_path / ("a.jpg" if mode in ("L", "CMYK") else "a.png"), image)
+    pixels = read_pixels(path)
+    assert pixels.flags.writeable
+    assert np.abs(pixels.astype(int) - np.asarray(read_photo(path))).max() <= 1
+
+
+@pytest.mark.parametrize(("orientation", "upright"), [(1, (40, 30)), (3, (40, 30)), (6, (30, 40)), (0, (40, 30))])
+def test_header_and_pixels_agree_on_the_upright_size(tmp_path, orientation, upright):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = photo(tmp_path / "a.jpg", Image.fromarray(GREY), exif=exif)
+    header = read_header(path)
+    assert header[:2] == (40, 30)
+    assert header.upright == upright == read_pixels(path).shape[1::-1]
+    assert header.orientation == (orientation or 1)
+
+
+def test_a_png_with_a_long_text_is_read(tmp_path):
+    text = PngImagePlugin.PngInfo()
+    text.add_text("workflow", "x" * 3_000_000, zip=True)
+    read = greys(read_photo(photo(tmp_path / "a.png", Image.fromarray(GREY), pnginfo=text)))
+    assert np.abs(read - RAMP).max() <= 1
 
 
 def test_greys_without_a_known_range_are_refused(tmp_path):

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -96,6 +97,17 @@ def test_the_page_contains_its_images(results):
     page = (results / "table1.html").read_text()
     assert page.count("data:image/png;base64,") >= 6
     assert "<h2>Mined pairs</h2>" in page
+
+
+def test_every_cell_of_table_1_leads_to_its_detections(results):
+    table = (results / "tables/labelled-test/table1.html").read_text()
+    linked = {link for link in re.findall(r'href="([^"]+)"', table) if "/detection/" in link}
+    pages = list((results / "detection/labelled-test").rglob("*.html"))
+    assert {(results / "tables/labelled-test" / link).resolve() for link in linked} == {*map(Path.resolve, pages)}
+    for page in pages:
+        assert page.stat().st_size < 2e6
+        for link in re.findall(r'href="([^"#]+)', page.read_text()):
+            assert (page.parent / link).is_file(), f"{page}: {link}"
 
 
 def test_every_job_is_sent_to_mlflow_as_a_run(finished, results):

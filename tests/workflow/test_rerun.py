@@ -19,6 +19,8 @@ SCORING = JOINS | {
     "detection_detect",
     "detection_evaluate",
     "detection_section6",
+    "detection_page",
+    "detection_compare",
     "tables_section6",
 }
 SCORED = 5 + 1  # the rows of Table 1, and the row of section 6 that is scored by detection
@@ -96,6 +98,13 @@ def test_an_edit_of_non_maximum_suppression_re_trains_nothing(checkout):
     planned = checkout.planned()
     assert set(planned) <= SCORING - {"detection_svms"}
     assert planned["detection_detect"] == SCORED
+
+
+def test_an_edit_of_the_pages_of_detections_draws_the_pages_alone(checkout):
+    edit_code(checkout, "detection/errors_by_kind.py")
+    planned = checkout.planned()
+    assert set(planned) == {"detection_page", "detection_compare", "all"}
+    assert planned["detection_page"] == 5  # rows of Table 1
 
 
 def test_an_edit_of_elda_re_runs_no_network(checkout):
@@ -488,6 +497,7 @@ def test_a_test_annotation_edited_in_place_runs_no_network_but_that_of_retrieval
     planned = checkout.planned()
     assert planned["retrieval_precision"] == 2
     assert (planned["detection_evaluate"], planned["detection_section6"]) == (5, 1)
+    assert planned["detection_page"] == 5
     assert {"features_extract", "detection_svms", "detection_detect"}.isdisjoint(planned)
 
 

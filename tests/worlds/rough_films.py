@@ -29,10 +29,15 @@ def encode(
     rate: int = 30,
     options: dict[str, str] | None = None,
     rotation: int = 0,
+    mirrored: bool = False,
+    pixel_aspect: int = 1,
     times: Sequence[int] | None = None,
     scale: int = 1,
 ) -> Path:
-    """Write a film; `times` are display times in milliseconds, `rotation` is the header's, in clockwise degrees."""
+    """Write a film; `times` are display times in milliseconds, `rotation` is the header's, in clockwise degrees.
+
+    `mirrored` tells the reader to exchange left and right first; `pixel_aspect` is the width of a pixel by its height.
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, options=options or GOP)
         stream.pix_fmt = pixels
@@ -41,8 +46,11 @@ def encode(
         for number, image in enumerate(frames):
             if number == 0:
                 stream.height, stream.width = (scale * side for side in image.shape[:2])
+                stream.codec_context.sample_aspect_ratio = Fraction(pixel_aspect)
                 if rotation:
                     stream.set_display_rotation(-rotation)
+                if mirrored:
+                    stream.set_display_matrix([-1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30])
             frame = av.VideoFrame.from_ndarray(image, "rgba" if image.shape[2] == 4 else "rgb24")
             if scale > 1:
                 frame = frame.reformat(stream.width, stream.height, pixels, interpolation="FAST_BILINEAR")
@@ -113,6 +121,8 @@ def rough_films(folder: Path) -> dict[str, Path]:
         "portrait": encode(folder / "portrait.mp4", tall),
         "rotated": encode(folder / "rotated.mp4", turned, rotation=90),
         "upside_down": encode(folder / "upside_down.mp4", (f[::-1, ::-1] for f in frames), rotation=180),
+        "mirrored": encode(folder / "mirrored.mp4", (f[:, ::-1] for f in frames), mirrored=True),
+        "anamorphic": encode(folder / "anamorphic.mp4", resized(frames, 150, 224), pixel_aspect=2),
         "one_fps": encode(folder / "one_fps.mp4", frames, rate=1),
         "fast": encode(folder / "fast.mp4", frames, rate=240),
         "variable": encode(folder / "variable.mkv", frames, times=gaps),

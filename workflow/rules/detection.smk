@@ -4,9 +4,11 @@
 #          results/features/{protocol}/{model}/{layer}/{set}-{part}.h5; or the server's scores
 # outputs  results/detection/{protocol}/svms/{row}.npz, detections/{row}.npz, bootstraps/{row}.npz;
 #          results/cells/table1/{protocol}/{row}/{class}.json and mAP.json, results/cells/section6/{protocol}/detection/
-#          {row}.json; external/{table}.json: the data that each row learned from; for the server, submissions/{row}.tar.gz
-# steps    train a row's SVMs with hard negatives, score and suppress the test windows, evaluate or submit; a row whose
-#          data are missing has empty cells, which say how to get the data
+#          {row}.json; external/{table}.json: the data that each row learned from; for the server, submissions/{row}.tar.gz;
+#          pages/{row}.html and pages/{row}/{class}.html, compared/{row}/{against}.html; {row}/detections.json and
+#          ground_truth.json in COCO's format
+# steps    train a row's SVMs with hard negatives, score and suppress the test windows, evaluate, or submit, and show the
+#          errors; a row whose data are missing has empty cells, which say how to get the data
 CELLS = [f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column in plan.columns]
 BOOTSTRAP = "results/detection/{protocol}/bootstraps/{row}.npz"
 SECTION6_ROWS = plan.section6.rows("detection")
@@ -114,6 +116,74 @@ if plan.protocol.annotated:
         script:
             "../scripts/detection/detection_section6.py"
 
+    rule detection_page:
+        input:
+            detections="results/detection/{protocol}/detections/{row}.npz",
+            cells=CELLS,
+        output:
+            page="results/detection/{protocol}/pages/{row}.html",
+            class_pages=[f"results/detection/{{protocol}}/pages/{{row}}/{name}.html" for name in plan.classes],
+        log:
+            "results/logs/detection_page/{protocol}/{row}.log",
+        wildcard_constraints:
+            row=COMPUTED_ROW,
+        params:
+            devkit=plan.labelled_devkit,
+            photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.test),
+            annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.test),
+            image_set=plan.protocol.test,
+            label=lambda wildcards: plan.rows[wildcards.row]["label"],
+            protocol=plan.protocol.name,
+            code=code("detection/detection_page.py"),
+        message:
+            "Row {wildcards.row}: show curves, errors and photos of each class"
+        script:
+            "../scripts/detection/detection_page.py"
+
+    rule detection_compare:
+        input:
+            detections=[f"results/detection/{{protocol}}/detections/{row}.npz" for row in ("{row}", "{against}")],
+            cells=CELLS,
+            cells_against=[cell.replace("{row}", "{against}") for cell in CELLS],
+            bootstraps=[BOOTSTRAP, BOOTSTRAP.replace("{row}", "{against}")],
+        output:
+            page="results/detection/{protocol}/compared/{row}/{against}.html",
+        log:
+            "results/logs/detection_compare/{protocol}/{row}/{against}.log",
+        wildcard_constraints:
+            row=COMPUTED_ROW,
+            against=COMPUTED_ROW,
+        params:
+            devkit=plan.labelled_devkit,
+            photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.test),
+            annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.test),
+            image_set=plan.protocol.test,
+            labels=lambda wildcards: [plan.rows[row]["label"] for row in (wildcards.row, wildcards.against)],
+            protocol=plan.protocol.name,
+            code=code("detection/detection_compare.py"),
+        message:
+            "Compare the detections of {wildcards.row} and {wildcards.against}"
+        script:
+            "../scripts/detection/detection_compare.py"
+
+    rule detection_ground_truth:
+        input:
+            lambda wildcards: plan.voc_ready_file(plan.protocol.test),
+        output:
+            annotations="results/detection/{protocol}/ground_truth.json",
+        log:
+            "results/logs/detection_ground_truth/{protocol}.log",
+        params:
+            devkit=plan.labelled_devkit,
+            photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.test),
+            annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.test),
+            image_set=plan.protocol.test,
+            code=code("detection/detection_ground_truth.py"),
+        message:
+            "Write the annotations of {params.image_set} in COCO's format"
+        script:
+            "../scripts/detection/detection_ground_truth.py"
+
 else:
 
     rule detection_submission:
@@ -151,6 +221,21 @@ else:
             "Row {wildcards.row}: read the average precision that the test server computed"
         script:
             "../scripts/detection/detection_server_cells.py"
+
+
+rule detection_coco:
+    input:
+        detections="results/detection/{protocol}/detections/{row}.npz",
+    output:
+        results="results/detection/{protocol}/{row}/detections.json",
+    log:
+        "results/logs/detection_coco/{protocol}/{row}.log",
+    params:
+        code=code("detection/detection_coco.py"),
+    message:
+        "Row {wildcards.row}: write the detections in COCO's format"
+    script:
+        "../scripts/detection/detection_coco.py"
 
 
 rule detection_empty_cells:

@@ -44,6 +44,8 @@ rule tables_page:
         protocol=plan.protocol.name,
         section6=bool(plan.section6.tasks),
         table2=bool(plan.normals.rows),
+        rows_with_pages=plan.rows_with_pages(),
+        compared=plan.compared_rows(),
         code=code("tables/tables_page.py"),
     message:
         "Write a page with Table 1 and mined pairs"

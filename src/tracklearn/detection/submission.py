@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from tracklearn.detection.detect import Detections, read_detections
-from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.errors import UserError, bad_lines
+from tracklearn.files import atomic, read_text
 from tracklearn.tables.cells import MEAN, Cell, row_metrics, write_cells, write_no_replicates
 from tracklearn.voc.image_sets import CLASSES, read_image_set
 
@@ -111,7 +111,7 @@ def read_scores(path: str | Path, *, classes: Sequence[str]) -> dict[tuple[str, 
     a header `row class value` are skipped.
 
     Raises:
-        UserError: names the line that cannot be read.
+        UserError: names the lines that cannot be read.
     """
     path = Path(path)
     if not path.is_file():
@@ -119,29 +119,37 @@ def read_scores(path: str | Path, *, classes: Sequence[str]) -> dict[tuple[str, 
             f"{path}: no such file; detection.server_scores must name a text file of `row class value` lines"
         )
     known: dict[tuple[str, str], float] = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    bad: dict[int, str] = {}
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         fields = line.split("#")[0].replace(",", " ").split()
         if not fields or fields == ["row", "class", "value"]:
             continue
-        key, value = _score(f"{path} line {number}", fields, classes)
+        try:
+            key, value = _score(fields, classes)
+        except ValueError as error:
+            bad[number] = str(error)
+            continue
         if key in known:
-            raise UserError(f"{path} line {number}: {' '.join(key)} was given before; remove one of the lines")
+            bad[number] = f"{' '.join(key)} was given before; remove one of the lines"
         known[key] = value
+    if bad:
+        raise bad_lines(path, bad)
     return known
 
 
-def _score(place: str, fields: Sequence[str], classes: Sequence[str]) -> tuple[tuple[str, str], float]:
+def _score(fields: Sequence[str], classes: Sequence[str]) -> tuple[tuple[str, str], float]:
+    """Row and class, and the score; or a ValueError with what is wrong in the line."""
     if len(fields) != 3:
-        raise UserError(f"{place}: {' '.join(fields)!r}; expected `row class value`")
+        raise ValueError(f"{' '.join(fields)!r}; expected `row class value`")
     row, name, text = fields
     if name not in classes:
-        raise UserError(f"{place}: class {name!r}; expected one of {', '.join(classes)}")
+        raise ValueError(f"class {name!r}; expected one of {', '.join(classes)}")
     try:
         value = float(text)
     except ValueError as error:
-        raise UserError(f"{place}: value {text!r}; expected a percentage such as 47.4") from error
+        raise ValueError(f"value {text!r}; expected a percentage such as 47.4") from error
     if not 0 <= value <= 100:
-        raise UserError(f"{place}: value {text}; expected a percentage from 0 to 100")
+        raise ValueError(f"value {text}; expected a percentage from 0 to 100")
     return (row, name), value
 
 

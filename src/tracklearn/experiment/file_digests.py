@@ -33,7 +33,10 @@ def unpacked(stamp: Path) -> dict[str, State]:
 
 
 def digest_of_folder(folder: str | Path) -> str:
-    """Digest of the names, sizes and modification times of all files below a folder."""
+    """Digest of the names, sizes and modification times of all files below a folder.
+
+    Hidden files do not count: macOS writes `.DS_Store` whenever a folder is looked at.
+    """
     whole = hashlib.sha256()
     for name, size, time in _walk(str(folder)):
         whole.update(f"{name} {size} {time}".encode())
@@ -44,6 +47,8 @@ def _walk(folder: str) -> Iterator[tuple[str, int, int]]:
     """Name, bytes and modification time in ns of every file, in an order of the names alone."""
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name.startswith("."):
+                continue
             if entry.is_dir():
                 yield from _walk(entry.path)
             else:

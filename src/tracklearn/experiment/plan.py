@@ -31,8 +31,8 @@ from tracklearn.experiment.subsets import (
 from tracklearn.files import atomic
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
-from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list
-from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
+from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list, repeats
+from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
 
 LEDGER = Path("results/videos/shards.json")
@@ -119,8 +119,13 @@ class Plan:
                 temporary.write_text(json.dumps({name: self._counts(name) for name in self.config["subsets"]}))
 
     def sources(self, shard: str) -> list[list[str]]:
-        """[video_id, source] of a shard's videos."""
-        return [[video.video_id, video.source] for video in self.shards[shard]]
+        """[video_id, source] of a shard's videos, and of a video that is listed again the id of the first."""
+        first = self._repeats
+        return [[*video, *([first[video.video_id]] if video.video_id in first else [])] for video in self.shards[shard]]
+
+    @cached_property
+    def _repeats(self) -> dict[str, str]:
+        return repeats([video for videos in self.shards.values() for video in videos])
 
     def local_videos_digest(self, shard: str) -> str:
         """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""
@@ -383,8 +388,13 @@ class Plan:
         ids = self._ids(image_set)
         if part is not None:
             ids = ids[part * self._images_per_part : (part + 1) * self._images_per_part]
-        photos = (self._devkit_folder / folder / f"{image_id}{suffix}" for image_id in ids)
-        return digest_of_files([image_list, *photos], known=known)
+        names = self._names(folder)
+        files = (self._devkit_folder / folder / names.get(image_id, f"{image_id}{suffix}") for image_id in ids)
+        return digest_of_files([image_list, *files], known=known)
+
+    @cache  # noqa: B019 (one plan a process)
+    def _names(self, folder: str) -> dict[str, str]:
+        return files_by_id(self._devkit_folder / folder)
 
     @cache  # noqa: B019 (one plan a process)
     def _downloaded_files(self, image_set: str) -> dict[str, State] | None:
@@ -523,6 +533,20 @@ class Plan:
     def bootstraps(self, rows: Sequence[str]) -> list[str]:
         """Bootstrap replicates of some rows."""
         return [f"results/detection/{self.protocol.name}/bootstraps/{row}.npz" for row in rows]
+
+    def rows_with_pages(self) -> list[str]:
+        """Rows of Table 1 whose detections have pages: computed ones, if the evaluation images are annotated."""
+        return self.computed_rows(self.table1_rows) if self.protocol.annotated else []
+
+    def compared_rows(self) -> list[list[str]]:
+        """The comparisons [row, row] of Table 1 that have a page of both rows' detections."""
+        return [pair for pair in self.config["comparisons"] if set(pair) <= {*self.rows_with_pages()}]
+
+    def detection_pages(self) -> list[str]:
+        """The page of each row's detections, which comes with a page of each class, and those of two rows."""
+        folder = f"results/detection/{self.protocol.name}"
+        pages = [f"{folder}/pages/{row}.html" for row in self.rows_with_pages()]
+        return pages + [f"{folder}/compared/{row}/{against}.html" for row, against in self.compared_rows()]
 
     def seeded(self, names: Iterable[str], block: str = "evidence") -> list[str]:
         """Rows or models with their copies for each seed of `evidence:` or `evidence_normals:`."""

@@ -5,7 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tracklearn.errors import UserError
 from tracklearn.experiment.file_digests import digest_of_files, digest_of_folder, unpacked
+from tracklearn.files import read_text
 from tracklearn.settings.scenes import INDOOR67_TEST, INDOOR67_TRAIN, names_digest
 
 INDOOR67 = Path("results/scenes/indoor67.json")
@@ -42,6 +44,9 @@ class ScenesPlan:
         lists = [Path(scenes["root"], name) for name in scenes["lists"] or ()]
         if not lists or not all(path.is_file() for path in lists):
             return bool(scenes["download"])
-        texts = [path.read_text(encoding="utf-8-sig", errors="replace").splitlines() for path in lists]
+        try:
+            texts = [read_text(path).splitlines() for path in lists]
+        except UserError:  # the job that reads the list says what is wrong with it
+            return False
         digests = [names_digest(line.strip() for line in lines if line.strip()) for lines in texts]
         return digests == [INDOOR67_TRAIN, INDOOR67_TEST]

@@ -12,6 +12,7 @@ from tracklearn.experiment.plan import GET_IMAGENET, Plan
 from tracklearn.experiment.section6_plan import NO_ANNOTATIONS
 
 ALL, CARDS = "all", "cards"
+GROUND_TRUTH = "ground_truth.json"  # of COCO
 # Targets of mining begin so, or are `pairs`.
 PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_", "results/figures/figure")
 # Cells and files of section 6 and of Table 2 that need no network are named so, with any suffix.
@@ -116,9 +117,26 @@ def _check_left_out(plan: Plan, target: str) -> None:
         raise UserError("config: table2 has no rows; write some to get Table 2")
     if not plan.protocol.annotated and "/retrieval/" in target and target not in plan.section6.cells("retrieval"):
         raise UserError(f"{target}: {NO_ANNOTATIONS}")
+    _check_detections(plan, target)
     figure = re.fullmatch(r"results/(?:figures|normals)/(?:[^/]+/)?(figure\d)\.(?:png|svg|json|html)", target)
     if figure and (reason := plan.figures.left_out().get(figure[1])):
         raise UserError(f"{target}: left out: {reason}")
+
+
+def _check_detections(plan: Plan, target: str) -> None:
+    """Refuse pages and lists of detections of rows that have none, and what shows annotations that are not public."""
+    asked = re.fullmatch(
+        rf"results/detection/[^/]+/(?:(pages|compared)/.+|({GROUND_TRUTH})|.+/detections\.json)", target
+    )
+    if not asked:
+        return
+    if (asked[1] or asked[2]) and not plan.protocol.annotated:
+        raise UserError(f"{target}: {NO_ANNOTATIONS}")
+    for row in {*Path(target).parts, Path(target).stem} & {*plan.rows}:
+        if lack := plan.lacks(row):
+            raise UserError(f"{target}: row {row} has no detections: {lack}")
+        if asked[1] and row in plan.section6.rows("detection"):
+            raise UserError(f"{target}: row {row} is one of section 6; expected a row of Table 1")
 
 
 def _check_query(plan: Plan, target: str) -> None:
@@ -184,7 +202,7 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     if target.startswith("results/figures"):
         of_figure8 = [model for _, model in plan.normals.pictured()] if target.endswith("figures.html") else []
         return [], [*of_figures, *of_figure8, *plan.ranking_models()]
-    if _is_of_pairs(target) or target.startswith("results/voc/"):
+    if _is_of_pairs(target) or target.startswith("results/voc/") or Path(target).name == GROUND_TRUTH:
         return [], []
     parts = {*Path(target).parts, Path(target).stem}
     rows = [row for row in plan.rows if row in parts]

@@ -14,6 +14,7 @@ from tracklearn.errors import UserError
 from tracklearn.networks.caffe.caffemodel import read_caffemodel
 from tracklearn.networks.caffenet import CaffeNet, to_input
 from tracklearn.networks.weights import build
+from tracklearn.photos import upright_rgb
 
 MODELS = Path("results/models")
 SUFFIXES = (".safetensors", ".caffemodel")
@@ -37,7 +38,8 @@ class Preprocessing:
         """Float tensor (N, 3, S, S) of one image or of several.
 
         Args:
-            images: PIL images of any mode, or uint8 RGB arrays (H, W, 3), of any sizes; or one array (N, H, W, 3).
+            images: PIL images of any mode, which are turned as EXIF says, or uint8 RGB arrays (H, W, 3), of any sizes;
+                or one array (N, H, W, 3).
 
         Raises:
             UserError: no image, or an array of another type or shape.
@@ -52,7 +54,10 @@ class Preprocessing:
 
     def _resized(self, image: ImageLike) -> Tensor:
         """One image as uint8 (1, S, S, 3), by bilinear interpolation with antialiasing; proportions are not kept."""
-        rgb = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
+        try:
+            rgb = np.asarray(upright_rgb(image) if isinstance(image, Image.Image) else image)
+        except ValueError as error:
+            raise UserError(f"images: an image of mode {image.mode}: {error}") from error  # type: ignore[union-attr]
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
             raise UserError(
                 f"images: an array of {rgb.dtype} and shape {rgb.shape}; expected uint8 (H, W, 3) in RGB, 0..255"

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from tracklearn.errors import UserError
+from tracklearn.files import is_photo
 from tracklearn.normals.axes import AxesCheck, with_axes
 from tracklearn.normals.nyuv2 import NUMBERS, open_hdf5, read_matlab
 from tracklearn.photos import read_photo
@@ -96,7 +97,8 @@ class _Pictures:
     """PNG files of normals below a folder, named after their images' numbers from 1, as one array (N, H, W, 3)."""
 
     def __init__(self, folder: Path):
-        self._files = sorted(folder.rglob("*.png"), key=lambda file: (len(file.stem), file.stem))
+        pictures = (file for file in folder.rglob("*") if is_photo(file) and file.suffix.lower() == ".png")
+        self._files = sorted(pictures, key=lambda file: (len(file.stem), file.stem))
         for number, file in enumerate(self._files, start=1):
             if not file.stem.isdecimal() or int(file.stem) != number:
                 raise UserError(f"{file}: expected the normals of image {number}; their files are numbered from 1")

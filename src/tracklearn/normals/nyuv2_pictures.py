@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.files import atomic, is_photo
 from tracklearn.normals.nyuv2_writing import Frame, write_nyuv2
 from tracklearn.photos import opened_image, read_photo
 from tracklearn.settings.normals import LABELED, SPLITS
@@ -17,7 +17,7 @@ def nyuv2_from_pictures(folder: str | Path, out: str | Path) -> None:
     """Write NYUv2's two files, under their official names; a file that lies there is kept.
 
     Args:
-        folder: with photos `nyuv2/images/*.jpg` in the official order, the depth of each of them in
+        folder: with photos in `nyuv2/images` whose names are in the official order, the depth of each of them in
             `nyuv2/depths/*.png`, and `splits/nyuv2_splits.mat`.
         out: folder of the two files.
 
@@ -26,7 +26,8 @@ def nyuv2_from_pictures(folder: str | Path, out: str | Path) -> None:
             size.
     """
     folder, out = Path(folder), Path(out)
-    photos, depths = sorted((folder / "nyuv2/images").glob("*.jpg")), folder / "nyuv2/depths"
+    photos = sorted(path for path in (folder / "nyuv2/images").glob("*") if is_photo(path))
+    depths = folder / "nyuv2/depths"
     split = folder / "splits/nyuv2_splits.mat"
     if not photos or not split.is_file():
         raise UserError(

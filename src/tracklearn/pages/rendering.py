@@ -27,7 +27,7 @@ STAGES = {
     "Mining": ("patches/[0-9]*.html",),
     "Pairs": ("patches/pairs.html",),
     "Models": ("models/*/models.html",),
-    "Detection": ("detection/**/*.html",),
+    "Detection": ("detection/*/pages/*.html", "detection/*/compared/*/*.html"),  # a row's page leads to its classes
     "Retrieval": ("retrieval/**/*.html",),
     "Scenes": ("scenes/**/*.html",),
     "Normals": ("normals/**/*.html",),

@@ -48,7 +48,7 @@ def write_index(
     | `video`, `source`              | id of the video, and its file or address                                     |
     | `first_frame`, `last_frame`    | frame numbers of the file, of query and tracked patch                        |
     | `first_time`, `last_time`      | their times in seconds, by the video's mean frame rate                       |
-    | `query_x`, ..., `tracked_h`    | boxes in pixels of the upright video: left, top, width and height            |
+    | `query_x`, ..., `tracked_h`    | boxes in pixels of the upright video as it is shown: left, top, width, height |
     | `score`                        | the tracker's score of the tracked box                                       |
 
     Args:

@@ -5,12 +5,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from tracklearn.errors import UserError
+from tracklearn.errors import UserError, bad_lines
 from tracklearn.patches.pairs_list import Line, read_pairs
 from tracklearn.patches.writing import Pair, resized, write_shard, write_summary
+from tracklearn.photos import plain_jpeg, read_pixels
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.patches import Packing
@@ -39,19 +39,28 @@ def import_pairs(
 
     A line of the list is `path label`, the path relative to `folder`. Two consecutive lines are a pair, the query
     first; the label names their video. Shard n starts at pair `n * pairs_per_shard`. A JPEG file of the right size is
-    stored unchanged; any other image is resized and encoded. Frames, boxes and scores are unknown: -1 and NaN.
+    stored unchanged; any other image, also a damaged JPEG or one that EXIF turns, is resized and encoded. Frames, boxes
+    and scores are unknown: -1 and NaN.
 
     Args:
         packing: block `settings.patches.Packing`; only the size and the quality apply.
 
     Raises:
-        UserError: names the line: it has no label, its file is missing or is not an image, the labels of a pair
-            differ, or the last line has no partner.
+        UserError: names the lines without a label or a file and pairs of two labels, a file that is not an image, or a
+            last line that has no partner.
     """
     settings = Packing.read(packing)
     start = shard * pairs_per_shard
     lines = islice(read_pairs(pairs_list), start, start + pairs_per_shard)
-    listed = [_listed_pair(pairs_list, pair, Path(folder)) for pair in lines]
+    listed = []
+    bad: dict[int, str] = {}
+    for pair in lines:
+        try:
+            listed.append(_listed_pair(pair, Path(folder)))
+        except _BadLine as error:
+            bad[error.line] = str(error)
+    if bad:
+        raise bad_lines(pairs_list, bad)
     pairs = _loaded(listed, pairs_list, settings.size)
     counts = write_shard(store, pairs, size=settings.size, quality=settings.quality)
     write_summary(summary, counts, {})
@@ -59,23 +68,29 @@ def import_pairs(
     return {name: float(count) for name, count in counts.items()}
 
 
-def _listed_pair(path: str | Path, lines: tuple[Line, Line], folder: Path) -> tuple[ListedPatch, ListedPatch]:
-    query, tracked = (_listed_patch(path, line, folder) for line in lines)
+class _BadLine(Exception):
+    """What is wrong in a line of the list."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+
+
+def _listed_pair(lines: tuple[Line, Line], folder: Path) -> tuple[ListedPatch, ListedPatch]:
+    query, tracked = (_listed_patch(line, folder) for line in lines)
     if query.label != tracked.label:
-        raise UserError(
-            f"{path}, line {tracked.line}: label {tracked.label}, expected {query.label} as in the line before"
-        )
+        raise _BadLine(tracked.line, f"label {tracked.label}, expected {query.label} as in the line before")
     return query, tracked
 
 
-def _listed_patch(path: str | Path, line: Line, folder: Path) -> ListedPatch:
+def _listed_patch(line: Line, folder: Path) -> ListedPatch:
     number, text = line
     words = text.rsplit(maxsplit=1)
     if len(words) != 2:
-        raise UserError(f"{path}, line {number}: {text!r}, expected `path label`")
+        raise _BadLine(number, f"{text!r}, expected `path label`")
     file = folder / words[0].lstrip("/")
     if not file.is_file():
-        raise UserError(f"{path}, line {number}: no file {file}; check the folder")
+        raise _BadLine(number, f"no file {file}; check the folder")
     return ListedPatch(number, file, words[1])
 
 
@@ -89,9 +104,13 @@ def _loaded(pairs: Iterable[tuple[ListedPatch, ListedPatch]], pairs_list: str | 
 def _patch(file: Path, line: str, size: int) -> np.ndarray | bytes:
     """The bytes of a JPEG file of the right size; any other image in that size, uint8 RGB."""
     data = file.read_bytes()
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if image is None:
-        raise UserError(f"{line}: {file} is not a readable image; remove both lines of the pair")
-    if image.shape[:2] == (size, size) and data.startswith(b"\xff\xd8"):
+    try:
+        pixels = plain_jpeg(data)
+    except ValueError:  # damaged: trainings take no such JPEG
+        pixels = None
+    if pixels is not None and pixels.shape[:2] == (size, size):
         return data
-    return resized(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size)
+    try:
+        return resized(read_pixels(file) if pixels is None else pixels, size)
+    except UserError as error:
+        raise UserError(f"{line}: {file} is not a readable image ({error}); remove both lines of the pair") from error

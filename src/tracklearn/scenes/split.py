@@ -1,7 +1,9 @@
 """Which photos of a folder of scenes train and which are tested: by lists, or by a seed."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracklearn.errors import UserError
+from tracklearn.files import names_by_stem, read_text
 from tracklearn.photos import list_image_folder
 from tracklearn.settings.base import Block
 from tracklearn.settings.scenes import Scenes
@@ -62,7 +65,9 @@ def split_photos(settings: Block = None) -> ScenePhotos:
 
 
 def read_list(path: Path, folder: Path) -> list[str]:
-    """The photos `category/file` that a list names, in its order.
+    """The photos `category/file` that a list names, in its order, under the names that they have on disk.
+
+    A photo whose suffix differs, such as `.JPG` for `.jpg`, is the listed one.
 
     Raises:
         UserError: no such list, an empty one, lines of another form, a photo that is named twice, or photos that are
@@ -72,12 +77,26 @@ def read_list(path: Path, folder: Path) -> list[str]:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UserError(f"{path}: {twice[0]} is listed twice ({len(twice)} such photos); remove the further lines")
+    names = _as_on_disk(names, folder)
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise UserError(
             f"{path}: {missing[0]} is not in {folder} ({len(missing)} of {len(names)} photos are missing); put them "
             "there or take them out of the list"
         )
     return names
+
+
+def _as_on_disk(names: Sequence[str], folder: Path) -> list[str]:
+    listed = cache(names_by_stem)
+
+    def on_disk(name: str) -> str:
+        path = folder / name
+        if path.is_file():
+            return name
+        stem = unicodedata.normalize("NFC", path.stem)
+        return str(Path(name).with_name(listed(path.parent).get(stem, path.name)))
+
+    return [on_disk(name) for name in names]
 
 
 def listed_photos(path: Path) -> list[str]:
@@ -87,22 +106,25 @@ def listed_photos(path: Path) -> list[str]:
         UserError: no such list, an empty one, one that is not text, or a line of another form.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError as error:
         raise UserError(
             f"{path}: no such list; put it there, set scenes.lists to the names of your lists, or to null for a split "
             "by scenes.seed"
         ) from error
-    except ValueError as error:
-        raise UserError(f"{path}: not a text file in UTF-8 ({error}); save the list as UTF-8") from error
     names = [line.strip() for line in lines if line.strip()]
     if not names:
         raise UserError(f"{path}: the list is empty; expected one `category/file` a line")
-    for name in names:
-        parts = Path(name).parts
-        if len(parts) < 2 or ".." in parts or parts[0] == "/":
-            raise UserError(f"{path}: {name!r} is not a photo of a category; expected `category/file`")
+    if others := [name for name in names if not _is_below_a_category(name)]:
+        raise UserError(
+            f"{path}: {others[0]!r} is not a photo of a category; expected `category/file` ({len(others)} such lines)"
+        )
     return names
+
+
+def _is_below_a_category(name: str) -> bool:
+    parts = Path(name).parts
+    return len(parts) > 1 and ".." not in parts and parts[0] != "/"
 
 
 def _category(name: str) -> str:

@@ -22,6 +22,8 @@ def table1_page(
     protocol: str,
     section6: bool = False,
     table2: bool = False,
+    rows_with_pages: Sequence[str] = (),
+    compared: Sequence[Sequence[str]] = (),
     page: str | Path,
     versions: Mapping[str, Mapping[str, int]] | None = None,
 ) -> dict[str, float]:
@@ -33,6 +35,8 @@ def table1_page(
         protocol: name of the evaluation.
         section6: whether there are pages of section 6 and of the figures, to which this one links.
         table2: whether there is a page of Table 2, to which this one links.
+        rows_with_pages: ids of the rows whose detections have pages, to which this one links.
+        compared: pairs of rows whose detections are compared on a page, to which this one links.
         page: the HTML file to write.
         versions: number of runs behind the table by library and version.
 
@@ -49,7 +53,11 @@ def table1_page(
         page,
         protocol=protocol,
         # The means stand beside the rows' names, before the classes.
-        results=results[[*FIRST, *results.columns.difference([*FIRST, "id"], sort=False)]],
+        columns=[*FIRST, *(classes := list(results.columns.difference([*FIRST, "id"], sort=False)))],
+        classes=classes,
+        results=results.to_dict("records"),
+        rows_with_pages=rows_with_pages,
+        compared=compared,
         differences=pd.read_csv(differences),
         section6=section6,
         table2=table2,

@@ -9,6 +9,7 @@ import argparse
 import csv
 import filecmp
 import hashlib
+import io
 import os
 import re
 import sys
@@ -18,20 +19,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tracklearn.errors import UserError
-from tracklearn.files import atomic
-from tracklearn.videos.lists import COLUMNS, YOUTUBE_ID, Video, read_list
+from tracklearn.errors import UserError, bad_lines
+from tracklearn.files import atomic, read_text
+from tracklearn.videos.lists import COLUMNS, YOUTUBE_ID, Video, identity, read_list, youtube_id
 
 KEYWORDS = Path(__file__).with_name("keywords.txt")  # ASSUME: everyday words, since the paper's are not published
+
+MOST_PRINTED = 100  # of the lines of a public list that are left out
 
 SUFFIXES = (
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
     *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
-)
-
-_YOUTUBE_URL = re.compile(
-    r"https?://(?:www\.|m\.)?(?:youtu\.be/|youtube(?:-nocookie)?\.com/(?:watch\?(?:\S*&)?v=|shorts/|embed/|v/))([\w-]{11})(?![\w-])",
-    re.ASCII,
 )
 
 
@@ -55,33 +53,35 @@ def build_list(
             reason why it yields no pair.
         keywords_file: one search a line; "#" starts a comment line. PAPER §4: thousands of keywords.
         ids_file: a public list: one YouTube id or URL a line, or a CSV/TSV file with a header if `column` is given.
+            Lines with anything else, such as an id that a spreadsheet spoilt, are left out.
         column: column of `ids_file` with the ids or URLs.
         per_keyword: number of results taken from each search.
         search: (keyword, count) -> YouTube ids; yt-dlp's search by default.
-        print_line: called with one line for each keyword, and for each video file that is left out.
+        print_line: called with one line for each keyword, and for each video file or line that is left out.
 
     Returns:
         Number of videos appended.
 
     Raises:
-        UserError: not one of `folder`, `keywords_file` and `ids_file` is given, the folder holds no video file, a line
-            is neither an id nor a URL, or every search failed. The results of earlier searches are written all the
+        UserError: not one of `folder`, `keywords_file` and `ids_file` is given, the folder holds no video file, no line
+            is an id or a URL, or every search failed. The results of earlier searches are written all the
             same.
     """
     if [folder, keywords_file, ids_file].count(None) != 2:
         raise UserError("give one of a folder (--folder), a file of keywords (--keywords) and a file of ids (--ids)")
     videos = {video.video_id: video for video in read_list(out)} if Path(out).exists() else {}
-    sources = {video.source for video in videos.values()}
+    listed = {identity(video.source) for video in videos.values()}
     before = len(videos)
     if folder is not None:
         found = _in_folder(folder, videos, print_line)
     elif ids_file is not None:
-        found = _listed(ids_file, column)
+        found = _listed(ids_file, column, print_line)
     else:
         found = _searched(_lines(str(keywords_file)), per_keyword, search or youtube_search, print_line)
     try:
         for video in found:
-            if video.source not in sources:
+            if (key := identity(video.source)) not in listed:
+                listed.add(key)
                 videos.setdefault(video.video_id, video)
     finally:
         if len(videos) > before:
@@ -192,42 +192,58 @@ def _is_line(path: str) -> bool:
     return "\t" not in path and len(path.splitlines()) == 1
 
 
-def _listed(path: str | Path, column: str | None) -> Iterator[Video]:
-    """Videos of a public list."""
+def _listed(path: str | Path, column: str | None, print_line: Callable[[str], object]) -> Iterator[Video]:
+    """Videos of a public list; the lines that are left out are printed at the end."""
+    spoilt: dict[int, str] = {}
+    good = 0
     for number, value in _lines(path) if column is None else _column(path, column):
-        address = _YOUTUBE_URL.match(value)
-        if address or YOUTUBE_ID.fullmatch(value):
-            video_id = address[1] if address else value
+        if video_id := youtube_id(value):
             yield Video(video_id, video_id)
         elif re.match(r"https?://\S+$", value):
             yield Video(f"url-{hashlib.sha256(value.encode()).hexdigest()[:16]}", value)
         else:
-            raise UserError(f"{path}, line {number}: {value!r} is neither a YouTube id nor a URL")
+            reason = f"{value!r} is neither a YouTube id nor a URL"
+            formula = value.startswith("#")  # as in #NAME?
+            hint = "; a spreadsheet takes an id that begins with - for a formula: get the list again" if formula else ""
+            spoilt[number] = reason + hint
+            continue
+        good += 1
+    if spoilt and not good:
+        raise bad_lines(path, spoilt)
+    for number, reason in list(spoilt.items())[:MOST_PRINTED]:
+        print_line(f"{path}, line {number}: left out, because {reason}")
+    if len(spoilt) > MOST_PRINTED:
+        print_line(f"{path}: {len(spoilt) - MOST_PRINTED} more lines are left out, all for such reasons")
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Numbered lines of a file, without blank lines and comments."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_text(path).splitlines(), start=1):
         if line.strip() and not line.startswith("#"):
             yield number, line.strip()
 
 
 def _column(path: str | Path, column: str) -> Iterator[tuple[int, str]]:
-    """Numbered values of one column of a CSV or TSV file with a header."""
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such file")
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        header = file.readline()
-        file.seek(0)
-        reader = csv.DictReader(file, delimiter="\t" if "\t" in header else ",")
-        if column not in (reader.fieldnames or ()):
-            raise UserError(f"{path}: no column {column!r} in the header {header.strip()!r}")
+    """Numbered values of one column of a file with a header, divided by commas, tabs or semicolons."""
+    text = _text(path)
+    for delimiter in ",\t;":
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+        if column in (reader.fieldnames or ()):
+            break
+    else:
+        raise UserError(f"{path}: no column {column!r} in the header {text.partition(chr(10))[0].strip()!r}")
+    try:
         for row in reader:
             yield reader.line_num, (row[column] or "").strip()
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: {error}; look for a quote that is not closed") from error
+
+
+def _text(path: str | Path) -> str:
+    try:
+        return read_text(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
 
 
 def _main(arguments: Sequence[str] | None = None) -> int:

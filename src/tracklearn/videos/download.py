@@ -41,7 +41,9 @@ def download_shard(
     network, a busy or slow host), the status of the video is "unreachable".
 
     Args:
-        videos: [video_id, source] pairs.
+        videos: [video_id, source] pairs; a third value is the id of the same video under an earlier id of the list
+            (`lists.repeats`). It is not downloaded, and its row names the earlier one, as does the row of a video that
+            turns out to have the same bytes as an earlier one of the shard.
         directory: folder for the downloads.
         manifest: the TSV file to write.
         limits: settings of `settings.videos.Download`; those on size and duration do not apply to local files.
@@ -57,13 +59,16 @@ def download_shard(
             included.
     """
     checked = Download.read(limits)
-    listed = [Video(*video) for video in videos]
-    if any(is_youtube(video.source) for video in listed):
+    repeated = {video[0]: f"a repeat: the same video as {video[2]}" for video in videos if len(video) > 2}
+    listed = [Video(*video[:2]) for video in videos]
+    wanted = [video for video in listed if video.video_id not in repeated]
+    if any(is_youtube(video.source) for video in wanted):
         check_youtube()
     Path(directory).mkdir(parents=True, exist_ok=True)
-    rows: dict[str, ManifestRow] = {}
+    again = [video for video in listed if video.video_id in repeated]
+    rows = {video.video_id: ManifestRow(*video, reason=repeated[video.video_id]) for video in again}
     with ThreadPoolExecutor(threads) as pool:
-        jobs = [pool.submit(_row_of_video, video, Path(directory), checked) for video in listed]
+        jobs = [pool.submit(_row_of_video, video, Path(directory), checked) for video in wanted]
         try:
             for job in as_completed(jobs):
                 row = job.result()
@@ -72,14 +77,15 @@ def download_shard(
         except UserError:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    remote = [row for row in rows.values() if _is_remote(row.source)]
+    remote = [row for row in rows.values() if row.video_id not in repeated and _is_remote(row.source)]
     if remote and all(row.status == "unreachable" for row in remote):
         raise UserError(
             f"shard {Path(manifest).stem}: none of its {len(remote)} remote videos could be reached "
             f"({remote[0].reason}); check the network and run again"
         )
-    write_manifest(manifest, [rows[video.video_id] for video in listed])
-    return _totals(list(rows.values()))
+    in_order = _without_copies([rows[video.video_id] for video in listed])
+    write_manifest(manifest, in_order)
+    return _totals(in_order)
 
 
 def check_youtube() -> None:
@@ -156,6 +162,16 @@ def _row_of_file(video: Video, path: Path) -> ManifestRow:
         return replace(row, reason=str(error).removeprefix(f"{path}: "))
     note = values.pop("note")
     return replace(row, status="ok", reason=note, **values)
+
+
+def _without_copies(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
+    """The rows, in which a video with the same bytes as an earlier one has failed: a site may have it twice."""
+    first: dict[str, str] = {}
+    kept = [first.setdefault(row.sha256, row.video_id) if row.ok else row.video_id for row in rows]
+    return [
+        row if row.video_id == name else replace(row, status="failed", reason=f"a repeat: the same bytes as {name}")
+        for row, name in zip(rows, kept, strict=True)
+    ]
 
 
 def _excess(row: ManifestRow, limits: Download) -> str:

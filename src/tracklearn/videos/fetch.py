@@ -6,6 +6,7 @@
 
 import errno
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +18,20 @@ from tracklearn.videos.lists import YOUTUBE_ID
 # After these answers the same request may succeed a little later.
 TRANSIENT_STATUS = frozenset({408, 425, 429, *range(500, 600)})
 
-# YouTube's answers to an address that has sent too many requests, whatever the video.
-BLOCKED = ("not a bot", "rate-limited")
+# Words of errors that say nothing about the video for good, in lower case.
+PASSING = (
+    # YouTube's answers to an address that has sent too many requests, whatever the video.
+    *("not a bot", "rate-limited", "try again later", "likely being blocked", "captcha challenge"),
+    # YouTube has changed, or serves some of its clients no formats for a while; a newer yt-dlp may cope.
+    *("needs to be reloaded", "requested format is not available", "no video formats found"),
+    *("failed to extract any player response", "not available on this app"),
+    # The video is not there yet.
+    *("live event will begin", "premieres in", "premiere will begin", "processing this video"),
+)
+LIVE = "the video is a live stream"  # it is a video later
+
+# Hosts that refuse a video (403) when an address of it has expired or has been asked for too often.
+_YOUTUBE_HOSTS = re.compile(r"https?://([\w-]+\.)*(youtube(-nocookie)?|googlevideo)\.com[:/]")
 
 SOCKET_TIMEOUT = 30.0  # seconds without a byte. ASSUME: a host that is slower is not worth waiting for
 
@@ -107,7 +120,8 @@ def _attempt(source: str, options: dict[str, Any], max_duration: float) -> Path:
     if "entries" in found:
         raise UnavailableError("the address is a playlist, not a video")
     if refusals or not found.get("requested_downloads"):
-        raise UnavailableError(refusals[0] if refusals else "the site offers no file")
+        reason = refusals[0] if refusals else "the site offers no file"
+        raise UnavailableError(reason, transient=reason == LIVE)
     return Path(found["requested_downloads"][0]["filepath"])
 
 
@@ -155,7 +169,7 @@ def _refuser(max_duration: float, refusals: list[str]) -> Callable[..., str | No
     def refuse(found: dict[str, Any], *, incomplete: bool = False) -> str | None:
         duration = found.get("duration") or 0
         if found.get("is_live"):
-            refusals.append("the video is a live stream")
+            refusals.append(LIVE)
         elif duration > max_duration:
             refusals.append(f"duration {duration:g} s exceeds max_duration {max_duration:g} s")
         return refusals[0] if refusals else None
@@ -166,12 +180,15 @@ def _refuser(max_duration: float, refusals: list[str]) -> Callable[..., str | No
 def _unavailable(error: Exception) -> UnavailableError:
     """The meaning of an error of yt-dlp."""
     from yt_dlp.networking.exceptions import HTTPError, TransportError  # noqa: PLC0415
+    from yt_dlp.utils import ExtractorError  # noqa: PLC0415
 
     reason = str(getattr(error, "orig_msg", None) or getattr(error, "msg", None) or error)
     reason = " ".join(reason.removeprefix("ERROR: ").split()).split(" (caused by")[0][:300]
     for cause in _causes(error):
         if isinstance(cause, HTTPError):
-            return UnavailableError(f"HTTP {cause.status} {cause.reason}", transient=cause.status in TRANSIENT_STATUS)
+            refused = cause.status == 403 and bool(_YOUTUBE_HOSTS.match(cause.response.url or ""))
+            transient = refused or cause.status in TRANSIENT_STATUS
+            return UnavailableError(f"HTTP {cause.status} {cause.reason}", transient=transient)
         if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
             return UnavailableError(reason, disk_full=True)
         if isinstance(cause, TransportError | ConnectionError | TimeoutError):
@@ -180,7 +197,9 @@ def _unavailable(error: Exception) -> UnavailableError:
         return UnavailableError("the file is empty (0 bytes)")
     # A transfer that broke off is known only by the text of its error; its partial file stays.
     broken = reason.removeprefix("[download] Got error: ")
-    passing = broken != reason or any(words in reason for words in BLOCKED)
+    # yt-dlp did not expect the site's answer, and a newer yt-dlp may.
+    unexpected = any(isinstance(cause, ExtractorError) and not cause.expected for cause in _causes(error))
+    passing = broken != reason or unexpected or any(words in reason.lower() for words in PASSING)
     return UnavailableError(broken, transient=passing, disk_full="No space left" in reason)
 
 

@@ -1,9 +1,11 @@
 """Reading frames of a video in a given size, as luma or RGB, with exact indices; it seeks where that saves time."""
 
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -19,6 +21,10 @@ from tracklearn.videos.packets import PacketTable, file_state, open_video, packe
 # ASSUME: a seek costs about as much as decoding a few frames, since it drops what the decoder's threads have in flight.
 SEEK_GAIN = 8
 
+# ASSUME: no camera's pixels are more than four times as wide as high, or the reverse. (Half the width of D1, shown as
+# 16:9, has pixels of 32:11.) A file that claims more has a broken header, and its pixels are taken for square.
+MAX_PIXEL_ASPECT = 4
+
 _ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
@@ -29,10 +35,11 @@ class Probe:
     Attributes:
         frames: number of frames in the readable part of the file, by its packets.
         fps: mean frames per second.
-        width: width of the upright frame, in pixels.
-        height: height of the upright frame, in pixels.
+        width: width of the upright frame as it is shown, in square pixels.
+        height: height of the upright frame as it is shown, in square pixels.
         duration: seconds from the first frame to the end of the last.
         rotation: clockwise degrees from the coded to the upright frame: 0, 90, 180 or 270.
+        mirrored: 1 if the coded frame is mirrored left to right before it is rotated, else 0.
         note: what is wrong with a video that can be read all the same (a missing end), or "".
     """
 
@@ -42,6 +49,7 @@ class Probe:
     height: int
     duration: float
     rotation: int
+    mirrored: int = 0
     note: str = ""
 
 
@@ -63,14 +71,16 @@ def _probe(path: str, state: tuple[int, int] | None) -> Probe:
         if first is None:
             raise UserError(f"{path}: none of its {table.frames} frames can be decoded")
         duration = _duration(table, stream)
-        height, width = _upright_size(first)
+        height, width = _upright_size(first, _pixel_aspect(stream))
+        rotation, mirrored = _orientation(first)
         return Probe(
             frames=table.frames,
             fps=round(table.frames / duration, 4),
             width=width,
             height=height,
             duration=round(duration, 3),
-            rotation=_rotation(first),
+            rotation=rotation,
+            mirrored=int(mirrored),
             note=_missing_end(table, duration, container, stream),
         )
 
@@ -93,6 +103,8 @@ def read_frames(
     threads: int = 1,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield frames of a video one by one, upright and resized (bilinear), in the order of their indices.
+
+    Upright means as the file's display matrix says (mirrored, then rotated), portrait or landscape by the shown size.
 
     The index of a frame is its place in display order among all frames of the file. Frames that cannot be decoded
     whole, and frames that turn from portrait to landscape or back, are left out and shift no index. A broken packet may
@@ -129,10 +141,11 @@ def read_frames(
         wanted = wanted[wanted < table.frames]
     with open_video(path, threads=threads) as (container, stream):
         frames = _timed_frames if len(table.times) else _counted_frames
+        aspect = _pixel_aspect(stream)
         last = -1
         for index, frame in frames(container, stream, table, wanted, needed or _always):
             # Where packets are broken, a decoder may give frames late.
-            if index > last and _oriented(*_upright_size(frame), size) == upright:
+            if index > last and _oriented(*_upright_size(frame, aspect), size) == upright:
                 last = index
                 yield index, _resized(frame, size=upright, colour=colour)
 
@@ -195,7 +208,8 @@ def _run(
     context.skip_frame = "DEFAULT"
     for packet in read_packets(container, stream):
         index = table.index(packet.pts)
-        skip = index >= 0 and index != start and not (is_wanted[index] and needed(index))
+        # A second field and a hidden frame have no index, and go with the frame before them.
+        skip = skipping if index < 0 else index != start and not (is_wanted[index] and needed(index))
         if skip != skipping:
             skipping = skip
             context.skip_frame = "NONREF" if skipping else "DEFAULT"
@@ -263,10 +277,11 @@ def _decode(packet: av.Packet) -> list[av.VideoFrame]:
 def _resized(frame: av.VideoFrame, *, size: tuple[int, int], colour: bool) -> np.ndarray:
     """The resized and upright image of a frame: luma (height, width) or RGB (height, width, 3)."""
     height, width = size
-    rotation = _rotation(frame)
+    rotation, mirrored = _orientation(frame)
     image = frame.to_ndarray(format="rgb24") if colour else _luma(frame)
     coded = (height, width) if rotation in (90, 270) else (width, height)  # OpenCV's order
     image = cv2.resize(image, coded, interpolation=cv2.INTER_LINEAR)
+    image = cv2.flip(image, 1) if mirrored else image
     return cv2.rotate(image, _ROTATIONS[rotation]) if rotation else image
 
 
@@ -283,15 +298,32 @@ def _luma(frame: av.VideoFrame) -> np.ndarray:
     return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
 
 
-def _rotation(frame: av.VideoFrame) -> int:
-    """Clockwise degrees from the coded to the upright frame: 0, 90, 180 or 270. PyAV's are anticlockwise."""
-    return round(-frame.rotation / 90) % 4 * 90
+def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:
+    """(rotation, mirrored): a coded frame becomes upright when it is mirrored left to right, then rotated clockwise.
+
+    They are two of the eight orientations that the display matrix can ask for; another angle becomes the nearest. The
+    matrix maps a step of one pixel to the right in the coded frame to (a, b), and a step down to (c, d), with x to the
+    right and y down (libavutil, display.h).
+    """
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return 0, False
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    mirrored = a * d < b * c  # the determinant is negative
+    right = (-a, -b) if mirrored else (a, b)
+    return round(math.degrees(math.atan2(right[1], right[0])) / 90) % 4 * 90, mirrored
 
 
-def _upright_size(frame: av.VideoFrame) -> tuple[int, int]:
-    """(height, width) of the upright frame."""
-    turned = _rotation(frame) in (90, 270)
-    return (frame.width, frame.height) if turned else (frame.height, frame.width)
+def _pixel_aspect(stream: VideoStream) -> float:
+    """Width of a coded pixel in units of its height, as it is shown."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    return aspect if 1 / MAX_PIXEL_ASPECT <= aspect <= MAX_PIXEL_ASPECT else 1.0
+
+
+def _upright_size(frame: av.VideoFrame, pixel_aspect: float) -> tuple[int, int]:
+    """(height, width) of the upright frame as it is shown, in square pixels: the coded height is kept."""
+    size = frame.height, max(1, round(frame.width * pixel_aspect))
+    return size[::-1] if _orientation(frame)[0] in (90, 270) else size
 
 
 def _oriented(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
@@ -302,6 +334,8 @@ def _oriented(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]
 def _duration(table: PacketTable, stream: VideoStream) -> float:
     """Seconds from the first frame to the end of the last."""
     rate = float(stream.average_rate or stream.guessed_rate or 25)  # ASSUME: 25 fps where the file has no rate
+    if table.usual_gap and stream.time_base is not None:
+        return float(table.frames * table.usual_gap * stream.time_base)
     if len(table.times) < 2 or stream.time_base is None:
         return table.frames / rate
     elapsed = float((table.times[-1] - table.times[0]) * stream.time_base)
@@ -310,10 +344,17 @@ def _duration(table: PacketTable, stream: VideoStream) -> float:
 
 def _missing_end(table: PacketTable, duration: float, container: InputContainer, stream: VideoStream) -> str:
     """Which part of the video that its header promises is missing from the file, or ""."""
-    if stream.frames > table.packets:
+    if stream.frames > table.packets and _frames_after(table, stream) >= 1:
         return f"truncated: the file holds {table.packets} of {stream.frames} frames"
     promised = (container.duration or 0) / av.time_base
     # ASSUME: audio may be a little longer than the video; a tenth and a second more means that the file was cut.
-    if duration < 0.9 * promised - 1:
+    if max(duration, table.end * float(stream.time_base or 0)) < 0.9 * promised - 1:
         return f"truncated: the video ends at {duration:.1f} s of {promised:.1f} s"
     return ""
+
+
+def _frames_after(table: PacketTable, stream: VideoStream) -> float:
+    """Frames that the header promises after the last packet. A header also counts dropped frames, which are empty."""
+    if not stream.duration or not stream.average_rate or stream.time_base is None:
+        return math.inf
+    return round((stream.duration - table.end) * stream.time_base * stream.average_rate)

@@ -25,10 +25,11 @@ class ManifestRow:
         sha256: checksum of the file, 64 hexadecimal digits.
         frames: number of frames that can be read.
         fps: mean frames per second.
-        width: width of the upright frame, in pixels.
-        height: height of the upright frame, in pixels.
+        width: width of the upright frame as it is shown, in square pixels.
+        height: height of the upright frame as it is shown, in square pixels.
         duration: seconds.
         rotation: clockwise degrees from the coded to the upright frame.
+        mirrored: 1 if the coded frame is mirrored left to right before it is rotated, else 0.
     """
 
     video_id: str
@@ -44,6 +45,7 @@ class ManifestRow:
     height: int = 0
     duration: float = 0.0
     rotation: int = 0
+    mirrored: int = 0
 
     @property
     def ok(self) -> bool:

@@ -1,5 +1,6 @@
 """Opening an untrusted video file, and the table of its packets, which gives every frame an exact index."""
 
+import re
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,12 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tracklearn.errors import UserError
 from tracklearn.videos.deadline import check_time
+from tracklearn.videos.field_pairs import FieldPairs
 
 # Formats of videos on the web. FFmpeg also reads playlists, which open other files or the network, and draws any text
 # file as a film of characters: an unknown file must reach neither.
@@ -24,6 +27,16 @@ FORMATS = "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,asf,ogg"
 # frame takes gigabytes.
 MAX_PIXELS = 2 * 7680 * 4320
 
+# Packets between a frame's places in decoding and in display order. H.264 allows 16, hierarchies of HEVC have 32.
+MAX_REORDER = 32
+
+# Seconds. ASSUME: a longer gap between two frames comes from wrong times if it is also longer than all shorter gaps
+# together and than a hundred usual ones. So the times of pauses, time-lapses and slides are believed.
+LONGEST_PAUSE = 60.0
+
+# The first bytes of files that people take for videos.
+PICTURES = {b"gif8": "GIF", b"\x89png": "PNG", b"\xff\xd8\xff": "JPEG", b"riff....webp": "WebP"}
+
 
 @dataclass(frozen=True)
 class PacketTable:
@@ -32,10 +45,13 @@ class PacketTable:
     Attributes:
         times: (frames,) int64, sorted display times in units of the stream's time base; empty where the container has
             no usable times, and then frames are counted as they are decoded.
-        frames: number of frames.
+        frames: number of frames; the two fields of a frame that H.264 codes in packets of their own are one.
         key_frames: (keys,) int64, frame index of each key frame that a seek can reach.
         key_times: (keys, 2) int64, display and decoding time of each key frame.
-        packets: number of packets, including those of frames that an edit list hides.
+        packets: number of packets that are not empty, including second fields and frames that an edit list hides.
+        usual_gap: the median distance of two frames where `times` is empty because some times are far from all others,
+            otherwise 0. Then the frames tell more of the duration than the times do.
+        end: end of the last packet, empty or not, in units of the time base since the stream's first time.
     """
 
     times: np.ndarray
@@ -43,6 +59,8 @@ class PacketTable:
     key_frames: np.ndarray
     key_times: np.ndarray
     packets: int
+    usual_gap: int
+    end: int
 
     def index(self, time: int | None) -> int:
         """Frame index of a display time, -1 if no frame has that time."""
@@ -57,7 +75,8 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
     """Open a local file and its main video stream, decoding with `threads` threads.
 
     Raises:
-        UserError: the file is missing, empty, not a video, without a video stream, or its frames are too large.
+        UserError: the file is missing, empty, not a video, without a video stream (the cover of a piece of music is
+            none), or its frames are too large.
     """
     path = Path(path)
     if not path.is_file():
@@ -75,6 +94,8 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
         raise UserError(f"{path}: not a video: {_nature(path, error)}") from error
     with container:
         stream = container.streams.best("video")
+        if isinstance(stream, VideoStream) and stream.disposition & Disposition.attached_pic:
+            raise UserError(f"{path}: no video stream; its only picture is the cover")
         if not isinstance(stream, VideoStream) or stream.codec_context is None:
             raise UserError(f"{path}: no video stream that can be decoded")
         if stream.width * stream.height > MAX_PIXELS:
@@ -97,9 +118,15 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
 def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
     """Packets of the stream to the end of the readable part; an empty packet at the end flushes the decoder.
 
+    Empty packets on the way, which stand for dropped frames, are left out: they would reset the decoder.
+
     Raises:
         TimeLimitError: as `check_time`, which is called for every packet.
     """
+    return (packet for packet in _demuxed(container, stream) if packet.size or packet.dts is packet.pts is None)
+
+
+def _demuxed(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
     try:
         for packet in container.demux(stream):
             check_time()
@@ -130,12 +157,19 @@ def file_state(path: str | Path) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=16)
 def _packet_table(path: str, state: tuple[int, int] | None) -> PacketTable:
-    display_times, keys, packets, timed = array("q"), [], 0, True
+    display_times, keys, packets, timed, end = array("q"), [], 0, True, 0
     with open_video(path) as (container, stream):
-        for packet in read_packets(container, stream):
+        fields, start = FieldPairs(stream), stream.start_time or 0
+        longest_pause = LONGEST_PAUSE / (stream.time_base or 1)
+        for packet in _demuxed(container, stream):
+            time = packet.dts if packet.pts is None else packet.pts
+            if time is not None:
+                end = max(end, time + (packet.duration or 0) - start)
             if not packet.size:
                 continue
             packets += 1
+            if fields.is_second(packet):
+                continue
             timed = timed and packet.pts is not None
             if packet.is_keyframe and timed:
                 # Where frames are reordered, Matroska has no decoding times for its first packets.
@@ -145,12 +179,36 @@ def _packet_table(path: str, state: tuple[int, int] | None) -> PacketTable:
     if not display_times:
         raise UserError(f"{path}: the video has no frame")
     key_times = np.array(keys, dtype=np.int64).reshape(-1, 2)
-    # Times that jump back, as in joined broadcasts, do not order the frames.
-    if not timed or np.any(np.diff(key_times[:, 0]) <= 0):
-        none = np.empty(0, np.int64)
-        return PacketTable(none, len(display_times), none, none.reshape(0, 2), packets)
-    times = np.unique(np.frombuffer(display_times, dtype=np.int64))
-    return PacketTable(times, len(times), np.searchsorted(times, key_times[:, 0]), key_times, packets)
+    coded = np.frombuffer(display_times, dtype=np.int64)
+    times = np.unique(coded)
+    ordered = timed and not np.any(np.diff(key_times[:, 0]) <= 0)  # joined broadcasts go back
+    far = ordered and (_has_jump(times, longest_pause) or not _orders(coded))
+    if far or not ordered:
+        none, usual_gap = np.empty(0, np.int64), int(np.median(np.diff(times))) if far else 0
+        return PacketTable(none, len(coded), none, none.reshape(0, 2), packets, usual_gap, end)
+    return PacketTable(times, len(times), np.searchsorted(times, key_times[:, 0]), key_times, packets, 0, end)
+
+
+def _orders(times: np.ndarray) -> bool:
+    """Whether display times order the frames: a time that jumps far ahead and back does not.
+
+    Args:
+        times: int64 (N,) in the order of decoding.
+    """
+    places = np.argsort(times, kind="stable")
+    return bool(np.abs(places - np.arange(len(times))).max() <= MAX_REORDER)
+
+
+def _has_jump(times: np.ndarray, longest_pause: float) -> bool:
+    """Whether ascending times have a gap that no video has, see `LONGEST_PAUSE`.
+
+    Args:
+        times: int64 (N,).
+        longest_pause: no gap up to this one is a jump; in the same unit.
+    """
+    gaps = np.sort(np.diff(times))
+    shorter = np.cumsum(gaps) - gaps  # all shorter gaps together
+    return bool(len(gaps)) and bool(np.any(gaps > np.maximum(shorter, max(longest_pause, 100 * np.median(gaps)))))
 
 
 def _nature(path: Path, error: Exception) -> str:
@@ -159,4 +217,7 @@ def _nature(path: Path, error: Exception) -> str:
         start = file.read(512).lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
         return "it is a web page (HTML)"
+    for magic, name in PICTURES.items():
+        if re.match(magic, start, re.DOTALL):
+            return f"it is a picture ({name}); convert an animation to a video: ffmpeg -i {path.name} clip.mp4"
     return getattr(error, "strerror", None) or str(error)

@@ -1,15 +1,26 @@
 """Images and annotations in the folders of PASCAL VOC (JPEGImages, Annotations, ImageSets/Main)."""
 
+import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
-import simplejpeg
 
 from tracklearn.errors import UserError
-from tracklearn.voc.image_sets import CLASSES, read_image_set, voc_folder
+from tracklearn.files import PHOTO_SUFFIXES, UTF_16, read_text
+from tracklearn.photos import Header, read_header, read_pixels
+from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
+
+# Files that declare a standard of East Asia often hold letters of its later, larger version.
+LARGER_ENCODINGS = {
+    **dict.fromkeys(["gb2312", "gb_2312-80", "gbk", "euc-cn"], "gb18030"),
+    **dict.fromkeys(["shift_jis", "shift-jis", "sjis", "windows-31j"], "cp932"),
+    **dict.fromkeys(["euc-kr", "ks_c_5601-1987"], "cp949"),
+    "big5": "big5hkscs",
+}
 
 
 class Objects(NamedTuple):
@@ -44,43 +55,39 @@ class Voc:
         return read_image_set(self.root, year=self.year, image_set=image_set)
 
     def image(self, image_id: str) -> np.ndarray:
-        """Decode one photo: RGB uint8 (H, W, 3).
+        """Decode one photo: RGB uint8 (H, W, 3), upright by its EXIF orientation.
 
         Raises:
-            UserError: the file is missing or not a JPEG image.
+            UserError: the file is missing or cannot be decoded.
         """
         path = self.photo_path(image_id)
         try:
-            return simplejpeg.decode_jpeg(self._read(path), colorspace="RGB")
-        except ValueError as error:
-            raise UserError(f"{path}: cannot be decoded ({error}); expected a JPEG image") from error
+            return read_pixels(path)
+        except FileNotFoundError as error:
+            raise _missing(path) from error
 
     def size(self, image_id: str) -> tuple[int, int]:
-        """Width and height in pixels, from the JPEG header alone."""
-        path = self.photo_path(image_id)
-        try:
-            height, width, _, _ = simplejpeg.decode_jpeg_header(self._read(path))
-        except ValueError as error:
-            raise UserError(f"{path}: cannot be decoded ({error}); expected a JPEG image") from error
-        return width, height
+        """Width and height in pixels of the upright photo, from the file's header alone."""
+        return self._header(image_id).upright
 
     def objects(self, image_id: str) -> Objects:
-        """Annotated objects of an image, difficult ones included; boxes are clipped to the image.
+        """Annotated objects of an image, difficult ones included; boxes are clipped to the upright image.
+
+        The annotation's size shows whether its boxes were drawn in the photo as stored or as EXIF turns it. An
+        annotation without a size, or of labelImg's size 0 x 0, counts for a photo that EXIF does not turn.
 
         Raises:
-            UserError: the annotation is missing, is not XML, states another size than the image has, or holds an
-                unknown class or a box outside the image.
+            UserError: the annotation is missing, is not XML, states another size than the image has, does not show
+                whether the photo was turned, or holds an unknown class or a box outside the image.
         """
-        path = self.folder / "Annotations" / f"{image_id}.xml"
+        path = self._path("Annotations", image_id)
         try:
-            root = ElementTree.fromstring(self._read(path))
-        except ElementTree.ParseError as error:
-            raise UserError(f"{path}: not well-formed XML ({error}); expected a VOC annotation") from error
-        width, height = self.size(image_id)
-        stated = root.findtext("size/width"), root.findtext("size/height")
-        if stated != (str(width), str(height)):
-            raise UserError(f"{path}: size is {stated[0]} x {stated[1]}, but its image has {width} x {height} pixels")
-        found = [self._object(element, path, width, height) for element in root.iter("object")]
+            root = read_xml(path)
+        except FileNotFoundError as error:
+            raise _missing(path) from error
+        photo = self._header(image_id)
+        turned = _is_to_be_turned(root, path, self.photo_path(image_id), photo)
+        found = [self._object(element, path, photo, turned) for element in root.iter("object")]
         return Objects(
             np.array([box for box, _, _ in found], np.float32).reshape(-1, 4),
             np.array([label for _, label, _ in found], np.int64),
@@ -88,7 +95,7 @@ class Voc:
         )
 
     def _object(
-        self, element: ElementTree.Element, path: Path, width: int, height: int
+        self, element: ElementTree.Element, path: Path, photo: Header, turned: bool
     ) -> tuple[list[float], int, bool]:
         name = (element.findtext("name") or "").strip()
         if name not in self.classes:
@@ -101,6 +108,9 @@ class Voc:
             x1, y1, x2, y2 = (float(corner or "nan") - 1 for corner in corners)
         except ValueError as error:
             raise UserError(f"{path}: bndbox of {name!r} is {corners}; expected four numbers") from error
+        width, height = photo.upright
+        if turned:
+            x1, y1, x2, y2 = turned_box((x1, y1, x2, y2), photo)
         box = [max(x1, 0.0), max(y1, 0.0), min(x2, width - 1.0), min(y2, height - 1.0)]
         if not (box[0] <= box[2] and box[1] <= box[3]):
             raise UserError(f"{path}: bndbox of {name!r} is {corners}; expected a box inside {width} x {height} pixels")
@@ -108,11 +118,99 @@ class Voc:
 
     def photo_path(self, image_id: str) -> Path:
         """The file of a photo, which may be missing."""
-        return self.folder / "JPEGImages" / f"{image_id}.jpg"
+        return self._path("JPEGImages", image_id)
 
-    @staticmethod
-    def _read(path: Path) -> bytes:
+    def _header(self, image_id: str) -> Header:
+        path = self.photo_path(image_id)
+        if not path.exists():
+            raise _missing(path)
+        return read_header(path)
+
+    def _path(self, folder: str, image_id: str) -> Path:
+        own = ".jpg" if folder == "JPEGImages" else ".xml"
+        return self.folder / folder / self._names[folder].get(image_id, f"{image_id}{own}")
+
+    @cached_property
+    def _names(self) -> dict[str, dict[str, str]]:
+        return {name: files_by_id(self.folder / name) for name in ("JPEGImages", "Annotations")}
+
+
+def read_xml(path: Path) -> ElementTree.Element:
+    """The root of an XML file in any encoding that Python knows.
+
+    Letters that the declared encoding has not are replaced: in practice they stand in the names of folders.
+
+    Raises:
+        FileNotFoundError: no such file.
+        UserError: the file is not well-formed, or declares an unknown encoding.
+    """
+    data = path.read_bytes()
+    try:
         try:
-            return path.read_bytes()
-        except FileNotFoundError as error:
-            raise UserError(f"{path}: no such file; expected it beside the other files of its image set") from error
+            return ElementTree.fromstring(data)
+        except (ElementTree.ParseError, ValueError, LookupError):  # expat knows no encoding of several bytes a letter
+            return ElementTree.fromstring(_xml_text(data, path))
+    except (ElementTree.ParseError, LookupError) as error:
+        raise UserError(f"{path}: not well-formed XML ({error}); expected a VOC annotation") from error
+
+
+def _xml_text(data: bytes, path: Path) -> str:
+    if data.startswith(UTF_16):
+        return read_text(path)
+    declared = re.match(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.-]+)""", data)
+    encoding = declared[1].decode().lower() if declared else "utf-8-sig"
+    return data.decode(LARGER_ENCODINGS.get(encoding, encoding), errors="replace").lstrip()
+
+
+def _is_to_be_turned(root: ElementTree.Element, path: Path, photo_path: Path, photo: Header) -> bool:
+    """Whether boxes were drawn in the photo as stored, and not in the upright one.
+
+    Raises:
+        UserError: the annotation's size is not that of the photo, or does not show it.
+    """
+    texts = [(root.findtext(f"size/{side}") or "0").strip() for side in ("width", "height")]
+    try:
+        stated = [float(text) for text in texts]
+    except ValueError:
+        stated = [-1.0, -1.0]
+    unknown = not any(stated)
+    stored = photo[:2]
+    if not unknown and not any(_same_size(stated, size) for size in (stored, photo.upright)):
+        exif = f" (EXIF orientation {photo.orientation})" if photo.orientation > 1 else ""
+        raise UserError(
+            f"{path}: size is {texts[0]} x {texts[1]}, but its image has {photo.upright[0]} x {photo.upright[1]} "
+            f"pixels{exif}; correct the size, or label the image again if it was scaled"
+        )
+    if photo.orientation == 1 or root.find(".//object") is None:
+        return False
+    if unknown or _same_size(stored, photo.upright):
+        raise UserError(
+            f"{path}: EXIF turns {photo_path.name} (orientation {photo.orientation}), and the annotation's size does "
+            "not show whether its boxes were drawn in the turned photo; if they were, turn the pixels (mogrify "
+            f"-auto-orient {photo_path.name}), else remove the orientation (exiftool -Orientation= {photo_path.name})"
+        )
+    return _same_size(stated, stored)
+
+
+def _same_size(size: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two sizes are the same but for decimals."""
+    return all(abs(a - b) < 1 for a, b in zip(size, other, strict=True))
+
+
+def turned_box(box: Sequence[float], photo: Header) -> tuple[float, float, float, float]:
+    """A box x1 y1 x2 y2, 0-based and inclusive, of a photo as stored, in the upright photo.
+
+    Orientations 5 to 8 of EXIF swap x and y; of the swapped photo, 6 and 7 mirror x, and 7 and 8 mirror y.
+    """
+    width, height = photo.upright
+    y1, x1, y2, x2 = box
+    if photo.orientation in (6, 7):
+        x1, x2 = width - 1 - x2, width - 1 - x1
+    if photo.orientation in (7, 8):
+        y1, y2 = height - 1 - y2, height - 1 - y1
+    return x1, y1, x2, y2
+
+
+def _missing(path: Path) -> UserError:
+    others = f", or one with another suffix ({', '.join(PHOTO_SUFFIXES)})" if path.suffix == ".jpg" else ""
+    return UserError(f"{path}: no such file; expected it beside the other files of its image set{others}")

@@ -87,6 +87,12 @@ def test_a_cell_without_a_score_says_what_to_submit(cells, tmp_path):
     assert "scores.txt has no line for a cat" in filled["cat"]["reason"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_scores_saved_by_any_program(tmp_path, encoding):
+    (tmp_path / "scores.txt").write_text("a cat 47.4\r\n", encoding=encoding, newline="")
+    assert read_scores(tmp_path / "scores.txt", classes=CLASSES) == {("a", "cat"): 47.4}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -96,6 +102,7 @@ def test_a_cell_without_a_score_says_what_to_submit(cells, tmp_path):
         ("a cat 101\n", "value 101; expected a percentage from 0 to 100"),
         ("a cat nan\n", "value nan; expected a percentage from 0 to 100"),
         ("a cat 1\na cat 2\n", "line 2: a cat was given before"),
+        ("a cat 1\na bird 2\nb cat x\nb dog 3\n\nb\n", r"line 2: class 'bird'; .* \(further bad lines: 3, 6\)"),
     ],
 )
 def test_bad_lines_are_named(tmp_path, text, message):

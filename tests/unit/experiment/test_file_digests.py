@@ -53,5 +53,8 @@ def test_a_folder_counts_to_its_depth(tmp_path):
         (tmp_path / name).touch()
     before = digest_of_folder(tmp_path)
     assert digest_of_folder(tmp_path) == before
+    for name in (".DS_Store", "cat/._1.jpg"):
+        (tmp_path / name).touch()
+    assert digest_of_folder(tmp_path) == before
     (tmp_path / "dog/old/2.jpg").write_bytes(b"photo")
     assert digest_of_folder(tmp_path) != before

@@ -168,3 +168,29 @@ def test_an_unknown_model_of_a_figure_is_named(config):
         UserError, match=r"config: figures.conv1_models: unknown model unsup-8; did you mean unsup-8M\?"
     ):
         Plan(config | {"figures": {"conv1_models": ["unsup-8"]}})
+
+
+def test_a_video_that_is_listed_again_names_the_first(config):
+    """In shards of one video, and in whichever shard the first is; a list without repeats states pairs only."""
+    lines = ["a\tdQw4w9WgXcQ", "b\tb.mp4", "c\thttps://youtu.be/dQw4w9WgXcQ?t=15", "d\t./b.mp4"]
+    Path("videos.tsv").write_text("\n".join(["video_id\tsource", *lines]) + "\n")
+    plan = Plan(config)
+    assert [plan.sources(shard) for shard in plan.shards] == [
+        [["a", "dQw4w9WgXcQ"]],
+        [["b", "b.mp4"]],
+        [["c", "https://youtu.be/dQw4w9WgXcQ?t=15", "a"]],
+        [["d", "./b.mp4", "b"]],
+    ]
+
+
+def test_a_replaced_photo_of_any_suffix_changes_the_digest(config, devkit):
+    config["voc"] = {"root": str(devkit), "download": False}
+    photo = devkit / "VOC2012/JPEGImages/train_0.jpg"
+    digests = [Plan(config).photos_digest("train")]
+    digests.append(Plan(config).photos_digest("train", 0))
+    assert digests[0] == digests[1]
+    photo = photo.rename(photo.with_suffix(".JPG"))
+    digests.append(Plan(config).photos_digest("train"))
+    photo.write_bytes(b"another photo")
+    digests.append(Plan(config).photos_digest("train"))
+    assert len(set(digests)) == 3

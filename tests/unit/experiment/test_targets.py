@@ -136,3 +136,34 @@ def test_without_pairs_the_entries_that_need_them_are_named():
         check_targets(planned(table1=[], comparisons=[]), [])
     with pytest.raises(UserError, match=r"learns from pairs\)$"):  # Table 1 is the paper's own
         check_targets(planned(), [])
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["pages/scratch.html", "pages/scratch/horse.html", "compared/scratch/unsup-ft-8M.html", "ground_truth.json"],
+)
+def test_pages_of_detections_are_refused_where_annotations_are_not_public(target):
+    with pytest.raises(UserError) as caught:
+        check_targets(planned(**ON_THE_SERVER), [f"results/detection/voc2012-test/{target}"])
+    assert str(caught.value) == f"results/detection/voc2012-test/{target}: {NO_ANNOTATIONS}"
+    check_targets(planned(**ON_THE_SERVER), ["all", "results/detection/voc2012-test/scratch/detections.json"])
+
+
+def test_a_row_without_detections_has_no_page():
+    plan = planned()
+    folder = "results/detection/voc2012-val"
+    for target in ("pages/rcnn-70K-2x.html", "compared/scratch/rcnn-70K-2x.html", "rcnn-70K-2x/detections.json"):
+        with pytest.raises(UserError, match=rf"^{folder}/{target}: row rcnn-70K-2x has no detections: data/imagenet"):
+            check_targets(plan, [f"{folder}/{target}"])
+    target = f"{folder}/pages/{plan.section6.rows('detection')[0]}.html"
+    with pytest.raises(UserError, match=rf"^{target}: row \S+ is one of section 6; expected a row of Table 1$"):
+        check_targets(plan, [target])
+    assert "rcnn-70K-2x" not in plan.rows_with_pages()
+    assert f"{folder}/pages/scratch.html" in plan.detection_pages()
+    check_targets(plan, [*plan.detection_pages(), f"{folder}/scratch/detections.json"])
+    assert Plan(plan.config | {"voc": plan.config["voc"] | {"protocol": "voc2012-test"}}).detection_pages() == []
+
+
+def test_the_ground_truth_needs_no_videos():
+    Path("data/videos.tsv").unlink()
+    check_targets(planned(), ["results/detection/voc2012-val/ground_truth.json"])

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from worlds.films import BOX, HEIGHT, WIDTH
 from worlds.rough_films import rough_films
@@ -15,8 +16,9 @@ from tracklearn.patches.store import PatchStore
 from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 MINED = (
-    *("plain", "portrait", "rotated", "upside_down", "one_fps", "fast", "variable", "ten_bit", "av1", "odd", "odd_444"),
-    *("alpha", "full_range", "gray16", "corrupt", "turns_on_the_way", "eight_k", "cut_mid_gop"),
+    *("plain", "portrait", "rotated", "upside_down", "mirrored", "anamorphic", "one_fps", "fast", "variable"),
+    *("ten_bit", "av1", "odd", "odd_444", "alpha", "full_range", "gray16", "corrupt", "turns_on_the_way", "eight_k"),
+    "cut_mid_gop",
 )
 REJECTED = {
     "tiny": "too few points",
@@ -97,6 +99,18 @@ def test_corrupt_packets_cost_only_the_frames_up_to_the_next_key_frame(mined):
     frames, _ = mined.of("corrupt")
     candidates = {int(row["frame"]) for row in frames}
     assert {0, 10, 40, 50, 60} <= candidates
+
+
+def test_boxes_lie_where_the_object_is_shown(mined):
+    """The square is at the left of the film, so its mirror image lies 90 pixels away and more."""
+    store, first = mined.store, {}
+    for index in np.argsort(store.frames[:, 0], kind="stable"):
+        first.setdefault(store.video_ids[store.video_of_pair[index]], (store.frames[index], store.boxes[index]))
+    frames, boxes = first["plain"]
+    assert (boxes[:, 0] + BOX / 2 < WIDTH / 2 - 30).all()
+    for name in ("rotated", "upside_down", "mirrored", "anamorphic"):
+        np.testing.assert_array_equal(first[name][0], frames)
+        np.testing.assert_allclose(first[name][1], boxes, atol=15)
 
 
 def test_a_video_that_turns_is_mined_in_its_first_orientation(mined):

@@ -110,11 +110,15 @@ def test_images_of_any_sizes_are_resized_as_pillow_does():
         assert np.abs(ours - pillow).max() <= 1, index
 
 
-def test_grey_and_transparent_images_become_rgb():
+def test_images_of_any_mode_become_rgb_as_photos_of_the_workflow_do():
     grey = Image.new("L", (67, 67), 50)
     assert Preprocessing(67, (0, 0, 0))(grey).unique().tolist() == [50]
     clear = Image.new("RGBA", (67, 67), (10, 20, 30, 0))
-    assert Preprocessing(67, (0, 0, 0))([clear, grey])[0, :, 0, 0].tolist() == [30, 20, 10]
+    assert Preprocessing(67, (0, 0, 0))([clear, grey])[0, :, 0, 0].tolist() == [255, 255, 255]
+    sixteen = Image.fromarray(np.full((67, 67), 50 * 257, np.uint16))
+    assert Preprocessing(67, (0, 0, 0))(sixteen).unique().tolist() == [50]
+    with pytest.raises(UserError, match="images: an image of mode F: its greys are floating-point numbers"):
+        Preprocessing(67, (0, 0, 0))(Image.new("F", (67, 67)))
 
 
 @pytest.mark.parametrize(

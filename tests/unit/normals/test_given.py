@@ -74,6 +74,12 @@ def test_pictures_give_the_normals_within_8_bits_and_none_where_they_are_grey(tm
     assert not given[6][7, 8].any()
 
 
+def test_hidden_files_are_passed_over(tmp_path, stacked):
+    folder = write(tmp_path / "nyu_normals_gt", stacked)
+    (folder / "test/._00003.png").write_bytes(b"of macOS")
+    assert read(folder, stacked)[2] == pytest.approx(stacked[2], abs=0.01)
+
+
 def test_pictures_of_other_photos_are_refused(tmp_path, stacked):
     folder = write(tmp_path / "nyu_normals_gt", stacked)
     (folder / "test/00003.png").rename(folder / "test/00009.png")

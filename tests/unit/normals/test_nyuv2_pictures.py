@@ -30,6 +30,16 @@ def test_0_is_an_unknown_depth(folder, tmp_path):
         assert file.depth(1)[0, 1] == pytest.approx(50.5 / 25.5)
 
 
+def test_hidden_files_and_other_suffixes(folder, tmp_path):
+    images = folder / "nyuv2/images"
+    (images / "0001.jpg").rename(images / "0001.JPG")
+    for name in ("images/._0001.jpg", "depths/._0001.png", "images/notes.txt"):
+        (folder / "nyuv2" / name).write_bytes(b"no picture")
+    nyuv2_from_pictures(folder, tmp_path / "out")
+    with Nyuv2(tmp_path / "out/nyu_depth_v2_labeled.mat") as file:
+        assert len(file) == 3
+
+
 GREYS = np.full((6, 8), 50, np.uint8)
 
 

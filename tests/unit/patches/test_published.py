@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import simplejpeg
+from PIL import Image
 from worlds.films import texture
 
 from tracklearn.errors import UserError
@@ -66,6 +67,7 @@ def test_images_of_another_size_are_resized(folder):
         ("0.jpg 1\n1.jpg\n", "line 2: '1.jpg', expected `path label`"),
         ("0.jpg 1\n1.jpg 1\n9.jpg 2\n2.jpg 2\n", "line 3: no file"),
         ("0.jpg 1\n1.jpg 1\n2.jpg 2\n3.jpg 3\n", "line 4: label 3, expected 2 as in the line before"),
+        ("0.jpg 1\n9.jpg 1\n2.jpg 2\n3.jpg 3\n", r"line 2: no file .* \(further bad lines: 4\)"),
         ("0.jpg 1\n1.jpg 1\n2.jpg 1\n", "line 3: a query without a tracked patch"),
         ("0.jpg 1\n\n\nbad.jpg 1\n", "line 4: .*bad.jpg is not a readable image"),
         ("0.jpg 1\nbad.jpg 1\n", "line 2: .*bad.jpg is not a readable image"),
@@ -74,3 +76,18 @@ def test_images_of_another_size_are_resized(folder):
 def test_each_error_names_its_line(folder, text, message):
     with pytest.raises(UserError, match=message):
         imported(folder, text)
+
+
+def test_patches_that_trainings_could_not_decode_are_encoded_again(folder):
+    data = (folder / "0.jpg").read_bytes()
+    (folder / "damaged.jpg").write_bytes(data[:-2] + b"\0\0\xff\xd9")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(folder / "1.jpg") as image:
+        image.save(folder / "turned.jpg", exif=exif, quality=95)
+        upright = np.rot90(np.asarray(image), -1)
+    _, store = imported(folder, "damaged.jpg 1\nturned.jpg 1\n")
+    assert store.verify() == 1
+    damaged, turned = store.pair(0)
+    assert np.abs(damaged.astype(int) - simplejpeg.decode_jpeg(data)).mean() < 16
+    assert np.abs(turned.astype(int) - upright).mean() < 16

@@ -37,10 +37,19 @@ def test_the_lists_decide_wherever_the_photos_lie(tmp_path):
         assert all(path.exists() for path in [*found.train, *found.test])
 
 
-def test_lists_as_other_programs_save_them(tmp_path):
+def test_photos_whose_suffix_or_letters_are_written_otherwise_than_in_the_lists(tmp_path):
+    on_disk = ["a/1.JPG", "b/cafe\u0301.png", "b/2.jpg"]
+    settings = folder(tmp_path, on_disk, ["a/1.jpg", "b/2.jpg"], ["b/caf\u00e9.jpg"])
+    found = split_photos(settings)
+    assert names(found.train) == ["a/1.JPG", "b/2.jpg"]
+    assert names(found.test) == ["b/cafe\u0301.png"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_as_other_programs_save_them(tmp_path, encoding):
     settings = folder(tmp_path, ["a/1.jpg", "b/2.jpg", "a/é.jpg"])
-    (tmp_path / TRAIN).write_bytes("\ufeffa/1.jpg\r\nb/2.jpg\r\n\r\n".encode())
-    (tmp_path / TEST).write_text("a/é.jpg\n\n")
+    (tmp_path / TRAIN).write_text("a/1.jpg\r\nb/2.jpg\r\n\r\n", encoding=encoding, newline="")
+    (tmp_path / TEST).write_text("a/é.jpg\n\n", encoding=encoding)
     found = split_photos(settings)
     assert names(found.train) == ["a/1.jpg", "b/2.jpg"]
     assert names(found.test) == ["a/é.jpg"]
@@ -112,10 +121,10 @@ def test_lists_that_cannot_be_used_are_a_one_line_error(tmp_path, photos, train,
     assert "\n" not in str(raised.value)
 
 
-def test_a_list_that_is_no_text_is_named(tmp_path):
+def test_a_list_in_another_encoding_is_named(tmp_path):
     settings = folder(tmp_path, PHOTOS, PHOTOS[::2], PHOTOS[1::2])
-    (tmp_path / TRAIN).write_text("a/1.jpg\n", encoding="utf-16")
-    with pytest.raises(UserError, match=r"TrainImages\.txt: not a text file in UTF-8 .*; save the list as UTF-8"):
+    (tmp_path / TRAIN).write_text("a/1.jpg\nb/é.jpg\n", encoding="latin-1")
+    with pytest.raises(UserError, match=r"TrainImages\.txt, line 2: byte 0xe9 is neither .*; save the file as UTF-8"):
         split_photos(settings)
 
 

@@ -86,3 +86,17 @@ def test_rows_without_a_mean_have_no_bar():
     axes = mean_bars(RESULTS).axes[0]
     assert [bar.get_width() for bar in axes.patches] == [40, 44]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["scratch", "unsup + ft 8M"]
+
+
+def test_rows_and_classes_lead_to_their_detections(made):
+    page = made(rows_with_pages=["scratch", "unsup"], compared=[["unsup", "scratch"]])[1]
+    folder = "../../detection/voc2007-test"
+    assert f'<td><a href="{folder}/pages/unsup.html">unsup + ft</a></td>' in page
+    assert f'<td><a href="{folder}/pages/unsup/horse.html">44.2</a></td>' in page
+    assert f'<a href="{folder}/compared/unsup/scratch.html">unsup and scratch</a>' in page
+    assert "pages/empty" not in page
+    assert "No page of detections: empty." in page
+    assert "A row's name leads" in page
+    without = made()[1]
+    assert "No page of detections: scratch, unsup, empty." in without
+    assert "A row's name leads" not in without

@@ -34,10 +34,63 @@ def test_column_of_a_public_table(tmp_path: Path) -> None:
         build_list(out=tmp_path / "l.tsv", ids_file=tmp_path / "kinetics.csv", column="id")
 
 
-def test_a_line_without_an_id_is_named(tmp_path: Path) -> None:
-    (tmp_path / "ids.txt").write_text("dQw4w9WgXcQ\nnot an id\n")
-    with pytest.raises(UserError, match="line 2: 'not an id' is neither a YouTube id nor a URL"):
+def test_all_lines_without_an_id_are_named_and_the_others_are_listed(tmp_path: Path) -> None:
+    ids, out, lines = tmp_path / "ids.csv", tmp_path / "l.tsv", list[str]()
+    ids.write_text("video_id,start\ndQw4w9WgXcQ,1\n#NAME?,2\n-UGmleOV42Y,3\n1.2E+10,4\n")
+    assert build_list(out=out, ids_file=ids, column="video_id", print_line=lines.append) == 2
+    assert [video.video_id for video in read_list(out)] == ["dQw4w9WgXcQ", "-UGmleOV42Y"]
+    assert len(lines) == 2
+    assert (
+        "ids.csv, line 3: left out, because '#NAME?' is neither a YouTube id nor a URL; a spreadsheet takes" in lines[0]
+    )
+    assert lines[1].endswith("ids.csv, line 5: left out, because '1.2E+10' is neither a YouTube id nor a URL")
+
+
+@pytest.mark.real
+def test_a_public_list_that_a_spreadsheet_spoilt(tmp_path: Path, real_data: Path) -> None:
+    lines = list[str]()
+    case = real_data / "cases/lists/how2r.csv"
+    assert build_list(out=tmp_path / "l.tsv", ids_file=case, column="video_id", print_line=lines.append) == 2
+    assert len(lines) == 1
+
+
+def test_a_list_without_any_id_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("not an id\nneither\n")
+    with pytest.raises(UserError, match=r"line 1: 'not an id' is neither .* \(further bad lines: 2\)"):
         build_list(out=tmp_path / "l.tsv", ids_file=tmp_path / "ids.txt")
+    assert not (tmp_path / "l.tsv").exists()
+
+
+def test_only_the_first_of_many_spoilt_lines_are_printed(tmp_path: Path) -> None:
+    lines = list[str]()
+    (tmp_path / "ids.txt").write_text("dQw4w9WgXcQ\n" + 150 * "?\n")
+    build_list(out=tmp_path / "l.tsv", ids_file=tmp_path / "ids.txt", print_line=lines.append)
+    assert len(lines) == 101
+    assert lines[-1].endswith("ids.txt: 50 more lines are left out, all for such reasons")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_tables_and_keywords_of_any_program(tmp_path: Path, encoding: str, delimiter: str) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(f'a b{delimiter}id\r\n"x,;é"{delimiter}dQw4w9WgXcQ\r\n', encoding=encoding, newline="")
+    build_list(out=tmp_path / "l.tsv", ids_file=table, column="id")
+    assert [video.video_id for video in read_list(tmp_path / "l.tsv")] == ["dQw4w9WgXcQ"]
+    (tmp_path / "words.txt").write_text("chien\r\nécureuil\r\n", encoding=encoding, newline="")
+    asked = list[str]()
+    build_list(
+        out=tmp_path / "l.tsv",
+        keywords_file=tmp_path / "words.txt",
+        search=lambda keyword, count: asked.append(keyword) or [],  # type: ignore[func-returns-value]
+    )
+    assert asked == ["chien", "écureuil"]
+
+
+def test_a_table_with_an_open_quote_names_the_line(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('id\ndQw4w9WgXcQ\n"' + 20_000 * "dQw4w9WgXcQ\n")
+    with pytest.raises(UserError, match=r"t.csv, line \d+: field larger than field limit .*; look for a quote"):
+        build_list(out=tmp_path / "l.tsv", ids_file=tmp_path / "t.csv", column="id")
+    assert len(read_list(tmp_path / "l.tsv")) == 1
 
 
 def test_list_is_append_only(tmp_path: Path) -> None:
@@ -205,6 +258,15 @@ def test_search_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract_info)
     with pytest.raises(UserError, match="search for 'red panda' failed: HTTP Error 429"):
         builder.youtube_search("red panda", 5)
+
+
+def test_a_video_under_another_address_is_not_listed_again(tmp_path: Path) -> None:
+    (tmp_path / "l.tsv").write_text(HEADER + "mine\thttps://www.youtube.com/watch?v=dQw4w9WgXcQ&t=15s\n")
+    (tmp_path / "ids.txt").write_text(
+        "dQw4w9WgXcQ\nhttps://music.youtube.com/watch?v=dQw4w9WgXcQ\nhttps://host/a.mp4\nhttp://host/a.mp4\n"
+    )
+    assert build_list(out=tmp_path / "l.tsv", ids_file=tmp_path / "ids.txt") == 1
+    assert [video.source for video in read_list(tmp_path / "l.tsv")[1:]] == ["https://host/a.mp4"]
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

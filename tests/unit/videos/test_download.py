@@ -1,5 +1,6 @@
 import errno
 import hashlib
+import io
 import json
 import subprocess
 import time
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from yt_dlp import YoutubeDL
+from yt_dlp.networking import Response
+from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.utils import DownloadError, ExtractorError
 
 from tracklearn.errors import UserError
@@ -246,7 +249,8 @@ def test_a_shard_without_a_reachable_video_has_no_manifest(
     host.requests.clear()
     (tmp_path / "m.tsv").unlink()  # so that unreachable videos are tried again
     rows = shard(down | {"a": host.url("fine"), "b": host.url("back")})
-    assert [row.status for row in rows.values()] == ["ok", "ok", "failed"]
+    assert [row.status for row in rows.values()] == ["ok", "failed", "failed"]
+    assert rows["b"].reason == "a repeat: the same bytes as a"  # the test's host has one file
     assert set(host.requests) == {"back"}
 
 
@@ -255,11 +259,87 @@ def test_a_shard_without_a_reachable_video_has_no_manifest(
     [
         ("Sign in to confirm you're not a bot. Use --cookies", True),
         ("The current session has been rate-limited by YouTube for up to an hour", True),
+        ("This content isn\u2019t available, try again later.", True),
+        ("All player responses are invalid. Your IP is likely being blocked by Youtube", True),
+        ("The page needs to be reloaded.", True),
+        ("Requested format is not available. Use --list-formats for a list of available formats", True),
+        ("Failed to extract any player response; please report this issue", True),
+        ("No video formats found!; please report this issue", True),
+        ("This live event will begin in a few moments.", True),
+        ("Premieres in 3 hours", True),
         ("Private video. Sign in if you've been granted access", False),
+        ("Video unavailable. This video has been removed by the uploader", False),
+        ("This live stream recording is not available.", False),
     ],
 )
-def test_youtubes_answers_to_a_blocked_address_are_transient(reason: str, transient: bool) -> None:
+def test_answers_that_may_be_different_later_are_transient(reason: str, transient: bool) -> None:
     assert fetch._unavailable(DownloadError(f"ERROR: {reason}")).transient is transient
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "transient"),
+    [
+        ("https://rr3---sn-4g5e6nze.googlevideo.com/videoplayback?expire=1", 403, True),
+        ("https://www.youtube.com/watch?v=dQw4w9WgXcQ", 403, True),
+        ("https://www.youtube.com/watch?v=dQw4w9WgXcQ", 404, False),
+        ("https://host/googlevideo.com/a.mp4", 403, False),
+    ],
+)
+def test_youtube_refuses_for_a_while(url: str, status: int, transient: bool) -> None:
+    cause = HTTPError(Response(io.BytesIO(), url, {}, status=status))
+    error = fetch._unavailable(DownloadError("unable to download video data", (HTTPError, cause, None)))
+    assert str(error).startswith(f"HTTP {status} ")
+    assert error.transient is transient
+
+
+@pytest.mark.parametrize("expected", [True, False])
+def test_what_yt_dlp_did_not_expect_is_transient(expected: bool) -> None:
+    cause = ExtractorError("Unable to extract the title", expected=expected)
+    error = fetch._unavailable(DownloadError(str(cause), (ExtractorError, cause, None)))
+    assert error.transient is not expected
+
+
+def test_a_live_stream_is_unreachable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def extract_info(self: YoutubeDL, url: str, download: bool) -> dict[str, object]:
+        self.params["match_filter"]({"is_live": True})
+        return {}
+
+    monkeypatch.setattr(YoutubeDL, "extract_info", extract_info)
+    request = {"source": "http://host/a", "directory": str(tmp_path), "video_id": "a", "backoff": 0.0}
+    with pytest.raises(fetch.UnavailableError, match=r"the video is a live stream \(3 attempts\)") as found:
+        fetch.fetch(**request, **LIMITS)
+    assert found.value.transient
+
+
+def test_a_repeated_video_has_a_row_and_is_not_downloaded(
+    host: Host, make_video: Callable[..., Path], tmp_path: Path
+) -> None:
+    """It may repeat a video of an earlier shard. A copy of a file is known by its bytes."""
+    clip = make_video(tmp_path / "clip.mp4", frames=5)
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(clip.read_bytes())
+    videos = [
+        ["tube", "https://youtu.be/dQw4w9WgXcQ", "early"],  # so no JavaScript runtime is needed
+        ["a", str(clip)],
+        ["again", host.url("fine"), "a"],
+        ["copy", str(copy)],
+        ["missing1", "missing.mp4"],
+        ["missing2", "gone.mp4"],
+    ]
+    manifest = tmp_path / "m.tsv"
+    totals = download_shard(videos=videos, directory=tmp_path / "videos", manifest=manifest, limits=LIMITS, threads=2)
+    rows = read_manifest(manifest)
+    assert [(row.video_id, row.status, row.reason) for row in rows] == [
+        ("tube", "failed", "a repeat: the same video as early"),
+        ("a", "ok", ""),
+        ("again", "failed", "a repeat: the same video as a"),
+        ("copy", "failed", "a repeat: the same bytes as a"),
+        ("missing1", "failed", "no such file"),
+        ("missing2", "failed", "no such file"),
+    ]
+    assert not host.requests
+    assert (totals["ok"], totals["failed"], totals["frames"]) == (1, 5, 5)
+    assert copy.exists()
 
 
 @pytest.mark.parametrize(
@@ -342,3 +422,18 @@ def test_rough_files_have_rows(shard: Callable[..., dict[str, ManifestRow]], rea
 def test_wrong_limits_are_named(shard: Callable[..., dict[str, ManifestRow]]) -> None:
     with pytest.raises(UserError, match=r"videos\.retries is -1; expected a whole number, at least 0"):
         shard({"a": "missing.mp4"}, retries=-1)
+
+
+@pytest.mark.real
+def test_reported_cases_have_rows(shard: Callable[..., dict[str, ManifestRow]], real_data: Path) -> None:
+    """A video whose times jump by hours is not longer than ten minutes, and whole files have no note."""
+    folder = real_data / "cases" / "video"
+    rows = shard({path.stem: str(path) for path in sorted(folder.iterdir())}, threads=2)
+    assert {name: row.reason for name, row in rows.items() if row.reason} == {
+        "animated": "not a video: it is a picture (GIF); "
+        "convert an animation to a video: ffmpeg -i animated.gif clip.mp4",
+        "cover": "no video stream; its only picture is the cover",
+    }
+    assert {name for name, row in rows.items() if not row.ok} == {"animated", "cover"}
+    assert (rows["half_d1"].width, rows["half_d1"].height) == (768, 576)
+    assert rows["pts_outlier"].duration == 2.4

@@ -1,20 +1,26 @@
 """Frames show their number in black and white bars, so that each index is checked against the image itself."""
 
+import struct
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
 
 from tracklearn.errors import UserError
 from tracklearn.videos import frames, packets
 from tracklearn.videos.deadline import TimeLimitError, time_limit
 from tracklearn.videos.frames import Probe, frame_size, probe, read_frames
 from tracklearn.videos.packets import open_video, packet_table, read_packets
+from tracklearn.videos.timeline import timeline
 
-from .conftest import number_of
+from .conftest import number_of, numbered
 
 SMALL = (48, 64)
 GOP = {"g": "12", "bf": "3", "preset": "veryfast"}  # every 12th frame is a key frame; some depend on later frames
@@ -125,33 +131,84 @@ def test_decoding_ends_with_the_last_needed_frame(
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "rotation", "upright"),
-    [(96, 128, 0, (96, 128)), (128, 96, 0, (128, 96)), (96, 128, 90, (128, 96)), (96, 128, 180, (96, 128))],
+    ("matrix", "rotation", "mirrored"),
+    [
+        ((1, 0, 0, 1), 0, 0),
+        ((0, 1, -1, 0), 90, 0),
+        ((-1, 0, 0, -1), 180, 0),
+        ((0, -1, 1, 0), 270, 0),
+        ((-1, 0, 0, 1), 0, 1),  # left and right change places
+        ((0, -1, -1, 0), 90, 1),
+        ((1, 0, 0, -1), 180, 1),  # top and bottom change places
+        ((0, 1, 1, 0), 270, 1),  # columns become rows
+        ((2, 0.1, -0.1, 2), 0, 0),  # a scale, and an angle of three degrees
+    ],
 )
-def test_portrait_and_rotation(
-    tmp_path: Path, height: int, width: int, rotation: int, upright: tuple[int, int]
+def test_all_eight_orientations(
+    tmp_path: Path, matrix: tuple[float, float, float, float], rotation: int, mirrored: int
 ) -> None:
+    """A step to the right in the coded frame goes to (a, b) in the shown one, and a step down to (c, d)."""
+    a, b, c, d = matrix
     path = tmp_path / "turned.mp4"
-    coded = np.zeros((height, width, 3), np.uint8)
-    coded[:20, :20] = 255  # a white corner, top left as coded
+    coded = np.zeros((96, 128, 3), np.uint8)
+    grey = {(-1, -1): 255, (1, -1): 170, (-1, 1): 90, (1, 1): 30}  # by corner: x to the right, y down
+    for (x, y), value in grey.items():
+        coded[slice(30) if y < 0 else slice(-30, None), slice(30) if x < 0 else slice(-30, None)] = value
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
-        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
-        if rotation:
-            stream.set_display_rotation(-rotation)  # FFmpeg's angles are anticlockwise
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        first_four = [round(value * (1 << 16)) for value in matrix]
+        stream.set_display_matrix([*first_four[:2], 0, *first_four[2:], 0, 0, 0, 1 << 30])
         for _ in range(3):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(coded, format="rgb24")))
         container.mux(stream.encode())
     found = probe(path)
-    assert (found.height, found.width, found.rotation) == (*upright, rotation)
+    upright = (128, 96) if rotation in (90, 270) else (96, 128)
+    assert (found.height, found.width, found.rotation, found.mirrored) == (*upright, rotation, mirrored)
     expected = SMALL if upright[1] > upright[0] else SMALL[::-1]
     assert frame_size(found, SMALL) == expected
     for colour, shape in ((False, expected), (True, (*expected, 3))):
         _, image = next(read_frames(path, size=SMALL, colour=colour))
         assert image.shape == shape
-        corners = {0: (0, 0), 90: (0, -1), 180: (-1, -1)}  # clockwise from top left
-        assert image[corners[rotation]].max() > 200
-        assert sum(int(image[y, x].max() > 100) for y in (0, -1) for x in (0, -1)) == 1
+        for (x, y), value in grey.items():
+            right, down = a * x + c * y, b * x + d * y
+            shown = float(image[2 if down < 0 else -3, 2 if right < 0 else -3].mean())
+            assert shown == pytest.approx(value if colour else 16 + value * 219 / 255, abs=8)
+
+
+def test_a_portrait_video_stays_portrait(make_video: Callable[..., Path], tmp_path: Path) -> None:
+    path = make_video(tmp_path / "tall.mp4", frames=2, height=128, width=96)
+    assert (probe(path).height, probe(path).width, frame_size(probe(path), SMALL)) == (128, 96, SMALL[::-1])
+    assert next(read_frames(path, size=SMALL))[1].shape == SMALL[::-1]
+
+
+@pytest.mark.parametrize(
+    ("coded", "aspect", "turned", "shown"),
+    [
+        ((288, 176), Fraction(24, 11), False, (288, 384)),  # half the width of D1, shown as 4:3
+        ((288, 176), Fraction(24, 11), True, (384, 288)),
+        ((96, 128), Fraction(1, 2), False, (96, 64)),
+        ((96, 128), Fraction(255, 1), False, (96, 128)),  # a broken header
+        ((96, 128), Fraction(1, 255), False, (96, 128)),
+    ],
+)
+def test_the_shown_size_decides_the_orientation(
+    tmp_path: Path, coded: tuple[int, int], aspect: Fraction, turned: bool, shown: tuple[int, int]
+) -> None:
+    path = tmp_path / "anamorphic.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *coded, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        if turned:
+            stream.set_display_rotation(-90)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(5, *coded), format="rgb24")))
+        container.mux(stream.encode())
+    found = probe(path)
+    assert (found.height, found.width) == shown
+    upright = SMALL if shown[1] > shown[0] else SMALL[::-1]
+    assert frame_size(found, SMALL) == upright
+    assert next(read_frames(path, size=SMALL))[1].shape == upright
 
 
 def test_colour_is_rgb(tmp_path: Path) -> None:
@@ -266,6 +323,13 @@ def test_no_decodable_frame_is_an_error(clip: Path, tmp_path: Path) -> None:
         (b"<!DOCTYPE html><html></html>", r"x.mp4: not a video: it is a web page \(HTML\)"),
         (b"just some text\n" * 100, "x.mp4: not a video: "),
         (b"#EXTM3U\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n", "x.mp4: not a video: "),
+        (
+            b"GIF89a" + bytes(20),
+            r"x.mp4: not a video: it is a picture \(GIF\); convert an animation to a video: ffmpeg",
+        ),
+        (b"\x89PNG\r\n\x1a\n" + bytes(20), r"x.mp4: not a video: it is a picture \(PNG\)"),
+        (b"\xff\xd8\xff\xe0" + bytes(20), r"x.mp4: not a video: it is a picture \(JPEG\)"),
+        (b"RIFF\x10\x00\x00\x00WEBPVP8 " + bytes(20), r"x.mp4: not a video: it is a picture \(WebP\)"),
         (None, "x.mp4: no such file"),
     ],
 )
@@ -286,6 +350,121 @@ def test_a_file_with_audio_only_is_no_video(tmp_path: Path) -> None:
         container.mux(stream.encode())
     with pytest.raises(UserError, match=r"audio.mp4: no video stream"):
         probe(path)
+
+
+@pytest.mark.parametrize("film", [False, True])
+def test_a_cover_is_no_video(tmp_path: Path, film: bool) -> None:
+    """The cover of a piece of music is refused, and a film with a cover is read."""
+    path = tmp_path / "music.mp4"
+    with av.open(str(path), "w") as container:
+        cover = container.add_stream("mjpeg", rate=25)
+        cover.height, cover.width, cover.pix_fmt = 320, 320, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        streams = [container.add_stream("aac", rate=44100)]
+        frames = [av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")]
+        frames[0].rate = 44100
+        if film:
+            streams.append(container.add_stream("libx264", rate=25))
+            streams[1].height, streams[1].width, streams[1].pix_fmt = 96, 128, "yuv420p"
+            frames.append(av.VideoFrame.from_ndarray(numbered(0, 96, 128), format="rgb24"))
+        picture = av.VideoFrame.from_ndarray(np.zeros((320, 320, 3), np.uint8), format="rgb24")
+        container.mux([*cover.encode(picture), *cover.encode()])
+        for stream, frame in zip(streams, frames, strict=True):
+            container.mux([*stream.encode(frame), *stream.encode()])
+    if film:
+        assert numbers(path) == {0: 0}
+    else:
+        with pytest.raises(UserError, match=r"music.mp4: no video stream; its only picture is the cover"):
+            probe(path)
+
+
+def at_times(path: Path, times: list[int], *, codec: str = "libx264", pixels: str = "yuv420p") -> Path:
+    """A film of numbered frames without reordering, at times in 25ths of a second that need not ascend."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options={"bf": "0", "g": "12"} if codec == "libx264" else {})
+        stream.height, stream.width, stream.pix_fmt = 96, 128, pixels
+        coded = [
+            packet
+            for index in range(len(times))
+            for packet in stream.encode(av.VideoFrame.from_ndarray(numbered(index, 96, 128), format="rgb24"))
+        ]
+        for packet, time, following in zip([*coded, *stream.encode()], times, [*times[1:], times[-1] + 1], strict=True):
+            packet.pts, packet.dts, packet.time_base = time, min(time, following), Fraction(1, 25)
+            container.mux(packet)
+    return path
+
+
+def test_dropped_frames_are_no_missing_end(tmp_path: Path) -> None:
+    """An AVI holds an empty packet for each time without a frame, and its header counts them."""
+    path = at_times(tmp_path / "gaps.avi", [0, 1, 2, 5, 6, 7], codec="mjpeg", pixels="yuvj420p")
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].frames == 8
+    assert (probe(path).frames, probe(path).note) == (6, "")
+    assert numbers(path) == {index: index for index in range(6)}
+
+
+def test_an_empty_packet_does_not_reset_the_decoder(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demuxed = packets._demuxed
+
+    def with_empty_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+        for number, packet in enumerate(demuxed(container, stream)):
+            yield packet
+            if number % 5 == 3:
+                empty: av.Packet = av.Packet()
+                empty.stream, empty.pts, empty.dts = stream, packet.pts, packet.dts
+                yield empty
+
+    monkeypatch.setattr(packets, "_demuxed", with_empty_packets)
+    assert numbers(clip) == {index: index for index in range(60)}
+
+
+def test_an_empty_sample_is_no_missing_end(tmp_path: Path) -> None:
+    """The sizes of two samples of an MP4 are changed: the first takes the bytes of the second, which is empty."""
+    path = at_times(tmp_path / "empty.mov", [*range(12)], codec="mjpeg", pixels="yuvj420p")
+    content = bytearray(path.read_bytes())
+    sizes = content.index(b"stsz") + 16
+    third, fourth = struct.unpack_from(">2I", content, sizes + 8)
+    struct.pack_into(">2I", content, sizes + 8, third + fourth, 0)
+    path.write_bytes(content)
+    assert (probe(path).frames, probe(path).note) == (11, "")
+    assert list(numbers(path).values()) == [0, 1, 2, *range(4, 12)]
+
+
+FAR = 250_000  # nearly three hours
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [*range(48), FAR, FAR + 1],
+        [0, *range(FAR, FAR + 49)],
+        [*range(20), FAR, *range(21, 50)],
+        [*range(24), *range(FAR, FAR + 26)],
+        [*range(10), 1000, *range(11, 50)],  # no gap of a minute, but far from its place
+    ],
+)
+def test_a_video_with_wrong_times_is_judged_by_its_frames(tmp_path: Path, times: list[int]) -> None:
+    path = at_times(tmp_path / "far.mkv", times)
+    found = probe(path)
+    assert (found.frames, found.fps, found.duration, found.note) == (50, 25.0, 2.0, "")
+    assert numbers(path) == {index: index for index in range(50)}
+    assert len(timeline(path, 12.5)) == 25
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([0, 1, 2, 3, 500, 501], True),
+        ([-500, 0, 1, 2, 3], True),
+        ([0, 1, 2, 3, 63], False),  # a pause of a minute
+        ([0, 70, 140, 212], False),  # a time-lapse
+        ([*range(100), 180], False),  # a pause that is shorter than the rest
+        ([0, 500], False),
+        ([7], False),
+    ],
+)
+def test_which_gaps_come_from_wrong_times(times: list[int], expected: bool) -> None:
+    assert packets._has_jump(np.array(times), 60) is expected
 
 
 def test_memory_does_not_grow_with_length(make_video: Callable[..., Path], tmp_path: Path) -> None:
@@ -359,3 +538,30 @@ def test_corrupt_real_clip_is_read_to_its_end(real_data: Path) -> None:
     assert found == sorted(found)
     assert 100 < len(found) < 247
     assert found[-1] > 240
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("hflip.mp4", Probe(60, 25.0, 320, 240, 2.4, 0, 1)),
+        ("rot90_mirrored.mp4", Probe(60, 25.0, 240, 320, 2.4, 270, 1)),
+        ("half_d1.mpg", Probe(60, 25.0, 768, 576, 2.4, 0)),
+        ("paff.ts", Probe(26, 25.0, 160, 128, 1.04, 0)),
+        ("pts_outlier.mkv", Probe(60, 25.0, 320, 240, 2.4, 0)),
+        ("null_mjpeg.avi", Probe(45, 23.4043, 320, 240, 1.923, 0)),
+        ("zero_mpeg4.mp4", Probe(45, 23.4043, 320, 240, 1.923, 0)),
+    ],
+)
+def test_reported_cases(real_data: Path, name: str, expected: Probe) -> None:
+    path = real_data / "cases" / "video" / name
+    assert probe(path) == expected
+    images = dict(read_frames(path, size=(448, 600)))
+    assert list(images) == list(range(expected.frames))
+    assert images[0].shape == ((600, 448) if name == "rot90_mirrored.mp4" else (448, 600))
+    sought = dict(read_frames(path, size=(448, 600), indices=[0, expected.frames - 2]))
+    for index, image in sought.items():
+        np.testing.assert_array_equal(image, images[index])
+    if name == "hflip.mp4":
+        assert images[0][0, -1] > 230
+        assert images[0][0, 0] < 128

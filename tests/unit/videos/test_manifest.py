@@ -17,7 +17,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_columns_are_the_header(tmp_path: Path) -> None:
     write_manifest(tmp_path / "m.tsv", [])
-    expected = "video_id source path status reason bytes sha256 frames fps width height duration rotation"
+    expected = "video_id source path status reason bytes sha256 frames fps width height duration rotation mirrored"
     assert (tmp_path / "m.tsv").read_text() == expected.replace(" ", "\t") + "\n"
     assert " ".join(COLUMNS) == expected
 

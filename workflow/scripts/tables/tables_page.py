@@ -12,6 +12,8 @@ if __name__ == "__main__":
                 protocol=snakemake.params.protocol,
                 section6=snakemake.params.section6,
                 table2=snakemake.params.table2,
+                rows_with_pages=snakemake.params.rows_with_pages,
+                compared=snakemake.params.compared,
                 versions=run.versions([snakemake.input.table]),
                 page=snakemake.output.page,
             )

@@ -1,0 +1,1 @@
+"""Photos and annotations as other people's tools leave them."""
