@@ -83,7 +83,7 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
 
 def _of_tables(targets: Sequence[str]) -> list[str]:
     """The targets, of which cards need what all tables need."""
-    return [ALL if target == CARDS or target.endswith("/card.md") else target for target in targets or [ALL]]
+    return [ALL if target == CARDS else target for target in targets or [ALL]]
 
 
 def _without_pairs(plan: Plan) -> str:
