@@ -75,6 +75,12 @@ rule pairs:
         "results/patches/pairs.html",
 
 
+# A card beside each trained network of the tables: what it is, its figures, how to use and to cite it.
+rule cards:
+    input:
+        plan.cards.files(),
+
+
 onstart:
     # Jobs leave their runs on disk; this process sends them to MLflow while they go on, and ends when all are sent.
     start_sender()

@@ -59,6 +59,12 @@ def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
     )
 
 
+def test_cards_are_one_job_behind_the_tables(paper):
+    planned = jobs(paper(target="cards", settings="section6: null\ntable2: []\n"))
+    assert planned["models_card"] == planned["cards"] == 1
+    assert planned["detection_evaluate"] == 10
+
+
 def test_gist_needs_the_photos_of_scenes_alone(paper):
     output = paper(videos=0, target="results/cells/section6/voc2012-val/scenes/gist.json")
     assert jobs(output) == {"scenes_download": 1, "scenes_gist": 1, "total": 2}
@@ -216,6 +222,10 @@ def own(repository, devkit, tmp_path):
         return Checkout(repository).snakemake("-n", "--quiet", "rules", "--", *targets, folder=str(tmp_path), ok=ok)
 
     return plan
+
+
+def test_given_weights_have_no_card(own):
+    assert jobs(own("cards", settings="comparisons: []\nsection6: null\ntable2: []\n")) == {"cards": 1, "total": 1}
 
 
 def test_a_table_of_given_weights_needs_no_list_of_videos(own):

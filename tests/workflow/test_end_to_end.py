@@ -66,6 +66,19 @@ def test_the_table_is_the_join_of_its_cells(results):
             assert cell["runs"], "a cell must name the runs that computed it"
 
 
+def test_one_job_writes_a_card_with_its_figures_beside_each_trained_network(checkout):
+    assert checkout.planned("cards") == {"models_card": 1, "cards": 1}
+    checkout.snakemake("--", "cards")
+    assert checkout.planned("cards", "all") == {}
+    results = checkout.root / "demo/results"
+    trained = {path.parent for path in (results / "models").rglob("log.csv")}
+    assert {path.parent for path in (results / "models").rglob("card.md")} == trained
+    mean = json.loads((results / "cells/table1/labelled-test/unsup-ft-8M/mAP.json").read_text())
+    for model in ("labelled-test/unsup-8M-ft", "unsup-8M"):
+        text = (results / "models" / model / "card.md").read_text()
+        assert "| {:.1f} | [{:.1f}, {:.1f}] |".format(mean["value"], *mean["interval"]) in text
+
+
 def test_the_table_says_what_each_row_learned_from(results):
     with open(results / "table1.csv", newline="") as file:
         external = {row["id"]: row["external"] for row in csv.DictReader(file)}

@@ -3,9 +3,10 @@
 # inputs   the parent's weights, and the data of the way of training: patch shards, an ImageFolder, VOC and proposals, or
 #          NYUv2's photos with true normals and the words of normals
 # outputs  results/models/{path}/weights.safetensors, log.csv (loss and rate by iteration), conv1.png (its filters);
-#          {path} is the model's name; a model that learned from the protocol's images lies in the protocol's folder
+#          {path} is the model's name; a model that learned from the protocol's images lies in the protocol's folder;
+#          card.md of each trained network, which says what it is, with its figures of the tables
 # steps    one rule a way of training: random weights (none), given, ranking, supervised (imagenet), finetuning (voc),
-#          normals
+#          normals; one job for all cards
 
 
 rule models_random:
@@ -200,3 +201,22 @@ rule models_page:
         "Write a page with the trainings and filters of all networks"
     script:
         "../scripts/models/models_page.py"
+
+
+if plan.trained_models():
+
+    rule models_card:
+        input:
+            weights=plan.cards.weights(),
+            cells=plan.cards.cells(),
+        output:
+            cards=plan.cards.files(),
+        log:
+            "results/logs/models_card.log",
+        params:
+            models=lambda wildcards: plan.cards.described(),
+            code=code("models/models_card.py"),
+        message:
+            "Write the cards of all trained networks"
+        script:
+            "../scripts/models/models_card.py"

@@ -14,6 +14,7 @@ from typing import Any
 
 from tracklearn.errors import UserError
 from tracklearn.experiment import model_graph
+from tracklearn.experiment.cards_plan import CardsPlan
 from tracklearn.experiment.configuration import complete
 from tracklearn.experiment.figures_plan import FiguresPlan
 from tracklearn.experiment.file_digests import State, digest_of_files, digest_of_folder, text_digest, unpacked
@@ -55,7 +56,7 @@ class Plan:
     Attributes:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
         rows: rows of Table 1 with their copies for further seeds, and the rows of detection in section 6, by id.
-        section6, scenes, normals, figures: what follows from the blocks of these names.
+        section6, scenes, normals, figures, cards: what follows from the blocks of these names.
         protocol: the evaluation protocol.
         untrainable: models that ImageNet's absent images would train and that have no weights from earlier.
 
@@ -77,6 +78,7 @@ class Plan:
         self.scenes = ScenesPlan(self.config["scenes"])
         self.normals = NormalsPlan(self)
         self.figures = FiguresPlan(self)
+        self.cards = CardsPlan(self)
         self.classes = list(whole["voc"]["classes"] or CLASSES)
         self.columns = [*self.classes, "mAP"]
         self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}

@@ -11,7 +11,7 @@ from tracklearn.experiment.normals_plan import METHODS as NORMALS_METHODS
 from tracklearn.experiment.plan import GET_IMAGENET, Plan
 from tracklearn.experiment.section6_plan import NO_ANNOTATIONS
 
-ALL = "all"
+ALL, CARDS = "all", "cards"
 GROUND_TRUTH = "ground_truth.json"  # of COCO
 # Targets of mining begin so, or are `pairs`.
 PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_", "results/figures/figure")
@@ -21,7 +21,7 @@ WITHOUT_MODELS = ("elda", "hog_statistics", "gist", "indoor67", "truth", "codebo
 
 def warnings(plan: Plan, targets: Sequence[str]) -> list[str]:
     """What the targets lack but what stops only some of the jobs."""
-    named = [_named_by(plan, target) for target in targets or [ALL]]
+    named = [_named_by(plan, target) for target in _of_tables(targets)]
     rows = [row for row in plan.rows if any(row in some for some, _ in named)]
     models = list(dict.fromkeys(model for _, some in named for model in some))
     used = plan.lineage([*models, *(model for row in rows for model in plan.rows[row]["models"])])
@@ -53,7 +53,7 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
         UserError: a target whose path was changed since an earlier version; a list of videos, an image set or a
             subset without data; a target that the protocol or the configuration leaves out.
     """
-    targets = targets or [ALL]
+    targets = _of_tables(targets)
     for target in targets:
         if current := _moved(plan, target):
             raise UserError(f"{target}: this target is now {current}")
@@ -79,6 +79,11 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
                 raise UserError(f"config: evidence.rows: {row} cannot be computed: {lack}")
         if not plan.protocol.annotated:
             raise UserError(f"config: evidence.retrieval cannot be computed: {NO_ANNOTATIONS}")
+
+
+def _of_tables(targets: Sequence[str]) -> list[str]:
+    """The targets, of which cards need what all tables need."""
+    return [ALL if target == CARDS else target for target in targets or [ALL]]
 
 
 def _without_pairs(plan: Plan) -> str:

@@ -79,12 +79,13 @@ def load(model: str | Path) -> tuple[CaffeNet, Preprocessing]:
     Raises:
         UserError: the file or model does not exist, or the file does not hold a CaffeNet.
     """
-    path = _find(model)
+    path = find_model(model)
     net = read_caffemodel(path).network() if path.suffix == ".caffemodel" else build(path)
     return net, Preprocessing(net.input_size, net.mean_bgr)
 
 
-def _find(model: str | Path) -> Path:
+def find_model(model: str | Path) -> Path:
+    """The weights file of a model by its path or name, as `load` takes them."""
     if Path(model).suffix in SUFFIXES:
         path = Path(model)
         if not path.is_file():
