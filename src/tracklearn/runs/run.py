@@ -195,6 +195,8 @@ class Run:
             "rule": self._job.rule,
             **{f"wildcard.{name}": value for name, value in self._job.wildcards.items()},
             "code": params.pop("code", "unknown"),
+            "mlflow.source.name": self._job.rule,
+            "mlflow.source.type": "JOB",
             **git,
             "host": socket.gethostname(),
             "threads": str(self._job.threads),

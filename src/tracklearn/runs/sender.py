@@ -41,7 +41,10 @@ FAILURES = 3  # runs that fail one after the other before the store is taken for
 # https://mlflow.org/docs/latest/rest-api.html#log-batch: 1000 in all
 BATCH = {"metrics": 800, "params": 100, "tags": 100}
 TAG_LENGTH = 8000
-KIND = {"mlflow.experimentKind": "custom_model_development"}  # without it the UI opens in its view for language models
+# The UI opens in its view for language models, unless the experiment has this tag (until MLflow 3.16, and in lists of
+# experiments) and the address says so (since then).
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+MODEL_TRAINING = "?workflowType=machine_learning"
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -199,6 +202,11 @@ class Sender:
                     client.set_experiment_tag(self._experiment, tag, value)
         self._client = client
 
+    def address(self, server: str) -> str:
+        """Where a server's UI shows the runs, in its view for model training."""
+        self._connect()
+        return f"{server}/#/experiments/{self._experiment}{MODEL_TRAINING}"
+
     def _deliver(self, key: str) -> None:
         """Deliver the new events of one run, and record the death of a killed job."""
         from mlflow.entities import ViewType  # noqa: PLC0415
@@ -276,7 +284,10 @@ class Sender:
         if facts["parent"]:
             tags["mlflow.parentRunId"] = facts["parent"]
         runs = f"#/experiments/{self._experiment}/runs"
-        pages = [(page, f"{runs}/{run}/artifacts/{page}" if run else "") for page, run in facts["pages"].items()]
+        pages = [
+            (page, f"{runs}/{run}/artifacts/{page}{MODEL_TRAINING}" if run else "")
+            for page, run in facts["pages"].items()
+        ]
         rule = self._lineage.nodes[key].start["tags"]["rule"]
         return tags | {"mlflow.note.content": description(rule, facts["line"], pages)}
 
@@ -422,12 +433,12 @@ def open_ui(port: int) -> None:
     sender = Sender()
     sender.deliver_all()
     if sender.uri.startswith("http"):
-        print(f"The runs are on {sender.place}")
+        print(f"The runs are on {sender.address(sender.place.rstrip('/'))}")
         return
     if sender.local and not sender.database.exists():
         raise UserError(f"{sender.spool.root}: no runs here; run the workflow first")
     port = free_port(port)
-    print(f"The runs are on http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
+    print(f"The runs are on {sender.address(f'http://127.0.0.1:{port}')} (Ctrl-C ends it)", flush=True)
     # Not on the command line, which everybody on this machine can read.
     os.environ.update(ENVIRONMENT, MLFLOW_BACKEND_STORE_URI=sender.uri)
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1"]
