@@ -31,7 +31,8 @@ def datasets_of(
         kind = param.removesuffix(SUFFIX)
         if param.endswith(SUFFIX) and value and kind != ORDER:
             of_several_sets = isinstance(value, list | tuple)
-            words = [Path(source).stem, "" if of_several_sets else image_set, kind.replace("_", " ")]
+            place = "NYUv2" if kind == "split" else Path(source).name
+            words = [place, "" if of_several_sets else image_set, kind.replace("_", " ")]
             digest = key_of(value) if of_several_sets else str(value)
             found.append({"name": " ".join(filter(None, words)), "digest": digest, "source": source})
     if shards := [

@@ -42,6 +42,10 @@ MLMODEL = """flavors:
     loader_module: tracklearn.networks.pyfunc
     data: weights.safetensors
     python_version: {python}
+signature:
+  inputs: '[{{"type": "tensor", "tensor-spec": {{"dtype": "uint8", "shape": [-1, -1, -1, 3]}}}}]'
+  outputs: '[{{"type": "tensor", "tensor-spec": {{"dtype": "float32", "shape": [-1, -1]}}}}]'
+  params: '[{{"name": "layer", "type": "string", "default": "pool5", "shape": null}}]'
 """
 
 log = logging.getLogger(__name__)

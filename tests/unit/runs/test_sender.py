@@ -347,9 +347,7 @@ def test_a_logged_model_is_loaded_by_mlflow(job, store):
     images = np.random.default_rng(0).integers(0, 256, (2, 50, 60, 3), dtype=np.uint8)
     net, prepare = load(weights("net"))
     for params, layer in ((None, "pool5"), ({"layer": "fc7"}, "fc7")):
-        assert np.array_equal(
-            loaded.unwrap_python_model().predict(images, params), net(prepare(images), layer).detach()
-        )
+        assert np.array_equal(loaded.predict(images, params=params), net(prepare(images), layer).detach())
 
 
 @pytest.mark.parametrize(
