@@ -6,7 +6,8 @@ The repetition doubles nothing. Runs and models are looked up by their key befor
 overwritten. MLflow keeps a point of a curve (same time, step and value), a data set and a link to a model once.
 
 Some facts about a run follow from other runs: the cells and pages that were made from it, the networks behind it, the
-address of a page. The sender derives these facts at every delivery and sends them again where they changed.
+address of a page. They are sent with the run's events, and after the workflow's end once more where they changed since:
+each of a hundred cells tells something new about each of a thousand shards.
 """
 
 import argparse
@@ -105,15 +106,19 @@ class Sender:
         self._problems: set[str] = set()
         self._without_files: set[str] = set()  # keys of the runs whose files this sender could not store
 
-    def deliver_all(self) -> int:
-        """Deliver what is new; return how many runs the store did not take."""
-        pending = self.pending()
+    def deliver_all(self, *, facts: bool = True) -> int:
+        """Deliver what is new; return how many runs the store did not take.
+
+        Args:
+            facts: also send what other runs told, since the last time, about runs that are delivered.
+        """
+        pending = self.pending(facts=facts)
         if not pending:
             return 0
         with lock(self.spool.root / "sender.lock"):
             waiting = self._deliver_each(pending)
             # A run that was delivered first learns what was created after it, such as the id of its network.
-            return waiting or self._deliver_each(self.pending())
+            return waiting or (self._deliver_each(self.pending()) if facts else 0)
 
     def _deliver_each(self, pending: Sequence[str]) -> int:
         """Deliver these runs, until the store is taken for unreachable; return how many it did not take."""
@@ -139,7 +144,7 @@ class Sender:
             print(f"sender: {self.place}: {what}: {reason}", file=sys.stderr, flush=True)
         self._problems.add(reason)
 
-    def pending(self) -> list[str]:
+    def pending(self, *, facts: bool = True) -> list[str]:
         """Keys of the runs with something to deliver or whose job was killed: pages first, then from old to new.
 
         The address of a page and the id of a network are then known to the runs that are delivered after it.
@@ -153,7 +158,7 @@ class Sender:
             progress = self._progress_of(key)
             killed = runs_on_this_host(progress) and not self.spool.is_alive(key)
             owed = progress.files_owed and key not in self._without_files
-            if size > progress.offset or killed or owed or key_of(self._facts(key)) != progress.facts:
+            if size > progress.offset or killed or owed or (facts and key_of(self._facts(key)) != progress.facts):
                 pending.append(key)
         starts = {key: node.start for key, node in self._lineage.nodes.items()}
         return sorted(pending, key=lambda key: self._rank(starts.get(key, {})))
@@ -203,8 +208,13 @@ class Sender:
         self._client = client
 
     def address(self, server: str) -> str:
-        """Where a server's UI shows the runs, in its view for model training."""
-        self._connect()
+        """Where a server's UI shows the runs, in its view for model training; its own address if it does not answer."""
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        try:
+            self._connect()
+        except (MlflowException, OSError):
+            return server
         return f"{server}/#/experiments/{self._experiment}{MODEL_TRAINING}"
 
     def _deliver(self, key: str) -> None:
@@ -421,10 +431,10 @@ class Sender:
 
 
 def follow(pipe: Any, sender: Sender | None = None, *, interval: float = INTERVAL) -> int:
-    """Deliver until the other end of `pipe` is closed, and once more; return what `deliver_all` returns."""
+    """Deliver until the other end of `pipe` is closed, and all that is left then; return what `deliver_all` returns."""
     sender = sender or Sender()
     while not select.select([pipe], [], [], interval)[0]:
-        sender.deliver_all()
+        sender.deliver_all(facts=False)
     return sender.deliver_all()
 
 
