@@ -264,12 +264,16 @@ class Sender:
                 # All attempts have the same params, since the params are part of the key.
                 params = params or (event["params"] if progress.offset == 0 else {})
         run_id = str(progress.run_id)
-        self._log(run_id, [(event, None) for event in events if event["event"] == "metrics"], params, tags)
-        self._log_inputs(run_id, events, facts["models"] if facts else [])
         node = self._lineage.nodes.get(key)
         if node and node.is_network and last_start_or_end.get("status") == "FINISHED":
             progress.model_id = self._model(key, run_id, node.start)
-        self._log_figures_of_network(key, run_id, progress, facts)
+        model_id = progress.model_id or self._evaluated_model(key, facts)
+        points = [event for event in events if event["event"] == "metrics"]
+        if model_id and progress.offset and key_of(facts) != progress.facts:
+            # Final figures may have been sent before their model was known.
+            points += [event for event in self.spool.read(key)[0] if event.get("final")]
+        self._log(run_id, points, params, tags, model_id)
+        self._log_inputs(run_id, events, facts["models"] if facts else [])
         if last_start_or_end["event"] == "start":
             self._client.update_run(run_id, status="RUNNING")
         if last_start_or_end["event"] == "end":
@@ -337,14 +341,10 @@ class Sender:
         self.sent.models.add(key)
         return model_id
 
-    def _log_figures_of_network(self, key: str, run_id: str, progress: Progress, facts: Mapping[str, Any]) -> None:
-        """Link final figures to a network: those of its training, and those of a cell that one network made."""
-        model_id = progress.model_id
-        if model_id is None and facts and facts["cells"].get(key) and facts["one_network"]:
-            model_id = next(iter(facts["models"]), None)
-        if model_id and key_of(facts) != progress.facts:
-            events = [event for event in self.spool.read(key)[0] if event.get("final")]
-            self._log(run_id, [(event, model_id) for event in events], {}, {})
+    def _evaluated_model(self, key: str, facts: Mapping[str, Any]) -> str | None:
+        """Id of the model that the figures of a run are of: a run that made a cell from one network alone."""
+        of_one_network = facts and facts["cells"].get(key) and facts["one_network"]
+        return next(iter(facts["models"]), None) if of_one_network else None
 
     def _store_files(self, key: str, progress: Progress, events: Sequence[Event]) -> None:
         """Store the run's files; if that is impossible, say so once, and leave it to a later sender.
@@ -388,14 +388,16 @@ class Sender:
     def _log(
         self,
         run_id: str,
-        events: Sequence[tuple[Event, str | None]],
+        points: Sequence[Event],
         params: Mapping[str, str],
         tags: Mapping[str, Any],
+        model_id: str | None,
     ) -> None:
         """Send params, tags and points of curves, in as few requests as MLflow takes.
 
         Args:
-            events: events of kind `metrics`, and the id of the model that the figures are of, if there is one.
+            points: events of kind `metrics`.
+            model_id: the model that the final figures are of, if there is one.
         """
         from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
 
@@ -403,8 +405,14 @@ class Sender:
             "params": [Param(_name(name), value) for name, value in params.items()],
             "tags": [RunTag(_name(name), str(value)[:TAG_LENGTH]) for name, value in tags.items()],
             "metrics": [
-                Metric(_name(name), value, _milliseconds(event["time"]), event["step"], model_id=model_id)
-                for event, model_id in events
+                Metric(
+                    _name(name),
+                    value,
+                    _milliseconds(event["time"]),
+                    event["step"],
+                    model_id=model_id if event.get("final") else None,
+                )
+                for event in points
                 for name, value in event["values"].items()
             ],
         }
