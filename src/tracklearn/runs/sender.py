@@ -268,11 +268,12 @@ class Sender:
         if node and node.is_network and last_start_or_end.get("status") == "FINISHED":
             progress.model_id = self._model(key, run_id, node.start)
         model_id = progress.model_id or self._evaluated_model(key, facts)
+        of_model = {"model_id": model_id} | _data(node.start) if model_id and node else {}
         points = [event for event in events if event["event"] == "metrics"]
         if model_id and progress.offset and key_of(facts) != progress.facts:
             # Final figures may have been sent before their model was known.
             points += [event for event in self.spool.read(key)[0] if event.get("final")]
-        self._log(run_id, points, params, tags, model_id)
+        self._log(run_id, points, params, tags, of_model)
         self._log_inputs(run_id, events, facts["models"] if facts else [])
         if last_start_or_end["event"] == "start":
             self._client.update_run(run_id, status="RUNNING")
@@ -391,13 +392,14 @@ class Sender:
         points: Sequence[Event],
         params: Mapping[str, str],
         tags: Mapping[str, Any],
-        model_id: str | None,
+        of_model: Mapping[str, Any],
     ) -> None:
         """Send params, tags and points of curves, in as few requests as MLflow takes.
 
         Args:
             points: events of kind `metrics`.
-            model_id: the model that the final figures are of, if there is one.
+            of_model: the model that the final figures are of and the data that they were computed on, as MLflow names
+                them; empty if the figures are of no model.
         """
         from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
 
@@ -410,7 +412,7 @@ class Sender:
                     value,
                     _milliseconds(event["time"]),
                     event["step"],
-                    model_id=model_id if event.get("final") else None,
+                    **(of_model if event.get("final") else {}),
                 )
                 for event in points
                 for name, value in event["values"].items()
@@ -504,6 +506,12 @@ def without_password(text: str) -> str:
 def runs_on_this_host(progress: Progress) -> bool:
     """Whether the job of a run has begun on this host and not ended; on another host it is taken for alive."""
     return progress.host_of_running_job == socket.gethostname()
+
+
+def _data(start: Event) -> dict[str, str]:
+    """The first data set of a run, on which its figures were computed, as MLflow names it beside a figure."""
+    first = next(iter(start.get("datasets", [])), None)
+    return {"dataset_name": first["name"], "dataset_digest": first["digest"]} if first else {}
 
 
 def _name(name: str) -> str:

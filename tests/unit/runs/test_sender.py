@@ -288,6 +288,7 @@ def test_a_network_is_a_logged_model_with_the_figures_of_its_training_and_of_its
     figures = [{metric.key: metric.value for metric in model.metrics} for model in (first, second)]
     assert figures == [{"loss": 1.0, "mAP": 40.0}, {"loss": 1.0, "mAP": 60.0}]
     client = MlflowClient(f"sqlite:///{store.resolve()}")
+    assert {metric.dataset_name for metric in first.metrics} == {"all patches of 1 shards", None}
     found = client.search_logged_models([first.experiment_id], "metrics.mAP > 50")
     assert [model.name for model in found] == ["second"]
     trained, row = (
