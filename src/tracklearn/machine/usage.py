@@ -31,9 +31,9 @@ class Usage:
         }
         torch: Any = sys.modules.get("torch")  # a job that did not import it uses no GPU
         for device in range(torch.cuda.device_count() if torch and torch.cuda.is_initialized() else 0):
-            free, total = torch.cuda.mem_get_info(device)
-            found[f"gpu_{device}_memory_usage_megabytes"] = (total - free) / MEGABYTE
-            found[f"gpu_{device}_memory_usage_percentage"] = 100 * (total - free) / total
-            with suppress(ImportError, RuntimeError):
+            with suppress(Exception):  # the training itself reports a GPU in trouble
+                free, total = torch.cuda.mem_get_info(device)
+                found[f"gpu_{device}_memory_usage_megabytes"] = (total - free) / MEGABYTE
+                found[f"gpu_{device}_memory_usage_percentage"] = 100 * (total - free) / total
                 found[f"gpu_{device}_utilization_percentage"] = torch.cuda.utilization(device)
         return {f"system/{name}": float(value) for name, value in found.items()}

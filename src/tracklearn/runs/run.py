@@ -114,7 +114,8 @@ class Run:
         self._job, self.spool = job, Spool()
         self._params = dict(job.params.items())
         self.name = " ".join([job.rule, *job.wildcards])
-        self.key = key_of([job.rule, list(job.wildcards), self._params, [self._origin(path) for path in job.input]])
+        self._origins = {path: self._origin(path) for path in job.input}
+        self.key = key_of([job.rule, list(job.wildcards), self._params, [self._origins[path] for path in job.input]])
         folder = "-".join([job.rule, *job.wildcards]).replace("/", "+")
         self._checkpoints = CHECKPOINTS / folder / self.key
         self._weights = next(iter(by_name(job.output).get("weights", [])), None)
@@ -213,7 +214,6 @@ class Run:
         log.info("%s: %s, threads: %d, %s%s", self.name, attempt, self._job.threads, commit, changed)
         inputs, outputs = by_name(self._job.input), list(map(str, self._job.output))
         makers = {name: self.lineage(paths) for name, paths in inputs.items()}
-        origins = {path: self._origin(path) for path in self._job.input}
         image_set = dict(self._job.wildcards.items()).get("set", "")
         self._record(
             "start",
@@ -221,7 +221,7 @@ class Run:
             params=dict(flatten(params)),
             tags=tags,
             inputs={name: keys for name, keys in makers.items() if keys},
-            datasets=datasets_of(params, inputs, origins, image_set),
+            datasets=datasets_of(params, inputs, self._origins, image_set),
             network=str(Path(self._weights).parent).removeprefix(MODELS) if self._weights else None,
             cell=cell_of(outputs),
             pages=[path for path in outputs if path.endswith(".html")],

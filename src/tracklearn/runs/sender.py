@@ -112,6 +112,8 @@ class Sender:
         Args:
             facts: also send what other runs told, since the last time, about runs that are delivered.
         """
+        if facts:  # the last delivery of a workflow tries the files again that could not be stored before
+            self._without_files.clear()
         pending = self.pending(facts=facts)
         if not pending:
             return 0
