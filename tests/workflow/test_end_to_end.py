@@ -20,6 +20,7 @@ from tracklearn.networks.caffe.released import RELEASED
 from tracklearn.networks.weights import build
 from tracklearn.patches.store import PatchStore
 from tracklearn.photos import read_photo
+from tracklearn.runs.spool import Spool
 
 
 @pytest.fixture
@@ -121,6 +122,25 @@ def test_every_job_is_sent_to_mlflow_as_a_run(finished, results):
     assert set(stored) == keys
     assert set(stored.values()) == {"FINISHED"}
     assert curves > 1
+
+
+def test_one_query_of_mlflow_leads_from_a_cell_to_every_run_behind_it(finished, results):
+    sent = [sys.executable, "-m", "tracklearn.runs.sender", "send"]
+    subprocess.run(sent, cwd=finished.root / "demo", check=True, timeout=120)
+    key = json.loads((results / "cells/table1/labelled-test/unsup-ft-8M/mAP.json").read_text())["runs"][0]
+    spool, behind, waiting = Spool(results / "mlflow"), set(), [key]
+    while waiting:
+        behind.add(waiting.pop())
+        inputs = [keys for one in behind for start in spool.attempts(one) for keys in start["inputs"].values()]
+        waiting = list({maker for keys in inputs for maker in keys} - behind)
+    with sqlite3.connect(results / "mlflow/mlflow.db") as store:
+        query = "select k.value from tags k join tags c using (run_uuid) where k.key = 'key' and c.key = 'cells'"
+        found = {run for (run,) in store.execute(f"{query} and c.value like ?", [f"%{key}%"])}
+        query = "select tag_value from logged_model_tags where tag_key = 'model'"
+        models = {model for (model,) in store.execute(query)}
+    assert found == behind and len(found) > 10
+    networks = (results / "models").rglob("weights.safetensors")
+    assert models == {str(path.parent.relative_to(results / "models")) for path in networks}
 
 
 def test_section_6_is_the_join_of_its_cells(finished, results):

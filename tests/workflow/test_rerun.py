@@ -125,7 +125,7 @@ def test_a_row_of_section_6_runs_the_systems_that_it_adds_and_the_table(checkout
     joins = {"tables_section6", "all"}
     for task, row, systems in (
         ("retrieval", {"models": ["random-1", "scratch-1"]}, {"retrieval_precision": 1, "retrieval_figure7": 1}),
-        ("scenes", {"models": ["random-1", "scratch-1"]}, {"scenes_network": 1}),
+        ("scenes", {"models": ["random-1", "scratch-1"]}, {"scenes_network": 1, "scenes_page": 1}),
     ):
         rows = checkout.settings["section6"][task]
         checkout.configure({"section6": {task: [*rows, {"id": "added", "label": "added", **row}]}})
@@ -140,7 +140,7 @@ def test_a_row_of_table_2_runs_the_system_that_it_adds_and_the_table(checkout):
     added = {"id": "frozen", "label": "random conv layers kept", "models": ["normals-random-frozen"]}
     checkout.configure({"table2": [*checkout.settings["table2"], added]})
     joins = {"detection_external": 1, "tables_table2": 1, "tables_configured": 3, "all": 1}
-    assert checkout.planned() == {"models_normals": 1, "normals_network": 1, **joins}
+    assert checkout.planned() == {"models_normals": 1, "models_page": 1, "normals_network": 1, **joins}
 
 
 def test_an_edit_of_table_2_or_of_figure_8_computes_no_row(checkout):

@@ -14,8 +14,8 @@ LIBRARIES = ["torch", "torchvision", "numpy", "opencv", "av", "h5py", "scikit-le
 TAG = "version."
 
 
-def git_commit() -> str:
-    """Commit of the code that runs, with `-dirty` if files differ from the commit; `unknown` outside a repository."""
+def git_tags() -> dict[str, str]:
+    """Commit of the code that runs, and whether files differ from the commit; nothing outside a repository."""
     # Tags are excluded, so that the answer is the full hash.
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude", "*"]
     try:
@@ -23,8 +23,9 @@ def git_commit() -> str:
             command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return answer.stdout.strip()
+        return {}
+    commit, _, dirty = answer.stdout.strip().partition("-")
+    return {"mlflow.source.git.commit": commit, "mlflow.source.git.dirty": "true" if dirty else "false"}
 
 
 def version_tags() -> dict[str, str]:

@@ -5,6 +5,7 @@ Every job pays for the import of this module, which therefore imports neither ML
 
 import gc
 import logging
+import platform
 import shutil
 import signal
 import socket
@@ -19,16 +20,33 @@ from typing import Any
 from tracklearn.errors import UserError, one_line
 from tracklearn.files import atomic
 from tracklearn.machine.threads import limit_threads
+from tracklearn.machine.usage import Usage
 from tracklearn.report import progress
+from tracklearn.runs.datasets import datasets_of
 from tracklearn.runs.output import duration, in_words, is_shown_from, log_and_terminal
-from tracklearn.runs.provenance import git_commit, version_tags, versions_behind
-from tracklearn.runs.spool import Event, Spool, key_of
+from tracklearn.runs.provenance import git_tags, version_tags, versions_behind
+from tracklearn.runs.spool import Event, Spool, key_of, link_or_copy
 
 CHECKPOINTS = Path("results/checkpoints")
+MODELS = "results/models/"
+CELLS = "results/cells/"
 KEPT = {".png", ".html", ".svg"}  # outputs of these types are kept with the run
 KEPT_IF_SMALL = {".json", ".csv", ".tsv", ".md", ".log", ".txt"}
 SMALL = 1_000_000  # bytes
 PARAM_LENGTH = 500  # characters of a parameter that are recorded
+SAMPLING = 10.0  # seconds between two looks at what a training uses
+
+# How MLflow loads a network: https://mlflow.org/docs/latest/ml/model/#storage-format
+MLMODEL = """flavors:
+  python_function:
+    loader_module: tracklearn.networks.pyfunc
+    data: weights.safetensors
+    python_version: {python}
+signature:
+  inputs: '[{{"type": "tensor", "tensor-spec": {{"dtype": "uint8", "shape": [-1, -1, -1, 3]}}}}]'
+  outputs: '[{{"type": "tensor", "tensor-spec": {{"dtype": "float32", "shape": [-1, -1]}}}}]'
+  params: '[{{"name": "layer", "type": "string", "default": "pool5", "shape": null}}]'
+"""
 
 log = logging.getLogger(__name__)
 
@@ -100,9 +118,11 @@ class Run:
         self._job, self.spool = job, Spool()
         self._params = dict(job.params.items())
         self.name = " ".join([job.rule, *job.wildcards])
-        self.key = key_of([job.rule, list(job.wildcards), self._params, [self._origin(path) for path in job.input]])
+        self._origins = {path: self._origin(path) for path in job.input}
+        self.key = key_of([job.rule, list(job.wildcards), self._params, [self._origins[path] for path in job.input]])
         folder = "-".join([job.rule, *job.wildcards]).replace("/", "+")
         self._checkpoints = CHECKPOINTS / folder / self.key
+        self._weights = next(iter(by_name(job.output).get("weights", [])), None)
         self._artifacts = self.spool.folder(self.key) / "artifacts"
         past: list[Event] = []
         with suppress(OSError):  # the first event to write meets the same error and reports it
@@ -116,7 +136,8 @@ class Run:
                 self._last_steps |= dict.fromkeys(event["values"], event["step"])
         self.final_metrics: dict[str, float] = {}
         self._warned = False
-        self._start_time = time.monotonic()
+        self._usage: Usage | None = None
+        self._start_time = self._last_look = time.monotonic()
 
     @property
     def elapsed(self) -> str:
@@ -162,6 +183,7 @@ class Run:
             self._last_steps |= dict.fromkeys(new, step)
             self._record("metrics", step=step, values=new)
         self._keep_pictures()
+        self._look_at_usage()
 
     def metrics(self, values: Mapping[str, Any]) -> None:
         """Record the final metrics, each at the end of its curve if it has one; a value that is no number is a tag."""
@@ -171,32 +193,42 @@ class Run:
         for name, value in final_metrics.items():
             by_step.setdefault(self._last_steps.get(name, 0), {})[name] = value
         for step, metrics_at_step in by_step.items():
-            self._record("metrics", step=step, values=metrics_at_step)
+            self._record("metrics", step=step, values=metrics_at_step, final=True)
         if tags := {name: str(value) for name, value in values.items() if name not in final_metrics}:
             self._record("tags", tags=tags)
 
     def _record_start(self) -> None:
         """Record that an attempt begins."""
-        params, commit = dict(self._params), git_commit()
+        params, git = dict(self._params), git_tags()
         tags = {
             "rule": self._job.rule,
             **{f"wildcard.{name}": value for name, value in self._job.wildcards.items()},
             "code": params.pop("code", "unknown"),
-            "mlflow.source.git.commit": commit,
+            "mlflow.source.name": self._job.rule,
+            "mlflow.source.type": "JOB",
+            **git,
             "host": socket.gethostname(),
             "threads": str(self._job.threads),
             "attempts": str(self._attempt),
             **version_tags(),
         }
         attempt = f"attempt {self._attempt} of run {self.key} on {tags['host']}"
-        log.info("%s: %s, threads: %d, commit %s", self.name, attempt, self._job.threads, commit)
-        makers = {name: self.lineage(paths) for name, paths in by_name(self._job.input).items()}
+        commit = " ".join(["commit", git.get("mlflow.source.git.commit", "unknown")])
+        changed = " and changed files" if git.get("mlflow.source.git.dirty") == "true" else ""
+        log.info("%s: %s, threads: %d, %s%s", self.name, attempt, self._job.threads, commit, changed)
+        inputs, outputs = by_name(self._job.input), list(map(str, self._job.output))
+        makers = {name: self.lineage(paths) for name, paths in inputs.items()}
+        image_set = dict(self._job.wildcards.items()).get("set", "")
         self._record(
             "start",
             name=self.name,
             params=dict(flatten(params)),
             tags=tags,
             inputs={name: keys for name, keys in makers.items() if keys},
+            datasets=datasets_of(params, inputs, self._origins, image_set),
+            network=str(Path(self._weights).parent).removeprefix(MODELS) if self._weights else None,
+            cell=cell_of(outputs),
+            pages=[path for path in outputs if path.endswith(".html")],
             host=tags["host"],
         )
 
@@ -211,7 +243,30 @@ class Run:
                 small = path.suffix in KEPT_IF_SMALL and path.is_file() and path.stat().st_size < SMALL
                 if small or (path.suffix in KEPT and path.is_file()):
                     self._keep(path, path.name if path.is_absolute() or ".." in path.parts else path)
-        self._record("end", status=status, tags={"error": error} if error else {})
+            if self._weights and not error:
+                self._keep_network(Path(self._weights))
+        self._record("end", status=status, tags={"error": error} if error else {}, line=line)
+
+    def _keep_network(self, weights: Path) -> None:
+        """Keep the weights under a second name: files are replaced, never changed, so a later network is another."""
+        folder = self.spool.folder(self.key) / "model"
+        with atomic(folder / "weights.safetensors") as temporary:
+            link_or_copy(weights, temporary)
+        with atomic(folder / "MLmodel") as temporary:
+            temporary.write_text(MLMODEL.format(python=platform.python_version()))
+
+    def _look_at_usage(self) -> None:
+        """Record what a training uses, each time it reports after `SAMPLING` seconds or more."""
+        if not self._weights or (self._usage and time.monotonic() - self._last_look < SAMPLING):
+            return
+        self._last_look = time.monotonic()
+        if self._usage is None:
+            self._usage = Usage()
+            return
+        values = self._usage.look()
+        step = 1 + max(self._last_steps.get(name, -1) for name in values)
+        self._last_steps |= dict.fromkeys(values, step)
+        self._record("metrics", step=step, values=values)
 
     def _origin(self, path: str) -> Any:
         """What stands for an input in the key: the key of its run, or its path, size and time."""
@@ -247,6 +302,12 @@ class Run:
             if not self._warned:
                 log.warning("the run cannot be recorded (%s); the job continues without a record", error)
             self._warned = True
+
+
+def cell_of(outputs: Iterable[str]) -> str | None:
+    """`{table}/{protocol}/{row}` of the cells of a table that a job writes; None if it writes none."""
+    cells = [path.removeprefix(CELLS).removesuffix(".json") for path in outputs if path.startswith(CELLS)]
+    return cells[0] if len(cells) == 1 else next((str(Path(path).parent) for path in cells), None)
 
 
 def by_name(files: Any) -> dict[str, list[str]]:

@@ -2,8 +2,12 @@
 
 The store is `MLFLOW_TRACKING_URI`, or an SQLite file beside the runs. One sender works at a time, so that SQLite has
 one writer. After each step the sender notes how much of a run is delivered. A step that was interrupted is repeated.
-The repetition doubles nothing. A run is looked up by its key before it is created. Params and tags are overwritten.
-MLflow keeps a point of a curve (same time, step and value) once.
+The repetition doubles nothing. Runs and models are looked up by their key before they are created. Params and tags are
+overwritten. MLflow keeps a point of a curve (same time, step and value), a data set and a link to a model once.
+
+Some facts about a run follow from other runs: the cells and pages that were made from it, the networks behind it, the
+address of a page. They are sent with the run's events, and after the workflow's end once more where they changed since:
+each of a hundred cells tells something new about each of a thousand shards.
 """
 
 import argparse
@@ -17,26 +21,36 @@ import shutil
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
-from tracklearn.runs.spool import Event, Spool, key_of
+from tracklearn.runs.description import description
+from tracklearn.runs.lineage import Lineage
+from tracklearn.runs.spool import Event, Spool, key_of, link_or_copy
 
 INTERVAL = 10.0  # seconds between two deliveries
 FAILURES = 3  # runs that fail one after the other before the store is taken for unreachable
 
-# https://mlflow.org/docs/latest/rest-api.html#log-batch
-BATCH = {"metrics": 1000, "params": 100, "tags": 100}
+# https://mlflow.org/docs/latest/rest-api.html#log-batch: 1000 in all
+BATCH = {"metrics": 800, "params": 100, "tags": 100}
 TAG_LENGTH = 8000
+# The UI opens in its view for language models, unless the experiment has this tag (until MLflow 3.16, and in lists of
+# experiments) and the address says so (since then).
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+MODEL_TRAINING = "?workflowType=machine_learning"
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines a run
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # the UI would start six processes that nothing here uses
     # An unreachable server is asked again at the next delivery.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -50,62 +64,131 @@ class Progress:
 
     offset: int = 0  # in the file of events
     host_of_running_job: str | None = None  # from the job's start to its end
+    run_id: str | None = None
+    model_id: str | None = None  # of the network that the run made
+    facts: str = ""  # digest of the facts that follow from other runs
+    files_owed: bool = False  # the store's folder of files could not be reached
+
+
+@dataclass
+class Sent:
+    """What a sender has sent."""
+
+    runs: set[str] = field(default_factory=set)  # keys
+    models: set[str] = field(default_factory=set)
+    files: int = 0
+
+    def __str__(self) -> str:
+        return f"{len(self.runs)} runs, {len(self.models)} models and {self.files} files"
 
 
 class Sender:
-    """Delivers the runs of the working directory to one store."""
+    """Delivers the runs of the working directory to one store.
+
+    Attributes:
+        place: the store's address without a password.
+        sent: what this sender has sent.
+    """
 
     def __init__(self, uri: str | None = None) -> None:
         self.spool = Spool()
         self.database = self.spool.root / "mlflow.db"
         local = f"sqlite:///{self.database.resolve()}"
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or local
+        self.place = without_password(self.uri)
         self.local = self.uri == local
         if self.local and "?" in local:
             raise UserError(
                 f"{self.database.resolve()}: MLflow opens no file whose path holds a `?`; rename the folder"
             )
-        self._progress_folder = self.spool.root / "sent" / ("local" if self.local else key_of(self.uri))
+        self.sent = Sent()
+        self._progress_folder = self.spool.root / "sent" / ("local" if self.local else key_of(self.place))
         self._progress: dict[str, Progress] = {}
+        self._lineage = Lineage(self.spool)
         self._client: Any = None
         self._experiment = ""
         self._problems: set[str] = set()
+        self._without_files: set[str] = set()  # keys of the runs whose files this sender could not store
 
-    def deliver_all(self) -> int:
-        """Deliver what is new; return how many runs the store did not take."""
-        pending = self.pending()
+    def deliver_all(self, *, facts: bool = True) -> int:
+        """Deliver what is new; return how many runs the store did not take.
+
+        Args:
+            facts: also send what other runs told, since the last time, about runs that are delivered.
+        """
+        if facts:  # the last delivery of a workflow tries the files again that could not be stored before
+            self._without_files.clear()
+        pending = self.pending(facts=facts)
         if not pending:
             return 0
+        with lock(self.spool.root / "sender.lock"):
+            waiting = self._deliver_each(pending)
+            # A run that was delivered first learns what was created after it, such as the id of its network.
+            return waiting or (self._deliver_each(self.pending()) if facts else 0)
+
+    def _deliver_each(self, pending: Sequence[str]) -> int:
+        """Deliver these runs, until the store is taken for unreachable; return how many it did not take."""
         from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
         delivered = failures = 0
-        with lock(self.spool.root / "sender.lock"):
-            for key in pending:
-                try:
-                    self._connect()
-                    self._deliver(key)
-                    delivered, failures = delivered + 1, 0
-                except (MlflowException, OSError) as error:
-                    failures += 1
-                    reason = str(error).partition("\n")[0][:400]
-                    if reason not in self._problems:
-                        print(f"sender: {self.uri}: run {key} stays on disk: {reason}", file=sys.stderr, flush=True)
-                    self._problems.add(reason)
-                if self._client is None or failures == FAILURES:
-                    break
+        for key in pending:
+            try:
+                self._connect()
+                self._deliver(key)
+                delivered, failures = delivered + 1, 0
+            except (MlflowException, OSError) as error:
+                failures += 1
+                self._tell(f"run {key} stays on disk", error)
+            if self._client is None or failures == FAILURES:
+                break
         return len(pending) - delivered
 
-    def pending(self) -> list[str]:
-        """Keys of the runs with events to deliver, or whose job was killed."""
+    def _tell(self, what: str, error: Exception) -> None:
+        """Print a problem, each reason once."""
+        reason = without_password(str(error) or type(error).__name__).strip().partition("\n")[0][:400]
+        if reason not in self._problems:
+            print(f"sender: {self.place}: {what}: {reason}", file=sys.stderr, flush=True)
+        self._problems.add(reason)
+
+    def pending(self, *, facts: bool = True) -> list[str]:
+        """Keys of the runs with something to deliver or whose job was killed: pages first, then from old to new.
+
+        The address of a page and the id of a network are then known to the runs that are delivered after it.
+        """
         if self.local and not self.database.exists():  # a deleted store is filled again
             self._progress, self._client = {}, None
             shutil.rmtree(self._progress_folder, ignore_errors=True)
+        self._lineage.refresh()
         pending = []
-        for key in self.spool.keys():  # noqa: SIM118 (no dictionary)
-            progress = self._progress.get(key) or self._load(key)
-            if self._size(key) > progress.offset or (runs_on_this_host(progress) and not self.spool.is_alive(key)):
+        for key, size in self._lineage.sizes.items():
+            progress = self._progress_of(key)
+            killed = runs_on_this_host(progress) and not self.spool.is_alive(key)
+            owed = progress.files_owed and key not in self._without_files
+            if size > progress.offset or killed or owed or (facts and key_of(self._facts(key)) != progress.facts):
                 pending.append(key)
-        return pending
+        starts = {key: node.start for key, node in self._lineage.nodes.items()}
+        return sorted(pending, key=lambda key: self._rank(starts.get(key, {})))
+
+    @staticmethod
+    def _rank(start: Event) -> tuple[bool, float]:
+        return not start.get("pages"), start.get("time", 0.0)
+
+    def _facts(self, key: str) -> dict[str, Any]:
+        """What is known about a run by other runs."""
+        node = self._lineage.nodes.get(key)
+        if node is None:
+            return {}
+        behind = [self._progress_of(network) for network in self._lineage.networks(key)]
+        targets = {target: self._lineage.nodes[target].start for target in self._lineage.targets(key)}
+        pages = {page: self._progress_of(target).run_id for target, start in targets.items() for page in start["pages"]}
+        return {
+            "line": node.line,
+            "pages": pages,  # and the run of each
+            "cells": {target: start["cell"] for target, start in targets.items() if start["cell"]},
+            "parent": behind[0].run_id if len(behind) == 1 else None,
+            "models": [progress.model_id for progress in behind if progress.model_id],
+            "one_network": len(behind) == 1,
+        }
 
     def _connect(self) -> None:
         if self._client is not None:
@@ -124,14 +207,25 @@ class Sender:
         name = os.environ.get("TRACKLEARN_EXPERIMENT") or Path.cwd().name
         found = client.get_experiment_by_name(name)
         if found is None:
-            # Without the tag the UI opens in its view for language models.
-            experiment_tags = {"mlflow.experimentKind": "custom_model_development"}
-            self._experiment = client.create_experiment(name, artifact_location=artifacts, tags=experiment_tags)
+            self._experiment = client.create_experiment(name, artifact_location=artifacts, tags=KIND)
         else:
             self._experiment = found.experiment_id
             if found.lifecycle_stage == "deleted":
                 client.restore_experiment(self._experiment)
+            for tag, value in KIND.items():
+                if tag not in found.tags:
+                    client.set_experiment_tag(self._experiment, tag, value)
         self._client = client
+
+    def address(self, server: str) -> str:
+        """Where a server's UI shows the runs, in its view for model training; its own address if it does not answer."""
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        try:
+            self._connect()
+        except (MlflowException, OSError):
+            return server
+        return f"{server}/#/experiments/{self._experiment}{MODEL_TRAINING}"
 
     def _deliver(self, key: str) -> None:
         """Deliver the new events of one run, and record the death of a killed job."""
@@ -140,19 +234,20 @@ class Sender:
         filter_string = f"tags.key = '{key}'"
         found = self._client.search_runs([self._experiment], filter_string, ViewType.ALL, max_results=1)
         if found and found[0].info.lifecycle_stage == "deleted":  # by a person, in the UI: the run stays deleted
-            self._save(key, Progress(self._size(key)))
+            self._save(key, Progress(self.spool.size(key), facts=key_of(self._facts(key))))
             return
         # Another sender may have delivered events in the meantime, or the store may have been emptied.
         progress = self._load(key) if found else Progress()
-        run_id = found[0].info.run_id if found else self._create(key)
+        progress.run_id = found[0].info.run_id if found else self._create(key)
         alive = self.spool.is_alive(key)  # asked first: whatever a dead job wrote is delivered next
-        self._deliver_events(key, run_id, progress)
-        # Asked again, since a new attempt may have begun in the meantime.
+        self._deliver_events(key, progress)
+        # The lock is asked for once more, because another attempt may have begun in the meantime.
         if runs_on_this_host(progress) and not alive and not self.spool.is_alive(key):
             last = self.spool.events_file(key).stat().st_mtime
             tags = {"error": "the process was killed"}
             self.spool.append(key, {"event": "end", "time": last, "status": "KILLED", "tags": tags})
-            self._deliver_events(key, run_id, progress)
+            self._deliver_events(key, progress)
+        self.sent.runs.add(key)
 
     def _create(self, key: str) -> str:
         unknown: Event = {"name": key, "time": time.time()}
@@ -161,11 +256,12 @@ class Sender:
         run = self._client.create_run(self._experiment, start_time=begin, run_name=start["name"], tags={"key": key})
         return str(run.info.run_id)
 
-    def _deliver_events(self, key: str, run_id: str, progress: Progress) -> None:
-        """Deliver the new events of one run and note it."""
+    def _deliver_events(self, key: str, progress: Progress) -> None:
+        """Deliver the new events of one run and what other runs tell about it, and note it."""
         events, offset = self.spool.read(key, progress.offset)
+        facts = self._facts(key)
         params: dict[str, str] = {}
-        tags: dict[str, str] = {}
+        tags: dict[str, str] = self._tags(key, facts)
         last_start_or_end: Event = {"event": "none"}
         for event in events:
             tags |= event.get("tags", {})
@@ -177,45 +273,167 @@ class Sender:
                     tags["input" if name == "input" else f"input.{name}"] = " ".join(keys)
                 # All attempts have the same params, since the params are part of the key.
                 params = params or (event["params"] if progress.offset == 0 else {})
-        self._log(run_id, events, params, tags)
-        artifacts = self.spool.folder(key) / "artifacts"
-        for event in events:
-            if event["event"] == "artifact":
-                self._client.log_artifact(run_id, str(artifacts / event["path"]), str(Path(event["path"]).parent))
+        run_id = str(progress.run_id)
+        node = self._lineage.nodes.get(key)
+        if node and node.is_network and last_start_or_end.get("status") == "FINISHED":
+            progress.model_id = self._model(key, run_id, node.start)
+        model_id = progress.model_id or self._evaluated_model(key, facts)
+        of_model = {"model_id": model_id} | _data(node.start) if model_id and node else {}
+        points = [event for event in events if event["event"] == "metrics"]
+        if model_id and progress.offset and key_of(facts) != progress.facts:
+            # Final figures may have been sent before their model was known.
+            points += [event for event in self.spool.read(key)[0] if event.get("final")]
+        self._log(run_id, points, params, tags, of_model)
+        self._log_inputs(run_id, events, facts["models"] if facts else [])
         if last_start_or_end["event"] == "start":
             self._client.update_run(run_id, status="RUNNING")
         if last_start_or_end["event"] == "end":
-            if artifacts.is_dir():
-                self._client.log_artifacts(run_id, str(artifacts))
-            self._client.set_terminated(
-                run_id, last_start_or_end["status"], end_time=_milliseconds(last_start_or_end["time"])
-            )
-        progress.offset = offset
+            end = _milliseconds(last_start_or_end["time"])
+            self._client.set_terminated(run_id, last_start_or_end["status"], end_time=end)
+        self._store_files(key, progress, events)
+        progress.offset, progress.facts = offset, key_of(facts)
         self._save(key, progress)
 
-    def _log(self, run_id: str, events: Sequence[Event], params: Mapping[str, str], tags: Mapping[str, Any]) -> None:
-        """Send params, tags and points of curves, in as many requests as MLflow wants."""
+    def _tags(self, key: str, facts: Mapping[str, Any]) -> dict[str, str]:
+        """The facts as tags: each table's cells by name, the runs that made the cells, the parent, the description."""
+        if not facts:
+            return {}
+        by_table: dict[str, list[str]] = {}
+        for cell in facts["cells"].values():
+            table, _, name = cell.partition("/")
+            by_table.setdefault(table, []).append(name)
+        # Blanks around each name, so that a query finds no other name that contains it.
+        tags = {table: f" {' '.join(dict.fromkeys(names))} " for table, names in by_table.items()}
+        if facts["cells"]:
+            tags["cells"] = " ".join(facts["cells"])
+        if facts["parent"]:
+            tags["mlflow.parentRunId"] = facts["parent"]
+        runs = f"#/experiments/{self._experiment}/runs"
+        pages = [
+            (page, f"{runs}/{run}/artifacts/{page}{MODEL_TRAINING}" if run else "")
+            for page, run in facts["pages"].items()
+        ]
+        rule = self._lineage.nodes[key].start["tags"]["rule"]
+        return tags | {"mlflow.note.content": description(rule, facts["line"], pages)}
+
+    def _log_inputs(self, run_id: str, events: Sequence[Event], models: Sequence[str]) -> None:
+        """Send the data sets that a run read and the networks that it was made from."""
+        from mlflow.entities import Dataset, DatasetInput, LoggedModelInput  # noqa: PLC0415
+
+        found = {
+            (one["name"], one["digest"]): DatasetInput(
+                Dataset(one["name"], one["digest"], "local", json.dumps({"uri": one["source"]})), tags=[]
+            )
+            for event in events
+            if event["event"] == "start"
+            for one in event.get("datasets", [])
+        }
+        if found or models:
+            self._client.log_inputs(run_id, list(found.values()), [LoggedModelInput(model) for model in models])
+
+    def _model(self, key: str, run_id: str, start: Event) -> str:
+        """Id of the model of a run that made a network; it is created if it is not there."""
+        from mlflow.entities import LoggedModelOutput  # noqa: PLC0415
+
+        found = self._client.search_logged_models([self._experiment], f"tags.key = '{key}'", max_results=1)
+        if not found:
+            model = self._client.create_logged_model(
+                self._experiment,
+                re.sub(r"[/:.%\"']", "_", start["network"]),
+                run_id,
+                tags={"key": key, "model": start["network"]},
+                params=dict(list(start["params"].items())[: BATCH["params"]]),
+                model_type="network",
+            )
+        model_id = str(found[0].model_id if found else model.model_id)
+        outputs = self._client.get_run(run_id).outputs
+        if not outputs or model_id not in {output.model_id for output in outputs.model_outputs}:
+            self._client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+        self.sent.models.add(key)
+        return model_id
+
+    def _evaluated_model(self, key: str, facts: Mapping[str, Any]) -> str | None:
+        """Id of the model that the figures of a run are of: a run that made a cell from one network alone."""
+        of_one_network = facts and facts["cells"].get(key) and facts["one_network"]
+        return next(iter(facts["models"]), None) if of_one_network else None
+
+    def _store_files(self, key: str, progress: Progress, events: Sequence[Event]) -> None:
+        """Store the run's files; if that is impossible, say so once, and leave it to a later sender.
+
+        The figures and the status need no file. A client may reach the server and not the store of files.
+        """
+        ended = progress.files_owed or any(event["event"] == "end" for event in events)
+        new = [event["path"] for event in events if event["event"] == "artifact"]
+        artifacts = self.spool.folder(key) / "artifacts"
+        model = self.spool.folder(key) / "model"
+        if not (ended or new):
+            return
+        progress.files_owed = True
+        if not self._without_files:
+            try:
+                for path in [] if ended else new:
+                    self._client.log_artifact(progress.run_id, str(artifacts / path), str(Path(path).parent))
+                if ended and artifacts.is_dir():
+                    self._client.log_artifacts(progress.run_id, str(artifacts))
+                if ended and progress.model_id:
+                    self._store_network(progress.model_id, model)
+                progress.files_owed = False
+                self.sent.files += sum(path.is_file() for path in artifacts.rglob("*")) if ended else len(new)
+            except Exception as error:  # each kind of store has errors of its own
+                self._tell("figures and status arrive, but files cannot be stored and wait in results/mlflow", error)
+        if progress.files_owed:
+            self._without_files.add(key)
+
+    def _store_network(self, model_id: str, folder: Path) -> None:
+        """Store weights and MLmodel, on this disk under a further name that takes no space."""
+        model = self._client.get_logged_model(model_id)
+        if self.local:
+            place = Path(url2pathname(urlsplit(model.artifact_location).path))
+            for file in folder.iterdir():
+                with atomic(place / file.name) as temporary:
+                    link_or_copy(file, temporary)
+        else:
+            self._client.log_model_artifacts(model_id, str(folder))
+        self._client.finalize_logged_model(model_id, "READY")
+
+    def _log(
+        self,
+        run_id: str,
+        points: Sequence[Event],
+        params: Mapping[str, str],
+        tags: Mapping[str, Any],
+        of_model: Mapping[str, Any],
+    ) -> None:
+        """Send params, tags and points of curves, in as few requests as MLflow takes.
+
+        Args:
+            points: events of kind `metrics`.
+            of_model: the model that the final figures are of and the data that they were computed on, as MLflow names
+                them; empty if the figures are of no model.
+        """
         from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
 
         entities: dict[str, list[Any]] = {
             "params": [Param(_name(name), value) for name, value in params.items()],
             "tags": [RunTag(_name(name), str(value)[:TAG_LENGTH]) for name, value in tags.items()],
             "metrics": [
-                Metric(_name(name), value, _milliseconds(event["time"]), event["step"])
-                for event in events
-                if event["event"] == "metrics"
+                Metric(
+                    _name(name),
+                    value,
+                    _milliseconds(event["time"]),
+                    event["step"],
+                    **(of_model if event.get("final") else {}),
+                )
+                for event in points
                 for name, value in event["values"].items()
             ],
         }
-        for kind, listed in entities.items():
-            for first in range(0, len(listed), BATCH[kind]):
-                self._client.log_batch(run_id, **{kind: listed[first : first + BATCH[kind]]})
+        for batch in range(max(-(-len(listed) // BATCH[kind]) for kind, listed in entities.items())):
+            part = {kind: listed[batch * BATCH[kind] : (batch + 1) * BATCH[kind]] for kind, listed in entities.items()}
+            self._client.log_batch(run_id, **part)
 
-    def _size(self, key: str) -> int:
-        try:
-            return self.spool.events_file(key).stat().st_size
-        except FileNotFoundError:
-            return 0
+    def _progress_of(self, key: str) -> Progress:
+        return self._progress.get(key) or self._load(key)
 
     def _load(self, key: str) -> Progress:
         """The progress on disk; what another version wrote counts as nothing delivered."""
@@ -233,10 +451,10 @@ class Sender:
 
 
 def follow(pipe: Any, sender: Sender | None = None, *, interval: float = INTERVAL) -> int:
-    """Deliver until the other end of `pipe` is closed, and once more; return what `deliver_all` returns."""
+    """Deliver until the other end of `pipe` is closed, and all that is left then; return what `deliver_all` returns."""
     sender = sender or Sender()
     while not select.select([pipe], [], [], interval)[0]:
-        sender.deliver_all()
+        sender.deliver_all(facts=False)
     return sender.deliver_all()
 
 
@@ -245,14 +463,15 @@ def open_ui(port: int) -> None:
     sender = Sender()
     sender.deliver_all()
     if sender.uri.startswith("http"):
-        print(f"The runs are on {sender.uri}")
+        print(f"The runs are on {sender.address(sender.place.rstrip('/'))}")
         return
     if sender.local and not sender.database.exists():
         raise UserError(f"{sender.spool.root}: no runs here; run the workflow first")
     port = free_port(port)
-    print(f"The runs are on http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
-    os.environ.update(ENVIRONMENT)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", sender.uri, "--workers", "1"]
+    print(f"The runs are on {sender.address(f'http://127.0.0.1:{port}')} (Ctrl-C ends it)", flush=True)
+    # Not on the command line, which everybody on this machine can read.
+    os.environ.update(ENVIRONMENT, MLFLOW_BACKEND_STORE_URI=sender.uri)
+    command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1"]
     os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)])
 
 
@@ -289,9 +508,20 @@ def lock(path: Path) -> Iterator[None]:
         yield
 
 
+def without_password(text: str) -> str:
+    """A text without the user and the password that stand in addresses such as https://user:password@host/."""
+    return re.sub(r"(?<=://)[^/\s]+@", "", text)
+
+
 def runs_on_this_host(progress: Progress) -> bool:
     """Whether the job of a run has begun on this host and not ended; on another host it is taken for alive."""
     return progress.host_of_running_job == socket.gethostname()
+
+
+def _data(start: Event) -> dict[str, str]:
+    """The first data set of a run, on which its figures were computed, as MLflow names it beside a figure."""
+    first = next(iter(start.get("datasets", [])), None)
+    return {"dataset_name": first["name"], "dataset_digest": first["digest"]} if first else {}
 
 
 def _name(name: str) -> str:
@@ -317,9 +547,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.nice(19)
             waiting = follow(sys.stdin)
         else:
-            waiting = Sender().deliver_all()
+            sender = Sender()
+            waiting = sender.deliver_all()
+            print(f"sender: sent {sender.sent} to {sender.place}", file=sys.stderr)
     except UserError as error:
         print(f"sender: {error}", file=sys.stderr)
+        return 2
+    except Exception:  # a traceback may hold the address of the store, with its password
+        print(without_password(traceback.format_exc()), file=sys.stderr)
         return 2
     if waiting:
         print(f"sender: {waiting} runs stay on disk, in results/mlflow; `send` delivers them later", file=sys.stderr)

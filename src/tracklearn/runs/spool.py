@@ -3,17 +3,19 @@
     results/mlflow/runs/{key}/events.jsonl    one JSON object a line, only ever appended
     results/mlflow/runs/{key}/alive           locked by the process that runs the job
     results/mlflow/runs/{key}/artifacts/      pictures and small files, under the paths that the rule declares
+    results/mlflow/runs/{key}/model/          of a run that made a network: its weights and MLmodel, MLflow's loader
     results/mlflow/outputs/{digest}.json      the run that wrote an output: {path, key}
     results/mlflow/sent/{store}/{key}.json    how much of a run a store has
 
-Events are `start` (an attempt begins), `metrics`, `tags`, `artifact` (a file that is complete before the end) and
-`end`.
+Events are `start` (an attempt begins), `metrics` (points of curves, or with `final` the job's figures), `tags`,
+`artifact` (a file that is complete before the end) and `end`.
 """
 
 import fcntl
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -52,6 +54,13 @@ class Spool:
         runs = self.root / "runs"
         return [entry.name for entry in os.scandir(runs)] if runs.is_dir() else []
 
+    def size(self, key: str) -> int:
+        """Bytes of a run's events."""
+        try:
+            return self.events_file(key).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+
     def append(self, key: str, event: Mapping[str, Any]) -> None:
         """Add one event to a run.
 
@@ -79,18 +88,25 @@ class Spool:
 
     def attempts(self, key: str) -> list[Event]:
         """The `start` events of the attempts behind a run's outputs: the last attempt and those that it resumed."""
-        try:
-            lines = self.events_file(key).read_bytes().splitlines()
-        except OSError:
-            return []
         starts: list[Event] = []
         finished = False
-        # The points of curves are not parsed, which would take ten times as long.
-        for event in _parsed(line for line in lines if line.startswith((b'{"event": "start"', b'{"event": "end"'))):
+        for event in self._starts_and_ends(key):
             if event["event"] == "start":
                 starts = [event] if finished else [*starts, event]
             finished = event.get("status") == "FINISHED"
         return starts
+
+    def last_line(self, key: str) -> str:
+        """What the job said at its last end; "" while it runs."""
+        return str(next(iter(reversed(self._starts_and_ends(key))), {}).get("line", ""))
+
+    def _starts_and_ends(self, key: str) -> list[Event]:
+        try:
+            lines = self.events_file(key).read_bytes().splitlines()
+        except OSError:
+            return []
+        # The points of curves are not parsed, which would take ten times as long.
+        return _parsed(line for line in lines if line.startswith((b'{"event": "start"', b'{"event": "end"')))
 
     @contextmanager
     def alive(self, key: str) -> Iterator[None]:
@@ -141,6 +157,14 @@ def start_sender(root: Path = ROOT) -> None:
         # In a session of its own, so that Ctrl-C in the terminal ends the jobs but not the delivery of their ends.
         subprocess.Popen(command, stdin=until_closed, stdout=log, stderr=log, start_new_session=True)
     os.close(until_closed)
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Give a file a second name, which takes no space; copy it where that is impossible."""
+    try:
+        os.link(source, target)
+    except OSError:  # another filesystem, or one without links
+        shutil.copyfile(source, target)
 
 
 def _parsed(lines: Iterable[bytes]) -> list[Event]:

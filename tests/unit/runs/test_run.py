@@ -17,7 +17,7 @@ from tracklearn.errors import UserError, one_line
 from tracklearn.report import progress
 from tracklearn.runs import recorded
 from tracklearn.runs.output import in_words
-from tracklearn.runs.provenance import git_commit
+from tracklearn.runs.provenance import git_tags
 from tracklearn.runs.run import Run, flatten
 from tracklearn.runs.spool import Spool
 
@@ -52,7 +52,7 @@ def test_what_a_run_records_of_its_job(job):
     assert start["params"] == {"tracking.frames": "30", "tracking.kcf.sigma": "0.125"}
     assert start["tags"]["code"] == "abc"
     assert start["tags"]["wildcard.shard"] == "7"
-    assert start["tags"]["mlflow.source.git.commit"] == git_commit()
+    assert git_tags().items() <= start["tags"].items()
 
 
 def test_a_consumer_knows_the_runs_of_its_inputs(job):
@@ -64,6 +64,63 @@ def test_a_consumer_knows_the_runs_of_its_inputs(job):
     with recorded(job("train", input=inputs)) as train:
         assert train.lineage(["results/a.json", "list.tsv", str(Path.cwd() / "results/a.h5")]) == [pack.key]
     assert events_of(train, "start")[0]["inputs"] == {"stores": [pack.key]}
+
+
+def test_a_run_knows_the_cells_pages_and_network_that_it_makes(job):
+    row = "results/cells/table1/voc/scratch"
+    made = {
+        "row": ({"cells": [f"{row}/cat.json", f"{row}/mAP.json"]}, ("table1/voc/scratch", [], None)),
+        "cell": ({"cell": "results/cells/table2/voc/unsup.json"}, ("table2/voc/unsup", [], None)),
+        "page": ({"table": "results/t.csv", "page": "results/t.html"}, (None, ["results/t.html"], None)),
+        "net": ({"weights": "results/models/voc/unsup-8M/weights.safetensors"}, (None, [], "voc/unsup-8M")),
+    }
+    for rule, (output, expected) in made.items():
+        with pytest.raises(SystemExit), recorded(job(rule, output=output)) as run:
+            raise KeyboardInterrupt
+        (start,) = events_of(run, "start")
+        assert (start["cell"], start["pages"], start["network"]) == expected
+
+
+def test_a_network_is_kept_as_its_job_made_it(job):
+    weights = "results/models/net/weights.safetensors"
+    with recorded(job("train", output={"weights": weights}, params={"seed": 1})) as run:
+        write(weights, "first")
+    kept = SPOOL.folder(run.key) / "model"
+    assert Path(weights).samefile(kept / "weights.safetensors")  # a second name takes no space
+    assert "loader_module: tracklearn.networks.pyfunc" in (kept / "MLmodel").read_text()
+    with recorded(job("train", output={"weights": weights}, params={"seed": 2})):
+        Path(weights).unlink()  # as Snakemake does before a job
+        write(weights, "second")
+    assert (kept / "weights.safetensors").read_text() == "first"
+
+
+def test_a_training_records_what_it_uses(job, monkeypatch):
+    monkeypatch.setattr("tracklearn.runs.run.SAMPLING", 0.0)
+    output = {"weights": "results/models/net/weights.safetensors"}
+    for _ in range(2):  # the second attempt goes on where the first stopped
+        with pytest.raises(SystemExit), recorded(job("train", output=output)) as run:
+            for step in range(3):
+                run.report(step, {"loss": 1.0})
+            raise KeyboardInterrupt
+    samples = [event for event in events_of(run, "metrics") if "system/cpu_utilization_percentage" in event["values"]]
+    assert [event["step"] for event in samples] == [0, 1, 2, 3]
+    for event in samples:
+        assert 0 <= event["values"]["system/cpu_utilization_percentage"] <= 100
+        assert 0 < event["values"]["system/system_memory_usage_percentage"] < 100
+        assert event["values"]["system/process_memory_megabytes"] > 10
+    with recorded(job("features")) as run:
+        run.report(1, {"images": 3.0})
+        run.report(2, {"images": 6.0})
+    assert [list(event["values"]) for event in events_of(run, "metrics")] == [["images"], ["images"]]
+
+
+def test_the_commit_and_whether_files_differ_from_it(monkeypatch):
+    def answer(text):
+        monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], 0, stdout=text))
+        return git_tags()
+
+    assert answer("ab12\n") == {"mlflow.source.git.commit": "ab12", "mlflow.source.git.dirty": "false"}
+    assert answer("ab12-dirty\n") == {"mlflow.source.git.commit": "ab12", "mlflow.source.git.dirty": "true"}
 
 
 def test_versions_are_those_of_the_runs_behind_a_file(job, monkeypatch):

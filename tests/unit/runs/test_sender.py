@@ -76,6 +76,65 @@ def curve(run, name: str, uri: str | None = None) -> list[tuple[int, float]]:
     return sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, name))
 
 
+def models(uri: str | None = None) -> list:
+    """All logged models of the store, oldest first."""
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    client = MlflowClient(uri or f"sqlite:///{Path('results/mlflow/mlflow.db').resolve()}")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    order = [{"field_name": "creation_timestamp", "ascending": True}]
+    return client.search_logged_models(experiments, order_by=order)
+
+
+def weights(name: str) -> str:
+    return f"results/models/{name}/weights.safetensors"
+
+
+def train(job, name: str, *, content: bytes = b"weights", **job_facts):
+    """A training that writes these bytes as weights, after the curve loss = 3, 2, and 1 at its end."""
+    with recorded(job("models_ranking", output={"weights": weights(name)}, path=name, **job_facts)) as run:
+        write(weights(name), content)
+        for step in (1, 2):
+            run.report(step, {"loss": 4.0 - step})
+        run.metrics({"loss": 1.0})
+    return run
+
+
+def write(path: str, content: bytes = b"") -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).unlink(missing_ok=True)
+    Path(path).write_bytes(content)
+
+
+def evaluate(job, row: str, *names: str, mean: float = 50.0):
+    """A row's detections, and its cells: a file a class, and the mean."""
+    found, folder = f"results/detection/p/{row}.npz", f"results/cells/table1/p/{row}"
+    inputs = {"weights": [weights(name) for name in names]}
+    with recorded(job("detection_detect", input=inputs, output={"detections": found}, row=row)):
+        write(found)
+    cells = [f"{folder}/cat.json", f"{folder}/mAP.json"]
+    with recorded(job("detection_evaluate", input={"detections": found}, output={"cells": cells}, row=row)) as run:
+        for path in cells:
+            write(path, json.dumps({"runs": [run.key, *run.lineage([found])]}).encode())
+        run.metrics({"mAP": mean})
+    return run
+
+
+def experiment(job) -> None:
+    """Two networks, of which one comes from the other and from a shard; a row of each and one of both; a page."""
+    with recorded(job("patches_pack", output={"store": "results/patches/00000.h5"}, shard="00000")):
+        write("results/patches/00000.h5")
+    train(job, "first-1.5M", input={"stores": ["results/patches/00000.h5"]}, params={"patches": None, "lr": 0.1})
+    train(job, "second", input={"parent": weights("first-1.5M")}, params={"lr": 0.2})
+    evaluate(job, "one", "first-1.5M", mean=40.0)
+    evaluate(job, "two", "second", mean=60.0)
+    evaluate(job, "both", "first-1.5M", "second", mean=70.0)
+    cells = [f"results/cells/table1/p/{row}/mAP.json" for row in ("one", "two", "both")]
+    page = "results/tables/p/table1.html"
+    with recorded(job("tables_page", input={"cells": cells}, output={"page": page})):
+        write(page, b"<html>")
+
+
 def do(job, **values: float):
     with recorded(job) as run:
         run.metrics(values)
@@ -215,6 +274,145 @@ def test_a_job_on_another_host_is_believed_to_live(job, store):
     assert [found.info.status for found in runs()] == ["RUNNING"]
 
 
+def query(filter_string: str) -> list[str]:
+    """Names of the runs that a query finds, oldest first."""
+    import mlflow  # noqa: PLC0415
+
+    mlflow.set_tracking_uri(f"sqlite:///{Path('results/mlflow/mlflow.db').resolve()}")
+    names = [Path.cwd().name]
+    found = mlflow.search_runs(experiment_names=names, filter_string=filter_string, order_by=["start_time"])
+    return list(found["tags.mlflow.runName"])
+
+
+def test_one_query_leads_from_a_cell_to_every_run_behind_it(job, store):
+    experiment(job)
+    assert Sender().deliver_all() == 0
+    behind_one = ["patches_pack 00000", "models_ranking first-1.5M", "detection_detect one", "detection_evaluate one"]
+    key = json.loads(Path("results/cells/table1/p/one/cat.json").read_text())["runs"][0]
+    assert query(f"tags.cells LIKE '%{key}%'") == behind_one
+    assert query("tags.table1 LIKE '% p/one %'") == behind_one
+    assert query("tags.table1 LIKE '% p/both %'") == [
+        "patches_pack 00000", "models_ranking first-1.5M", "models_ranking second", "detection_detect both",
+        "detection_evaluate both",
+    ]  # fmt: skip
+
+
+def test_a_network_is_a_logged_model_with_the_figures_of_its_training_and_of_its_row(job, store):
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    experiment(job)
+    assert Sender().deliver_all() == 0
+    first, second = models()
+    assert (first.name, first.tags["model"], first.params["lr"]) == ("first-1_5M", "first-1.5M", "0.1")
+    assert first.status == second.status == "READY"
+    figures = [{metric.key: metric.value for metric in model.metrics} for model in (first, second)]
+    assert figures == [{"loss": 1.0, "mAP": 40.0}, {"loss": 1.0, "mAP": 60.0}]
+    client = MlflowClient(f"sqlite:///{store.resolve()}")
+    assert {metric.dataset_name for metric in first.metrics} == {"all patches of 1 shards", None}
+    found = client.search_logged_models([first.experiment_id], "metrics.mAP > 50")
+    assert [model.name for model in found] == ["second"]
+    trained, row = (
+        client.get_run(run.info.run_id)
+        for run in runs()
+        if run.info.run_name in ("models_ranking second", "detection_evaluate two")
+    )
+    assert [output.model_id for output in trained.outputs.model_outputs] == [second.model_id]
+    assert [one.model_id for one in trained.inputs.model_inputs] == [first.model_id]
+    assert [one.model_id for one in row.inputs.model_inputs] == [second.model_id]
+    assert row.data.tags["mlflow.parentRunId"] == trained.info.run_id
+    stored = Path("results/mlflow/artifacts/models") / first.model_id / "artifacts/weights.safetensors"
+    assert stored.samefile(weights("first-1.5M"))  # no second copy on this disk
+
+
+def test_data_sets_arrive_with_digest_and_source(job, store):
+    experiment(job)
+    Sender().deliver_all()
+    (found,) = [run for run in runs() if run.info.run_name == "models_ranking first-1.5M"]
+    (one,) = found.inputs.dataset_inputs
+    assert (one.dataset.name, len(one.dataset.digest)) == ("all patches of 1 shards", 20)
+    assert json.loads(one.dataset.source) == {"uri": "results/patches/00000.h5"}
+
+
+def test_a_description_links_the_page_once_it_is_there(job, store):
+    train(job, "net")
+    evaluate(job, "row", "net")
+    sender = Sender()
+    assert sender.deliver_all() == 0
+    assert "Pages" not in runs()[0].data.tags["mlflow.note.content"]
+    cells = ["results/cells/table1/p/row/mAP.json"]
+    with recorded(job("tables_page", input={"cells": cells}, output={"page": "results/t.html"})):
+        write("results/t.html", b"<html>")
+    assert len(sender.pending(facts=False)) == 1  # while the workflow runs: its own events
+    assert len(sender.pending()) == 4
+    assert sender.deliver_all() == 0
+    assert sender.pending() == []
+    *behind, page = runs()
+    link = f"[results/t.html](#/experiments/1/runs/{page.info.run_id}/artifacts/results/t.html?workflowType="
+    for run in behind:
+        stage, line, pages = run.data.tags["mlflow.note.content"].split("\n\n")
+        assert stage.endswith(".") and line.startswith("done in ") and link in pages
+    assert len(behind) == 3
+
+
+def test_a_logged_model_is_loaded_by_mlflow(job, store):
+    import mlflow  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    from tracklearn import load  # noqa: PLC0415
+    from tracklearn.networks.initial import random_network  # noqa: PLC0415
+
+    network = {"width": 0.125, "input_size": 99, "mean_bgr": [100.0, 110.0, 120.0], "conv_std": 0.04, "bias": 0.5}
+    with recorded(job("models_random", output={"weights": weights("net")}, path="net")):
+        random_network(network=network, seed=1, weights=weights("net"), conv1="results/models/net/conv1.png")
+    Sender().deliver_all()
+    mlflow.set_tracking_uri(f"sqlite:///{store.resolve()}")
+    loaded = mlflow.pyfunc.load_model(f"models:/{models()[0].model_id}")
+    images = np.random.default_rng(0).integers(0, 256, (2, 50, 60, 3), dtype=np.uint8)
+    net, prepare = load(weights("net"))
+    for params, layer in ((None, "pool5"), ({"layer": "fc7"}, "fc7")):
+        assert np.array_equal(loaded.predict(images, params=params), net(prepare(images), layer).detach())
+
+
+@pytest.mark.parametrize(
+    ("step", "call_number"),
+    [
+        ("log_inputs", 1),
+        ("create_logged_model", 1),
+        ("log_outputs", 2),
+        ("log_batch", 4),
+        ("finalize_logged_model", 1),
+        ("set_terminated", 2),
+    ],
+)
+def test_a_sender_killed_at_any_step_doubles_no_model_data_set_or_link(job, store, monkeypatch, step, call_number):
+    class Killed(BaseException):
+        pass
+
+    def deadly(*arguments, **named):
+        calls.append(step)
+        result = call(*arguments, **named)
+        if len(calls) == call_number:
+            raise Killed
+        return result
+
+    experiment(job)
+    calls: list[str] = []
+    sender = Sender()
+    sender._connect()
+    call = getattr(sender._client, step)
+    monkeypatch.setattr(sender._client, step, deadly)
+    with pytest.raises(Killed):
+        sender.deliver_all()
+    assert Sender().deliver_all() == 0
+    assert len(runs()) == 10 and len(models()) == 2
+    with closing(sqlite3.connect(store)) as database:
+        links = database.execute("select source_type, count(*) from inputs group by 1 order by 1").fetchall()
+        points = database.execute("select count(*) from logged_model_metrics").fetchone()
+        curves = database.execute("select count(*) from metrics").fetchone()
+    assert links == [("DATASET", 1), ("RUN_INPUT", 11), ("RUN_OUTPUT", 2)]
+    assert (points, curves) == ((4,), (9,))
+
+
 @pytest.mark.parametrize("step", ["create_run", "log_batch", "log_artifacts", "set_terminated"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_sender_killed_at_any_step_doubles_nothing(job, store, monkeypatch, step, when):
@@ -278,11 +476,67 @@ def test_a_server_that_is_gone_and_comes_back(job, store, monkeypatch, capsys):
     assert main(["send"]) == 1
     assert "1 runs stay on disk" in (said := capsys.readouterr().err) and uri in said
     with server(port, store):
-        do(job("train", model="b"), loss=0.25)
-        assert Sender().deliver_all() == 0
+        train(job, "b")
+        capsys.readouterr()
+        assert main(["send"]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""  # MLflow prints two lines a run of its own
+    assert said.err == f"sender: sent 2 runs, 1 models and 2 files to {uri}\n"
     do(job("train", model="c"), loss=0.125)
     assert Sender().deliver_all() == 1
-    assert sorted(run.info.run_name for run in runs(f"sqlite:///{store.resolve()}")) == ["train a", "train b"]
+    assert sorted(run.info.run_name for run in runs(f"sqlite:///{store.resolve()}")) == ["models_ranking b", "train a"]
+    (model,) = models(f"sqlite:///{store.resolve()}")
+    assert {metric.key for metric in model.metrics} == {"loss"}
+
+
+def test_files_that_cannot_be_stored_are_told_once_and_sent_later(job, store, capsys):
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    other = f"sqlite:///{Path('other.db').resolve()}"
+    Path("other.db").write_bytes(store.read_bytes())
+    Path("mount").write_text("a file where the folder should be")
+    client = MlflowClient(other)
+    client.create_experiment(Path.cwd().name, artifact_location=Path("mount/artifacts").resolve().as_uri())
+    train(job, "net")
+    for row in ("a", "b", "c"):
+        evaluate(job, row, "net")
+    sender = Sender(uri=other)
+    assert sender.deliver_all() == sender.deliver_all() == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sender: ")]
+    assert "figures and status arrive, but files cannot be stored and wait in results/mlflow: " in line
+    assert [run.info.status for run in runs(other)] == ["FINISHED"] * 7
+    assert [model.status for model in models(other)] == ["PENDING"]
+    assert client.get_experiment_by_name(Path.cwd().name).tags["mlflow.experimentKind"] == "custom_model_development"
+    Path("mount").unlink()
+    assert sender.deliver_all(facts=False) == 0  # while the workflow runs, nothing is tried again
+    assert [model.status for model in models(other)] == ["PENDING"]
+    assert sender.deliver_all() == 0
+    assert [model.status for model in models(other)] == ["READY"]
+    assert len(list(Path("mount").rglob("models_ranking.log"))) == 1
+    assert len(list(Path("mount").rglob("weights.safetensors"))) == 1
+    assert Sender(uri=other).pending() == []
+
+
+def test_a_password_in_the_address_stands_nowhere(job, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:s3cr3t@127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    do(job("train"), loss=0.5)
+    assert main(["send"]) == 1
+
+    def broken(self):
+        raise RuntimeError(f"no {self.uri}")
+
+    monkeypatch.setattr(Sender, "deliver_all", broken)
+    assert main(["send"]) == 2
+    said = capsys.readouterr().err
+    assert "sender: http://127.0.0.1:" in said and "RuntimeError: no http://127.0.0.1:" in said
+    written = [path for path in Path().rglob("*") if path.is_file()]
+    assert len(written) > 3
+    assert "s3cr3t" not in said + "".join(path.read_text() for path in written)
+
+
+def test_the_ui_opens_in_the_view_for_model_training(job, store):
+    assert Sender().address("http://127.0.0.1:5000").endswith("5000/#/experiments/1?workflowType=machine_learning")
 
 
 @contextmanager
