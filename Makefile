@@ -38,7 +38,7 @@ demo: $(READY)
 	@$(VENV) demo/make_world.py --out demo/world
 	@$(SNAKEMAKE) --directory demo all cards
 	@echo "Tables:   table1.csv, section6.csv and table2.csv in demo/results"
-	@echo "Pages:    table1.html, section6.html, table2.html and figures.html in demo/results"
+	@echo "Pages:    demo/results/index.html leads to all of them"
 	@echo "Cards:    card.md beside the weights of each network in demo/results/models"
 	@echo "The runs: make ui DIR=demo"
 
@@ -46,7 +46,7 @@ real: $(READY)
 	@$(VENV) examples/real_mini/prepare.py "$$DATA"
 	@$(SNAKEMAKE) --directory examples/real_mini all cards
 	@echo "Tables:   table1.csv, section6.csv and table2.csv in examples/real_mini/results"
-	@echo "Pages:    table1.html, section6.html, table2.html and figures.html in examples/real_mini/results"
+	@echo "Pages:    examples/real_mini/results/index.html leads to all of them"
 
 evidence: $(READY)
 	@$(VENV) demo/make_world.py --out demo/world

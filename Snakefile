@@ -64,7 +64,7 @@ rule all:
         plan.normals.figure8_page(),
         f"results/models/{plan.protocol.name}/models.html",
         f"results/scenes/{plan.protocol.name}/scenes.html" if plan.section6.confusions() else [],
-        lambda wildcards: plan.mined_files("results/patches/{}.html")[:1] if plan.ranking_models() else [],
+        ["results/patches/pairs.parquet", "results/patches/pairs.html"] if plan.ranking_models() else [],
 
 
 # The pairs of all videos in the list. They need no other data.

@@ -1,12 +1,14 @@
-"""Everything that a GPU changes, in one table: speeds, and the shares of time in which the GPU waits for data.
+"""Speeds of a GPU and of what feeds it, in one table, and the shares of time in which the GPU waits for data.
 
 `benchmarks/gpu.sh` runs this after the tests that compare a GPU's results with a CPU's. Patches come from the shards in
 DATA/shards, or from the clips of DATA as in `benchmarks.training`; photos come from DATA/voc_mini. Without a GPU the
-same code runs in seconds at a small size: the figures then mean nothing, and the run is a test of the script.
+same code runs in seconds at a small size: the figures then mean nothing, and the run is a test of the script. Names of
+parts choose some of them: `python -m benchmarks.gpu trainings features`.
 """
 
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -93,10 +95,9 @@ def main() -> None:
     device, cores = own_device(), len(os.sched_getaffinity(0))
     on_gpu = device.type == "cuda"
     scale = PAPER if on_gpu else SMALL
-    name = (
-        torch.cuda.get_device_name(device) if on_gpu else "no GPU: a small size on the CPU, whose figures mean nothing"
-    )
-    print(f"{name}; {cores} cores; torch {torch.__version__}\n", flush=True)
+    small = "no GPU: a small size on the CPU, whose figures mean nothing"
+    where = torch.cuda.get_device_name(device) if on_gpu else small
+    print(f"{where}; {cores} cores; torch {torch.__version__}\n", flush=True)
     print("| what | how | rate | remark | goal |\n|---|---|---|---|---|")
     keep_freed_memory()
     with tempfile.TemporaryDirectory(prefix="tracklearn-gpu-") as name:
@@ -107,15 +108,16 @@ def main() -> None:
             store, source = noise_shard(folder / "00000.h5", SMALL.network["input_size"]), "of noise"
         photos, ids, _ = some_photos(folder)
         save_weights(folder / "net.safetensors", CaffeNet(**scale.network))
-        for part in (
-            lambda: steps(device, scale),
-            lambda: whole_trainings(store, source, scale),
-            lambda: finetuning(photos, ids, scale, device, cores, folder),
-            lambda: features(photos, ids, folder / "net.safetensors", scale, device, cores),
-            lambda: retrieval(scale, device),
-            lambda: detection(scale),
-        ):
-            for row in part():
+        parts: dict[str, Callable[[], Iterator[Row]]] = {
+            "steps": lambda: steps(device, scale),
+            "trainings": lambda: whole_trainings(store, source, scale),
+            "finetuning": lambda: finetuning(photos, ids, scale, device, cores, folder),
+            "features": lambda: features(photos, ids, folder / "net.safetensors", scale, device, cores),
+            "retrieval": lambda: retrieval(scale, device),
+            "detection": lambda: detection(scale),
+        }
+        for part in sys.argv[1:] or parts:
+            for row in parts[part]():
                 print(row, flush=True)
 
 

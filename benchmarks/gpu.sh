@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that needs a GPU, in under 8 minutes: the tests that compare its results with a CPU's, then a table of speeds.
+# All that needs a GPU: the tests that compare its results with a CPU's, then a table of speeds.
 # It needs torch, torchvision, numpy, numba, h5py, scipy, scikit-learn, OpenCV, pillow, safetensors and pytest, but neither
 # Snakemake nor MLflow. Missing packages are installed from the wheels in WHEELS, if that folder is there.
 #   DATA    folder with shards/*.h5 or videos/, and with voc_mini/ (default ../shared/data); noise without them

@@ -1,5 +1,6 @@
 """The project's folder, and the folders that it is told of, may have any name."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,9 @@ def make(project):
     (project / ".venv/ready").touch()
 
     def run(*arguments: str) -> list[str]:
-        return subprocess.check_output(["make", *arguments], cwd=project, text=True).splitlines()
+        # As typed in a terminal, even if make runs the tests.
+        environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+        return subprocess.check_output(["make", *arguments], cwd=project, text=True, env=environment).splitlines()
 
     return run
 

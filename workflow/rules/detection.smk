@@ -148,6 +148,8 @@ if plan.protocol.annotated:
             cells=CELLS,
             cells_against=[cell.replace("{row}", "{against}") for cell in CELLS],
             bootstraps=[BOOTSTRAP, BOOTSTRAP.replace("{row}", "{against}")],
+            # The page links to those of the two rows.
+            pages=[f"results/detection/{{protocol}}/pages/{row}.html" for row in ("{row}", "{against}")],
         output:
             page="results/detection/{protocol}/compared/{row}/{against}.html",
         log:

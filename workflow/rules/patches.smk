@@ -121,8 +121,9 @@ rule patches_overview:
         summaries=lambda wildcards: plan.shard_files(".json"),
         manifests=lambda wildcards: plan.mined_files("results/videos/{}.tsv"),
         frames=lambda wildcards: plan.mined_files("results/mining/{}/frames.csv"),
-        # The page links to those of the shards.
+        # The page links to those of the shards and to the index.
         galleries=lambda wildcards: plan.mined_files("results/patches/{}.html"),
+        index="results/patches/pairs.parquet",
     output:
         page=report(
             "results/patches/pairs.html",

@@ -1,7 +1,7 @@
 """What the command line asks for: what it needs, what is missing, and where a target of an earlier version lies now."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tracklearn.errors import UserError
@@ -66,7 +66,9 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
             plan.size(image_set)
     if any(_needs_nyuv2(plan, target) for target in targets):
         plan.normals.check_files()
-    for model in plan.ranking_models({model for target in targets for model in _models_of(plan, target)}):
+    needed_models = {model for target in targets for model in _models_of(plan, target)}
+    _check_given(plan, needed_models)
+    for model in plan.ranking_models(needed_models):
         try:
             check_patches(plan.config)
             plan.ranking_shards(model)
@@ -84,6 +86,17 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
 def _of_tables(targets: Sequence[str]) -> list[str]:
     """The targets, of which cards need what all tables need."""
     return [ALL if target == CARDS else target for target in targets or [ALL]]
+
+
+def _check_given(plan: Plan, models: Iterable[str]) -> None:
+    """Check that the files of given weights are there; one below results/ may be made by a rule."""
+    for model in plan.lineage(models):
+        file = plan.given_file(model) if plan.model_entry(model)["train"] == "given" else []
+        if isinstance(file, str) and not file.startswith("results/") and not Path(file).exists():
+            raise UserError(
+                f"config: models.{model}.weights: {file}: no such file; put the weights there, or leave out the rows "
+                f"that need {model}"
+            )
 
 
 def _without_pairs(plan: Plan) -> str:

@@ -47,8 +47,8 @@ def _swapped(images: Tensor) -> Tensor:
 def convolve(layer: nn.Conv2d, values: Tensor) -> Tensor:
     """The layer's convolution; on a GPU the same sums in the order that is fastest, for which see benchmarks/README.md.
 
-    conv1 is computed in blocks where products are rounded, by matrix units; groups are separate convolutions but in
-    bfloat16; and products in single precision have their channels first.
+    Where products are rounded, conv1 is computed in blocks. In bfloat16 a grouped convolution is one call; otherwise
+    each group is computed by itself. In single precision the channels come first in memory.
     """
     if not values.is_cuda:
         return layer(values)

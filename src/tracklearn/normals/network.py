@@ -104,7 +104,7 @@ def cells_loss(scores: Tensor, codes: Tensor) -> Tensor:
 @dataclass(frozen=True, kw_only=True)
 class NormalsObjective:
     """The loss of a batch: images uint8 RGB (N, S, S, 3), normals of their cells (N, G, G, 3), zero where unknown, and
-    what `draw` draws.
+    the random numbers of `draw`.
 
     Attributes:
         words: (K, 3).

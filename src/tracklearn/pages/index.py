@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,12 +28,19 @@ def write_index(results: str | Path = "results") -> None:
 
 
 def _pages(folder: Path, patterns: tuple[str, ...]) -> list[Link]:
+    """Pages with their titles; where several pages have one title, the folder of their protocol stands behind it."""
     found = sorted(path for pattern in patterns for path in folder.glob(pattern) if path.name != "index.html")
-    return [Link(path.relative_to(folder).as_posix(), _title(path)) for path in found]
+    titles = Counter(map(_title, found))
+    links = []
+    for page in found:
+        path, title = page.relative_to(folder), _title(page)
+        ambiguous = titles[title] > 1 and len(path.parts) > 2
+        links.append(Link(path.as_posix(), f"{title} ({path.parts[1]})" if ambiguous else title))
+    return links
 
 
 def _title(page: Path) -> str:
-    """The page's title, after the folder of a protocol if the page is of one."""
+    """The page's own title, or else its name."""
     with page.open(encoding="utf-8", errors="replace") as file:
         title = TITLE.search(file.read(HEAD))
     return html.unescape(title[1].strip()) if title else page.stem

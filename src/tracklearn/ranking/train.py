@@ -42,8 +42,9 @@ NEGATIVES_STREAM = 2  # second number in the seed of the random negatives; `samp
 class RankingObjective:
     """Computes the loss and the measurements of a network on a batch.
 
-    A batch holds patches, uint8 RGB (P, 2, S, S, 3), the video of each pair, (P,), and what `draw` draws, or else that
-    is drawn here. If several processes train, each process gets its part of the patches and the rest of all pairs.
+    A batch holds patches, uint8 RGB (P, 2, S, S, 3), the video of each pair, (P,), and the random numbers of `draw`;
+    those that the batch lacks are drawn here. If several processes train, each process gets its part of the patches and
+    the rest of all pairs.
 
     Attributes:
         loss_settings: form, sampling, margin M and number K of negatives.

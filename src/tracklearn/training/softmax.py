@@ -14,7 +14,7 @@ DROPOUT_STREAM = 2  # second number in the seed of dropout; `sampling` uses 0 an
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxObjective:
-    """Cross entropy of fc8 on a batch: images uint8 RGB (N, S, S, 3), labels (N,), and what `draw` draws.
+    """Cross entropy of fc8 on a batch: images uint8 RGB (N, S, S, 3), labels (N,), and the random numbers of `draw`.
 
     Attributes:
         dropout: of fc6 and fc7; `seed` and the iteration decide which values it drops.
@@ -36,7 +36,7 @@ class SoftmaxObjective:
         """All iterations do the same operations."""
 
     def __call__(self, net: CaffeNet, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and accuracy of one batch; what it does not bring is drawn here."""
+        """Loss and accuracy of one batch. Random numbers that the batch lacks are drawn here."""
         images, labels, *kept = batch
         dropout = Dropout(self.dropout, kept or self.draw(net, batch, iteration)) if self.dropout else None
         scores = net(to_input(images, net.mean_bgr), "fc8", dropout=dropout).float()  # (N, C)

@@ -25,7 +25,7 @@ class Objective(Protocol):
         """Iterations of equal phase do the same operations on other values."""
 
     def __call__(self, net: CaffeNet, batch: Batch, iteration: int, /) -> tuple[Tensor, Measurements]:
-        """The loss and measurements of a batch, at whose end the random numbers may stand that `draw` draws."""
+        """The loss and measurements of a batch, which may end with the random numbers of `draw`."""
 
 
 class Step:

@@ -167,3 +167,20 @@ def test_a_row_without_detections_has_no_page():
 def test_the_ground_truth_needs_no_videos():
     Path("data/videos.tsv").unlink()
     check_targets(planned(), ["results/detection/voc2012-val/ground_truth.json"])
+
+
+def test_given_weights_must_be_there_if_a_target_needs_them():
+    paper = yaml.safe_load(PAPER.read_text())
+    models = paper["models"] | {"mine": {"train": "given", "weights": "mine.caffemodel"}}
+    rows = [{"id": "mine", "label": "mine", "models": ["mine"]}, {"id": "random", "label": "r", "models": ["random-1"]}]
+    small = {"models": models, "table1": rows, "comparisons": [], "section6": None, "table2": []}
+    voc = {"voc": {"root": "VOCdevkit", "download": False, "protocol": "labelled-test", "classes": ["cat"]}}
+    for name in ("trainval", "test"):
+        image_list = Path(f"VOCdevkit/VOC2012/ImageSets/Main/{name}.txt")
+        image_list.parent.mkdir(parents=True, exist_ok=True)
+        image_list.write_text(f"{name}1\n")
+    with pytest.raises(UserError, match=r"^config: models\.mine\.weights: mine\.caffemodel: no such file; put the wei"):
+        check_targets(planned(**small, **voc), [])
+    check_targets(planned(**small, **voc), ["results/cells/table1/labelled-test/random/cat.json"])
+    Path("mine.caffemodel").write_bytes(b"weights")
+    check_targets(planned(**small, **voc), [])

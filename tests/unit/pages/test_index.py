@@ -36,6 +36,8 @@ def test_the_index_leads_to_every_page_under_its_stage(results):
     assert text.index('id="scenes"') < text.index("scenes/test/scenes.html") < text.index('id="normals"')
     assert "Mining &amp; &lt;b&gt; 00000" in text
     assert ">table1</a>" in text  # by its file, since it has no title
+    assert ">Scenes (test)</a>" in text
+    assert ">Scenes (val)</a>" in text
     assert text.count("No page yet.") == len(STAGES) - 3
 
 
