@@ -55,7 +55,7 @@ def test_make_ui_shows_the_runs_of_a_folder(make, project):
 def test_make_real_takes_the_data_of_a_folder(make, project):
     lines = make("real", "CORES=3", "DATA=/disk 2/it's #2 at 50%")
     assert lines[:3] == [str(project), "examples/real_mini/prepare.py", "/disk 2/it's #2 at 50%"]
-    assert lines[3:9] == [str(project), "-m", "snakemake", "--cores", "3", "--quiet"]
+    assert lines[3:9] == [str(project), "-m", "snakemake", "--cores", "3", "--directory"]
     assert "(DATA=/disk 2/it's #2 at 50%)" in "".join(make("help", "DATA=/disk 2/it's #2 at 50%"))
 
 
