@@ -23,7 +23,7 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.files import atomic, disk_errors_explained, is_photo
 from tracklearn.voc.adopted_page import DROPPED, KEPT, REPAIRED, Labelled, Remark, adopted_page, outcomes
-from tracklearn.voc.foreign.lenient_xml import parse_leniently
+from tracklearn.voc.annotation_xml import parse_leniently
 from tracklearn.voc.foreign.matching import Match, Stated, loose, match_photos
 from tracklearn.voc.foreign.objects import OTHER_SIZE, SCALED, TURNED, Object, class_spellings, read_objects, scaled
 from tracklearn.voc.foreign.photo import encoded, read_foreign_photo, shrunk

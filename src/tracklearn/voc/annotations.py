@@ -1,6 +1,5 @@
 """Images and annotations in the folders of PASCAL VOC (JPEGImages, Annotations, ImageSets/Main)."""
 
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,17 +9,10 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import PHOTO_SUFFIXES, UTF_16, read_text
+from tracklearn.files import PHOTO_SUFFIXES
 from tracklearn.photos import Header, read_header, read_pixels
+from tracklearn.voc.annotation_xml import OR_ADOPT, read_xml
 from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
-
-# Files that declare a standard of East Asia often hold letters of its later, larger version.
-LARGER_ENCODINGS = {
-    **dict.fromkeys(["gb2312", "gb_2312-80", "gbk", "euc-cn"], "gb18030"),
-    **dict.fromkeys(["shift_jis", "shift-jis", "sjis", "windows-31j"], "cp932"),
-    **dict.fromkeys(["euc-kr", "ks_c_5601-1987"], "cp949"),
-    "big5": "big5hkscs",
-}
 
 
 class Objects(NamedTuple):
@@ -107,13 +99,15 @@ class Voc:
             # VOC counts pixels from 1; some corners of 2012 have decimals.
             x1, y1, x2, y2 = (float(corner or "nan") - 1 for corner in corners)
         except ValueError as error:
-            raise UserError(f"{path}: bndbox of {name!r} is {corners}; expected four numbers") from error
+            raise UserError(f"{path}: bndbox of {name!r} is {corners}; expected four numbers, {OR_ADOPT}") from error
         width, height = photo.upright
         if turned:
             x1, y1, x2, y2 = turned_box((x1, y1, x2, y2), photo)
         box = [max(x1, 0.0), max(y1, 0.0), min(x2, width - 1.0), min(y2, height - 1.0)]
         if not (box[0] <= box[2] and box[1] <= box[3]):
-            raise UserError(f"{path}: bndbox of {name!r} is {corners}; expected a box inside {width} x {height} pixels")
+            raise UserError(
+                f"{path}: bndbox of {name!r} is {corners}; expected a box inside {width} x {height} pixels, {OR_ADOPT}"
+            )
         return box, self.classes.index(name), (element.findtext("difficult") or "0").strip() == "1"
 
     def photo_path(self, image_id: str) -> Path:
@@ -135,33 +129,6 @@ class Voc:
         return {name: files_by_id(self.folder / name) for name in ("JPEGImages", "Annotations")}
 
 
-def read_xml(path: Path) -> ElementTree.Element:
-    """The root of an XML file in any encoding that Python knows.
-
-    Letters that the declared encoding has not are replaced: in practice they stand in the names of folders.
-
-    Raises:
-        FileNotFoundError: no such file.
-        UserError: the file is not well-formed, or declares an unknown encoding.
-    """
-    data = path.read_bytes()
-    try:
-        try:
-            return ElementTree.fromstring(data)
-        except (ElementTree.ParseError, ValueError, LookupError):  # expat knows no encoding of several bytes a letter
-            return ElementTree.fromstring(_xml_text(data, path))
-    except (ElementTree.ParseError, LookupError) as error:
-        raise UserError(f"{path}: not well-formed XML ({error}); expected a VOC annotation") from error
-
-
-def _xml_text(data: bytes, path: Path) -> str:
-    if data.startswith(UTF_16):
-        return read_text(path)
-    declared = re.match(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.-]+)""", data)
-    encoding = declared[1].decode().lower() if declared else "utf-8-sig"
-    return data.decode(LARGER_ENCODINGS.get(encoding, encoding), errors="replace").lstrip()
-
-
 def _is_to_be_turned(root: ElementTree.Element, path: Path, photo_path: Path, photo: Header) -> bool:
     """Whether boxes were drawn in the photo as stored, and not in the upright one.
 
@@ -179,7 +146,7 @@ def _is_to_be_turned(root: ElementTree.Element, path: Path, photo_path: Path, ph
         exif = f" (EXIF orientation {photo.orientation})" if photo.orientation > 1 else ""
         raise UserError(
             f"{path}: size is {texts[0]} x {texts[1]}, but its image has {photo.upright[0]} x {photo.upright[1]} "
-            f"pixels{exif}; correct the size, or label the image again if it was scaled"
+            f"pixels{exif}; correct the size, {OR_ADOPT}"
         )
     if photo.orientation == 1 or root.find(".//object") is None:
         return False

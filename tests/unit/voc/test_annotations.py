@@ -7,6 +7,7 @@ from worlds.devkit import annotation
 
 from tracklearn.errors import UserError
 from tracklearn.photos import Header
+from tracklearn.voc.annotation_xml import parse_leniently
 from tracklearn.voc.annotations import Voc, turned_box
 from tracklearn.voc.protocols import PROTOCOLS
 
@@ -192,6 +193,32 @@ def test_letters_that_the_declared_encoding_has_not_do_no_harm_outside_of_class_
     assert Voc(devkit).objects("train_0").labels.tolist() == [7]
     path.write_bytes(f'<?xml version="1.0" encoding="klingon"?>{text}'.encode())
     with pytest.raises(UserError, match=r"train_0.xml: not well-formed XML \(unknown encoding: klingon\)"):
+        Voc(devkit).objects("train_0")
+
+
+@pytest.mark.parametrize(
+    ("declaration", "codec", "name"),
+    [
+        ('<?xml version="1.0" encoding = "GB2312"?>', "gbk", "鎔"),
+        ('<?xml version="1.0" encoding="utf-8"?>', "cp1252", "p\u00eache"),
+        ("", "utf-8", "cat & dog"),
+    ],
+)
+def test_the_workflow_reads_an_annotation_as_it_is_adopted(devkit, declaration, codec, name):
+    path = devkit / "VOC2012/Annotations/train_0.xml"
+    path.write_bytes((declaration + annotation([(name, *CAT[1:])])).encode(codec))
+    assert Voc(devkit, classes=["dog", name]).objects("train_0").labels.tolist() == [1]
+    root, mended = parse_leniently(path.read_bytes())
+    assert root.findtext("object/name") == name
+    assert mended
+
+
+@pytest.mark.parametrize(
+    "text", ["<annotation>", annotation([CAT], width=121), annotation([("cat", 130, 1, 140, 9, 0)])]
+)
+def test_what_is_spoilt_names_the_tool_that_mends_it(devkit, text):
+    write(devkit, text)
+    with pytest.raises(UserError, match=r", or bring the folder into order: python -m tracklearn\.voc\.adopt$"):
         Voc(devkit).objects("train_0")
 
 
