@@ -1,7 +1,7 @@
 """Photos as people have them: found in folders, decoded to upright RGB whatever their mode."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from io import BytesIO
@@ -119,10 +119,29 @@ def plain_jpeg(data: bytes) -> np.ndarray | None:
         return None
     if any(mark in data for mark in TURNED):
         with suppress(Exception), Image.open(BytesIO(data)) as image:  # what Pillow cannot read is not turned
-            if _orientation(image) > 1:
+            if orientation(image) > 1:
                 return None
     pixels: np.ndarray = simplejpeg.decode_jpeg(data, colorspace="RGB")
     return pixels
+
+
+def turned_box(box: Sequence[float], photo: Header, *, first: int = 0) -> tuple[float, float, float, float]:
+    """A box x1 y1 x2 y2, inclusive, of a photo as stored, in the upright photo.
+
+    Orientations 5 to 8 of EXIF swap x and y; after that, 2, 3, 6 and 7 mirror x, and 3, 4, 7 and 8 mirror y.
+
+    Args:
+        first: the first pixel's coordinate, 0 or 1.
+    """
+    right, bottom = (side + 2 * first - 1 for side in photo.upright)  # a coordinate and its mirror image have this sum
+    x1, y1, x2, y2 = box
+    if photo.orientation > 4:
+        x1, y1, x2, y2 = y1, x1, y2, x2
+    if photo.orientation in (2, 3, 6, 7):
+        x1, x2 = right - x2, right - x1
+    if photo.orientation in (3, 4, 7, 8):
+        y1, y2 = bottom - y2, bottom - y1
+    return x1, y1, x2, y2
 
 
 def read_header(path: str | Path) -> Header:
@@ -132,7 +151,7 @@ def read_header(path: str | Path) -> Header:
         UserError: the file is no photo.
     """
     with opened_image(path) as image:
-        return Header(*image.size, _orientation(image))
+        return Header(*image.size, orientation(image))
 
 
 @contextmanager
@@ -160,9 +179,13 @@ def read_square(path: str | Path, size: int) -> np.ndarray:
     return np.asarray(read_photo(path, at_least=size).resize((size, size), Image.Resampling.BILINEAR))
 
 
-def _orientation(image: Image.Image) -> int:
-    orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return orientation if orientation in range(2, 9) else 1
+def orientation(image: Image.Image) -> int:
+    """How EXIF turns a photo, 1 (upright) to 8; damaged EXIF says nothing."""
+    try:
+        found: int = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # Pillow raises SyntaxError, struct.error and others
+        return 1
+    return found if found in range(2, 9) else 1
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:

@@ -203,7 +203,7 @@ class _Adoption:
             Remark(file, REPAIRED, reason, detail, image_id) for file, reason, detail in dict.fromkeys(repairs)
         ]
         check = [reason for _, reason, _ in repairs if reason in (TURNED, SCALED, OTHER_SIZE)]
-        if decoded.orientation > 1:
+        if decoded.header.orientation > 1:
             check = check or ["turned upright"]
         labelled = Labelled(image_id, size, objects, ", ".join(check))
         self.labelled.append(labelled)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tracklearn.errors import UserError
 from tracklearn.files import PHOTO_SUFFIXES
-from tracklearn.photos import Header, read_header, read_pixels
+from tracklearn.photos import Header, read_header, read_pixels, turned_box
 from tracklearn.voc.annotation_xml import OR_ADOPT, read_xml
 from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
 
@@ -162,20 +162,6 @@ def _is_to_be_turned(root: ElementTree.Element, path: Path, photo_path: Path, ph
 def _same_size(size: Sequence[float], other: Sequence[float]) -> bool:
     """Whether two sizes are the same but for decimals."""
     return all(abs(a - b) < 1 for a, b in zip(size, other, strict=True))
-
-
-def turned_box(box: Sequence[float], photo: Header) -> tuple[float, float, float, float]:
-    """A box x1 y1 x2 y2, 0-based and inclusive, of a photo as stored, in the upright photo.
-
-    Orientations 5 to 8 of EXIF swap x and y; of the swapped photo, 6 and 7 mirror x, and 7 and 8 mirror y.
-    """
-    width, height = photo.upright
-    y1, x1, y2, x2 = box
-    if photo.orientation in (6, 7):
-        x1, x2 = width - 1 - x2, width - 1 - x1
-    if photo.orientation in (7, 8):
-        y1, y2 = height - 1 - y2, height - 1 - y1
-    return x1, y1, x2, y2
 
 
 def _missing(path: Path) -> UserError:

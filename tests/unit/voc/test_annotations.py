@@ -6,9 +6,8 @@ from PIL import Image
 from worlds.devkit import annotation
 
 from tracklearn.errors import UserError
-from tracklearn.photos import Header
 from tracklearn.voc.annotation_xml import parse_leniently
-from tracklearn.voc.annotations import Voc, turned_box
+from tracklearn.voc.annotations import Voc
 from tracklearn.voc.protocols import PROTOCOLS
 
 
@@ -121,14 +120,6 @@ def test_boxes_follow_a_photo_that_exif_turns_in_whichever_of_the_two_they_were_
     drawn_turned = annotation([("cat", *seen, False)], width=90, height=120)
     write(devkit, drawn_turned)
     assert photos.objects("train_0").boxes.tolist() == [seen]
-
-
-def test_a_turned_box_in_numbers():
-    box = (1, 2, 3, 5)  # in a photo of 10 x 20 pixels
-    assert turned_box(box, Header(10, 20, 5)) == (2, 1, 5, 3)
-    assert turned_box(box, Header(10, 20, 6)) == (14, 1, 17, 3)
-    assert turned_box(box, Header(10, 20, 7)) == (14, 6, 17, 8)
-    assert turned_box(box, Header(10, 20, 8)) == (2, 6, 5, 8)
 
 
 @pytest.mark.parametrize(
