@@ -1,6 +1,7 @@
 """Photos as people have them: found in folders, decoded to upright RGB whatever their mode."""
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -16,6 +17,7 @@ from tracklearn.errors import UserError
 from tracklearn.files import PHOTO_SUFFIXES, is_photo
 
 GREY_16 = 257  # 65,535 / 255: from 16 bits to 8
+FAINT = 2**13  # greys of 12 bits that were stored in 16, as cameras of science do, stay below it
 JPEG = b"\xff\xd8"
 TURNED = (b"Exif\0\0", b"tiff:Orientation")  # a JPEG with an orientation holds one of them
 
@@ -109,6 +111,12 @@ def _tell(path: str | Path, damage: str) -> None:
     log.warning("%s: libjpeg-turbo says: %s; the photo is decoded all the same", path, damage)
 
 
+@cache  # a folder whose photos are all faint needs one line
+def _tell_faint(folder: str, bits: int) -> None:
+    greys = f"greys up to {2**bits - 1:,} of 65,535; scale them to 16 bits if they have fewer"
+    log.warning("%s: a photo has %s", folder or ".", greys)
+
+
 def plain_jpeg(data: bytes) -> np.ndarray | None:
     """A JPEG as RGB uint8 (H, W, 3); None for other formats, and for a photo that EXIF turns.
 
@@ -194,14 +202,18 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     Raises:
         ValueError: its values have no known range.
     """
-    return _to_rgb(ImageOps.exif_transpose(image))
+    folder = os.path.dirname(getattr(image, "filename", ""))  # noqa: PTH120 (a file object has no name)
+    return _to_rgb(ImageOps.exif_transpose(image) if orientation(image) > 1 else image, folder)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, folder: str) -> Image.Image:
+    image.load()
     if image.mode.startswith("I"):  # a grey PNG of 16 bits
         values = np.asarray(image, np.int64)
         if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
             raise ValueError(f"its greys are {values.min()} to {values.max()}; expected 8 or 16 bits")
+        if values.max() < FAINT:
+            _tell_faint(folder, int(values.max()).bit_length())
         return Image.fromarray(np.rint(values / GREY_16).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise ValueError("its greys are floating-point numbers; expected 8 or 16 bits")

@@ -156,9 +156,19 @@ def test_a_turned_box_surrounds_what_it_did_in_the_photo_as_stored(tmp_path, ori
 
 
 def test_damaged_exif_turns_nothing(tmp_path):
-    path = photo(tmp_path / "a.jpg", Image.fromarray(GREY), exif=b"Exif\0\0nothing")
+    path = photo(tmp_path / "a.png", Image.fromarray(GREY), exif=b"Exif\0\0nothing")
     assert read_header(path) == (40, 30, 1)
     assert read_photo(path).size == (40, 30)
+
+
+def test_greys_of_twelve_bits_are_told_in_the_log_once(tmp_path, caplog):
+    twelve = Image.fromarray(np.linspace(0, 4095, 1200).reshape(30, 40).astype(np.uint16))
+    for name in ("a.png", "b.png"):
+        assert greys(read_photo(photo(tmp_path / name, twelve))).max() == 16
+    told = "a photo has greys up to 4,095 of 65,535; scale them to 16 bits if they have fewer"
+    assert caplog.messages == [f"{tmp_path}: {told}"]
+    read_photo(photo(tmp_path / "c.png", Image.fromarray(np.rint(RAMP * 257).astype(np.uint16))))
+    assert len(caplog.messages) == 1
 
 
 def test_a_png_with_a_long_text_is_read(tmp_path):
