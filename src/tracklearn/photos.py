@@ -188,9 +188,10 @@ def read_square(path: str | Path, size: int) -> np.ndarray:
 
 
 def orientation(image: Image.Image) -> int:
-    """How EXIF turns a photo, 1 (upright) to 8; damaged EXIF says nothing."""
+    """How EXIF turns a photo, 1 (upright) to 8; damaged EXIF says nothing, nor does EXIF behind a PNG's pixels."""
     try:
-        found: int = image.getexif().get(ExifTags.Base.Orientation, 1)
+        # The method of PNGs would decode the pixels to look behind them.
+        found: int = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
     except Exception:  # Pillow raises SyntaxError, struct.error and others
         return 1
     return found if found in range(2, 9) else 1

@@ -1,3 +1,5 @@
+import struct
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -169,6 +171,25 @@ def test_greys_of_twelve_bits_are_told_in_the_log_once(tmp_path, caplog):
     assert caplog.messages == [f"{tmp_path}: {told}"]
     read_photo(photo(tmp_path / "c.png", Image.fromarray(np.rint(RAMP * 257).astype(np.uint16))))
     assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize(("behind", "upright"), [(False, (30, 40)), (True, (40, 30))])
+def test_the_header_of_a_png_is_read_without_its_pixels_which_are_turned_as_it_says(
+    tmp_path, monkeypatch, behind, upright
+):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    body = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    path = photo(tmp_path / "a.png", Image.fromarray(GREY))
+    data = path.read_bytes()
+    place = data.index(b"IEND" if behind else b"IDAT") - 4
+    path.write_bytes(data[:place] + chunk + data[place:])
+    assert read_photo(path).size == upright
+    decoded = []
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", decoded.append)
+    assert read_header(path).upright == upright
+    assert not decoded
 
 
 def test_a_png_with_a_long_text_is_read(tmp_path):

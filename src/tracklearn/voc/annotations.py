@@ -37,6 +37,7 @@ class Voc:
     def __init__(self, root: str | Path, year: int = 2012, *, classes: Sequence[str] = CLASSES) -> None:
         self.folder = voc_folder(root, year)
         self.root, self.year, self.classes = Path(root), year, tuple(classes)
+        self._headers: dict[Path, Header] = {}
         if not self.folder.is_dir():
             raise UserError(
                 f"voc.root is {root}: it has no folder VOC{year}; point it at a VOCdevkit or let it be downloaded"
@@ -59,7 +60,7 @@ class Voc:
             raise _missing(path) from error
 
     def size(self, image_id: str) -> tuple[int, int]:
-        """Width and height in pixels of the upright photo, from the file's header alone."""
+        """Width and height in pixels of the upright photo, from the file's header alone, which is read once."""
         return self._header(image_id).upright
 
     def objects(self, image_id: str) -> Objects:
@@ -116,9 +117,11 @@ class Voc:
 
     def _header(self, image_id: str) -> Header:
         path = self.photo_path(image_id)
-        if not path.exists():
-            raise _missing(path)
-        return read_header(path)
+        if path not in self._headers:
+            if not path.exists():
+                raise _missing(path)
+            self._headers[path] = read_header(path)
+        return self._headers[path]
 
     def _path(self, folder: str, image_id: str) -> Path:
         own = ".jpg" if folder == "JPEGImages" else ".xml"

@@ -6,6 +6,7 @@ from PIL import Image
 from worlds.devkit import annotation
 
 from tracklearn.errors import UserError
+from tracklearn.photos import read_header
 from tracklearn.voc.annotation_xml import parse_leniently
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.protocols import PROTOCOLS
@@ -33,6 +34,15 @@ def test_image_and_its_size(devkit):
     assert photos.size("test_4") == (120, 90)
     red = photos.image("train_0")[20, 20]
     assert red[0] > 180 > red[2]
+
+
+def test_the_header_of_a_photo_is_read_once(devkit, monkeypatch):
+    read = []
+    monkeypatch.setattr("tracklearn.voc.annotations.read_header", lambda path: read.append(path) or read_header(path))
+    photos = Voc(devkit)
+    assert photos.size("train_0") == photos.size("train_0") == (120, 90)
+    assert len(photos.objects("train_0").boxes) == 2
+    assert read == [photos.photo_path("train_0")]
 
 
 def test_image_without_objects(devkit):
