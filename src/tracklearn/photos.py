@@ -1,7 +1,8 @@
 """Photos as people have them: found in folders, decoded to upright RGB whatever their mode."""
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from io import BytesIO
@@ -16,6 +17,7 @@ from tracklearn.errors import UserError
 from tracklearn.files import PHOTO_SUFFIXES, is_photo
 
 GREY_16 = 257  # 65,535 / 255: from 16 bits to 8
+FAINT = 2**13  # greys of 12 bits that were stored in 16, as cameras of science do, stay below it
 JPEG = b"\xff\xd8"
 TURNED = (b"Exif\0\0", b"tiff:Orientation")  # a JPEG with an orientation holds one of them
 
@@ -109,6 +111,12 @@ def _tell(path: str | Path, damage: str) -> None:
     log.warning("%s: libjpeg-turbo says: %s; the photo is decoded all the same", path, damage)
 
 
+@cache  # a folder whose photos are all faint needs one line
+def _tell_faint(folder: str, bits: int) -> None:
+    greys = f"greys up to {2**bits - 1:,} of 65,535; scale them to 16 bits if they have fewer"
+    log.warning("%s: a photo has %s", folder or ".", greys)
+
+
 def plain_jpeg(data: bytes) -> np.ndarray | None:
     """A JPEG as RGB uint8 (H, W, 3); None for other formats, and for a photo that EXIF turns.
 
@@ -119,10 +127,29 @@ def plain_jpeg(data: bytes) -> np.ndarray | None:
         return None
     if any(mark in data for mark in TURNED):
         with suppress(Exception), Image.open(BytesIO(data)) as image:  # what Pillow cannot read is not turned
-            if _orientation(image) > 1:
+            if orientation(image) > 1:
                 return None
     pixels: np.ndarray = simplejpeg.decode_jpeg(data, colorspace="RGB")
     return pixels
+
+
+def turned_box(box: Sequence[float], photo: Header, *, first: int = 0) -> tuple[float, float, float, float]:
+    """A box x1 y1 x2 y2, inclusive, of a photo as stored, in the upright photo.
+
+    Orientations 5 to 8 of EXIF swap x and y; after that, 2, 3, 6 and 7 mirror x, and 3, 4, 7 and 8 mirror y.
+
+    Args:
+        first: the first pixel's coordinate, 0 or 1.
+    """
+    right, bottom = (side + 2 * first - 1 for side in photo.upright)  # a coordinate and its mirror image have this sum
+    x1, y1, x2, y2 = box
+    if photo.orientation > 4:
+        x1, y1, x2, y2 = y1, x1, y2, x2
+    if photo.orientation in (2, 3, 6, 7):
+        x1, x2 = right - x2, right - x1
+    if photo.orientation in (3, 4, 7, 8):
+        y1, y2 = bottom - y2, bottom - y1
+    return x1, y1, x2, y2
 
 
 def read_header(path: str | Path) -> Header:
@@ -132,7 +159,7 @@ def read_header(path: str | Path) -> Header:
         UserError: the file is no photo.
     """
     with opened_image(path) as image:
-        return Header(*image.size, _orientation(image))
+        return Header(*image.size, orientation(image))
 
 
 @contextmanager
@@ -160,9 +187,14 @@ def read_square(path: str | Path, size: int) -> np.ndarray:
     return np.asarray(read_photo(path, at_least=size).resize((size, size), Image.Resampling.BILINEAR))
 
 
-def _orientation(image: Image.Image) -> int:
-    orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return orientation if orientation in range(2, 9) else 1
+def orientation(image: Image.Image) -> int:
+    """How EXIF turns a photo, 1 (upright) to 8; damaged EXIF says nothing, nor does EXIF behind a PNG's pixels."""
+    try:
+        # The method of PNGs would decode the pixels to look behind them.
+        found: int = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+    except Exception:  # Pillow raises SyntaxError, struct.error and others
+        return 1
+    return found if found in range(2, 9) else 1
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -171,14 +203,18 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     Raises:
         ValueError: its values have no known range.
     """
-    return _to_rgb(ImageOps.exif_transpose(image))
+    folder = os.path.dirname(getattr(image, "filename", ""))  # noqa: PTH120 (a file object has no name)
+    return _to_rgb(ImageOps.exif_transpose(image) if orientation(image) > 1 else image, folder)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, folder: str) -> Image.Image:
+    image.load()
     if image.mode.startswith("I"):  # a grey PNG of 16 bits
         values = np.asarray(image, np.int64)
         if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
             raise ValueError(f"its greys are {values.min()} to {values.max()}; expected 8 or 16 bits")
+        if values.max() < FAINT:
+            _tell_faint(folder, int(values.max()).bit_length())
         return Image.fromarray(np.rint(values / GREY_16).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise ValueError("its greys are floating-point numbers; expected 8 or 16 bits")

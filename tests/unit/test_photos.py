@@ -1,3 +1,5 @@
+import struct
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -6,7 +8,7 @@ import simplejpeg
 from PIL import Image, PngImagePlugin
 
 from tracklearn.errors import UserError
-from tracklearn.photos import list_image_folder, read_header, read_photo, read_pixels
+from tracklearn.photos import Header, list_image_folder, read_header, read_photo, read_pixels, turned_box
 
 RAMP = np.linspace(0, 255, 40 * 30).reshape(30, 40)  # grey, light at the bottom
 GREY = np.rint(RAMP).astype(np.uint8)
@@ -132,6 +134,62 @@ def test_header_and_pixels_agree_on_the_upright_size(tmp_path, orientation, upri
     assert header[:2] == (40, 30)
     assert header.upright == upright == read_pixels(path).shape[1::-1]
     assert header.orientation == (orientation or 1)
+
+
+def test_a_turned_box_in_numbers():
+    box = (1, 2, 3, 5)  # in a photo of 10 x 20 pixels
+    turned = [turned_box(box, Header(10, 20, each)) for each in range(1, 9)]
+    assert turned[:4] == [(1, 2, 3, 5), (6, 2, 8, 5), (6, 14, 8, 17), (1, 14, 3, 17)]
+    assert turned[4:] == [(2, 1, 5, 3), (14, 1, 17, 3), (14, 6, 17, 8), (2, 6, 5, 8)]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_box_surrounds_what_it_did_in_the_photo_as_stored(tmp_path, orientation):
+    pixels = np.zeros((30, 40), np.uint8)
+    pixels[3:10, 8:31] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = photo(tmp_path / "a.png", Image.fromarray(pixels), exif=exif)
+    rows, columns = np.nonzero(greys(read_photo(path)))
+    seen = (columns.min(), rows.min(), columns.max(), rows.max())
+    assert turned_box((8, 3, 30, 9), read_header(path)) == seen
+    counted_from_one = turned_box((9, 4, 31, 10), read_header(path), first=1)
+    assert counted_from_one == tuple(side + 1 for side in seen)
+
+
+def test_damaged_exif_turns_nothing(tmp_path):
+    path = photo(tmp_path / "a.png", Image.fromarray(GREY), exif=b"Exif\0\0nothing")
+    assert read_header(path) == (40, 30, 1)
+    assert read_photo(path).size == (40, 30)
+
+
+def test_greys_of_twelve_bits_are_told_in_the_log_once(tmp_path, caplog):
+    twelve = Image.fromarray(np.linspace(0, 4095, 1200).reshape(30, 40).astype(np.uint16))
+    for name in ("a.png", "b.png"):
+        assert greys(read_photo(photo(tmp_path / name, twelve))).max() == 16
+    told = "a photo has greys up to 4,095 of 65,535; scale them to 16 bits if they have fewer"
+    assert caplog.messages == [f"{tmp_path}: {told}"]
+    read_photo(photo(tmp_path / "c.png", Image.fromarray(np.rint(RAMP * 257).astype(np.uint16))))
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize(("behind", "upright"), [(False, (30, 40)), (True, (40, 30))])
+def test_the_header_of_a_png_is_read_without_its_pixels_which_are_turned_as_it_says(
+    tmp_path, monkeypatch, behind, upright
+):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    body = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    path = photo(tmp_path / "a.png", Image.fromarray(GREY))
+    data = path.read_bytes()
+    place = data.index(b"IEND" if behind else b"IDAT") - 4
+    path.write_bytes(data[:place] + chunk + data[place:])
+    assert read_photo(path).size == upright
+    decoded = []
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", decoded.append)
+    assert read_header(path).upright == upright
+    assert not decoded
 
 
 def test_a_png_with_a_long_text_is_read(tmp_path):

@@ -113,4 +113,5 @@ def _patch(file: Path, line: str, size: int) -> np.ndarray | bytes:
     try:
         return resized(read_pixels(file) if pixels is None else pixels, size)
     except UserError as error:
-        raise UserError(f"{line}: {file} is not a readable image ({error}); remove both lines of the pair") from error
+        reason = error.__cause__  # the error itself names another remedy
+        raise UserError(f"{line}: {file} is not a readable image ({reason}); remove both lines of the pair") from error

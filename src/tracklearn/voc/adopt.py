@@ -23,7 +23,7 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.files import atomic, disk_errors_explained, is_photo
 from tracklearn.voc.adopted_page import DROPPED, KEPT, REPAIRED, Labelled, Remark, adopted_page, outcomes
-from tracklearn.voc.foreign.lenient_xml import parse_leniently
+from tracklearn.voc.annotation_xml import parse_leniently
 from tracklearn.voc.foreign.matching import Match, Stated, loose, match_photos
 from tracklearn.voc.foreign.objects import OTHER_SIZE, SCALED, TURNED, Object, class_spellings, read_objects, scaled
 from tracklearn.voc.foreign.photo import encoded, read_foreign_photo, shrunk
@@ -203,7 +203,7 @@ class _Adoption:
             Remark(file, REPAIRED, reason, detail, image_id) for file, reason, detail in dict.fromkeys(repairs)
         ]
         check = [reason for _, reason, _ in repairs if reason in (TURNED, SCALED, OTHER_SIZE)]
-        if decoded.orientation > 1:
+        if decoded.header.orientation > 1:
             check = check or ["turned upright"]
         labelled = Labelled(image_id, size, objects, ", ".join(check))
         self.labelled.append(labelled)

@@ -1,6 +1,5 @@
 """Images and annotations in the folders of PASCAL VOC (JPEGImages, Annotations, ImageSets/Main)."""
 
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,17 +9,10 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import PHOTO_SUFFIXES, UTF_16, read_text
-from tracklearn.photos import Header, read_header, read_pixels
+from tracklearn.files import PHOTO_SUFFIXES
+from tracklearn.photos import Header, read_header, read_pixels, turned_box
+from tracklearn.voc.annotation_xml import OR_ADOPT, read_xml
 from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
-
-# Files that declare a standard of East Asia often hold letters of its later, larger version.
-LARGER_ENCODINGS = {
-    **dict.fromkeys(["gb2312", "gb_2312-80", "gbk", "euc-cn"], "gb18030"),
-    **dict.fromkeys(["shift_jis", "shift-jis", "sjis", "windows-31j"], "cp932"),
-    **dict.fromkeys(["euc-kr", "ks_c_5601-1987"], "cp949"),
-    "big5": "big5hkscs",
-}
 
 
 class Objects(NamedTuple):
@@ -45,6 +37,7 @@ class Voc:
     def __init__(self, root: str | Path, year: int = 2012, *, classes: Sequence[str] = CLASSES) -> None:
         self.folder = voc_folder(root, year)
         self.root, self.year, self.classes = Path(root), year, tuple(classes)
+        self._headers: dict[Path, Header] = {}
         if not self.folder.is_dir():
             raise UserError(
                 f"voc.root is {root}: it has no folder VOC{year}; point it at a VOCdevkit or let it be downloaded"
@@ -67,7 +60,7 @@ class Voc:
             raise _missing(path) from error
 
     def size(self, image_id: str) -> tuple[int, int]:
-        """Width and height in pixels of the upright photo, from the file's header alone."""
+        """Width and height in pixels of the upright photo, from the file's header alone, which is read once."""
         return self._header(image_id).upright
 
     def objects(self, image_id: str) -> Objects:
@@ -107,13 +100,15 @@ class Voc:
             # VOC counts pixels from 1; some corners of 2012 have decimals.
             x1, y1, x2, y2 = (float(corner or "nan") - 1 for corner in corners)
         except ValueError as error:
-            raise UserError(f"{path}: bndbox of {name!r} is {corners}; expected four numbers") from error
+            raise UserError(f"{path}: bndbox of {name!r} is {corners}; expected four numbers, {OR_ADOPT}") from error
         width, height = photo.upright
         if turned:
             x1, y1, x2, y2 = turned_box((x1, y1, x2, y2), photo)
         box = [max(x1, 0.0), max(y1, 0.0), min(x2, width - 1.0), min(y2, height - 1.0)]
         if not (box[0] <= box[2] and box[1] <= box[3]):
-            raise UserError(f"{path}: bndbox of {name!r} is {corners}; expected a box inside {width} x {height} pixels")
+            raise UserError(
+                f"{path}: bndbox of {name!r} is {corners}; expected a box inside {width} x {height} pixels, {OR_ADOPT}"
+            )
         return box, self.classes.index(name), (element.findtext("difficult") or "0").strip() == "1"
 
     def photo_path(self, image_id: str) -> Path:
@@ -122,9 +117,11 @@ class Voc:
 
     def _header(self, image_id: str) -> Header:
         path = self.photo_path(image_id)
-        if not path.exists():
-            raise _missing(path)
-        return read_header(path)
+        if path not in self._headers:
+            if not path.exists():
+                raise _missing(path)
+            self._headers[path] = read_header(path)
+        return self._headers[path]
 
     def _path(self, folder: str, image_id: str) -> Path:
         own = ".jpg" if folder == "JPEGImages" else ".xml"
@@ -133,33 +130,6 @@ class Voc:
     @cached_property
     def _names(self) -> dict[str, dict[str, str]]:
         return {name: files_by_id(self.folder / name) for name in ("JPEGImages", "Annotations")}
-
-
-def read_xml(path: Path) -> ElementTree.Element:
-    """The root of an XML file in any encoding that Python knows.
-
-    Letters that the declared encoding has not are replaced: in practice they stand in the names of folders.
-
-    Raises:
-        FileNotFoundError: no such file.
-        UserError: the file is not well-formed, or declares an unknown encoding.
-    """
-    data = path.read_bytes()
-    try:
-        try:
-            return ElementTree.fromstring(data)
-        except (ElementTree.ParseError, ValueError, LookupError):  # expat knows no encoding of several bytes a letter
-            return ElementTree.fromstring(_xml_text(data, path))
-    except (ElementTree.ParseError, LookupError) as error:
-        raise UserError(f"{path}: not well-formed XML ({error}); expected a VOC annotation") from error
-
-
-def _xml_text(data: bytes, path: Path) -> str:
-    if data.startswith(UTF_16):
-        return read_text(path)
-    declared = re.match(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.-]+)""", data)
-    encoding = declared[1].decode().lower() if declared else "utf-8-sig"
-    return data.decode(LARGER_ENCODINGS.get(encoding, encoding), errors="replace").lstrip()
 
 
 def _is_to_be_turned(root: ElementTree.Element, path: Path, photo_path: Path, photo: Header) -> bool:
@@ -179,7 +149,7 @@ def _is_to_be_turned(root: ElementTree.Element, path: Path, photo_path: Path, ph
         exif = f" (EXIF orientation {photo.orientation})" if photo.orientation > 1 else ""
         raise UserError(
             f"{path}: size is {texts[0]} x {texts[1]}, but its image has {photo.upright[0]} x {photo.upright[1]} "
-            f"pixels{exif}; correct the size, or label the image again if it was scaled"
+            f"pixels{exif}; correct the size, {OR_ADOPT}"
         )
     if photo.orientation == 1 or root.find(".//object") is None:
         return False
@@ -195,20 +165,6 @@ def _is_to_be_turned(root: ElementTree.Element, path: Path, photo_path: Path, ph
 def _same_size(size: Sequence[float], other: Sequence[float]) -> bool:
     """Whether two sizes are the same but for decimals."""
     return all(abs(a - b) < 1 for a, b in zip(size, other, strict=True))
-
-
-def turned_box(box: Sequence[float], photo: Header) -> tuple[float, float, float, float]:
-    """A box x1 y1 x2 y2, 0-based and inclusive, of a photo as stored, in the upright photo.
-
-    Orientations 5 to 8 of EXIF swap x and y; of the swapped photo, 6 and 7 mirror x, and 7 and 8 mirror y.
-    """
-    width, height = photo.upright
-    y1, x1, y2, x2 = box
-    if photo.orientation in (6, 7):
-        x1, x2 = width - 1 - x2, width - 1 - x1
-    if photo.orientation in (7, 8):
-        y1, y2 = height - 1 - y2, height - 1 - y1
-    return x1, y1, x2, y2
 
 
 def _missing(path: Path) -> UserError:

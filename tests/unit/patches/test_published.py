@@ -70,7 +70,10 @@ def test_images_of_another_size_are_resized(folder):
         ("0.jpg 1\n9.jpg 1\n2.jpg 2\n3.jpg 3\n", r"line 2: no file .* \(further bad lines: 4\)"),
         ("0.jpg 1\n1.jpg 1\n2.jpg 1\n", "line 3: a query without a tracked patch"),
         ("0.jpg 1\n\n\nbad.jpg 1\n", "line 4: .*bad.jpg is not a readable image"),
-        ("0.jpg 1\nbad.jpg 1\n", "line 2: .*bad.jpg is not a readable image"),
+        (
+            "0.jpg 1\nbad.jpg 1\n",
+            r"line 2: [^;]*bad\.jpg is not a readable image \(cannot identify [^;]*\); remove both lines of the pair$",
+        ),
     ],
 )
 def test_each_error_names_its_line(folder, text, message):

@@ -12,8 +12,8 @@ from PIL.ExifTags import Base
 
 from tracklearn.errors import UserError
 from tracklearn.voc.adopt import _main, adopt
+from tracklearn.voc.annotation_xml import parse_leniently
 from tracklearn.voc.annotations import Voc
-from tracklearn.voc.foreign.lenient_xml import parse_leniently
 from tracklearn.voc.foreign.matching import Stated, match_photos
 from tracklearn.voc.stratified import divide
 

@@ -6,8 +6,9 @@ from PIL import Image
 from worlds.devkit import annotation
 
 from tracklearn.errors import UserError
-from tracklearn.photos import Header
-from tracklearn.voc.annotations import Voc, turned_box
+from tracklearn.photos import read_header
+from tracklearn.voc.annotation_xml import parse_leniently
+from tracklearn.voc.annotations import Voc
 from tracklearn.voc.protocols import PROTOCOLS
 
 
@@ -33,6 +34,15 @@ def test_image_and_its_size(devkit):
     assert photos.size("test_4") == (120, 90)
     red = photos.image("train_0")[20, 20]
     assert red[0] > 180 > red[2]
+
+
+def test_the_header_of_a_photo_is_read_once(devkit, monkeypatch):
+    read = []
+    monkeypatch.setattr("tracklearn.voc.annotations.read_header", lambda path: read.append(path) or read_header(path))
+    photos = Voc(devkit)
+    assert photos.size("train_0") == photos.size("train_0") == (120, 90)
+    assert len(photos.objects("train_0").boxes) == 2
+    assert read == [photos.photo_path("train_0")]
 
 
 def test_image_without_objects(devkit):
@@ -122,14 +132,6 @@ def test_boxes_follow_a_photo_that_exif_turns_in_whichever_of_the_two_they_were_
     assert photos.objects("train_0").boxes.tolist() == [seen]
 
 
-def test_a_turned_box_in_numbers():
-    box = (1, 2, 3, 5)  # in a photo of 10 x 20 pixels
-    assert turned_box(box, Header(10, 20, 5)) == (2, 1, 5, 3)
-    assert turned_box(box, Header(10, 20, 6)) == (14, 1, 17, 3)
-    assert turned_box(box, Header(10, 20, 7)) == (14, 6, 17, 8)
-    assert turned_box(box, Header(10, 20, 8)) == (2, 6, 5, 8)
-
-
 @pytest.mark.parametrize(
     ("orientation", "size", "stated"), [(3, (120, 90), (120, 90)), (6, (90, 90), (90, 90)), (6, (120, 90), (0, 0))]
 )
@@ -192,6 +194,32 @@ def test_letters_that_the_declared_encoding_has_not_do_no_harm_outside_of_class_
     assert Voc(devkit).objects("train_0").labels.tolist() == [7]
     path.write_bytes(f'<?xml version="1.0" encoding="klingon"?>{text}'.encode())
     with pytest.raises(UserError, match=r"train_0.xml: not well-formed XML \(unknown encoding: klingon\)"):
+        Voc(devkit).objects("train_0")
+
+
+@pytest.mark.parametrize(
+    ("declaration", "codec", "name"),
+    [
+        ('<?xml version="1.0" encoding = "GB2312"?>', "gbk", "鎔"),
+        ('<?xml version="1.0" encoding="utf-8"?>', "cp1252", "p\u00eache"),
+        ("", "utf-8", "cat & dog"),
+    ],
+)
+def test_the_workflow_reads_an_annotation_as_it_is_adopted(devkit, declaration, codec, name):
+    path = devkit / "VOC2012/Annotations/train_0.xml"
+    path.write_bytes((declaration + annotation([(name, *CAT[1:])])).encode(codec))
+    assert Voc(devkit, classes=["dog", name]).objects("train_0").labels.tolist() == [1]
+    root, mended = parse_leniently(path.read_bytes())
+    assert root.findtext("object/name") == name
+    assert mended
+
+
+@pytest.mark.parametrize(
+    "text", ["<annotation>", annotation([CAT], width=121), annotation([("cat", 130, 1, 140, 9, 0)])]
+)
+def test_what_is_spoilt_names_the_tool_that_mends_it(devkit, text):
+    write(devkit, text)
+    with pytest.raises(UserError, match=r", or bring the folder into order: python -m tracklearn\.voc\.adopt$"):
         Voc(devkit).objects("train_0")
 
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from tracklearn.errors import UserError
-from tracklearn.voc.foreign.photo import TURNS, Photo, Size
+from tracklearn.photos import turned_box
+from tracklearn.voc.foreign.photo import Photo, Size
 
 Box = tuple[float, float, float, float]  # x1 y1 x2 y2, 1-based, inclusive, as VOC states them
 Repaired = Callable[[str, str], object]  # called with a reason and a detail
@@ -141,13 +142,13 @@ def _placed(boxes: Sequence[Box], stated: Size | None, photo: Photo, repaired: R
     def fit(size: Size) -> bool:
         return all(box[2] <= size[0] + 1 and box[3] <= size[1] + 1 for box in boxes)
 
-    known = stated in (photo.size, photo.stored)
+    stored = photo.header[:2]
+    known = stated in (photo.size, stored)
     told = f"stated {'none' if stated is None else f'{stated[0]} x {stated[1]}'}, {photo.size[0]} x {photo.size[1]}"
-    in_stored = stated == photo.stored or (not known and fit(photo.stored) and not fit(photo.size))
-    if in_stored and photo.stored != photo.size:
+    in_stored = stated == stored or (not known and fit(stored) and not fit(photo.size))
+    if in_stored and stored != photo.size:
         repaired(TURNED, told)
-        turn = TURNS[photo.orientation]
-        return [_ordered((*turn(*box[:2], *photo.stored), *turn(*box[2:], *photo.stored))) for box in boxes]
+        return [turned_box(box, photo.header, first=1) for box in boxes]
     if known:
         return list(boxes)
     if stated is None:
