@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib import cycler
 from matplotlib.colors import TABLEAU_COLORS
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 
 from tracklearn.pages.rendering import Picture, render
 
