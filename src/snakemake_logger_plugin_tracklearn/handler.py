@@ -123,9 +123,10 @@ class LogHandler(LogHandlerBase):
 
     def _finish(self, number: int, now: float) -> None:
         if job := self._jobs.pop(number, None):
+            seconds = job.took(now)
             if self._pace:
-                self._pace.finished(job.rule, now - job.started)
-            self._ended.append((job, now - job.started))
+                self._pace.finished(job.rule, seconds)
+            self._ended.append((job, seconds))
 
     def _show_finished(self, now: float) -> None:
         """Redraw the line; off a terminal, print one for each job that finished, whose last words say what it did."""
@@ -208,7 +209,9 @@ class LogHandler(LogHandlerBase):
         now = time.time()
         jobs = list(self._jobs.values())
         width = os.get_terminal_size(self._stream.fileno()).columns or 80
-        return live_line(self._done, self._total, self._pace.left(jobs, now), jobs, now, width - 1)
+        failed = list(self._failed.values())
+        left = self._pace.left([job for job in jobs if not job.waits], now, failed)
+        return live_line(self._done, self._total, left, jobs, now, width - 1, failed=len(failed))
 
     def _start_ticker(self) -> None:
         if self._is_terminal and self._ticker is None:

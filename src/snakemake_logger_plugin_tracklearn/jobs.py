@@ -10,8 +10,8 @@ from pathlib import Path
 TAIL = 4096  # bytes at the end of a log in which its latest lines lie
 PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ ([A-Z]+) ")
 PROGRESS = re.compile(r"^(?:iteration )?(\d+) of (\d+)\b")
-CLOCK_LEFT = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d) left")
-MINUTES_LEFT = re.compile(r"([\d.]+) minutes left")
+TIME = r"(?:(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)|([\d.]+) (s|minutes))"
+LEFT, DONE = re.compile(f"{TIME} left"), re.compile(f"done in {TIME}")
 
 
 @dataclass
@@ -80,6 +80,11 @@ class Job:
                     return found[1], line[found.end() :]
         return "", ""
 
+    def took(self, now: float) -> float:
+        """Seconds from the start to `now`; on a cluster, where a job waits in a queue, those that its log names."""
+        found = DONE.match(self.last_words()[1]) if self.remote else None
+        return _seconds(found) if found else now - self.started
+
     def log_text(self) -> list[str]:
         """All lines of this attempt in the job's logs."""
         return [line for path in self.logs for line in attempt_lines(path)]
@@ -107,12 +112,17 @@ def attempt_lines(path: Path, tail: int | None = None) -> list[str]:
 
 def seconds_left(text: str) -> float | None:
     """The remaining time that a line of progress names, in seconds."""
-    if found := CLOCK_LEFT.search(text):
-        days, hours, minutes, seconds = (int(number or 0) for number in found.groups())
-        return 86400 * days + 3600 * hours + 60 * minutes + seconds
-    if found := MINUTES_LEFT.search(text):
-        return 60 * float(found[1])
-    return None
+    found = LEFT.search(text)
+    return _seconds(found) if found else None
+
+
+def _seconds(time: re.Match[str]) -> float:
+    """What a time that `TIME` matches is in seconds."""
+    *clock, number, unit = time.groups()
+    if unit:
+        return float(number) * (60 if unit == "minutes" else 1)
+    days, hours, minutes, seconds = (int(part or 0) for part in clock)
+    return 86400 * days + 3600 * hours + 60 * minutes + seconds
 
 
 class Pace:
@@ -128,17 +138,19 @@ class Pace:
         self._done[rule] += 1
         self._seconds[rule] = self._seconds.get(rule, 0.0) + seconds
 
-    def left(self, running: Iterable[Job], now: float) -> float | None:
+    def left(self, running: Iterable[Job], now: float, failed: Iterable[Job] = ()) -> float | None:
         """Seconds until all jobs are done; None before the first job is done, or once all take longer than expected.
 
         A running job takes as long as its log says. A rule of which no job is done yet takes as long as the mean of
-        all jobs that are done. As many jobs run at once as have run at once so far, on average.
+        all jobs that are done. As many jobs run at once as have run at once so far, on average. Those in a queue are
+        still to come, and those that failed are not. Which jobs need what a failed one should have made is unknown
+        here, so that they count too: after a failure the time is the longest that it can be.
         """
         if not self._done:
             return None
         mean = sum(self._seconds.values()) / self._done.total()
         means = {rule: self._seconds[rule] / count for rule, count in self._done.items()}
-        waiting = self.planned - self._done
+        waiting = self.planned - self._done - Counter(job.rule for job in failed)
         work, longest, spent = 0.0, 0.0, sum(self._seconds.values())
         for job in running:
             waiting[job.rule] -= 1

@@ -14,13 +14,17 @@ def duration(seconds: float) -> str:
     return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
-def live_line(done: int, total: int, left: float | None, jobs: Sequence[Job], now: float, width: int) -> str:
+def live_line(
+    done: int, total: int, left: float | None, jobs: Sequence[Job], now: float, width: int, *, failed: int = 0
+) -> str:
     """`12/345 jobs, 14:10 left | ranking unsup-8M 1200/3000 | track 00003 12 s | 2 more`, in `width` columns.
 
     Each job shows its own progress, or else its time so far. Jobs with progress come first, then the oldest; those
-    for which there is no room are counted.
+    for which there is no room are counted. If jobs failed, the time left is the longest that it can be.
     """
-    line = f"{done}/{total} jobs" + (f", {duration(left)} left" if left is not None else "")
+    line = f"{done}/{total} jobs" + (f", {failed} failed" if failed else "")
+    if left is not None:
+        line += f", {'at most ' if failed else ''}{duration(left)} left"
     queued = sum(job.waits for job in jobs)
     active = sorted((job for job in jobs if not job.waits), key=lambda job: (not job.progress, job.started))
     tail = f" | {queued} queued" if queued else ""

@@ -9,7 +9,7 @@ import numpy as np
 import simplejpeg
 
 from tracklearn.detection.detect import read_detections
-from tracklearn.detection.errors_by_kind import IGNORED, KINDS, RIGHT, Judged, judge
+from tracklearn.detection.errors_by_kind import KINDS, RIGHT, Judged, judge
 from tracklearn.errors import UserError
 from tracklearn.pages.rendering import Picture
 from tracklearn.voc.annotations import Objects, Voc
@@ -17,7 +17,7 @@ from tracklearn.voc.annotations import Objects, Voc
 SIDE = 180  # pixels, the longer side of a photo on a page
 QUALITY = 75
 # RGB, apart for the colour-blind too (Okabe and Ito, 2008)
-COLOURS = {"right": (86, 180, 233), "wrong": (213, 94, 0), "object": (240, 228, 66)}
+COLOURS = {"right": (86, 180, 233), "wrong": (213, 94, 0), "late": (204, 121, 167), "object": (240, 228, 66)}
 
 LAST = np.array([0, 0, 1, 1])  # from a box's last pixels to its end
 
@@ -59,21 +59,28 @@ class Evaluated(NamedTuple):
         """A detection, and the object of its class that it overlaps most."""
         return self._picture(judged, int(judged.detections.image[box]), box, int(judged.object[box]))
 
-    def picture_of_object(self, judged: Judged, image: int, index: int) -> Picture:
-        """An object, and the box of the highest score of those that overlap it more than other objects of the class."""
-        near = np.flatnonzero((judged.detections.image == image) & (judged.object == index))
-        return self._picture(judged, image, int(near[0]) if len(near) else None, index)
+    def picture_of_object(self, judged: Judged, image: int, index: int, *, threshold: float) -> Picture:
+        """An object, and the box of the highest score of those that overlap it more than other objects of the class.
 
-    def _picture(self, judged: Judged, image: int, box: int | None, index: int) -> Picture:
+        Args:
+            threshold: the score below which a right box comes too late.
+        """
+        near = np.flatnonzero((judged.detections.image == image) & (judged.object == index))
+        return self._picture(judged, image, int(near[0]) if len(near) else None, index, threshold)
+
+    def _picture(self, judged: Judged, image: int, box: int | None, index: int, threshold: float = -np.inf) -> Picture:
         boxes, caption = [], "no box overlaps it"
         if index >= 0:
             boxes.append((self.objects[image].boxes[index], COLOURS["object"]))
         if box is not None:
-            kind = KINDS[judged.kind[box]]
-            boxes.append((judged.detections.boxes[box], COLOURS["right" if kind in (RIGHT, IGNORED) else "wrong"]))
-            if kind == "other class":
-                kind = f"{kind} ({self.photos.classes[judged.other[box]]})"
-            caption = f"{kind}, score {judged.detections.scores[box]:.3f}, overlap {judged.overlap[box]:.2f}"
+            kind, score = KINDS[judged.kind[box]], float(judged.detections.scores[box])
+            colour, caption = "right" if kind == RIGHT else "wrong", f"{kind}, score {score:.3f}"
+            if kind == RIGHT and score < threshold:
+                colour, caption = "late", f"found only at score {score:.3f}, below {threshold:.3f}"
+            elif kind == "other class":
+                caption = f"{kind} ({self.photos.classes[judged.other[box]]}), score {score:.3f}"
+            caption += f", overlap {judged.overlap[box]:.2f}"
+            boxes.append((judged.detections.boxes[box], COLOURS[colour]))
         pixels = draw_boxes(self.photos.image(self.ids[image]), boxes)
         return Picture(simplejpeg.encode_jpeg(pixels, quality=QUALITY), f"{self.ids[image]}: {caption}", "jpeg")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tracklearn.detection.boxes_on_photos import COLOURS, Evaluated
 from tracklearn.detection.curves import Curve, curve
-from tracklearn.detection.errors_by_kind import Judged
+from tracklearn.detection.errors_by_kind import RIGHT, Judged
 from tracklearn.pages.plots import BLUE, ORANGE, Line, Plot
 from tracklearn.pages.rendering import Picture, render
 from tracklearn.tables.bootstrap import interval
@@ -132,7 +132,7 @@ def _boxes_of(judged: Judged, objects: set[tuple[int, int]]) -> list[int]:
     """The right boxes that find some objects, by falling score."""
     return [
         box
-        for box in np.flatnonzero(judged.of_kind("right")).tolist()
+        for box in np.flatnonzero(judged.of_kind(RIGHT)).tolist()
         if (int(judged.detections.image[box]), int(judged.object[box])) in objects
     ]
 

@@ -147,7 +147,7 @@ def _sections(images: Evaluated, judged: Judged, best: float) -> dict[str, list[
     return {
         "right": [images.picture_of_box(judged, box) for box in np.flatnonzero(right)[:PHOTOS]],
         "wrong": [images.picture_of_box(judged, box) for box in np.flatnonzero(~right & ~ignored)[:PHOTOS]],
-        "missed": [images.picture_of_object(judged, *each) for each in missed[:PHOTOS]],
+        "missed": [images.picture_of_object(judged, *each, threshold=best) for each in missed[:PHOTOS]],
     }
 
 

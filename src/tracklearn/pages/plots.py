@@ -50,10 +50,17 @@ class Plot(NamedTuple):
         kept = np.unique([*ends, *(ends[1:] - 1), len(column) - 1])
         return " ".join("{},{}".format(*self.place(line, index)) for index in kept)
 
-    def ticks(self, count: int = 5) -> list[tuple[float, str]]:
-        """Where the horizontal axis has numbers, and the numbers."""
-        values = np.linspace(self.low, self.high, count)
-        return [(round(self._column(value), 1), f"{value:.4g}") for value in values]
+    def ticks(self, most: int = 6) -> list[tuple[float, str]]:
+        """Where the horizontal axis has numbers, and the numbers: multiples of 1, 2 or 5 times a power of ten."""
+        if self.low == self.high:
+            return [(0.0, f"{self.low:.3g}")]
+        power = 10.0 ** np.floor(np.log10((self.high - self.low) / most))
+        for step in power * np.array([1, 2, 5, 10, 20]):
+            first, last = np.ceil(self.low / step - 1e-6), np.floor(self.high / step + 1e-6)
+            if last - first < most:
+                break
+        values = step * np.arange(first, last + 1) + 0.0  # no -0
+        return [(round(self._column(value), 1), f"{value:.10g}") for value in values]
 
     def _column(self, x: float) -> float:
         return WIDTH * float(x - self.low) / ((self.high - self.low) or 1)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,11 @@ from pathlib import Path
 
 from tracklearn.report import progress
 
+QUIET = re.compile(r"lr|waiting|bytes|seconds|AP\..*")  # figures that a line leaves to the record and to the tables
+MEASURED = re.compile(
+    r"^\w+\.|accuracy|agreeing|AP|distance|error|gap|hit_rate|iteration|known|limit|loss|mean|median|precision|ridge|rms"
+    "|share|spread|violated|within"
+)  # in the names of figures that are no counts, even where they are whole: a share of 100%
 LOG_ONLY = "TRACKLEARN_LOG_ONLY"
 """Environment variable by which the logger plugin says that it shows what the jobs' logs say."""
 
@@ -52,16 +58,21 @@ def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iter
         file.close()
 
 
-def in_words(figures: Mapping[str, float], *, most: int = 12) -> str:
-    """Figures in words, `214 pairs, loss 0.4117`: the first `most` figures, and how many are left out."""
-    words = []
-    for name, value in list(figures.items())[:most]:
+def in_words(figures: Mapping[str, float], *, most: int = 5) -> str:
+    """Figures in words, `1,214 pairs, loss 0.412`: the first `most` that say something.
+
+    Whole numbers are counts, unless their name is that of something measured. After the first figure, a count of 0
+    says nothing, and neither do the figures in `QUIET`.
+    """
+    words: list[str] = []
+    for name, value in figures.items():
+        is_count = "_per_" in name or (value.is_integer() and not MEASURED.search(name))
+        if QUIET.fullmatch(name) or (is_count and words and not value):
+            continue
         label = name.replace("_", " ")
-        is_whole = abs(value) < 1e15 and value == int(value)
-        words.append(f"{value:.0f} {label}" if is_whole else f"{label} {value:.4g}")
-    if len(figures) > most:
-        words.append(f"{len(figures) - most} more figures")
-    return ", ".join(words)
+        text = f"{value:,.0f}" if is_count or abs(value) >= 999.5 else f"{value:.3g}"
+        words.append(f"{text} {label}" if is_count else f"{label} {text}")
+    return ", ".join(words[:most])
 
 
 def duration(seconds: float) -> str:

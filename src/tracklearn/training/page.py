@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.colors import TABLEAU_COLORS
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 
 from tracklearn.pages.rendering import Picture, render
 
 HOW = ("train", "from", "subset", "schedule", "seed")  # entries of a model that the page shows
+STYLES = cycler(linestyle=["-", "--", ":", "-."]) * cycler(color=list(TABLEAU_COLORS))
 NO_CURVE = {"iteration", "lr", "images_per_s", "waiting"}  # columns of a log
 
 
@@ -60,14 +63,15 @@ def _last_row(log: pd.DataFrame | None) -> dict[str, str]:
 
 
 def curves(logs: Mapping[str, pd.DataFrame]) -> Figure:
-    """Loss and measurements of trainings of one kind against the iteration."""
+    """Loss and measurements of trainings of one kind against the iteration, with the legend beside the panels."""
     columns = [column for column in next(iter(logs.values())) if column not in NO_CURVE]
-    figure = Figure(figsize=(3.5 * len(columns), 3), layout="constrained")
+    figure = Figure(figsize=(3.5 * len(columns) + 2, 3), layout="constrained")
     for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
+        axes.set_prop_cycle(STYLES)
         for name, log in logs.items():
             axes.plot(log["iteration"], log[column], label=name, linewidth=1)
         axes.set(title=str(column).replace("_", " "), xlabel="iteration")
-    axes.legend(fontsize=6)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure
 
 

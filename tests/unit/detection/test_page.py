@@ -3,10 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simplejpeg
 from worlds.devkit import HEIGHT, WIDTH
 
 from tracklearn.detection.average_precision import score, write_row
-from tracklearn.detection.boxes_on_photos import Evaluated, draw_boxes
+from tracklearn.detection.boxes_on_photos import COLOURS, Evaluated, draw_boxes
 from tracklearn.detection.compare import differences, write_comparison
 from tracklearn.detection.page import count_kinds, write_pages
 from tracklearn.errors import UserError
@@ -106,6 +107,24 @@ def test_every_link_leads_to_a_page(pages, tmp_path):
         (table,) = set(re.findall(r'href="([^"]+tables[^"]+)"', page.read_text()))
         below = Path("results/detection/p") / page.relative_to(tmp_path).parent
         assert (tmp_path / below / table).resolve() == (tmp_path / "results/tables/p/table1.html").resolve()
+
+
+def test_an_object_whose_box_comes_below_the_threshold_is_not_shown_as_right(devkit_of, evaluated):
+    images = Evaluated.read(**devkit_of)
+    judged = images.judged(evaluated("ours", OURS)[0])["cat"]
+    late, right = (images.picture_of_object(judged, 2, 0, threshold=threshold) for threshold in (1.5, 1.0))
+    assert late.caption.endswith(": found only at score 1.000, below 1.500, overlap 1.00")
+    assert right.caption.endswith(": right, score 1.000, overlap 1.00")
+    pixels = [simplejpeg.decode_jpeg(picture.image).astype(int) for picture in (late, right)]
+    shown = [
+        [bool((abs(each - COLOURS[name]).max(axis=2) < 40).any()) for name in ("late", "right")] for each in pixels
+    ]
+    assert shown == [[True, False], [False, True]]
+
+
+def test_rows_with_one_label_have_their_own_headings(pages):
+    headings = {re.search("<h1>(.*)</h1>", text)[1] for row in ("a", "b") for text in (pages(row)[1], *pages(row)[2])}
+    assert len(headings) == 2 * (1 + len(CLASSES))
 
 
 def test_counts_of_right_and_wrong_boxes_add_up(devkit_of, evaluated):

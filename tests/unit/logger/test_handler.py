@@ -87,6 +87,39 @@ def test_a_finished_job_is_a_line_with_its_figures(shown, tmp_path):
     assert lines[-1].startswith("1 of 345 jobs done in ")
 
 
+def test_the_time_in_the_queue_of_a_cluster_is_not_shown_as_the_jobs(shown, tmp_path):
+    log = tmp_path / "a.log"
+    start = started(7, "mining_track", log, shard="00003", at=100.0)
+    start.local = False
+    lines = shown(
+        planned(mining_track=1),
+        start,
+        writes(log, ATTEMPT, f"{STAMP} INFO done in 3.0 s: 214 pairs"),
+        finished(7, at=5000.0),
+        progress(1, 1, at=5000.0),
+    )
+    assert lines[0] == "1970-01-01 01:23:20Z 1/1 mining_track 00003: 3.0 s, 214 pairs"
+
+
+def test_on_a_terminal_queued_jobs_are_not_taken_for_running_ones(handler, terminal, tmp_path):
+    screen = terminal(80)
+    made, now = handler(screen.stream), time.time()
+    made.emit(planned(track=204))
+    made._pace.start = now - 100
+    for number in range(4):
+        made.emit(started(number, "track", at=now - 100))
+        made.emit(finished(number, at=now))
+    for number in range(4, 204):
+        waiting = started(number, "track", tmp_path / f"{number}.log", at=now - 100)
+        waiting.local = False
+        made.emit(waiting)
+    made.emit(progress(4, 204))
+    found = re.search(r"4/204 jobs, (\d+):(\d\d):(\d\d) left \| 200 queued", screen.screen()[-1])
+    hours, minutes, seconds = map(int, found.groups())
+    assert 3600 * hours + 60 * minutes + seconds == pytest.approx(5000, rel=0.05)  # 50 rounds of four
+    made.close()
+
+
 def test_a_job_without_figures_or_log(shown):
     lines = shown(planned(all=1), started(0, "all", at=5.0), finished(0, at=5.0), progress(1, 1, at=5.0))
     assert lines == ["1970-01-01 00:00:05Z 1/1 all: 0.0 s", "1 of 1 job done in 0 s"]

@@ -96,6 +96,36 @@ def test_the_time_left_is_at_least_that_of_the_longest_job(log):
     assert pace.left([train], now=10.0) == 500.0
 
 
+def test_queued_jobs_are_still_to_come(log):
+    pace = Pace({"track": 210}, start=0.0)
+    for _ in range(10):
+        pace.finished("track", 100.0)
+    running = [Job("track", [str(number)], [log], started=100.0) for number in range(10)]
+    # Ten at once: 10 x 50 s of those that run, and 190 x 100 s of those in the queue.
+    assert pace.left(running, now=150.0) == pytest.approx((500 + 19_000) / 10)
+
+
+def test_failed_jobs_are_not_to_come(log):
+    pace = Pace({"track": 3, "train": 1}, start=0.0)
+    pace.finished("track", 10.0)
+    failed = [Job("track", ["1"], [log], started=0.0)]
+    # One more track, and the training, which may need the one that failed.
+    assert pace.left([], 10.0, failed) == pytest.approx(20.0)
+    assert pace.left([], 10.0, failed * 2) == pytest.approx(10.0)
+    assert pace.left([], 10.0) == pytest.approx(30.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"), [("12.3 s", 12.3), ("1:02:03: 3 pairs", 3723), ("1 day, 0:00:05", 86405)]
+)
+def test_the_time_in_a_queue_is_no_time_of_the_job(log, words, seconds):
+    job, local = (Job("track", [], [log], started=0.0, remote=remote) for remote in (True, False))
+    assert job.took(5000.0) == 5000.0
+    write(log, f"{STAMP} INFO a: attempt 1 of run 0", f"{STAMP} INFO done in {words}")
+    assert job.took(5000.0) == seconds
+    assert local.took(5000.0) == 5000.0  # to start Python takes time too
+
+
 def test_no_time_is_named_once_a_job_takes_longer_than_expected(log):
     pace = Pace({"random": 1, "train": 1}, start=0.0)
     pace.finished("random", 10.0)

@@ -42,6 +42,11 @@ def test_jobs_in_the_queue_of_a_cluster_are_counted():
     assert line(jobs, 80) == "12/345 jobs, 14:10 left | track 00003 5 s | 200 queued"
 
 
+def test_after_a_failure_the_time_left_is_the_longest_that_it_can_be():
+    shown = live_line(12, 345, 850.0, [job("mining_track 00003", 5)], NOW, 80, failed=2)
+    assert shown == "12/345 jobs, 2 failed, at most 14:10 left | track 00003 5 s"
+
+
 def test_a_long_name_loses_its_middle_and_keeps_its_end():
     shown = line([job("features_extract labelled-test unsup-1.5M-ft-seed3 fc7 trainval-0", 90, "12/30")], 60)
     assert shown == "12/345 jobs, 14:10 left | extract label...7 trainval-0 12/30"

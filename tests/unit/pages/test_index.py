@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
+from worlds.links import wrong_links
 
 from tracklearn.pages.index import write_index
 from tracklearn.pages.rendering import STAGES, render
@@ -65,3 +66,21 @@ def test_a_relative_results_folder_has_the_same_ways(results, monkeypatch):
     monkeypatch.chdir(results.parent)
     render("scenes.html.jinja", Path("results/scenes/val/scenes.html"), pictures=[], protocol="val")
     assert links(results / "scenes/val/scenes.html")[0] == "../../index.html#tables"
+
+
+def test_wrong_links_are_found(tmp_path):
+    pages = {
+        "index.html": '<a href="a%20b.html#top">a</a><a href="https://example.org/gone"></a>',
+        "a b.html": '<p id="top"></p><img src="gone.png" alt=""><a href="index.html#no">i</a>',
+        "sub/new.html": '<a href="../index.html">i</a><a href="#mine">m</a>',
+        "mlflow/run.html": '<a href="gone.html">g</a>',
+    }
+    for name, text in pages.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert sorted(wrong_links(tmp_path)) == [
+        "a b.html: gone.png leads nowhere",
+        "a b.html: index.html#no leads to no anchor",
+        "sub/new.html is not reached",
+        "sub/new.html: #mine leads to no anchor",
+    ]

@@ -1,6 +1,7 @@
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 
 from tracklearn.pages.plots import Line, Plot
 from tracklearn.pages.rendering import TEMPLATES
@@ -11,6 +12,23 @@ def test_points_lie_where_their_numbers_say():
     plot = Plot("P", "recall", 0, 1, [line])
     assert plot.points(line) == "0.0,0.0 170.0,165.0 340.0,220.0"
     assert plot.ticks(3) == [(0.0, "0"), (170.0, "0.5"), (340.0, "1")]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "numbers"),
+    [
+        (0, 1, "0 0.2 0.4 0.6 0.8 1"),
+        (-1.042, 1.6, "-1 -0.5 0 0.5 1 1.5"),
+        (-1.042, -0.09729, "-1 -0.8 -0.6 -0.4 -0.2"),
+        (0.30001, 0.30019, "0.30005 0.3001 0.30015"),
+        (-250, 900, "-200 0 200 400 600 800"),
+        (2.0371, 2.0371, "2.04"),
+    ],
+)
+def test_the_axis_has_round_numbers(low, high, numbers):
+    ticks = Plot("P", "score", low, high, []).ticks()
+    assert " ".join(number for _, number in ticks) == numbers
+    assert all(0 <= place <= 340 for place, _ in ticks)
 
 
 def test_of_many_points_in_a_column_the_first_and_the_last_are_kept():

@@ -331,9 +331,26 @@ def test_warnings_and_records_go_to_the_log(job):
 
 def test_summary_is_short_and_readable():
     assert in_words({"pairs": 1_234_567.0, "loss": 0.41171, "best_auc": float("nan")}) == (
-        "1234567 pairs, loss 0.4117, best auc nan"
+        "1,234,567 pairs, loss 0.412, best auc nan"
     )
-    assert in_words({str(number): 1 for number in range(15)}).endswith(", 1 11, 3 more figures")
+    assert in_words({str(number): 1.0 for number in range(15)}) == "1 0, 1 1, 1 2, 1 3, 1 4"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"mAP": 58.81, "AP.dotted disc": 100}, "mAP 58.8"),
+        ({"mAP.row": 30, "only_unsup-ft-1.5M": 33}, "mAP.row 30, 33 only unsup-ft-1.5M"),
+        ({"iteration": 360, "loss": 438.24, "lr": 2e-4, "violated": 1, "images_per_s": 1034.4, "waiting": 0.0011},
+         "iteration 360, loss 438, violated 1, 1,034 images per s"),
+        ({"videos": 80, "ok": 78, "unreachable": 0, "failed": 2, "frames": 5928, "bytes": 31830978, "seconds": 237.1},
+         "80 videos, 78 ok, 2 failed, 5,928 frames"),
+        ({"pairs": 0, "patches": 0}, "0 pairs"),
+        ({"knn_accuracy": 0, "mean": 12.345, "within_30": 100}, "knn accuracy 0, mean 12.3, within 30 100"),
+    ],
+)  # fmt: skip
+def test_a_share_of_all_is_no_count(values, words):
+    assert in_words({name: float(value) for name, value in values.items()}) == words
 
 
 def test_flatten_names_nested_settings_by_dots():

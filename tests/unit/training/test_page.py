@@ -49,7 +49,17 @@ def test_every_picture_is_named(made):
 
 
 def test_curves_have_a_panel_for_each_measurement_and_a_line_for_each_network():
-    panels = curves({"alex": RANKING, "berta": RANKING}).axes
+    figure = curves({"alex": RANKING, "berta": RANKING})
+    panels, (legend,) = figure.axes, figure.legends
     assert [panel.get_title() for panel in panels] == ["loss", "violated"]
-    assert [text.get_text() for text in panels[-1].get_legend().get_texts()] == ["alex", "berta"]
+    assert [text.get_text() for text in legend.get_texts()] == ["alex", "berta"]
     assert panels[0].lines[0].get_ydata().tolist() == [1, 0.5]
+
+
+def test_many_networks_look_different_and_the_legend_covers_none():
+    figure = curves({f"network {number}": RANKING for number in range(40)})
+    for panel in figure.axes:
+        assert len({(line.get_color(), line.get_linestyle()) for line in panel.lines}) == 40
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert all(panel.get_window_extent().x1 <= legend.x0 for panel in figure.axes)
