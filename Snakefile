@@ -8,7 +8,8 @@ import shlex
 import sys
 from pathlib import Path
 
-HERE = Path(workflow.main_snakefile).resolve().parent
+# Where another Snakefile imports this one as a module, the main Snakefile is not this file.
+HERE = Path(workflow.included_stack[-1].get_path_or_uri(secret_free=False)).resolve().parent
 sys.path.insert(0, str(HERE / "src"))
 
 # Snakemake writes the interpreter's path into shell commands without quotes. Where the path needs quotes, the shell finds

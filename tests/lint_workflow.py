@@ -7,17 +7,13 @@ import re
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 FORGIVEN = "Specify a conda environment or container for each rule."
 
 
 def main() -> None:
-    """Lint the paper's experiment over a short list of videos; any other finding ends with status 1."""
+    """Lint the paper's experiment in an empty folder; any other finding ends with status 1."""
     with tempfile.TemporaryDirectory() as folder:
-        videos = Path(folder, "data/videos.tsv")
-        videos.parent.mkdir()
-        videos.write_text("video_id\tsource\n" + "".join(f"v{n}\tclip{n}.mp4\n" for n in range(300)))
         command = [sys.executable, "-m", "snakemake", "--lint", "--directory", folder]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
     report = run.stdout + run.stderr

@@ -181,6 +181,23 @@ def test_both_paths_of_the_snakefile_plan_the_same(repository, tmp_path):
     assert by_root["mining_track"] == 1
 
 
+def test_the_workflow_is_planned_as_a_module_of_another_snakefile(repository, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/videos.tsv").write_text("video_id\tsource\na\ta.mp4\nb\tb.mp4\n")
+    shutil.copytree(repository / "config", tmp_path / "config")
+    (tmp_path / "Snakefile").write_text(
+        'configfile: "config/config.yaml"\n'
+        f'module tracklearn:\n    snakefile: "{repository}/workflow/Snakefile"\n    config: config\n'
+        "use rule * from tracklearn\n"
+    )
+    arguments = ("-n", "--quiet", "rules", "--", "pairs")
+    as_module = Checkout(repository).snakemake(
+        "--snakefile", str(tmp_path / "Snakefile"), *arguments, folder=str(tmp_path)
+    )
+    assert jobs(as_module) == jobs(Checkout(repository).snakemake(*arguments, folder=str(tmp_path)))
+    assert jobs(as_module)["mining_track"] == 1
+
+
 def test_pairs_are_planned_from_a_list_of_10k_videos(paper):
     planned = jobs(paper(videos=10_000, target="pairs"))
     assert planned["mining_track"] == planned["patches_gallery"] == 100

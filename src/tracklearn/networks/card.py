@@ -64,7 +64,8 @@ def _front_matter(model: Mapping[str, Any], measured: Sequence[tuple[Mapping[str
     way = model["entry"]["train"]
     described: dict[str, Any] = {
         "license": NO_LICENCE_OF_WEIGHTS,
-        "license_name": "code-bsd-3-clause",
+        "license_name": "see-card",
+        "license_link": "README.md",
         "library_name": "tracklearn",
         **({"pipeline_tag": PIPELINES[way]} if way in PIPELINES else {}),
         "tags": ["computer-vision", "caffenet", *(["self-supervised", "video"] if way == "ranking" else [])],

@@ -14,7 +14,8 @@ OUT/00000.tar holds three members for each pair of the shard 00000.h5, in the or
 
 The key is `{shard}-{row}`: WebDataset takes the text before a name's first dot for a sample's key. Equal shards give
 equal tars. OUT/pairs.parquet has the key, the columns of `patches.index` and the checksum of each member; columns that
-only an index can fill are null without one. Its metadata hold each shard's size, quality and digest.
+only an index can fill are null without one. Its metadata hold each shard's size, quality and digest, and the version
+of HDF5.
 """
 
 import argparse
@@ -44,6 +45,7 @@ FORMAT = b"tracklearn-webdataset-1"  # key of the table's metadata
 KINDS = ("json", "query.jpg", "tracked.jpg")  # sorted, as tar sorts the names
 CHECKSUMS = [f"{kind.removesuffix('.jpg')}_crc32" for kind in KINDS]
 COLUMNS = pa.schema([("key", pa.string()), *SCHEMA, *((name, pa.uint32()) for name in CHECKSUMS)])
+HDF5 = h5py.version.hdf5_version
 GET_AGAIN = "copy it again from where it was made"
 MINE_AGAIN = "run `snakemake --cores 8 pairs` again"
 
@@ -54,15 +56,18 @@ def write_tars(shards: str | Path, out: str | Path) -> dict[str, int]:
     Args:
         shards: a folder of patch shards, with an index `pairs.parquet` or without one. Shards that the index does not
             know, from an earlier list of videos, are left out unless they are empty.
-        out: the folder for `{shard}.tar` and `pairs.parquet`.
+        out: the folder for `{shard}.tar` and `pairs.parquet`; no tar of another shard may lie there.
 
     Returns:
         The numbers of `shards` and `pairs`.
 
     Raises:
-        UserError: there is no shard, a shard is broken or has a dot in its name, the index is unreadable or does not
-            belong to the shards, or the disk is full.
+        UserError: `out` is the folder of the shards or holds a tar of another shard; there is no shard, a shard is
+            broken or has a dot in its name, the index is unreadable or does not belong to the shards, or the disk is
+            full.
     """
+    if Path(out).resolve() == Path(shards).resolve():
+        raise UserError(f"{out}: the folder of the shards, whose {INDEX} would be lost; give another folder to write")
     index = Path(shards, INDEX)
     known = _read(index, ["shard"])["shard"].unique().to_pylist() if index.exists() else None
     paths = [path for path in sorted(Path(shards).glob("[!.]*.h5")) if _is_wanted(path, known)]
@@ -70,6 +75,8 @@ def write_tars(shards: str | Path, out: str | Path) -> dict[str, int]:
         raise UserError(f"{Path(shards).absolute()}: no patch shard (*.h5) there; give the folder of `snakemake pairs`")
     if missing := set(known or ()) - {path.stem for path in paths}:
         raise UserError(f"{index}: lists pairs of {min(missing)}.h5, which is not there; {MINE_AGAIN}")
+    if strays := {path.stem for path in Path(out).glob("[!.]*.tar")} - {path.stem for path in paths}:
+        raise UserError(f"{out}: holds {min(strays)}.tar, which no shard here makes; delete it or give another folder")
     described: dict[str, dict[str, Any]] = {}
     pairs = 0
     with atomic(Path(out, INDEX)) as temporary, pq.ParquetWriter(temporary, COLUMNS) as writer:
@@ -82,7 +89,7 @@ def write_tars(shards: str | Path, out: str | Path) -> dict[str, int]:
             keys, checksums = _write_tar(Path(out, f"{path.stem}.tar"), store)
             columns = {"key": keys} | {name: rows[name] for name in SCHEMA.names}
             writer.write_table(pa.table(columns | dict(zip(CHECKSUMS, checksums.T, strict=True)), COLUMNS))
-            described[path.stem] = {"pairs": len(store), **_attributes(path), "sha256": _sha256(path)}
+            described[path.stem] = {"pairs": len(store), **_attributes(path), "sha256": _sha256(path), "hdf5": HDF5}
             pairs += len(store)
         writer.add_key_value_metadata({FORMAT: json.dumps(described)})
     return {"shards": len(paths), "pairs": pairs}
@@ -97,7 +104,7 @@ def read_tars(folder: str | Path, shards: str | Path) -> dict[str, int]:
 
     Returns:
         The numbers of `shards`, of `pairs`, and of shards that are `equal` to the originals byte for byte. A shard that
-        is not holds the same pairs, written by another version of HDF5.
+        is not holds the same pairs in other bytes, as another version of HDF5 may write them.
 
     Raises:
         UserError: a tar is missing or cut short, a member is missing or was changed (the message names it), the table
@@ -217,6 +224,12 @@ def _described(table: Path) -> Mapping[str, dict[str, Any]]:
     return described
 
 
+def _versions(folder: Path) -> str:
+    """The versions of HDF5 where the tars were written and here, if they differ."""
+    there = {entry["hdf5"] for entry in _described(folder / INDEX).values()} - {HDF5}
+    return f" (HDF5 {', '.join(sorted(there))} there, {HDF5} here)" if there else ""
+
+
 def _rows_without_index(store: PatchStore, first: int) -> pa.Table:
     """What the shard itself knows of its pairs; places in the video's own pixels, times and sources are null."""
     count, video_ids = len(store), np.array(store.video_ids, object)
@@ -260,7 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             done = read_tars(given.source, given.out)
             others = done["shards"] - done["equal"]
             note = f"{done['equal']} shards equal the originals byte for byte"
-            note += f", {others} hold the same pairs, written by another version of HDF5" if others else ""
+            note += f", {others} hold the same pairs in other bytes{_versions(given.source)}" if others else ""
         else:
             done = write_tars(given.source, given.out)
             note = f"a tar for each shard, and {INDEX}"

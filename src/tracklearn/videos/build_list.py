@@ -25,6 +25,8 @@ from tracklearn.videos.lists import COLUMNS, YOUTUBE_ID, Video, identity, read_l
 
 KEYWORDS = Path(__file__).with_name("keywords.txt")  # ASSUME: everyday words, since the paper's are not published
 
+SPOILT = re.compile(r"#\S+[?!]|#N/A")  # what a spreadsheet makes of an id, as #NAME?, #REF! and #DIV/0!
+
 MOST_PRINTED = 100  # of the lines of a public list that are left out
 
 SUFFIXES = (
@@ -118,6 +120,9 @@ def _searched(
     """Videos of all searches; the reason of a failed search is printed, and raised if no search succeeds."""
     failure, succeeded = None, False
     for _, keyword in keywords:
+        if SPOILT.fullmatch(keyword):
+            print_line(f"{keyword}: left out, because a spreadsheet spoilt this keyword")
+            continue
         try:
             ids = list(search(keyword, per_keyword))
         except UserError as error:
@@ -203,9 +208,8 @@ def _listed(path: str | Path, column: str | None, print_line: Callable[[str], ob
             yield Video(f"url-{hashlib.sha256(value.encode()).hexdigest()[:16]}", value)
         else:
             reason = f"{value!r} is neither a YouTube id nor a URL"
-            formula = value.startswith("#")  # as in #NAME?
-            hint = "; a spreadsheet takes an id that begins with - for a formula: get the list again" if formula else ""
-            spoilt[number] = reason + hint
+            hint = "; a spreadsheet takes an id that begins with - for a formula: get the list again"
+            spoilt[number] = reason + (hint if SPOILT.fullmatch(value) else "")
             continue
         good += 1
     if spoilt and not good:
@@ -217,10 +221,10 @@ def _listed(path: str | Path, column: str | None, print_line: Callable[[str], ob
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a file, without blank lines and comments."""
-    for number, line in enumerate(_text(path).splitlines(), start=1):
-        if line.strip() and not line.startswith("#"):
-            yield number, line.strip()
+    """Numbered lines of a file, without blank lines and comments; what a spreadsheet spoilt is no comment."""
+    for number, line in enumerate(map(str.strip, _text(path).splitlines()), start=1):
+        if line and (not line.startswith("#") or SPOILT.fullmatch(line)):
+            yield number, line
 
 
 def _column(path: str | Path, column: str) -> Iterator[tuple[int, str]]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tracklearn.videos.lists import YOUTUBE_ID
+from tracklearn.videos.lists import youtube_id
 
 # After these answers the same request may succeed a little later.
 TRANSIENT_STATUS = frozenset({408, 425, 429, *range(500, 600)})
@@ -107,7 +107,7 @@ def _attempt(source: str, options: dict[str, Any], max_duration: float) -> Path:
 
     refusals: list[str] = []
     options = {**options, "match_filter": _refuser(max_duration, refusals)}
-    url = f"https://www.youtube.com/watch?v={source}" if YOUTUBE_ID.fullmatch(source) else source
+    url = f"https://www.youtube.com/watch?v={video}" if (video := youtube_id(source)) else source
     try:
         with YoutubeDL(options) as downloader:
             found = downloader.extract_info(url, download=True) or {}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from tracklearn.errors import UserError, bad_lines
 from tracklearn.files import read_text
@@ -13,11 +14,12 @@ from tracklearn.files import read_text
 COLUMNS = ("video_id", "source")
 
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
-_YOUTUBE_HOST = re.compile(r"https?://([\w-]+\.)*(youtube(-nocookie)?\.com|youtu\.be)(/|$)", re.IGNORECASE)
-# Addresses of one video: watch?v=ID with any parameters, shorts/ID, embed/ID, live/ID, youtu.be/ID; on all subdomains.
+_YOUTUBE_HOST = re.compile(r"(https?://)?([\w-]+\.)*(youtube(-nocookie)?\.com|youtu\.be)(/|$)", re.IGNORECASE)
+# Addresses of one video: watch?v=ID with any parameters, shorts/ID, embed/ID, live/ID, youtu.be/ID; on all subdomains,
+# with a scheme or without one.
 _YOUTUBE_VIDEO = re.compile(
-    r"https?://(?:[\w-]+\.)*(?:youtu\.be/|youtube(?:-nocookie)?\.com/"
-    r"(?:(?:watch(?:_popup)?/?)?\?(?:\S*[&;])?v=|watch/|shorts/|embed/|live/|v/|e/))([\w-]{11})(?![\w-])",
+    r"(?:https?://)?(?:[\w-]+\.)*(?:youtu\.be/|youtube(?:-nocookie)?\.com/"
+    r"(?:(?:watch(?:_popup)?/?)?\?(?:\S*[&;])?v=|attribution_link\?\S*[?&;]v=|watch/|shorts/|embed/|live/|v/|e/))([\w-]{11})(?![\w-])",
     re.ASCII | re.IGNORECASE,
 )
 # An id is part of file names: it has no separator, no leading dot, and leaves room for a suffix.
@@ -95,33 +97,31 @@ def ledger_of(shards: dict[str, list[Video]]) -> list[int]:
 
 
 def is_youtube(source: str) -> bool:
-    """Whether a source is a URL of YouTube or a bare id; a file with the name of an id is that file."""
-    if YOUTUBE_ID.fullmatch(source):
-        return not Path(source).exists()
-    return bool(_YOUTUBE_HOST.match(source))
+    """Whether a source is an address of YouTube or a bare id; a file of that name is a file."""
+    return bool(YOUTUBE_ID.fullmatch(source) or _YOUTUBE_HOST.match(source)) and not Path(source).exists()
 
 
 def youtube_id(source: str) -> str | None:
     """The id of a YouTube video by any of its addresses or by the bare id, None for another source."""
-    address = _YOUTUBE_VIDEO.match(source)
+    address = _YOUTUBE_VIDEO.match(unquote(source))  # attribution_link holds the other address encoded
     return address[1] if address else source if YOUTUBE_ID.fullmatch(source) else None
 
 
 def identity(source: str) -> tuple[object, ...]:
     """What sources of the same video have in common.
 
-    It is the id of a YouTube video; the address without scheme and fragment; or the local file itself, however many
-    names and links it has.
+    It is the id of a YouTube video; the address without scheme, `www.` and fragment; or the local file itself, however
+    many names and links it has.
     """
     if "://" in source:
         if video := youtube_id(source):
             return "YouTube", video
         host, _, rest = source.partition("://")[2].partition("#")[0].partition("/")
-        return host.lower(), rest.rstrip("/")
+        return host.lower().removeprefix("www."), rest.rstrip("/")
     try:
         status = os.stat(source)  # noqa: PTH116 (twice as fast as Path's, for lists of 100,000)
     except (OSError, ValueError):
-        return ("YouTube", source) if YOUTUBE_ID.fullmatch(source) else (os.path.normpath(source),)
+        return ("YouTube", video) if (video := youtube_id(source)) else (os.path.normpath(source),)
     return status.st_dev, status.st_ino
 
 

@@ -57,6 +57,7 @@ PAIRS = {"source": "data/videos.tsv", "videos": 1200, "patches_wanted": 8_000_00
 def test_a_ranking_network_states_its_data_its_schedule_and_how_to_use_it(card):
     front, text = card(RANKING, data=PAIRS, metadata={"pairs": 3456})
     assert front["library_name"] == "tracklearn" and front["pipeline_tag"] == "image-feature-extraction"
+    assert (front["license"], front["license_name"], front["license_link"]) == ("other", "see-card", "README.md")
     assert "model-index" not in front
     assert (
         "# mine\n\nA CaffeNet (width 0.0625, input 67 x 67 pixels, fc7 of 8 units) that learned from unlabelled" in text

@@ -6,6 +6,7 @@ import shutil
 import tarfile
 import zlib
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,9 +14,10 @@ import pytest
 from worlds.pairs import SIDE, some_pairs
 
 from tracklearn.errors import UserError
+from tracklearn.patches import webdataset
 from tracklearn.patches.index import SCHEMA, write_index
 from tracklearn.patches.store import PatchStore
-from tracklearn.patches.webdataset import main, read_tars, write_tars
+from tracklearn.patches.webdataset import HDF5, main, read_tars, write_tars
 from tracklearn.patches.writing import Pair, write_shard
 
 
@@ -209,3 +211,34 @@ def test_the_command_says_what_it_wrote(folder, tmp_path, capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"{tmp_path / 'tars'}: 9 pairs of 3 shards; a tar for each shard, and pairs.parquet"
     assert said[1] == f"{tmp_path / 'back'}: 9 pairs of 3 shards; 3 shards equal the originals byte for byte"
+
+
+def test_the_folder_of_the_shards_keeps_its_index(folder):
+    write_index(stores=sorted(folder.glob("*.h5")), manifests=[], index=folder / "pairs.parquet")
+    before = contents(folder)
+    for same in (folder, folder / "../shards"):
+        assert "the folder of the shards, whose pairs.parquet would be lost" in refused(write_tars, folder, same)
+    assert contents(folder) == before
+
+
+def test_a_tar_of_a_shard_that_is_gone_is_named(folder, tars):
+    (folder / "00001.h5").unlink()
+    before = contents(tars)
+    assert f"{tars}: holds 00001.tar, which no shard here makes; delete it" in refused(write_tars, folder, tars)
+    assert contents(tars) == before
+    (tars / "00001.tar").unlink()
+    assert write_tars(folder, tars) == {"shards": 2, "pairs": 9}
+
+
+@pytest.mark.parametrize(("version", "reason"), [(None, ""), ("1.8.0", f" (HDF5 1.8.0 there, {HDF5} here)")])
+def test_other_bytes_name_the_versions_of_hdf5_only_where_they_differ(
+    folder, tmp_path, capsys, monkeypatch, version, reason
+):
+    with h5py.File(folder / "00000.h5", "a") as file:
+        file.attrs["note"] = "one attribute more"
+    with monkeypatch.context() as patched:
+        patched.setattr(webdataset, "HDF5", version or HDF5)
+        write_tars(folder, tmp_path / "tars")
+    assert main(["--back", str(tmp_path / "tars"), str(tmp_path / "back")]) == 0
+    said = capsys.readouterr().out.strip()
+    assert said.endswith(f"2 shards equal the originals byte for byte, 1 hold the same pairs in other bytes{reason}")

@@ -46,6 +46,28 @@ def test_all_lines_without_an_id_are_named_and_the_others_are_listed(tmp_path: P
     assert lines[1].endswith("ids.csv, line 5: left out, because '1.2E+10' is neither a YouTube id nor a URL")
 
 
+@pytest.mark.parametrize("column", ["id", None])
+@pytest.mark.parametrize(
+    "spoilt", ["#NAME?", "#VALUE!", "#REF!", "#NULL!", "#NUM!", "#DIV/0!", "#N/A", "#WERT!", " #NAME? "]
+)
+def test_an_id_that_a_spreadsheet_spoilt_is_no_comment(tmp_path: Path, column: str | None, spoilt: str) -> None:
+    lines = list[str]()
+    first = column or "# a comment"
+    (tmp_path / "ids.csv").write_text(f"{first}\ndQw4w9WgXcQ\n{spoilt}\n-UGmleOV42Y\n")
+    arguments = {"ids_file": tmp_path / "ids.csv", "column": column, "print_line": lines.append}
+    assert build_list(out=tmp_path / "l.tsv", **arguments) == 2  # type: ignore[arg-type]
+    (line,) = lines
+    assert f"ids.csv, line 3: left out, because '{spoilt.strip()}' is neither a YouTube id nor a URL; a spread" in line
+
+
+def test_a_keyword_that_a_spreadsheet_spoilt_is_not_searched(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("#NAME?\n#comment\nred panda\n")
+    lines = list[str]()
+    words = tmp_path / "words.txt"
+    build_list(out=tmp_path / "l.tsv", keywords_file=words, search=lambda *_: ["a" * 11], print_line=lines.append)
+    assert lines == ["#NAME?: left out, because a spreadsheet spoilt this keyword", "red panda: 1 videos"]
+
+
 @pytest.mark.real
 def test_a_public_list_that_a_spreadsheet_spoilt(tmp_path: Path, real_data: Path) -> None:
     lines = list[str]()

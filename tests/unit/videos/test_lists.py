@@ -119,6 +119,10 @@ def test_a_file_named_like_an_id_is_a_file(tmp_path: Path, monkeypatch: pytest.M
     assert is_youtube("videos_file")
     (tmp_path / "videos_file").touch()
     assert not is_youtube("videos_file")
+    (tmp_path / "youtu.be").mkdir()
+    (tmp_path / f"youtu.be/{ID}").touch()
+    assert not is_youtube(f"youtu.be/{ID}")
+    assert identity(f"youtu.be/{ID}") != identity(ID)
 
 
 ID = "dQw4w9WgXcQ"
@@ -138,6 +142,10 @@ ADDRESSES = [
     f"https://www.youtube-nocookie.com/embed/{ID}",
     f"https://www.youtube.com/live/{ID}",
     f"https://www.youtube.com/v/{ID}",
+    f"youtu.be/{ID}",
+    f"www.youtube.com/watch?v={ID}&t=15s",
+    f"https://www.youtube.com/attribution_link?a=x_y&u=%2Fwatch%3Fv%3D{ID}%26feature%3Dshare",
+    f"http://www.youtube.com/attribution_link?u=/watch?v={ID}&a=x_y",
 ]
 
 
@@ -158,6 +166,8 @@ def test_addresses_of_one_youtube_video(source: str) -> None:
         f"https://notyoutube.com/watch?v={ID}",
         f"https://host/watch?u=https://youtu.be/{ID}",
         f"clips/{ID}",
+        f"notyoutu.be/{ID}",
+        f"https://www.youtube.com/attribution_link?u=%2Fplaylist%3Flist%3D{ID}",
     ],
 )
 def test_addresses_of_other_videos(source: str) -> None:
@@ -180,6 +190,7 @@ def test_which_lines_repeat_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "named": [ID],
         "web": ["https://host/c.mp4?a=1", "http://HOST/c.mp4?a=1#t=5"],
         "other": ["https://host/c.mp4?a=2"],
+        "www": ["https://www.vimeo.com/1", "https://vimeo.com/1", "http://vimeo.com/1/"],
         "tube": ADDRESSES[1:],
     }
     videos = [Video(f"{name}{n}", source) for name, alike in sources.items() for n, source in enumerate(alike)]

@@ -14,7 +14,7 @@ from tracklearn.files import atomic
 from tracklearn.networks.caffe.caffemodel import read_caffemodel, write_caffemodel
 from tracklearn.networks.caffe.prototxt import deploy
 from tracklearn.networks.caffenet import DEFAULTS
-from tracklearn.networks.weights import build, save_weights
+from tracklearn.networks.weights import build, load_weights, save_weights
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case ".safetensors", ".caffemodel":
                 if given.input_size or given.mean:
                     parser.error("--input-size and --mean are for reading a .caffemodel; a .safetensors has its own")
+                if load_weights(given.source, tensors=False)[1].get("training") == "normals":
+                    raise UserError(
+                        f"{given.source}: a network of surface normals, whose fc7 has no ReLU; export it with "
+                        "tracklearn.networks.onnx"
+                    )
                 net, prototxt = build(given.source), given.out.with_suffix(".prototxt")
                 write_caffemodel(given.out, net)
                 with atomic(prototxt) as temporary:

@@ -205,6 +205,18 @@ def test_a_mean_image_gives_a_warning(tmp_path, style, block, caplog):
     )
 
 
+@pytest.mark.real
+def test_the_reported_files_hold_one_network(real_data, caplog):
+    names = ("nvcaffe_fp32", "v0", "v1_data_param_mean")
+    first, *others = (read_caffemodel(real_data / f"cases/caffe/{name}.caffemodel").network() for name in names)
+    assert all(equal(first, other) for other in others)
+    assert (first.width, first.input_size, first.fc7_units, first.outputs) == (1 / 16, 99, 32, None)
+    assert first.conv1.bias[0].item() == pytest.approx(0.01151064)
+    (record,) = caplog.records
+    assert record.message.startswith(f"{real_data}/cases/caffe/v1_data_param_mean.caffemodel: training subtracted")
+    assert "../../data/ilsvrc12/imagenet_mean.binaryproto" in record.message
+
+
 ONE, TWO, THREE = (np.float32(value).tobytes() for value in (1, 2, 3))
 
 

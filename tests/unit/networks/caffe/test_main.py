@@ -49,6 +49,17 @@ def test_wrong_arguments_are_explained(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_a_network_of_normals_is_refused(tmp_path, capsys):
+    net = CaffeNet(width=1 / 16, input_size=99, fc7=32)
+    save_weights(tmp_path / "a.safetensors", net, metadata={"training": "normals"})
+    assert main([str(tmp_path / "a.safetensors"), str(tmp_path / "b.caffemodel")]) == 1
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/a.safetensors: a network of surface normals, whose fc7 has no ReLU; export it with "
+        "tracklearn.networks.onnx\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
 def test_a_bad_file_gives_one_line_and_no_output_file(tmp_path, capsys):
     (tmp_path / "a.caffemodel").write_bytes(b"<html>")
     assert main([str(tmp_path / "a.caffemodel"), str(tmp_path / "b.safetensors")]) == 1
