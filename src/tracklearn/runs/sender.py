@@ -37,7 +37,7 @@ from tracklearn.runs.lineage import Lineage
 from tracklearn.runs.spool import Event, Spool, key_of, link_or_copy
 
 INTERVAL = 10.0  # seconds between two deliveries
-FAILURES = 3  # runs that fail one after the other before the store is taken for unreachable
+FAILURES = 3  # runs that fail one after the other before the store, or its store of files, is taken for unreachable
 
 # https://mlflow.org/docs/latest/rest-api.html#log-batch: 1000 in all
 BATCH = {"metrics": 800, "params": 100, "tags": 100}
@@ -67,7 +67,7 @@ class Progress:
     run_id: str | None = None
     model_id: str | None = None  # of the network that the run made
     facts: str = ""  # digest of the facts that follow from other runs
-    files_owed: bool = False  # the store's folder of files could not be reached
+    files_owed: bool = False  # the files could not be stored
 
 
 @dataclass
@@ -109,22 +109,25 @@ class Sender:
         self._experiment = ""
         self._problems: set[str] = set()
         self._without_files: set[str] = set()  # keys of the runs whose files this sender could not store
+        self._store_failures = 0  # runs in a row whose files could not be stored
 
     def deliver_all(self, *, facts: bool = True) -> int:
-        """Deliver what is new; return how many runs the store did not take.
+        """Deliver what is new; return how many runs the store did not take, or not with their files.
 
         Args:
             facts: also send what other runs told, since the last time, about runs that are delivered.
         """
         if facts:  # the last delivery of a workflow tries the files again that could not be stored before
             self._without_files.clear()
+            self._store_failures = 0
         pending = self.pending(facts=facts)
         if not pending:
             return 0
         with lock(self.spool.root / "sender.lock"):
             waiting = self._deliver_each(pending)
             # A run that was delivered first learns what was created after it, such as the id of its network.
-            return waiting or (self._deliver_each(self.pending()) if facts else 0)
+            waiting = waiting or (self._deliver_each(self.pending()) if facts else 0)
+            return waiting + len(self._without_files)
 
     def _deliver_each(self, pending: Sequence[str]) -> int:
         """Deliver these runs, until the store is taken for unreachable; return how many it did not take."""
@@ -349,7 +352,6 @@ class Sender:
         outputs = self._client.get_run(run_id).outputs
         if not outputs or model_id not in {output.model_id for output in outputs.model_outputs}:
             self._client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-        self.sent.models.add(key)
         return model_id
 
     def _evaluated_model(self, key: str, facts: Mapping[str, Any]) -> str | None:
@@ -360,7 +362,8 @@ class Sender:
     def _store_files(self, key: str, progress: Progress, events: Sequence[Event]) -> None:
         """Store the run's files; if that is impossible, say so once, and leave it to a later sender.
 
-        The figures and the status need no file. A client may reach the server and not the store of files.
+        The figures and the status need no file. A client may reach the server and not the store of files. After
+        `FAILURES` runs in a row the store of files is left alone, so that no later run waits for it.
         """
         ended = progress.files_owed or any(event["event"] == "end" for event in events)
         new = [event["path"] for event in events if event["event"] == "artifact"]
@@ -369,31 +372,35 @@ class Sender:
         if not (ended or new):
             return
         progress.files_owed = True
-        if not self._without_files:
+        if self._store_failures < FAILURES:
             try:
                 for path in [] if ended else new:
                     self._client.log_artifact(progress.run_id, str(artifacts / path), str(Path(path).parent))
                 if ended and artifacts.is_dir():
                     self._client.log_artifacts(progress.run_id, str(artifacts))
-                if ended and progress.model_id:
+                if ended and progress.model_id and model.is_dir():  # people may delete old weights
                     self._store_network(progress.model_id, model)
-                progress.files_owed = False
+                    self.sent.models.add(key)
+                progress.files_owed, self._store_failures = False, 0
                 self.sent.files += sum(path.is_file() for path in artifacts.rglob("*")) if ended else len(new)
             except Exception as error:  # each kind of store has errors of its own
-                self._tell("figures and status arrive, but files cannot be stored and wait in results/mlflow", error)
+                if not self._store_failures:
+                    self._tell(
+                        "figures and status arrive, but files cannot be stored and wait in results/mlflow", error
+                    )
+                self._store_failures += 1
         if progress.files_owed:
             self._without_files.add(key)
 
     def _store_network(self, model_id: str, folder: Path) -> None:
         """Store weights and MLmodel, on this disk under a further name that takes no space."""
         model = self._client.get_logged_model(model_id)
-        if self.local:
-            place = Path(url2pathname(urlsplit(model.artifact_location).path))
-            for file in folder.iterdir():
-                with atomic(place / file.name) as temporary:
+        for file in folder.glob("[!.]*"):  # a killed job may have left a hidden temporary file
+            if self.local:
+                with atomic(Path(url2pathname(urlsplit(model.artifact_location).path), file.name)) as temporary:
                     link_or_copy(file, temporary)
-        else:
-            self._client.log_model_artifacts(model_id, str(folder))
+            else:
+                self._client.log_model_artifact(model_id, str(file))
         self._client.finalize_logged_model(model_id, "READY")
 
     def _log(
@@ -534,7 +541,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 1 if runs were not delivered, 2 after an error of one line."""
+    """Run one command; return 1 if runs or their files were not delivered, 2 after an error of one line."""
     parser = argparse.ArgumentParser(prog="python -m tracklearn.runs.sender", description="Deliver runs to MLflow.")
     parser.add_argument("command", choices=["send", "follow", "ui"], help="follow: until standard input is closed")
     parser.add_argument("--port", type=int, default=5000, help="of the UI, if it is free")
@@ -557,7 +564,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(without_password(traceback.format_exc()), file=sys.stderr)
         return 2
     if waiting:
-        print(f"sender: {waiting} runs stay on disk, in results/mlflow; `send` delivers them later", file=sys.stderr)
+        print(
+            f"sender: {waiting} runs, or their files, stay on disk, in results/mlflow; `send` delivers them later",
+            file=sys.stderr,
+        )
     return 1 if waiting else 0
 
 

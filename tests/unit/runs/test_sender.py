@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -474,7 +475,7 @@ def test_a_server_that_is_gone_and_comes_back(job, store, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     do(job("train", model="a"), loss=0.5)
     assert main(["send"]) == 1
-    assert "1 runs stay on disk" in (said := capsys.readouterr().err) and uri in said
+    assert "1 runs, or their files, stay on disk" in (said := capsys.readouterr().err) and uri in said
     with server(port, store):
         train(job, "b")
         capsys.readouterr()
@@ -501,7 +502,7 @@ def test_files_that_cannot_be_stored_are_told_once_and_sent_later(job, store, ca
     for row in ("a", "b", "c"):
         evaluate(job, row, "net")
     sender = Sender(uri=other)
-    assert sender.deliver_all() == sender.deliver_all() == 0
+    assert sender.deliver_all() == sender.deliver_all() == 7
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sender: ")]
     assert "figures and status arrive, but files cannot be stored and wait in results/mlflow: " in line
     assert [run.info.status for run in runs(other)] == ["FINISHED"] * 7
@@ -515,6 +516,34 @@ def test_files_that_cannot_be_stored_are_told_once_and_sent_later(job, store, ca
     assert len(list(Path("mount").rglob("models_ranking.log"))) == 1
     assert len(list(Path("mount").rglob("weights.safetensors"))) == 1
     assert Sender(uri=other).pending() == []
+
+
+def test_a_network_whose_weights_were_deleted_holds_up_no_files(job, store, capsys):
+    first, second, _third = (train(job, name) for name in ("a", "b", "c"))
+    shutil.rmtree(Spool().folder(first.key) / "model")
+    (Spool().folder(second.key) / "model/.MLmodel.tmp").write_text("of a killed job")
+    assert main(["send"]) == 0
+    assert "\nsender: sent 3 runs, 2 models and 3 files to " in capsys.readouterr().err
+    assert [model.status for model in models()] == ["PENDING", "READY", "READY"]
+    for model in models()[1:]:
+        folder = Path("results/mlflow/artifacts/models") / model.model_id / "artifacts"
+        assert sorted(path.name for path in folder.iterdir()) == ["MLmodel", "weights.safetensors"]
+    assert Sender().pending() == []
+
+
+def test_one_run_whose_files_cannot_be_stored_holds_up_no_files_of_later_runs(job, store, capsys):
+    first, *_ = (train(job, name) for name in ("a", "b", "c"))
+    model = Spool().folder(first.key) / "model"
+    (model / "a-folder").mkdir()  # no file, so that storing it fails
+    for _ in range(2):
+        assert main(["send"]) == 1
+        said = capsys.readouterr().err
+        assert said.count("figures and status arrive, but files cannot be stored") == 1
+        assert "sender: 1 runs, or their files, stay on disk" in said
+        assert [model.status for model in models()] == ["PENDING", "READY", "READY"]
+    (model / "a-folder").rmdir()
+    assert main(["send"]) == 0
+    assert [model.status for model in models()] == ["READY"] * 3
 
 
 def test_a_password_in_the_address_stands_nowhere(job, monkeypatch, capsys):
