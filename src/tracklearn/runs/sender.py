@@ -183,7 +183,10 @@ class Sender:
             return {}
         behind = [self._progress_of(network) for network in self._lineage.networks(key)]
         targets = {target: self._lineage.nodes[target].start for target in self._lineage.targets(key)}
-        pages = {page: self._progress_of(target).run_id for target, start in targets.items() for page in start["pages"]}
+        # The first page of a run leads to its others.
+        pages = {
+            page: self._progress_of(target).run_id for target, start in targets.items() for page in start["pages"][:1]
+        }
         return {
             "line": node.line,
             "pages": pages,  # and the run of each
@@ -317,7 +320,7 @@ class Sender:
             for page, run in facts["pages"].items()
         ]
         rule = self._lineage.nodes[key].start["tags"]["rule"]
-        return tags | {"mlflow.note.content": description(rule, facts["line"], pages)}
+        return tags | {"mlflow.note.content": description(rule, facts["line"], pages, TAG_LENGTH)}
 
     def _log_inputs(self, run_id: str, events: Sequence[Event], models: Sequence[str]) -> None:
         """Send the data sets that a run read and the networks that it was made from."""

@@ -341,7 +341,8 @@ def test_a_description_links_the_page_once_it_is_there(job, store):
     assert sender.deliver_all() == 0
     assert "Pages" not in runs()[0].data.tags["mlflow.note.content"]
     cells = ["results/cells/table1/p/row/mAP.json"]
-    with recorded(job("tables_page", input={"cells": cells}, output={"page": "results/t.html"})):
+    output = {"page": "results/t.html", "class_pages": ["results/t/cat.html"]}
+    with recorded(job("tables_page", input={"cells": cells}, output=output)):
         write("results/t.html", b"<html>")
     assert len(sender.pending(facts=False)) == 1  # while the workflow runs: its own events
     assert len(sender.pending()) == 4
@@ -352,6 +353,7 @@ def test_a_description_links_the_page_once_it_is_there(job, store):
     for run in behind:
         stage, line, pages = run.data.tags["mlflow.note.content"].split("\n\n")
         assert stage.endswith(".") and line.startswith("done in ") and link in pages
+        assert "cat.html" not in pages  # the first page leads there
     assert len(behind) == 3
 
 
