@@ -32,6 +32,7 @@ from urllib.request import url2pathname
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.report import NO_MEASUREMENT
 from tracklearn.runs.description import description
 from tracklearn.runs.lineage import Lineage
 from tracklearn.runs.spool import Event, Spool, key_of, link_or_copy
@@ -284,12 +285,11 @@ class Sender:
         if node and node.is_network and last_start_or_end.get("status") == "FINISHED":
             progress.model_id = self._model(key, run_id, node.start)
         model_id = progress.model_id or self._evaluated_model(key, facts)
-        of_model = {"model_id": model_id} | _data(node.start) if model_id and node else {}
         points = [event for event in events if event["event"] == "metrics"]
         if model_id and progress.offset and key_of(facts) != progress.facts:
             # Final figures may have been sent before their model was known.
             points += [event for event in self.spool.read(key)[0] if event.get("final")]
-        self._log(run_id, points, params, tags, of_model)
+        self._log(run_id, _metrics(points, node.start if node else {}, model_id), params, tags)
         self._log_inputs(run_id, events, facts["models"] if facts else [])
         if last_start_or_end["event"] == "start":
             self._client.update_run(run_id, status="RUNNING")
@@ -406,37 +406,14 @@ class Sender:
                 self._client.log_model_artifact(model_id, str(file))
         self._client.finalize_logged_model(model_id, "READY")
 
-    def _log(
-        self,
-        run_id: str,
-        points: Sequence[Event],
-        params: Mapping[str, str],
-        tags: Mapping[str, Any],
-        of_model: Mapping[str, Any],
-    ) -> None:
-        """Send params, tags and points of curves, in as few requests as MLflow takes.
+    def _log(self, run_id: str, metrics: Sequence[Any], params: Mapping[str, str], tags: Mapping[str, Any]) -> None:
+        """Send metrics, params and tags, in as few requests as MLflow takes."""
+        from mlflow.entities import Param, RunTag  # noqa: PLC0415
 
-        Args:
-            points: events of kind `metrics`.
-            of_model: the model that the final figures are of and the data that they were computed on, as MLflow names
-                them; empty if the figures are of no model.
-        """
-        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
-
-        entities: dict[str, list[Any]] = {
+        entities: dict[str, Sequence[Any]] = {
             "params": [Param(_name(name), value) for name, value in params.items()],
             "tags": [RunTag(_name(name), str(value)[:TAG_LENGTH]) for name, value in tags.items()],
-            "metrics": [
-                Metric(
-                    _name(name),
-                    value,
-                    _milliseconds(event["time"]),
-                    event["step"],
-                    **(of_model if event.get("final") else {}),
-                )
-                for event in points
-                for name, value in event["values"].items()
-            ],
+            "metrics": metrics,
         }
         for batch in range(max(-(-len(listed) // BATCH[kind]) for kind, listed in entities.items())):
             part = {kind: listed[batch * BATCH[kind] : (batch + 1) * BATCH[kind]] for kind, listed in entities.items()}
@@ -526,6 +503,36 @@ def without_password(text: str) -> str:
 def runs_on_this_host(progress: Progress) -> bool:
     """Whether the job of a run has begun on this host and not ended; on another host it is taken for alive."""
     return progress.host_of_running_job == socket.gethostname()
+
+
+def _metrics(points: Sequence[Event], start: Event, model_id: str | None) -> list[Any]:
+    """Points of curves and final figures as MLflow's metrics.
+
+    Args:
+        points: events of kind `metrics`.
+        start: the event `start` of the run. The final figures of a run that made a cell have its table in their name,
+            so that the accuracy of scenes is not the accuracy of a training.
+        model_id: the model that the final figures are of, if they are of one.
+    """
+    from mlflow.entities import Metric  # noqa: PLC0415
+
+    of_model: dict[str, Any] = {"model_id": model_id} | _data(start) if model_id else {}
+    metrics = []
+    for event in points:
+        prefix, link = (_table(start), of_model) if event.get("final") else ("", {})
+        for name, value in event["values"].items():
+            linked = {} if name in NO_MEASUREMENT else link
+            time_and_step = _milliseconds(event["time"]), event["step"]
+            metrics.append(Metric(_name(f"{prefix}{name}"), value, *time_and_step, **linked))
+    return metrics
+
+
+def _table(start: Event) -> str:
+    """`table1.` or `section6.scenes.` of a run that made a cell of it, `{table}/{protocol}/{row}` with the part before
+    the row; "" of another run.
+    """
+    table, _protocol, *part, _row = (start.get("cell") or "//").split("/")
+    return "".join(f"{name}." for name in [table, *part] if name)
 
 
 def _data(start: Event) -> dict[str, str]:

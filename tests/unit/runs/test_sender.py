@@ -97,7 +97,7 @@ def train(job, name: str, *, content: bytes = b"weights", **job_facts):
         write(weights(name), content)
         for step in (1, 2):
             run.report(step, {"loss": 4.0 - step})
-        run.metrics({"loss": 1.0})
+        run.metrics({"loss": 1.0, "lr": 0.01})
     return run
 
 
@@ -307,11 +307,12 @@ def test_a_network_is_a_logged_model_with_the_figures_of_its_training_and_of_its
     assert (first.name, first.tags["model"], first.params["lr"]) == ("first-1_5M", "first-1.5M", "0.1")
     assert first.status == second.status == "READY"
     figures = [{metric.key: metric.value for metric in model.metrics} for model in (first, second)]
-    assert figures == [{"loss": 1.0, "mAP": 40.0}, {"loss": 1.0, "mAP": 60.0}]
+    assert figures == [{"loss": 1.0, "table1.mAP": 40.0}, {"loss": 1.0, "table1.mAP": 60.0}]
     client = MlflowClient(f"sqlite:///{store.resolve()}")
     assert {metric.dataset_name for metric in first.metrics} == {"all patches of 1 shards", None}
-    found = client.search_logged_models([first.experiment_id], "metrics.mAP > 50")
-    assert [model.name for model in found] == ["second"]
+    by_map = [{"field_name": "metrics.table1.mAP", "ascending": False}]
+    found = client.search_logged_models([first.experiment_id], order_by=by_map)
+    assert [model.name for model in found] == ["second", "first-1_5M"]
     trained, row = (
         client.get_run(run.info.run_id)
         for run in runs()
@@ -320,9 +321,26 @@ def test_a_network_is_a_logged_model_with_the_figures_of_its_training_and_of_its
     assert [output.model_id for output in trained.outputs.model_outputs] == [second.model_id]
     assert [one.model_id for one in trained.inputs.model_inputs] == [first.model_id]
     assert [one.model_id for one in row.inputs.model_inputs] == [second.model_id]
+    assert (set(trained.data.metrics), row.data.metrics) == ({"loss", "lr"}, {"table1.mAP": 60.0})
     assert row.data.tags["mlflow.parentRunId"] == trained.info.run_id
     stored = Path("results/mlflow/artifacts/models") / first.model_id / "artifacts/weights.safetensors"
     assert stored.samefile(weights("first-1.5M"))  # no second copy on this disk
+
+
+def test_figures_of_one_name_from_several_tables_stay_apart(job, store):
+    train(job, "net")
+    folder = "results/cells/section6/p"
+    for part, figures in (("detection", {"mAP": 20.0}), ("scenes", {"accuracy": 0.5})):
+        cell = f"{folder}/{part}/net.json"
+        with recorded(job(part, input={"weights": weights("net")}, output={"cell": cell})) as run:
+            write(cell)
+            run.metrics(figures)
+    evaluate(job, "net", "net", mean=40.0)
+    assert Sender().deliver_all() == 0
+    (model,) = models()
+    assert {metric.key: metric.value for metric in model.metrics} == {
+        "loss": 1.0, "section6.detection.mAP": 20.0, "section6.scenes.accuracy": 0.5, "table1.mAP": 40.0,
+    }  # fmt: skip
 
 
 def test_data_sets_arrive_with_digest_and_source(job, store):
@@ -413,7 +431,7 @@ def test_a_sender_killed_at_any_step_doubles_no_model_data_set_or_link(job, stor
         points = database.execute("select count(*) from logged_model_metrics").fetchone()
         curves = database.execute("select count(*) from metrics").fetchone()
     assert links == [("DATASET", 1), ("RUN_INPUT", 11), ("RUN_OUTPUT", 2)]
-    assert (points, curves) == ((4,), (9,))
+    assert (points, curves) == ((4,), (11,))
 
 
 @pytest.mark.parametrize("step", ["create_run", "log_batch", "log_artifacts", "set_terminated"])
