@@ -35,6 +35,7 @@ from tracklearn.files import atomic
 from tracklearn.report import NO_MEASUREMENT
 from tracklearn.runs.description import description
 from tracklearn.runs.lineage import Lineage
+from tracklearn.runs.output import counted
 from tracklearn.runs.spool import Event, Spool, key_of, link_or_copy
 
 INTERVAL = 10.0  # seconds between two deliveries
@@ -80,7 +81,8 @@ class Sent:
     files: int = 0
 
     def __str__(self) -> str:
-        return f"{len(self.runs)} runs, {len(self.models)} models and {self.files} files"
+        runs, models = counted(len(self.runs), "run"), counted(len(self.models), "model")
+        return f"{runs}, {models} and {counted(self.files, 'file')}"
 
 
 class Sender:
@@ -575,7 +577,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if waiting:
         print(
-            f"sender: {waiting} runs, or their files, stay on disk, in results/mlflow; `send` delivers them later",
+            f"sender: {counted(waiting, 'run')} not wholly delivered; the rest waits in results/mlflow, and `send` "
+            "delivers it later",
             file=sys.stderr,
         )
     return 1 if waiting else 0

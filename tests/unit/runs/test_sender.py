@@ -309,7 +309,7 @@ def test_a_network_is_a_logged_model_with_the_figures_of_its_training_and_of_its
     figures = [{metric.key: metric.value for metric in model.metrics} for model in (first, second)]
     assert figures == [{"loss": 1.0, "table1.mAP": 40.0}, {"loss": 1.0, "table1.mAP": 60.0}]
     client = MlflowClient(f"sqlite:///{store.resolve()}")
-    assert {metric.dataset_name for metric in first.metrics} == {"all patches of 1 shards", None}
+    assert {metric.dataset_name for metric in first.metrics} == {"all patches of 1 shard", None}
     by_map = [{"field_name": "metrics.table1.mAP", "ascending": False}]
     found = client.search_logged_models([first.experiment_id], order_by=by_map)
     assert [model.name for model in found] == ["second", "first-1_5M"]
@@ -348,7 +348,7 @@ def test_data_sets_arrive_with_digest_and_source(job, store):
     Sender().deliver_all()
     (found,) = [run for run in runs() if run.info.run_name == "models_ranking first-1.5M"]
     (one,) = found.inputs.dataset_inputs
-    assert (one.dataset.name, len(one.dataset.digest)) == ("all patches of 1 shards", 20)
+    assert (one.dataset.name, len(one.dataset.digest)) == ("all patches of 1 shard", 20)
     assert json.loads(one.dataset.source) == {"uri": "results/patches/00000.h5"}
 
 
@@ -495,14 +495,14 @@ def test_a_server_that_is_gone_and_comes_back(job, store, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     do(job("train", model="a"), loss=0.5)
     assert main(["send"]) == 1
-    assert "1 runs, or their files, stay on disk" in (said := capsys.readouterr().err) and uri in said
+    assert "1 run not wholly delivered" in (said := capsys.readouterr().err) and uri in said
     with server(port, store):
         train(job, "b")
         capsys.readouterr()
         assert main(["send"]) == 0
     said = capsys.readouterr()
     assert said.out == ""  # MLflow prints two lines a run of its own
-    assert said.err == f"sender: sent 2 runs, 1 models and 2 files to {uri}\n"
+    assert said.err == f"sender: sent 2 runs, 1 model and 2 files to {uri}\n"
     do(job("train", model="c"), loss=0.125)
     assert Sender().deliver_all() == 1
     assert sorted(run.info.run_name for run in runs(f"sqlite:///{store.resolve()}")) == ["models_ranking b", "train a"]
@@ -559,7 +559,7 @@ def test_one_run_whose_files_cannot_be_stored_holds_up_no_files_of_later_runs(jo
         assert main(["send"]) == 1
         said = capsys.readouterr().err
         assert said.count("figures and status arrive, but files cannot be stored") == 1
-        assert "sender: 1 runs, or their files, stay on disk" in said
+        assert "sender: 1 run not wholly delivered" in said
         assert [model.status for model in models()] == ["PENDING", "READY", "READY"]
     (model / "a-folder").rmdir()
     assert main(["send"]) == 0
