@@ -7,7 +7,7 @@ import torch
 
 from tracklearn.networks.loading import load
 
-BATCH = 256  # images in the network at once, whose activations fill about 2 GB
+BATCH = 256  # images in the network at once, which take 0.7 GB at full width
 
 
 class Predictor:

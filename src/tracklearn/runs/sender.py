@@ -396,6 +396,8 @@ class Sender:
                 self._store_failures += 1
         if progress.files_owed:
             self._without_files.add(key)
+        else:
+            self._without_files.discard(key)
 
     def _store_network(self, model_id: str, folder: Path) -> None:
         """Store weights and MLmodel, on this disk under a further name that takes no space."""
