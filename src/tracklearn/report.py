@@ -9,6 +9,9 @@ progress = logging.getLogger("tracklearn.progress")
 Report = Callable[[int, Mapping[str, float]], None]
 """A function that takes one point of each curve: `report(step, {"loss": 0.4})`."""
 
+NO_MEASUREMENT = {"iteration", "lr", "images_per_s", "waiting"}
+"""Columns of a training's log that say nothing about its network."""
+
 
 def silent(step: int, values: Mapping[str, float]) -> None:
     """Ignore the values: the default of `report` arguments."""

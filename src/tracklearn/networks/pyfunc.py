@@ -7,6 +7,8 @@ import torch
 
 from tracklearn.networks.loading import load
 
+BATCH = 256  # images in the network at once, which take 0.7 GB at full width
+
 
 class Predictor:
     """Gives features of images."""
@@ -21,8 +23,10 @@ class Predictor:
         Raises:
             UserError: no image, or an array of another type or shape.
         """
-        features: np.ndarray = self.network(self.prepare(images), (params or {}).get("layer", "pool5")).numpy()
-        return features
+        layer = (params or {}).get("layer", "pool5")
+        # The first part is taken even if it is empty, so that it is refused.
+        parts = [list(images[start : start + BATCH]) for start in range(0, max(len(images), 1), BATCH)]
+        return np.concatenate([self.network(self.prepare(part), layer).numpy() for part in parts])
 
 
 def _load_pyfunc(path: str) -> Predictor:

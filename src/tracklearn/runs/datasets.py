@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tracklearn.runs.output import counted
 from tracklearn.runs.spool import key_of
 
 SUFFIX = "_digest"  # of a param that holds the digest of data
@@ -24,15 +25,16 @@ def datasets_of(
             The digest of patch shards follows from their origins and the subset, because hashing terabytes takes hours.
         image_set: the set that a wildcard names, if one does.
     """
-    source = _source(params, inputs)
     image_set = image_set or params.get("image_set") or _image_set(inputs)
     found = []
     for param, value in params.items():
         kind = param.removesuffix(SUFFIX)
-        if param.endswith(SUFFIX) and value and kind != ORDER:
+        source = _source(kind, params, inputs)
+        if param.endswith(SUFFIX) and value and source and kind != ORDER:
             of_several_sets = isinstance(value, list | tuple)
-            place = "NYUv2" if kind == "split" else Path(source).name
-            words = [place, "" if of_several_sets else image_set, kind.replace("_", " ")]
+            place = "NYUv2" if kind == "split" or "nyuv2" in params else Path(source).name
+            what = "given normals" if kind == "given" else kind.replace("_", " ")
+            words = [place, "" if of_several_sets else image_set, what]
             digest = key_of(value) if of_several_sets else str(value)
             found.append({"name": " ".join(filter(None, words)), "digest": digest, "source": source})
     if shards := [
@@ -41,13 +43,15 @@ def datasets_of(
         subset = [params.get("patches"), params.get("inner")]
         number = "all" if subset[0] is None else subset[0]
         digest = key_of([[origins[path] for path in shards], subset])
-        name = f"{number} patches of {len(shards)} shards" if "patches" in params else "patch shards"
+        name = f"{number} patches of {counted(len(shards), 'shard')}" if "patches" in params else "patch shards"
         found.append({"name": name, "digest": digest, "source": " ".join(shards)})
     return found
 
 
-def _source(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str]]) -> str:
-    """The folder or file that the digests of a job are of."""
+def _source(kind: str, params: Mapping[str, Any], inputs: Mapping[str, Sequence[str]]) -> str:
+    """The folder or file that a digest is of; "" if the job reads none of this kind."""
+    if kind == "given":
+        return str(params["settings"].get("given") or "")
     if devkit := params.get("devkit"):
         return f"{devkit['voc']}/VOC{devkit['year']}"
     if scenes := params.get("scenes"):

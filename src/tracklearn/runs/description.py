@@ -1,6 +1,7 @@
 """The description of a run, which MLflow shows above its figures: Markdown, with links to the pages made from it."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import accumulate
 
 STAGES = {
     "videos": "Downloads or probes the videos of a shard of the list.",
@@ -18,14 +19,23 @@ STAGES = {
 }
 
 
-def description(rule: str, line: str, pages: Iterable[tuple[str, str]]) -> str:
+def description(rule: str, line: str, pages: Sequence[tuple[str, str]], length: int) -> str:
     """What a stage did, what the job said at its end, and the pages on which its result stands.
 
     Args:
         rule: its first word is the stage.
         line: the job's last line, or "".
         pages: path of each page and its address, or "" if there is no address.
+        length: characters that the text may have; pages for which there is no room are counted.
     """
     links = [f"[{path}]({address})" if address else f"`{path}`" for path, address in pages]
-    last = f"Pages: {', '.join(links)}" if links else ""
-    return "\n\n".join(filter(None, [STAGES.get(rule.partition("_")[0], ""), line, last]))
+    text = "\n\n".join(filter(None, [STAGES.get(rule.partition("_")[0], ""), line, "Pages: " if links else ""]))
+    if len(text) + len(", ".join(links)) > length:
+        room = length - len(text) - len(_more(len(links)))
+        shown = sum(end <= room for end in accumulate(len(link) + len(", ") for link in links))
+        links = [*links[:shown], _more(len(links) - shown)]
+    return text + ", ".join(links)
+
+
+def _more(number: int) -> str:
+    return f"and {number} more, see results/index.html"

@@ -31,17 +31,21 @@ class Lineage:
     spool: Spool
     nodes: dict[str, Node] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    _offsets: dict[str, int] = field(default_factory=dict)  # bytes of events that were read, in whole lines
     _behind: dict[str, list[str]] = field(default_factory=dict)  # run -> the runs after it that made a cell or a page
 
     def refresh(self) -> None:
-        """Read the runs that changed."""
+        """Read what is new of each run: a long training, whose curves grow by the second, is not read again."""
         changed = False
         for key in self.spool.keys():  # noqa: SIM118 (no dictionary)
             size = self.spool.size(key)
-            if size == self.sizes.get(key):
+            before = self.sizes.get(key, 0)
+            if size == before:
                 continue
             self.sizes[key] = size
-            node = self._node(key)
+            offset = self._offsets.get(key, 0) if size > before else 0  # a smaller file is another one
+            new, self._offsets[key] = self.spool.starts_and_ends(key, offset)
+            node = self._node(key) if new else None
             if node and node != self.nodes.get(key):
                 self.nodes[key] = node
                 changed = True

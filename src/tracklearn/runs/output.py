@@ -75,6 +75,11 @@ def in_words(figures: Mapping[str, float], *, most: int = 5) -> str:
     return ", ".join(words[:most])
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 run` or `3 runs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """A time that took `seconds`: `12.3 s` or `1:02:03`."""
     return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))

@@ -137,6 +137,7 @@ class Run:
         self.final_metrics: dict[str, float] = {}
         self._warned = False
         self._usage: Usage | None = None
+        self._watched = self._weights is not None
         self._start_time = self._last_look = time.monotonic()
 
     @property
@@ -257,13 +258,19 @@ class Run:
 
     def _look_at_usage(self) -> None:
         """Record what a training uses, each time it reports after `SAMPLING` seconds or more."""
-        if not self._weights or (self._usage and time.monotonic() - self._last_look < SAMPLING):
+        if not self._watched or (self._usage and time.monotonic() - self._last_look < SAMPLING):
             return
         self._last_look = time.monotonic()
-        if self._usage is None:
-            self._usage = Usage()
+        try:
+            if self._usage is None:
+                self._usage = Usage()
+                return
+            values = self._usage.look()
+        except Exception as error:  # psutil has errors of its own, where a container shows only a part of /proc
+            self._watched = False
+            reason = f"{type(error).__name__}: {error}"
+            log.warning("what the training uses cannot be recorded (%s); it continues without this record", reason)
             return
-        values = self._usage.look()
         step = 1 + max(self._last_steps.get(name, -1) for name in values)
         self._last_steps |= dict.fromkeys(values, step)
         self._record("metrics", step=step, values=values)

@@ -32,12 +32,14 @@ from urllib.request import url2pathname
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.report import NO_MEASUREMENT
 from tracklearn.runs.description import description
 from tracklearn.runs.lineage import Lineage
+from tracklearn.runs.output import counted
 from tracklearn.runs.spool import Event, Spool, key_of, link_or_copy
 
 INTERVAL = 10.0  # seconds between two deliveries
-FAILURES = 3  # runs that fail one after the other before the store is taken for unreachable
+FAILURES = 3  # runs that fail one after the other before the store, or its store of files, is taken for unreachable
 
 # https://mlflow.org/docs/latest/rest-api.html#log-batch: 1000 in all
 BATCH = {"metrics": 800, "params": 100, "tags": 100}
@@ -67,7 +69,7 @@ class Progress:
     run_id: str | None = None
     model_id: str | None = None  # of the network that the run made
     facts: str = ""  # digest of the facts that follow from other runs
-    files_owed: bool = False  # the store's folder of files could not be reached
+    files_owed: bool = False  # the files could not be stored
 
 
 @dataclass
@@ -79,7 +81,8 @@ class Sent:
     files: int = 0
 
     def __str__(self) -> str:
-        return f"{len(self.runs)} runs, {len(self.models)} models and {self.files} files"
+        runs, models = counted(len(self.runs), "run"), counted(len(self.models), "model")
+        return f"{runs}, {models} and {counted(self.files, 'file')}"
 
 
 class Sender:
@@ -109,22 +112,25 @@ class Sender:
         self._experiment = ""
         self._problems: set[str] = set()
         self._without_files: set[str] = set()  # keys of the runs whose files this sender could not store
+        self._store_failures = 0  # runs in a row whose files could not be stored
 
     def deliver_all(self, *, facts: bool = True) -> int:
-        """Deliver what is new; return how many runs the store did not take.
+        """Deliver what is new; return how many runs the store did not take, or not with their files.
 
         Args:
             facts: also send what other runs told, since the last time, about runs that are delivered.
         """
         if facts:  # the last delivery of a workflow tries the files again that could not be stored before
             self._without_files.clear()
+            self._store_failures = 0
         pending = self.pending(facts=facts)
         if not pending:
             return 0
         with lock(self.spool.root / "sender.lock"):
             waiting = self._deliver_each(pending)
             # A run that was delivered first learns what was created after it, such as the id of its network.
-            return waiting or (self._deliver_each(self.pending()) if facts else 0)
+            waiting = waiting or (self._deliver_each(self.pending()) if facts else 0)
+            return waiting + len(self._without_files)
 
     def _deliver_each(self, pending: Sequence[str]) -> int:
         """Deliver these runs, until the store is taken for unreachable; return how many it did not take."""
@@ -180,7 +186,10 @@ class Sender:
             return {}
         behind = [self._progress_of(network) for network in self._lineage.networks(key)]
         targets = {target: self._lineage.nodes[target].start for target in self._lineage.targets(key)}
-        pages = {page: self._progress_of(target).run_id for target, start in targets.items() for page in start["pages"]}
+        # The first page of a run leads to its others.
+        pages = {
+            page: self._progress_of(target).run_id for target, start in targets.items() for page in start["pages"][:1]
+        }
         return {
             "line": node.line,
             "pages": pages,  # and the run of each
@@ -278,12 +287,11 @@ class Sender:
         if node and node.is_network and last_start_or_end.get("status") == "FINISHED":
             progress.model_id = self._model(key, run_id, node.start)
         model_id = progress.model_id or self._evaluated_model(key, facts)
-        of_model = {"model_id": model_id} | _data(node.start) if model_id and node else {}
         points = [event for event in events if event["event"] == "metrics"]
         if model_id and progress.offset and key_of(facts) != progress.facts:
             # Final figures may have been sent before their model was known.
             points += [event for event in self.spool.read(key)[0] if event.get("final")]
-        self._log(run_id, points, params, tags, of_model)
+        self._log(run_id, _metrics(points, node.start if node else {}, model_id), params, tags)
         self._log_inputs(run_id, events, facts["models"] if facts else [])
         if last_start_or_end["event"] == "start":
             self._client.update_run(run_id, status="RUNNING")
@@ -314,7 +322,7 @@ class Sender:
             for page, run in facts["pages"].items()
         ]
         rule = self._lineage.nodes[key].start["tags"]["rule"]
-        return tags | {"mlflow.note.content": description(rule, facts["line"], pages)}
+        return tags | {"mlflow.note.content": description(rule, facts["line"], pages, TAG_LENGTH)}
 
     def _log_inputs(self, run_id: str, events: Sequence[Event], models: Sequence[str]) -> None:
         """Send the data sets that a run read and the networks that it was made from."""
@@ -349,7 +357,6 @@ class Sender:
         outputs = self._client.get_run(run_id).outputs
         if not outputs or model_id not in {output.model_id for output in outputs.model_outputs}:
             self._client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-        self.sent.models.add(key)
         return model_id
 
     def _evaluated_model(self, key: str, facts: Mapping[str, Any]) -> str | None:
@@ -360,7 +367,8 @@ class Sender:
     def _store_files(self, key: str, progress: Progress, events: Sequence[Event]) -> None:
         """Store the run's files; if that is impossible, say so once, and leave it to a later sender.
 
-        The figures and the status need no file. A client may reach the server and not the store of files.
+        The figures and the status need no file. A client may reach the server and not the store of files. After
+        `FAILURES` runs in a row the store of files is left alone, so that no later run waits for it.
         """
         ended = progress.files_owed or any(event["event"] == "end" for event in events)
         new = [event["path"] for event in events if event["event"] == "artifact"]
@@ -369,64 +377,47 @@ class Sender:
         if not (ended or new):
             return
         progress.files_owed = True
-        if not self._without_files:
+        if self._store_failures < FAILURES:
             try:
                 for path in [] if ended else new:
                     self._client.log_artifact(progress.run_id, str(artifacts / path), str(Path(path).parent))
                 if ended and artifacts.is_dir():
                     self._client.log_artifacts(progress.run_id, str(artifacts))
-                if ended and progress.model_id:
+                if ended and progress.model_id and model.is_dir():  # people may delete old weights
                     self._store_network(progress.model_id, model)
-                progress.files_owed = False
+                    self.sent.models.add(key)
+                progress.files_owed, self._store_failures = False, 0
                 self.sent.files += sum(path.is_file() for path in artifacts.rglob("*")) if ended else len(new)
             except Exception as error:  # each kind of store has errors of its own
-                self._tell("figures and status arrive, but files cannot be stored and wait in results/mlflow", error)
+                if not self._store_failures:
+                    self._tell(
+                        "figures and status arrive, but files cannot be stored and wait in results/mlflow", error
+                    )
+                self._store_failures += 1
         if progress.files_owed:
             self._without_files.add(key)
+        else:
+            self._without_files.discard(key)
 
     def _store_network(self, model_id: str, folder: Path) -> None:
         """Store weights and MLmodel, on this disk under a further name that takes no space."""
         model = self._client.get_logged_model(model_id)
-        if self.local:
-            place = Path(url2pathname(urlsplit(model.artifact_location).path))
-            for file in folder.iterdir():
-                with atomic(place / file.name) as temporary:
+        for file in folder.glob("[!.]*"):  # a killed job may have left a hidden temporary file
+            if self.local:
+                with atomic(Path(url2pathname(urlsplit(model.artifact_location).path), file.name)) as temporary:
                     link_or_copy(file, temporary)
-        else:
-            self._client.log_model_artifacts(model_id, str(folder))
+            else:
+                self._client.log_model_artifact(model_id, str(file))
         self._client.finalize_logged_model(model_id, "READY")
 
-    def _log(
-        self,
-        run_id: str,
-        points: Sequence[Event],
-        params: Mapping[str, str],
-        tags: Mapping[str, Any],
-        of_model: Mapping[str, Any],
-    ) -> None:
-        """Send params, tags and points of curves, in as few requests as MLflow takes.
+    def _log(self, run_id: str, metrics: Sequence[Any], params: Mapping[str, str], tags: Mapping[str, Any]) -> None:
+        """Send metrics, params and tags, in as few requests as MLflow takes."""
+        from mlflow.entities import Param, RunTag  # noqa: PLC0415
 
-        Args:
-            points: events of kind `metrics`.
-            of_model: the model that the final figures are of and the data that they were computed on, as MLflow names
-                them; empty if the figures are of no model.
-        """
-        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
-
-        entities: dict[str, list[Any]] = {
+        entities: dict[str, Sequence[Any]] = {
             "params": [Param(_name(name), value) for name, value in params.items()],
             "tags": [RunTag(_name(name), str(value)[:TAG_LENGTH]) for name, value in tags.items()],
-            "metrics": [
-                Metric(
-                    _name(name),
-                    value,
-                    _milliseconds(event["time"]),
-                    event["step"],
-                    **(of_model if event.get("final") else {}),
-                )
-                for event in points
-                for name, value in event["values"].items()
-            ],
+            "metrics": metrics,
         }
         for batch in range(max(-(-len(listed) // BATCH[kind]) for kind, listed in entities.items())):
             part = {kind: listed[batch * BATCH[kind] : (batch + 1) * BATCH[kind]] for kind, listed in entities.items()}
@@ -518,6 +509,36 @@ def runs_on_this_host(progress: Progress) -> bool:
     return progress.host_of_running_job == socket.gethostname()
 
 
+def _metrics(points: Sequence[Event], start: Event, model_id: str | None) -> list[Any]:
+    """Points of curves and final figures as MLflow's metrics.
+
+    Args:
+        points: events of kind `metrics`.
+        start: the event `start` of the run. The final figures of a run that made a cell have its table in their name,
+            so that the accuracy of scenes is not the accuracy of a training.
+        model_id: the model that the final figures are of, if they are of one.
+    """
+    from mlflow.entities import Metric  # noqa: PLC0415
+
+    of_model: dict[str, Any] = {"model_id": model_id} | _data(start) if model_id else {}
+    metrics = []
+    for event in points:
+        prefix, link = (_table(start), of_model) if event.get("final") else ("", {})
+        for name, value in event["values"].items():
+            linked = {} if name in NO_MEASUREMENT else link
+            time_and_step = _milliseconds(event["time"]), event["step"]
+            metrics.append(Metric(_name(f"{prefix}{name}"), value, *time_and_step, **linked))
+    return metrics
+
+
+def _table(start: Event) -> str:
+    """`table1.` or `section6.scenes.` of a run that made a cell of it, `{table}/{protocol}/{row}` with the part before
+    the row; "" of another run.
+    """
+    table, _protocol, *part, _row = (start.get("cell") or "//").split("/")
+    return "".join(f"{name}." for name in [table, *part] if name)
+
+
 def _data(start: Event) -> dict[str, str]:
     """The first data set of a run, on which its figures were computed, as MLflow names it beside a figure."""
     first = next(iter(start.get("datasets", [])), None)
@@ -534,7 +555,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 1 if runs were not delivered, 2 after an error of one line."""
+    """Run one command; return 1 if runs or their files were not delivered, 2 after an error of one line."""
     parser = argparse.ArgumentParser(prog="python -m tracklearn.runs.sender", description="Deliver runs to MLflow.")
     parser.add_argument("command", choices=["send", "follow", "ui"], help="follow: until standard input is closed")
     parser.add_argument("--port", type=int, default=5000, help="of the UI, if it is free")
@@ -557,7 +578,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(without_password(traceback.format_exc()), file=sys.stderr)
         return 2
     if waiting:
-        print(f"sender: {waiting} runs stay on disk, in results/mlflow; `send` delivers them later", file=sys.stderr)
+        print(
+            f"sender: {counted(waiting, 'run')} not wholly delivered; the rest waits in results/mlflow, and `send` "
+            "delivers it later",
+            file=sys.stderr,
+        )
     return 1 if waiting else 0
 
 

@@ -77,20 +77,14 @@ class Spool:
 
     def read(self, key: str, offset: int = 0) -> tuple[list[Event], int]:
         """Whole events from byte `offset` on, and the offset after the last of them."""
-        try:
-            with open(self.events_file(key), "rb") as file:
-                file.seek(offset)
-                data = file.read()
-        except (FileNotFoundError, NotADirectoryError):
-            return [], offset
-        whole = data[: data.rfind(b"\n") + 1]
-        return _parsed(whole.splitlines()), offset + len(whole)
+        lines, offset = self._lines(key, offset)
+        return _parsed(lines), offset
 
     def attempts(self, key: str) -> list[Event]:
         """The `start` events of the attempts behind a run's outputs: the last attempt and those that it resumed."""
         starts: list[Event] = []
         finished = False
-        for event in self._starts_and_ends(key):
+        for event in self.starts_and_ends(key)[0]:
             if event["event"] == "start":
                 starts = [event] if finished else [*starts, event]
             finished = event.get("status") == "FINISHED"
@@ -98,15 +92,27 @@ class Spool:
 
     def last_line(self, key: str) -> str:
         """What the job said at its last end; "" while it runs."""
-        return str(next(iter(reversed(self._starts_and_ends(key))), {}).get("line", ""))
+        return str(next(iter(reversed(self.starts_and_ends(key)[0])), {}).get("line", ""))
 
-    def _starts_and_ends(self, key: str) -> list[Event]:
+    def starts_and_ends(self, key: str, offset: int = 0) -> tuple[list[Event], int]:
+        """As `read`, but only the events `start` and `end`, and none if the file cannot be read."""
         try:
-            lines = self.events_file(key).read_bytes().splitlines()
+            lines, offset = self._lines(key, offset)
         except OSError:
-            return []
+            return [], offset
         # The points of curves are not parsed, which would take ten times as long.
-        return _parsed(line for line in lines if line.startswith((b'{"event": "start"', b'{"event": "end"')))
+        return _parsed(line for line in lines if line.startswith((b'{"event": "start"', b'{"event": "end"'))), offset
+
+    def _lines(self, key: str, offset: int) -> tuple[list[bytes], int]:
+        """Whole lines from byte `offset` on, and the offset after the last of them."""
+        try:
+            with open(self.events_file(key), "rb") as file:
+                file.seek(offset)
+                data = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return [], offset
+        whole = data[: data.rfind(b"\n") + 1]
+        return whole.splitlines(), offset + len(whole)
 
     @contextmanager
     def alive(self, key: str) -> Iterator[None]:

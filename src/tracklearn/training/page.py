@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
 from tracklearn.pages.rendering import Picture, render
+from tracklearn.report import NO_MEASUREMENT
 
 HOW = ("train", "from", "subset", "schedule", "seed")  # entries of a model that the page shows
 STYLES = cycler(linestyle=["-", "--", ":", "-."]) * cycler(color=list(TABLEAU_COLORS))
-NO_CURVE = {"iteration", "lr", "images_per_s", "waiting"}  # columns of a log
 
 
 def models_page(
@@ -64,7 +64,7 @@ def _last_row(log: pd.DataFrame | None) -> dict[str, str]:
 
 def curves(logs: Mapping[str, pd.DataFrame]) -> Figure:
     """Loss and measurements of trainings of one kind against the iteration, with the legend beside the panels."""
-    columns = [column for column in next(iter(logs.values())) if column not in NO_CURVE]
+    columns = [column for column in next(iter(logs.values())) if column not in NO_MEASUREMENT]
     figure = Figure(figsize=(3.5 * len(columns) + 2, 3), layout="constrained")
     for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
         axes.set_prop_cycle(STYLES)

@@ -42,6 +42,11 @@ def test_the_digest_of_a_subset_follows_from_its_shards_and_its_size():
 def test_nyuv2_and_a_folder_of_images():
     (split,) = datasets_of({"split_digest": "ab"}, {"truth": ["results/normals/truth.h5"]}, {})
     assert split == {"name": "NYUv2 split", "digest": "ab", "source": "results/normals/truth.h5"}
+    truth = {"nyuv2": "data/nyuv2/labeled.mat", "photos_digest": "ab", "given_digest": "cd"}
+    photos = {"name": "NYUv2 photos", "digest": "ab", "source": "data/nyuv2/labeled.mat"}
+    assert datasets_of(truth | {"settings": {"plane_fits": {}}}, {}, {}) == [photos]
+    given = {"name": "NYUv2 given normals", "digest": "cd", "source": "data/normals"}
+    assert datasets_of(truth | {"settings": {"given": "data/normals"}}, {}, {}) == [photos, given]
     (folder,) = datasets_of({"folder": "/data/ILSVRC2012", "image_folder_digest": "ab"}, {}, {})
     assert folder == {"name": "ILSVRC2012 image folder", "digest": "ab", "source": "/data/ILSVRC2012"}
     assert datasets_of({"folder": "results/voc/crops", "image_folder_digest": ""}, {}, {}) == []

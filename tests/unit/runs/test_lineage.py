@@ -43,3 +43,33 @@ def test_a_run_that_changed_is_read_again(tmp_path):
     add(spool, "b", cell="table2/p/net")  # made again, whole, from nothing
     lineage.refresh()
     assert lineage.targets("a") == []
+
+
+def test_a_run_that_grew_is_read_from_where_it_ended_and_anew_only_after_a_start_or_an_end(tmp_path, monkeypatch):
+    spool = Spool(tmp_path)
+    add(spool, "net")
+    lineage = Lineage(spool)
+    lineage.refresh()
+    offsets, whole = [], []
+    starts_and_ends = Spool.starts_and_ends
+
+    def observed(self, key, offset=0):
+        (offsets if offset else whole).append(offset)
+        return starts_and_ends(self, key, offset)
+
+    monkeypatch.setattr(Spool, "starts_and_ends", observed)
+    first = spool.size("net")
+    for step in range(3):
+        spool.append("net", {"event": "metrics", "step": step, "values": {"loss": 1.0}})
+        lineage.refresh()
+    assert len(offsets) == 3 and offsets == sorted(set(offsets)) and offsets[0] == first and not whole
+    half, rest = b'{"event": "end", "status": "FAILED", ', b'"line": "no disk"}\n'
+    for part, line in ((half, "done net"), (rest, "no disk")):
+        with open(spool.events_file("net"), "ab") as file:
+            file.write(part)
+        lineage.refresh()
+        assert lineage.nodes["net"].line == line
+    spool.events_file("net").unlink()
+    spool.append("net", {"event": "start", "time": 0.0, "inputs": {}, "cell": None, "pages": [], "network": "net"})
+    lineage.refresh()
+    assert lineage.nodes["net"].is_network and lineage.sizes == {"net": spool.size("net")}

@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from tracklearn.errors import UserError, one_line
@@ -112,6 +113,30 @@ def test_a_training_records_what_it_uses(job, monkeypatch):
         run.report(1, {"images": 3.0})
         run.report(2, {"images": 6.0})
     assert [list(event["values"]) for event in events_of(run, "metrics")] == [["images"], ["images"]]
+
+
+@pytest.mark.parametrize("call_number", [1, 2])  # as the training begins, and later
+def test_a_machine_that_hides_its_use_stops_no_training(job, monkeypatch, caplog, call_number):
+    def virtual_memory():
+        calls.append("virtual_memory")
+        if len(calls) == call_number:
+            raise psutil.AccessDenied(msg="no /proc/meminfo")
+        return memory
+
+    memory = psutil.virtual_memory()
+    calls: list[str] = []
+    monkeypatch.setattr("tracklearn.runs.run.SAMPLING", 0.0)
+    monkeypatch.setattr(psutil, "virtual_memory", virtual_memory)
+    weights = "results/models/net/weights.safetensors"
+    with recorded(job("train", output={"weights": weights})) as run:
+        for step in range(4):
+            run.report(step, {"loss": 1.0})
+        write(weights)
+    assert len(calls) == call_number  # it is not asked again
+    assert [list(event["values"]) for event in events_of(run, "metrics")] == [["loss"]] * 4
+    assert events_of(run, "end")[0]["status"] == "FINISHED"
+    (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert "what the training uses cannot be recorded (AccessDenied: " in warning
 
 
 def test_the_commit_and_whether_files_differ_from_it(monkeypatch):

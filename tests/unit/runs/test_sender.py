@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -96,7 +97,7 @@ def train(job, name: str, *, content: bytes = b"weights", **job_facts):
         write(weights(name), content)
         for step in (1, 2):
             run.report(step, {"loss": 4.0 - step})
-        run.metrics({"loss": 1.0})
+        run.metrics({"loss": 1.0, "lr": 0.01})
     return run
 
 
@@ -306,11 +307,12 @@ def test_a_network_is_a_logged_model_with_the_figures_of_its_training_and_of_its
     assert (first.name, first.tags["model"], first.params["lr"]) == ("first-1_5M", "first-1.5M", "0.1")
     assert first.status == second.status == "READY"
     figures = [{metric.key: metric.value for metric in model.metrics} for model in (first, second)]
-    assert figures == [{"loss": 1.0, "mAP": 40.0}, {"loss": 1.0, "mAP": 60.0}]
+    assert figures == [{"loss": 1.0, "table1.mAP": 40.0}, {"loss": 1.0, "table1.mAP": 60.0}]
     client = MlflowClient(f"sqlite:///{store.resolve()}")
-    assert {metric.dataset_name for metric in first.metrics} == {"all patches of 1 shards", None}
-    found = client.search_logged_models([first.experiment_id], "metrics.mAP > 50")
-    assert [model.name for model in found] == ["second"]
+    assert {metric.dataset_name for metric in first.metrics} == {"all patches of 1 shard", None}
+    by_map = [{"field_name": "metrics.table1.mAP", "ascending": False}]
+    found = client.search_logged_models([first.experiment_id], order_by=by_map)
+    assert [model.name for model in found] == ["second", "first-1_5M"]
     trained, row = (
         client.get_run(run.info.run_id)
         for run in runs()
@@ -319,9 +321,26 @@ def test_a_network_is_a_logged_model_with_the_figures_of_its_training_and_of_its
     assert [output.model_id for output in trained.outputs.model_outputs] == [second.model_id]
     assert [one.model_id for one in trained.inputs.model_inputs] == [first.model_id]
     assert [one.model_id for one in row.inputs.model_inputs] == [second.model_id]
+    assert (set(trained.data.metrics), row.data.metrics) == ({"loss", "lr"}, {"table1.mAP": 60.0})
     assert row.data.tags["mlflow.parentRunId"] == trained.info.run_id
     stored = Path("results/mlflow/artifacts/models") / first.model_id / "artifacts/weights.safetensors"
     assert stored.samefile(weights("first-1.5M"))  # no second copy on this disk
+
+
+def test_figures_of_one_name_from_several_tables_stay_apart(job, store):
+    train(job, "net")
+    folder = "results/cells/section6/p"
+    for part, figures in (("detection", {"mAP": 20.0}), ("scenes", {"accuracy": 0.5})):
+        cell = f"{folder}/{part}/net.json"
+        with recorded(job(part, input={"weights": weights("net")}, output={"cell": cell})) as run:
+            write(cell)
+            run.metrics(figures)
+    evaluate(job, "net", "net", mean=40.0)
+    assert Sender().deliver_all() == 0
+    (model,) = models()
+    assert {metric.key: metric.value for metric in model.metrics} == {
+        "loss": 1.0, "section6.detection.mAP": 20.0, "section6.scenes.accuracy": 0.5, "table1.mAP": 40.0,
+    }  # fmt: skip
 
 
 def test_data_sets_arrive_with_digest_and_source(job, store):
@@ -329,7 +348,7 @@ def test_data_sets_arrive_with_digest_and_source(job, store):
     Sender().deliver_all()
     (found,) = [run for run in runs() if run.info.run_name == "models_ranking first-1.5M"]
     (one,) = found.inputs.dataset_inputs
-    assert (one.dataset.name, len(one.dataset.digest)) == ("all patches of 1 shards", 20)
+    assert (one.dataset.name, len(one.dataset.digest)) == ("all patches of 1 shard", 20)
     assert json.loads(one.dataset.source) == {"uri": "results/patches/00000.h5"}
 
 
@@ -340,7 +359,8 @@ def test_a_description_links_the_page_once_it_is_there(job, store):
     assert sender.deliver_all() == 0
     assert "Pages" not in runs()[0].data.tags["mlflow.note.content"]
     cells = ["results/cells/table1/p/row/mAP.json"]
-    with recorded(job("tables_page", input={"cells": cells}, output={"page": "results/t.html"})):
+    output = {"page": "results/t.html", "class_pages": ["results/t/cat.html"]}
+    with recorded(job("tables_page", input={"cells": cells}, output=output)):
         write("results/t.html", b"<html>")
     assert len(sender.pending(facts=False)) == 1  # while the workflow runs: its own events
     assert len(sender.pending()) == 4
@@ -351,6 +371,7 @@ def test_a_description_links_the_page_once_it_is_there(job, store):
     for run in behind:
         stage, line, pages = run.data.tags["mlflow.note.content"].split("\n\n")
         assert stage.endswith(".") and line.startswith("done in ") and link in pages
+        assert "cat.html" not in pages  # the first page leads there
     assert len(behind) == 3
 
 
@@ -410,7 +431,7 @@ def test_a_sender_killed_at_any_step_doubles_no_model_data_set_or_link(job, stor
         points = database.execute("select count(*) from logged_model_metrics").fetchone()
         curves = database.execute("select count(*) from metrics").fetchone()
     assert links == [("DATASET", 1), ("RUN_INPUT", 11), ("RUN_OUTPUT", 2)]
-    assert (points, curves) == ((4,), (9,))
+    assert (points, curves) == ((4,), (11,))
 
 
 @pytest.mark.parametrize("step", ["create_run", "log_batch", "log_artifacts", "set_terminated"])
@@ -474,14 +495,14 @@ def test_a_server_that_is_gone_and_comes_back(job, store, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     do(job("train", model="a"), loss=0.5)
     assert main(["send"]) == 1
-    assert "1 runs stay on disk" in (said := capsys.readouterr().err) and uri in said
+    assert "1 run not wholly delivered" in (said := capsys.readouterr().err) and uri in said
     with server(port, store):
         train(job, "b")
         capsys.readouterr()
         assert main(["send"]) == 0
     said = capsys.readouterr()
     assert said.out == ""  # MLflow prints two lines a run of its own
-    assert said.err == f"sender: sent 2 runs, 1 models and 2 files to {uri}\n"
+    assert said.err == f"sender: sent 2 runs, 1 model and 2 files to {uri}\n"
     do(job("train", model="c"), loss=0.125)
     assert Sender().deliver_all() == 1
     assert sorted(run.info.run_name for run in runs(f"sqlite:///{store.resolve()}")) == ["models_ranking b", "train a"]
@@ -501,7 +522,7 @@ def test_files_that_cannot_be_stored_are_told_once_and_sent_later(job, store, ca
     for row in ("a", "b", "c"):
         evaluate(job, row, "net")
     sender = Sender(uri=other)
-    assert sender.deliver_all() == sender.deliver_all() == 0
+    assert sender.deliver_all() == sender.deliver_all() == 7
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sender: ")]
     assert "figures and status arrive, but files cannot be stored and wait in results/mlflow: " in line
     assert [run.info.status for run in runs(other)] == ["FINISHED"] * 7
@@ -515,6 +536,34 @@ def test_files_that_cannot_be_stored_are_told_once_and_sent_later(job, store, ca
     assert len(list(Path("mount").rglob("models_ranking.log"))) == 1
     assert len(list(Path("mount").rglob("weights.safetensors"))) == 1
     assert Sender(uri=other).pending() == []
+
+
+def test_a_network_whose_weights_were_deleted_holds_up_no_files(job, store, capsys):
+    first, second, _third = (train(job, name) for name in ("a", "b", "c"))
+    shutil.rmtree(Spool().folder(first.key) / "model")
+    (Spool().folder(second.key) / "model/.MLmodel.tmp").write_text("of a killed job")
+    assert main(["send"]) == 0
+    assert "\nsender: sent 3 runs, 2 models and 3 files to " in capsys.readouterr().err
+    assert [model.status for model in models()] == ["PENDING", "READY", "READY"]
+    for model in models()[1:]:
+        folder = Path("results/mlflow/artifacts/models") / model.model_id / "artifacts"
+        assert sorted(path.name for path in folder.iterdir()) == ["MLmodel", "weights.safetensors"]
+    assert Sender().pending() == []
+
+
+def test_one_run_whose_files_cannot_be_stored_holds_up_no_files_of_later_runs(job, store, capsys):
+    first, *_ = (train(job, name) for name in ("a", "b", "c"))
+    model = Spool().folder(first.key) / "model"
+    (model / "a-folder").mkdir()  # no file, so that storing it fails
+    for _ in range(2):
+        assert main(["send"]) == 1
+        said = capsys.readouterr().err
+        assert said.count("figures and status arrive, but files cannot be stored") == 1
+        assert "sender: 1 run not wholly delivered" in said
+        assert [model.status for model in models()] == ["PENDING", "READY", "READY"]
+    (model / "a-folder").rmdir()
+    assert main(["send"]) == 0
+    assert [model.status for model in models()] == ["READY"] * 3
 
 
 def test_a_password_in_the_address_stands_nowhere(job, monkeypatch, capsys):
