@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 CONTENT = {
-    "4 Patch mining": {"Figures": ["figure2.png", "figure3.png"], "Pages": ["00000.html"]},
+    "4 Patch mining": {"Figures": ["figure2.png", "figure3.png"], "Pages": ["pairs.html"]},
     "5 Learning from videos": {"Pages": ["models.html"]},
     "6.1 Features without fine-tuning": {
         "Figures": ["figure5.png", "figure6.png", "figure7.html"],

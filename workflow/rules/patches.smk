@@ -74,13 +74,7 @@ rule patches_gallery:
         store="results/patches/{shard}.h5",
         summary="results/patches/{shard}.json",
     output:
-        page=report(
-            "results/patches/{shard}.html",
-            caption="../report/gallery.rst",
-            category="4 Patch mining",
-            subcategory="Pages",
-            labels={"content": "Shard {shard}: frames, pairs and reasons"},
-        ),
+        page="results/patches/{shard}.html",
     log:
         "results/logs/patches_gallery/{shard}.log",
     params:

@@ -29,8 +29,9 @@ def datasets_of(
     found = []
     for param, value in params.items():
         kind = param.removesuffix(SUFFIX)
-        source = _source(kind, params, inputs)
-        if param.endswith(SUFFIX) and value and source and kind != ORDER:
+        if not param.endswith(SUFFIX) or kind == ORDER or not value:
+            continue
+        if source := _source(kind, params, inputs):
             of_several_sets = isinstance(value, list | tuple)
             place = "NYUv2" if kind == "split" or "nyuv2" in params else Path(source).name
             what = "given normals" if kind == "given" else kind.replace("_", " ")

@@ -50,3 +50,9 @@ def test_nyuv2_and_a_folder_of_images():
     (folder,) = datasets_of({"folder": "/data/ILSVRC2012", "image_folder_digest": "ab"}, {}, {})
     assert folder == {"name": "ILSVRC2012 image folder", "digest": "ab", "source": "/data/ILSVRC2012"}
     assert datasets_of({"folder": "results/voc/crops", "image_folder_digest": ""}, {}, {}) == []
+
+
+def test_only_digests_name_data_sets():
+    assert datasets_of({"given": "mine.caffemodel", "folder": "photos"}, {}, {}) == []
+    given = {"given_digest": "ab", "settings": {"given": "normals.h5"}}
+    assert datasets_of(given, {}, {})[0]["source"] == "normals.h5"
