@@ -10,7 +10,6 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.features import measure, some_boxes, some_photos
+from benchmarks.retrieval import seconds_of
 from benchmarks.training import (
     KINDS,
     Kind,
@@ -176,7 +176,7 @@ def finetuning(
         yield Row("fine-tuning", str(kind), row["images_per_s"], "windows", f"waits {row['waiting']:.1%}")
     count = max(4, scale.iterations // 4)
     made = feed(batches, device, 0, count, threads=cores)
-    seconds = _seconds(lambda: [next(made) for _ in range(count)])
+    seconds = seconds_of(lambda: [next(made) for _ in range(count)], runs=1)
     yield Row("fine-tuning", "making batches alone", 128 * count / seconds, "windows", f"{cores} threads")
 
 
@@ -195,8 +195,7 @@ def retrieval(scale: Scale, device: torch.device) -> Iterator[Row]:
     rng = np.random.default_rng(0)
     queries, block = (to_unit_length(rng.random((n, scale.pool5), np.float32)) for n in (scale.windows, 2048))
     blocks = [block] * 4
-    nearest_by_cosine(queries, blocks, k=20)
-    seconds = _seconds(lambda: nearest_by_cosine(queries, blocks, k=20))
+    seconds = seconds_of(lambda: nearest_by_cosine(queries, blocks, k=20))
     yield Row("retrieval", "fp32", len(queries) * 4 * len(block) / seconds / 1e6, "million cosines")
 
 
@@ -213,16 +212,8 @@ def detection(scale: Scale) -> Iterator[Row]:
                 best = np.argsort(-column)[:400]
                 suppress(boxes[best], column[best], overlap=0.3)
 
-    photos = count / _seconds(work)
+    photos = count / seconds_of(work)
     yield Row("detection by SVMs", "on the CPU", photos * WINDOWS, "windows", "scores and suppression alone")
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

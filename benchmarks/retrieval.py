@@ -125,7 +125,7 @@ def _cosine_steps(photos: Voc, ids: list[str], folder: Path, device: torch.devic
     yield Step("features, fp32", "windows", rate, WINDOWS + QUERIES, f"{WINDOWS:,} + {QUERIES:,} {both}")
     rng = np.random.default_rng(0)
     queries, block = (to_unit_length(rng.random((AT_ONCE, POOL5), np.float32)) for _ in range(2))
-    seconds = _seconds(lambda: nearest_by_cosine(queries, [block] * COMPARED, k=20))
+    seconds = seconds_of(lambda: nearest_by_cosine(queries, [block] * COMPARED, k=20))
     yield Step(
         "comparison", "cosines", AT_ONCE**2 * COMPARED / seconds, QUERIES * WINDOWS, f"{QUERIES:,} x {WINDOWS:,} pairs"
     )
@@ -135,14 +135,14 @@ def _elda_steps(photos: Voc, ids: list[str], device: torch.device, cores: int) -
     some = [ids[index % len(ids)] for index in range(PHOTOS_AT_ONCE)]
     sums = Autocorrelation(CHANNELS, REACH)
     with ThreadPoolExecutor(cores) as pool, one_opencv_thread():
-        seconds = _seconds(
+        seconds = seconds_of(
             lambda: sums.add([each for found in pool.map(lambda i: photo_hogs(photos, i), some) for each in found])
         )
         yield Step("statistics of HOG", "photos", len(some) / seconds, TRAINING_PHOTOS, "the photos of train")
         statistics = sums.statistics()
         windows = _windows(photos, some)
         hogs: list[np.ndarray] = []
-        seconds = _seconds(lambda: hogs.extend(describe(photos, windows, SHAPES, pool)))
+        seconds = seconds_of(lambda: hogs.extend(describe(photos, windows, SHAPES, pool)))
         yield Step(
             "HOG", "HOGs", len(windows) * len(SHAPES) / seconds, WINDOWS * len(SHAPES) + QUERIES,
             f"{WINDOWS:,} windows in {len(SHAPES)} shapes, and each query in its own",
@@ -151,12 +151,14 @@ def _elda_steps(photos: Voc, ids: list[str], device: torch.device, cores: int) -
     of_shape = QUERIES // len(SHAPES)
     x = np.resize(hogs[square], (of_shape, hogs[square].shape[1]))
     detectors: list[Any] = []
-    seconds = _seconds(lambda: detectors.append(train(x, statistics, SHAPES[square], ridge=0.01, device=device)))
+    seconds = seconds_of(lambda: detectors.append(train(x, statistics, SHAPES[square], ridge=0.01, device=device)))
     yield Step("detectors", "detectors", of_shape / seconds, QUERIES, "all queries of a shape at once")
     (weights, biases), _ = detectors[-1]
     nearest = Nearest(of_shape, 20, device)
     block = torch.from_numpy(np.resize(hogs[square], (1024, x.shape[1])))
-    seconds = _seconds(lambda: nearest.meet(slice(None), torch.addmm(biases[:, None], weights, block.to(device).T), 0))
+    seconds = seconds_of(
+        lambda: nearest.meet(slice(None), torch.addmm(biases[:, None], weights, block.to(device).T), 0)
+    )
     yield Step(
         "scores", "scores", of_shape * len(block) / seconds, QUERIES * WINDOWS, f"{QUERIES:,} x {WINDOWS:,} pairs"
     )
@@ -168,9 +170,9 @@ def _windows(photos: Voc, ids: list[str]) -> LabelledWindows:
     return LabelledWindows(ids, images, images, np.concatenate(boxes), images)
 
 
-def _seconds(work: Callable[[], Any]) -> float:
-    """Seconds of the second of two runs; the first one compiles and fills caches."""
-    for _ in range(2):
+def seconds_of(work: Callable[[], Any], *, runs: int = 2) -> float:
+    """Seconds of the last of some runs; the first one compiles and fills caches."""
+    for _ in range(runs):
         began = time.perf_counter()
         work()
         if torch.cuda.is_available():

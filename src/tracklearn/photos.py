@@ -88,7 +88,7 @@ def read_photo(path: str | Path, *, at_least: int | None = None) -> Image.Image:
 def read_pixels(path: str | Path) -> np.ndarray:
     """A photo as `read_photo` decodes it, as RGB uint8 (H, W, 3); libjpeg-turbo decodes ordinary JPEGs.
 
-    Damage that does not keep readers from decoding a JPEG is told in the log, once.
+    The log tells once of damaged JPEGs that can be decoded all the same.
 
     Raises:
         FileNotFoundError: no such file.

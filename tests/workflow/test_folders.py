@@ -1,4 +1,4 @@
-"""The project's folder, and the folders that it is told of, may have any name."""
+"""The folders of the project and of the user's data may have any name."""
 
 import os
 import shutil

@@ -111,7 +111,7 @@ def read_scores(path: str | Path, *, classes: Sequence[str]) -> dict[tuple[str, 
     a header `row class value` are skipped.
 
     Raises:
-        UserError: names the lines that cannot be read.
+        UserError: some lines cannot be read; the message gives their numbers.
     """
     path = Path(path)
     if not path.is_file():

@@ -9,13 +9,12 @@ from scipy.stats import kstest
 from tracklearn.networks.caffenet import (
     CaffeNet,
     Dropout,
-    convolve_groups,
-    convolve_in_blocks,
     draw_kept,
     pool,
     pool5_side,
     to_input,
 )
+from tracklearn.networks.convolution import convolve_groups, convolve_in_blocks
 from tracklearn.seeds import torch_generator
 
 MEAN_BGR = (96.64, 102.75, 107.99)  # of the released code
