@@ -288,13 +288,14 @@ class Run:
 
     def _lost_lease(self) -> bool:
         """Whether another process has taken the job over; if so, wait until it ended, and record nothing."""
+        with suppress(SystemExit):  # the thread that shows heartbeats may notice the loss first, and send SIGTERM
+            self._lease.stop_heartbeat()
+            time.sleep(0.01)
         try:
             confirm()
         except LeaseLostError as lost:
             progress.error("%s", lost)
-            with suppress(SystemExit):  # the thread that keeps the lease may have noticed too, and sent SIGTERM
-                self._lease.release()
-                time.sleep(0.1)
+            self._lease.release()
             self._lease = Lease(self._lease_folder)
             self._wait()
             return True
