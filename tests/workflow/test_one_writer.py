@@ -1,4 +1,4 @@
-"""Snakemake is killed while a training runs: the next snakemake takes the training's result, and trains nothing twice."""
+"""Snakemake is killed while a training runs: the next snakemake takes its result, and trains nothing twice."""
 
 import os
 import signal
