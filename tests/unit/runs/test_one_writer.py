@@ -31,8 +31,9 @@ options = dict(pair.split("=") for pair in sys.argv[1:])
 if "kernel" in options:
     lease._place = lambda: options["kernel"]
 from tracklearn.files import atomic
-from tracklearn.runs import recorded
+from tracklearn.runs import recorded, run as runs_run
 
+runs_run.LATENCY = 2.0
 output = Named(weights="net.safetensors", **{"folder": "crops"} if "folder" in options else {"log": "log.csv"})
 job = N(rule="train", wildcards=Named(model="net"), input=Named(), output=output,
         params=Named(seed=options.get("seed", "1")), log=["train.log"], threads=1)
