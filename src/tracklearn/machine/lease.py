@@ -175,8 +175,7 @@ class Lease:
         self._thread = None
         os.environ.pop(HELD, None)
         with suppress(OSError):
-            if file := _find(self.folder, self._name):
-                (self.folder / file).unlink()
+            _on_own_file(self.folder, self._name, Path.unlink)
             self.folder.rmdir()
         for left in self.folder.parent.glob(f".{self.folder.name}.*"):  # by a process that was killed as it began
             _remove(left)
@@ -214,15 +213,21 @@ def confirm() -> None:
     if not (held := os.environ.get(HELD)):
         return
     folder, name = Path(held).parent, Path(held).name
-    for _ in range(20):  # another thread or process of this job may rename the file at the same time
+    if not _on_own_file(folder, name, lambda file: file.rename(folder / _with_heartbeat(name))):
+        other = next(iter(_files(folder)), None)
+        by = f" by {Writer.named(other)}" if other else ""
+        raise LeaseLostError(f"this job was taken over{by} while this process was suspended")
+
+
+def _on_own_file(folder: Path, name: str, act: Callable[[Path], object]) -> bool:
+    """Do something with the file of a writer; return whether there is one."""
+    for _ in range(20):  # another thread or process of the job may rename the file at the same time
         if file := _find(folder, name):
             with suppress(FileNotFoundError):
-                (folder / file).rename(folder / _with_heartbeat(name))
-                return
+                act(folder / file)
+                return True
         time.sleep(0.005)
-    other = next(iter(_files(folder)), None)
-    by = f" by {Writer.named(other)}" if other else ""
-    raise LeaseLostError(f"this job was taken over{by} while this process was suspended")
+    return False
 
 
 def _files(folder: Path) -> list[str]:
