@@ -12,6 +12,7 @@ PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ ([A-Z]+) ")
 PROGRESS = re.compile(r"^(?:iteration )?(\d+) of (\d+)\b")
 TIME = r"(?:(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)|([\d.]+) (s|minutes))"
 LEFT, DONE = re.compile(f"{TIME} left"), re.compile(f"done in {TIME}")
+OF_CLUSTER = re.compile(r"^slurmstepd\S*: error: (?:\*\*\* )?(.*?)(?: \*\*\*)?$")
 
 
 @dataclass
@@ -108,6 +109,11 @@ def attempt_lines(path: Path, tail: int | None = None) -> list[str]:
         return []
     first = max((number for number, line in enumerate(lines) if ": attempt " in line), default=0)
     return lines[first:]
+
+
+def cluster_error(lines: Iterable[str]) -> str:
+    """Why SLURM ended a job, by the first line of its own in the job's logs; empty if SLURM did not end it."""
+    return next((found[1] for line in lines if (found := OF_CLUSTER.match(line))), "")
 
 
 def seconds_left(text: str) -> float | None:

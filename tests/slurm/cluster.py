@@ -215,8 +215,12 @@ def _daemon(name: str, options: list[str], state: Path) -> Iterator[None]:
     """Run a daemon, which also ends when this process is killed."""
     executable = shutil.which(name) or name
     with open(state / f"{name}.out", "w") as output:
-        process = subprocess.Popen(  # noqa: PLW1509 (between fork and exec, one call is made)
-            [executable, *options], stdout=output, stderr=output, preexec_fn=_end_with_parent, start_new_session=True
+        process = subprocess.Popen(
+            [executable, *options],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 (no other thread of this process starts one)
         )
     try:
         time.sleep(0.3)
