@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +18,8 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 # The clients and the steps of jobs look here; in the environment of a step, SLURM_CONF is not kept.
 CONFIGURED = Path("/etc/slurm")
 CPUS, GPUS, MEMORY_MB = 8, 2, 200_000  # what the node pretends to have
+FILES = ("slurm.conf", "gres.conf", "cgroup.conf")
+PREFIX = "tracklearn-slurm-"  # of the cluster's own folder
 PR_SET_PDEATHSIG = 1
 
 SLURM_CONF = """\
@@ -73,12 +75,16 @@ class Cluster:
         """Run one of SLURM's commands and return what it prints."""
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
-    def jobs(self, rule: str = "", *states: str) -> dict[str, str]:
-        """State of each job of a rule, or of all rules, by its number, in the order of submission."""
+    def jobs(self, folder: Path, rule: str = "", *states: str) -> dict[str, str]:
+        """State of each job that was sent from a folder, of a rule or of all, by its number, the oldest first."""
         wanted = ["--states", ",".join(states) or "all"]
-        lines = self.run("squeue", "--noheader", "--sort=i", "--format=%i|%T|%k", *wanted).splitlines()
-        found = [line.split("|") for line in lines]
-        return {number: state for number, state, comment in found if not rule or comment.startswith(f"rule_{rule}")}
+        lines = self.run("squeue", "--noheader", "--sort=i", "--format=%i|%T|%k|%Z", *wanted).splitlines()
+        found = [line.split("|", 3) for line in lines]
+        return {
+            number: state
+            for number, state, comment, place in found
+            if place == str(folder) and comment.startswith(f"rule_{rule}")
+        }
 
     def processes(self, job: str) -> list[int]:
         """Numbers of the processes of a job, the oldest first."""
@@ -88,7 +94,11 @@ class Cluster:
     def requeue(self, job: str) -> None:
         """Stop a job and queue it again; it need not wait the two minutes that SLURM would have it wait."""
         self.run("scontrol", "requeue", job)
-        wait_for(lambda: job in self.jobs("", "PENDING"), f"job {job} in the queue", 30)
+        wait_for(
+            lambda: "PENDING" in self.run("squeue", "--noheader", "--format=%T", "--jobs", job),
+            f"job {job} in the queue",
+            60,
+        )
         self.run("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def end_jobs(self) -> None:
@@ -109,9 +119,16 @@ def one_node() -> Iterator[Cluster]:
         CannotStart: SLURM is not there and cannot be installed, its daemons cannot be started, or the machine belongs
             to a cluster.
     """
+    if os.geteuid() != 0:
+        raise CannotStart("a one-node SLURM needs root, who installs packages and starts daemons")
+    _clear_after_a_kill()
+    if (CONFIGURED / "slurm.conf").exists():
+        raise CannotStart(f"{CONFIGURED}/slurm.conf is there: this machine belongs to a cluster, which stays untouched")
     _install()
     with ExitStack() as stack:
-        state = Path(stack.enter_context(TemporaryDirectory(prefix="tracklearn-slurm-")))
+        # SIGTERM ends this process as Ctrl-C does, after what stands here is taken down.
+        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, signal.default_int_handler))
+        state = Path(stack.enter_context(TemporaryDirectory(prefix=PREFIX)))
         host = socket.gethostname().partition(".")[0]
         _write_configuration(state, host)
         stack.enter_context(_linked(state))
@@ -143,11 +160,24 @@ def wait_for(happens: Callable[[], object], what: str, seconds: float, every: fl
     return answer
 
 
+def _clear_after_a_kill() -> None:
+    """Remove what a test left that was killed by SIGKILL; its daemons have ended with it."""
+    for link in (CONFIGURED / name for name in FILES):
+        state = link.readlink().parent if link.is_symlink() else None
+        if state and state.name.startswith(PREFIX) and not _lives(state / "slurmctld.pid"):
+            link.unlink()
+            shutil.rmtree(state, ignore_errors=True)
+
+
+def _lives(pid_file: Path) -> bool:
+    """Whether the daemon lives that wrote a file with its number."""
+    try:
+        return "slurmctld" in Path(f"/proc/{int(pid_file.read_text())}/cmdline").read_text()
+    except (OSError, ValueError):
+        return False
+
+
 def _install() -> None:
-    if os.geteuid() != 0:
-        raise CannotStart("a one-node SLURM needs root, who installs packages and starts daemons")
-    if (CONFIGURED / "slurm.conf").exists():
-        raise CannotStart(f"{CONFIGURED}/slurm.conf is there: this machine belongs to a cluster, which stays untouched")
     if all(map(shutil.which, DAEMONS)):
         return
     if not shutil.which("apt-get"):
@@ -191,14 +221,12 @@ def _free_ports(number: int) -> list[int]:
 
 @contextmanager
 def _linked(state: Path) -> Iterator[None]:
-    """Link the configuration where clients look for it; the links of an earlier test that was killed lead nowhere."""
+    """Link the configuration where the clients look for it."""
     made = not CONFIGURED.exists()
     CONFIGURED.mkdir(exist_ok=True)
-    links = [CONFIGURED / name for name in ("slurm.conf", "gres.conf", "cgroup.conf")]
+    links = [CONFIGURED / name for name in FILES]
     try:
         for link in links:
-            if link.is_symlink() and not link.exists():
-                link.unlink()
             link.symlink_to(state / link.name)
         yield
     finally:
@@ -206,8 +234,7 @@ def _linked(state: Path) -> Iterator[None]:
             if link.is_symlink() and link.readlink().parent == state:
                 link.unlink()
         if made:
-            with suppress(OSError):
-                CONFIGURED.rmdir()
+            CONFIGURED.rmdir()
 
 
 @contextmanager
