@@ -153,6 +153,8 @@ class LogHandler(LogHandlerBase):
         self._failed[fields["jobid"]] = job
         job.logs = [Path(path).absolute() for path in fields["log"]]  # with those of a cluster
         level, words = job.last_words()
+        if level in ("ERROR", "CRITICAL"):
+            del job.logs[1:]  # the cluster's log only repeats what the job says
         text = job.log_text()
         if level not in ("ERROR", "CRITICAL"):
             words = cluster_error(text) or UNTOLD.split(fields["rule_msg"] or "")[0]

@@ -31,7 +31,7 @@ class Job:
 
     rule: str
     wildcards: Sequence[str]
-    logs: Sequence[Path]
+    logs: list[Path]
     started: float
     remote: bool = False
     progress: str = ""
