@@ -12,7 +12,9 @@ PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ ([A-Z]+) ")
 PROGRESS = re.compile(r"^(?:iteration )?(\d+) of (\d+)\b")
 TIME = r"(?:(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)|([\d.]+) (s|minutes))"
 LEFT, DONE = re.compile(f"{TIME} left"), re.compile(f"done in {TIME}")
+# What SLURM says when it ends a job, and Snakemake, inside of a job, when a signal ends the script.
 OF_CLUSTER = re.compile(r"^slurmstepd\S*: error: (?:\*\*\* )?(.*?)(?: \*\*\*)?$")
+OF_SIGNAL = re.compile(r"^ *Command '.*' (died with .*?)\.?$")
 
 
 @dataclass
@@ -111,9 +113,10 @@ def attempt_lines(path: Path, tail: int | None = None) -> list[str]:
     return lines[first:]
 
 
-def cluster_error(lines: Iterable[str]) -> str:
-    """Why SLURM ended a job, by the first line of its own in the job's logs; empty if SLURM did not end it."""
-    return next((found[1] for line in lines if (found := OF_CLUSTER.match(line))), "")
+def cluster_error(lines: Sequence[str]) -> str:
+    """Why SLURM, or else a signal, ended a job, by the first such line of the job's logs; empty if neither did."""
+    found = (pattern.match(line) for pattern in (OF_CLUSTER, OF_SIGNAL) for line in lines)
+    return next((match[1] for match in found if match), "")
 
 
 def seconds_left(text: str) -> float | None:

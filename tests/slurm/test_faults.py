@@ -170,8 +170,6 @@ def a_training_is_preempted(run: Run) -> None:
     run.wait(lambda: list((run.folder / "results/checkpoints").rglob("newest.safetensors")), "a checkpoint")
     run.cluster.requeue(job)
     run.wait(lambda: re.search(": attempt 2 .*(iteration|done in)", log.read_text(), re.DOTALL), "the second attempt")
-    trained = [int(number) for number in re.findall(r"iteration (\d+) of", log.read_text())]
-    assert trained == sorted(trained), log.read_text()
 
 
 def a_job_is_cancelled(run: Run) -> None:
@@ -185,12 +183,13 @@ def a_job_is_cancelled(run: Run) -> None:
 def snakemake_is_killed(run: Run) -> None:
     """Snakemake is killed while a training runs, and started again; the second job waits for the first."""
     job = run.training()
+    run.cluster.run("scontrol", "suspend", job)  # so that the training is not over too soon
     run.processes[-1].kill()
     run.processes[-1].wait()
-    assert job in run.jobs("models_ranking", "RUNNING"), "the training ended before snakemake was killed"
     run.start()
     waiting = rf"waiting for process \d+ on \S+ \(SLURM job {job}\)"
-    run.wait(lambda: re.search(waiting, (run.folder / RANKING).read_text()), "a job that waits for the first one")
+    run.wait(lambda: re.search(waiting, run.output), "a job that waits for the first one")
+    run.cluster.run("scontrol", "resume", job)
 
 
 @pytest.fixture(scope="session")
@@ -243,6 +242,9 @@ def meets(run: Run, *faults: Callable[[Run], None]) -> dict[str, bytes]:
         fault(run)
         print(f"\n{time.monotonic() - start:4.0f} s: {fault.__name__.replace('_', ' ')}", end="")
     tables = run.finish()
+    log = (run.folder / RANKING).read_text()
+    trained = [int(number) for number in re.findall(r"iteration (\d+) of", log)]
+    assert trained == sorted(set(trained)), f"iterations were trained twice\n{log}"
     print(f"\n{time.monotonic() - start:4.0f} s: the run has ended")
     return tables
 

@@ -191,6 +191,7 @@ def test_a_cluster_job_that_failed_names_its_own_error_or_the_cluster_s_and_both
     for line, reason in {
         killed: "StepId=1.0 exceeded memory limit (613642240 > 209715200), being killed",
         cancelled: "STEP 1.0 ON vm CANCELLED AT 2026-11-27T20:30:19",
+        "    Command 'python x.py' died with <Signals.SIGKILL: 9>.": "died with <Signals.SIGKILL: 9>",
     }.items():
         lines = shown(*run, writes(logs[0], ATTEMPT), writes(logs[1], "x", line), failed(7, *logs, rule_msg=said))
         assert lines[0].endswith(f"a failed: {reason} (log: a.log, 12.log)")
