@@ -52,7 +52,7 @@ JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
 ReturnToService=2
-KillWait=5
+KillWait=30
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} Boards=1 SocketsPerBoard=1 CoresPerSocket={cpus} ThreadsPerCore=1 \
 RealMemory={memory} Gres=gpu:{gpus} State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
@@ -104,7 +104,7 @@ class Cluster:
     def end_jobs(self) -> None:
         """End all jobs of the cluster, so that none outlives the test."""
         self.run("scancel", "--user=root")
-        wait_for(lambda: not self.run("squeue", "--noheader"), "the end of all jobs", 30)
+        wait_for(lambda: not self.run("squeue", "--noheader"), "the end of all jobs", 60)
 
     def set_node(self, state: str) -> None:
         """Drain or resume the node."""

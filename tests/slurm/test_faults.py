@@ -163,13 +163,13 @@ def the_node_is_drained(run: Run) -> None:
 
 
 def a_training_is_preempted(run: Run) -> None:
-    """SLURM asks a training to stop and queues it again; it goes on from its checkpoint."""
+    """SLURM asks a training to stop and queues its job again; it goes on from its checkpoint."""
     job = run.training()
     log = run.folder / RANKING
-    run.cluster.run("scancel", "--signal=TERM", "--full", job)
-    run.wait(lambda: list((run.folder / "results/checkpoints").rglob("newest.safetensors")), "a checkpoint")
+    run.cluster.run("scancel", "--signal=TERM", job)
     run.cluster.requeue(job)
     run.wait(lambda: re.search(": attempt 2 .*(iteration|done in)", log.read_text(), re.DOTALL), "the second attempt")
+    assert run.jobs("models_ranking") == {job: "RUNNING"}, "the job was sent again, not queued again"
 
 
 def a_job_is_cancelled(run: Run) -> None:
