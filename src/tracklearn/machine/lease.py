@@ -170,7 +170,7 @@ class Lease:
             return
         self.stop_heartbeat()
         self._thread = None
-        del os.environ[HELD]
+        os.environ.pop(HELD, None)
         with suppress(OSError):
             if file := _find(self.folder, self._name):
                 (self.folder / file).unlink()

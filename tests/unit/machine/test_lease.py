@@ -7,6 +7,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,10 +20,8 @@ ELSEWHERE = replace(HERE, host="node7", place="another kernel", pid=12, slurm_jo
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The folder of a lease, with times of a test: a writer elsewhere is dead after 0.3 s without a heartbeat."""
-    monkeypatch.setattr(lease, "SILENCE", 0.3)
-    monkeypatch.setattr(lease, "LOOK", 0.02)
+def folder(tmp_path):
+    """The folder of a lease."""
     return tmp_path / "jobs/one"
 
 
@@ -159,56 +158,62 @@ def test_a_writer_that_has_shown_a_heartbeat_since_is_not_taken_over(folder, tak
     assert take(silent=f"{file}b")
 
 
-def test_a_writer_elsewhere_is_dead_once_its_heartbeat_stops(folder):
-    """It shows 20 heartbeats in 1 s, and is taken over once none came for 0.3 s."""
+@pytest.fixture
+def looks(monkeypatch):
+    """The looks of a lease that waits, which take a second each and no time: `looks.at(function)` is called at each."""
+    looks = SimpleNamespace(number=0, seconds=1.0, at=lambda number: None)
 
-    def live():
-        for number in range(20):
-            (folder / f"{name}{number}").rename(folder / f"{name}{number + 1}")
-            heartbeats.append(number)
-            stop.wait(0.05)
+    def sleep(seconds):
+        looks.number += 1
+        looks.at(looks.number)
 
-    name, heartbeats, stop = held_by(folder, ELSEWHERE, "0")[:-1], [], threading.Event()
-    writer = threading.Thread(target=live)
-    told, job = [], Lease(folder)
-    writer.start()
+    monkeypatch.setattr(lease.time, "sleep", sleep)
+    monkeypatch.setattr(lease.time, "monotonic", lambda: looks.number * looks.seconds)
+    return looks
+
+
+def test_a_writer_elsewhere_is_dead_once_its_heartbeat_stops(folder, looks):
+    """Heartbeats come every 5 s until 100 s. At 146 s there was none for more than 45 s."""
+
+    def live(number):
+        if number <= 100 and number % 5 == 0:
+            next(folder.iterdir()).rename(folder / f"{ELSEWHERE.name},0,{number}")
+
+    held_by(folder, ELSEWHERE)
+    told, job, looks.at = [], Lease(folder), live
     job.wait(told.append)
-    assert len(heartbeats) == 20
-    assert told == [ELSEWHERE]  # once: the next line comes after minutes
+    assert looks.number == 146
+    assert told == [ELSEWHERE]  # at the first look; the next line comes after ten minutes
     assert Writer.named(job.holder()) == HERE
     job.release()
 
 
-def test_time_in_which_the_waiting_process_was_suspended_counts_little(folder, monkeypatch):
-    """Each look seems to come 1,000 s after the one before; 45 s of silence are then at least 22 looks of 2 s."""
+def test_a_waiting_job_repeats_its_line_seldom(folder, looks, monkeypatch):
     held_by(folder, ELSEWHERE)
-    clock, looks = iter(range(0, 10**7, 500)), []
-    monkeypatch.setattr(lease, "SILENCE", 45.0)
-    monkeypatch.setattr(lease, "LOOK", 1.0)
-    monkeypatch.setattr(lease.time, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(lease.time, "sleep", looks.append)
+    monkeypatch.setattr(lease, "REPEAT", 20.0)
+    told, job = [], Lease(folder)
+    job.wait(lambda writer: told.append(looks.number))
+    assert told == [0, 20, 40]
+    job.release()
+
+
+def test_time_in_which_the_waiting_process_was_suspended_counts_little(folder, looks):
+    """Each look comes 1,000 s after the one before and counts as 2 s, so that 45 s of silence are 23 looks."""
+    held_by(folder, ELSEWHERE)
+    looks.seconds = 1000.0
     job = Lease(folder)
     job.wait(lambda writer: None)
+    assert looks.number == 23
     job.release()
-    assert 22 <= len(looks) <= 25
 
 
-def test_a_writer_that_lives_on_this_host_is_never_silent(folder, monkeypatch):
+def test_a_writer_that_lives_on_this_host_is_never_silent(folder, looks):
     with subprocess.Popen(["sleep", "60"]) as child:
         held_by(folder, replace(HERE, pid=child.pid, start=lease._start(child.pid)))
-        looks = []
-
-        def look(seconds):
-            looks.append(seconds)
-            if len(looks) == 100:
-                child.kill()
-                child.wait()
-
-        monkeypatch.setattr(lease, "SILENCE", 0.0)
-        monkeypatch.setattr(lease.time, "sleep", look)
+        looks.at = lambda number: (child.kill(), child.wait()) if number == 100 else None
         job = Lease(folder)
         job.wait(lambda writer: None)
-        assert len(looks) == 100
+        assert looks.number == 100
         job.release()
 
 
