@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -130,7 +131,12 @@ def one_node() -> Iterator[Cluster]:
         stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, signal.default_int_handler))
         state = Path(stack.enter_context(TemporaryDirectory(prefix=PREFIX)))
         host = socket.gethostname().partition(".")[0]
-        _write_configuration(state, host)
+        try:
+            _write_configuration(state, host)
+        except OSError as error:
+            raise CannotStart(
+                f"{error.filename}: {error.strerror}: no devices can be made that stand for GPUs"
+            ) from error
         stack.enter_context(_linked(state))
         for name, options in {
             "munged": ["--foreground", "--force", *_munge_files(state)],
@@ -195,7 +201,7 @@ def _write_configuration(state: Path, host: str) -> None:
         (state / folder).mkdir()
     devices = [state / f"gpu{number}" for number in range(GPUS)]
     for device in devices:
-        os.mknod(device, 0o666 | 0o020000, os.makedev(1, 3))  # a twin of /dev/null stands for a GPU
+        os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))  # a twin of /dev/null stands for a GPU
     (state / "gres.conf").write_text("".join(["AutoDetect=off\n", *(f"Name=gpu File={path}\n" for path in devices)]))
     (state / "cgroup.conf").write_text(CGROUP_CONF)
     controller_port, node_port = _free_ports(2)
