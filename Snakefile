@@ -83,6 +83,11 @@ rule cards:
 
 
 onstart:
+    # Only now are the settings known that a profile gives to the plugin that runs the jobs.
+    try:
+        check_executor(workflow.executor_settings)
+    except UserError as error:
+        sys.exit(f"tracklearn: {error}")
     # Jobs leave their runs on disk; this process sends them to MLflow while they go on, and ends when all are sent.
     start_sender()
     plan.record_shards()

@@ -13,7 +13,7 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_tracklearn.jobs import PREFIX, Job, Pace
+from snakemake_logger_plugin_tracklearn.jobs import PREFIX, Job, Pace, cluster_error
 from snakemake_logger_plugin_tracklearn.line import duration, live_line
 
 JOBS_KEEP_TO_THEIR_LOGS = "TRACKLEARN_LOG_ONLY"  # tells jobs that their lines need not go to the terminal too
@@ -27,15 +27,21 @@ CHATTER = (
     "Exiting because a job",
     "Job rate limit",
     "Loading script code",
+    "No SLURM account given",
+    "No account was given",
     "Removing temporary output",
     "Select jobs",
     "Shutting down",
     "SLURM run ID",
     "Touching output",
+    "Unable to guess SLURM account",
     "Updating checkpoint",
     "Using shell",
     "Write-protecting output",
 )  # beginnings of messages that are not shown
+
+# What the plugin for SLURM adds to the state of a failed job, and says of every failure.
+UNTOLD = re.compile(r" ?(?:Detailed failure reason unavailable|For further error details see)")
 
 
 class LogHandler(LogHandlerBase):
@@ -147,11 +153,15 @@ class LogHandler(LogHandlerBase):
         self._failed[fields["jobid"]] = job
         job.logs = [Path(path).absolute() for path in fields["log"]]  # with those of a cluster
         level, words = job.last_words()
-        reason = words if level in ("ERROR", "CRITICAL") else fields["rule_msg"] or self._exit or "failed"
+        if level in ("ERROR", "CRITICAL"):
+            del job.logs[1:]  # the cluster's log only repeats what the job says
+        text = job.log_text()
+        if level not in ("ERROR", "CRITICAL"):
+            words = cluster_error(text) or UNTOLD.split(fields["rule_msg"] or "")[0]
+        reason = words or self._exit or "failed"
         self._exit = ""
         logs = ", ".join(os.path.relpath(path, self._start) for path in job.logs)
         self._print(f"{clock(now)} {job.name} failed: {reason} ({f'log: {logs}' if logs else 'no log'})", ERROR)
-        text = job.log_text()
         bug = next((number for number, line in enumerate(text) if line.startswith("Traceback (most recent")), None)
         if self._is_terminal:
             text = text[bug:] if bug is not None else []

@@ -13,6 +13,9 @@ PROGRESS = re.compile(r"^(?:iteration )?(\d+) of (\d+)\b")
 TIME = r"(?:(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)|([\d.]+) (s|minutes))"
 WAITING = "waiting for process "  # an earlier process still writes the job's files
 LEFT, DONE = re.compile(f"{TIME} left"), re.compile(f"done in {TIME}")
+# What SLURM says when it ends a job, and Snakemake, inside of a job, when a signal ends the script.
+OF_CLUSTER = re.compile(r"^slurmstepd\S*: error: (?:\*\*\* )?(.*?)(?: \*\*\*)?$")
+OF_SIGNAL = re.compile(r"^ *Command '.*' (died with .*?)\.?$")
 
 
 @dataclass
@@ -32,7 +35,7 @@ class Job:
 
     rule: str
     wildcards: Sequence[str]
-    logs: Sequence[Path]
+    logs: list[Path]
     started: float
     remote: bool = False
     progress: str = ""
@@ -115,6 +118,12 @@ def attempt_lines(path: Path, tail: int | None = None) -> list[str]:
         return []
     first = max((number for number, line in enumerate(lines) if ": attempt " in line), default=0)
     return lines[first:]
+
+
+def cluster_error(lines: Sequence[str]) -> str:
+    """Why SLURM, or else a signal, ended a job, by the first such line of the job's logs; empty if neither did."""
+    found = (pattern.match(line) for pattern in (OF_CLUSTER, OF_SIGNAL) for line in lines)
+    return next((match[1] for match in found if match), "")
 
 
 def seconds_left(text: str) -> float | None:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import re
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,11 @@ class Checkout:
             output = file.read()
         assert (run.exitcode == 0) is ok, output
         return output
+
+    def copy(self, root: Path) -> "Checkout":
+        """Copy all to a new folder; the times of modification stay, by which Snakemake decides what is up to date."""
+        shutil.copytree(self.root, root, copy_function=shutil.copy2, symlinks=True)
+        return Checkout(root)
 
     def planned(self, *targets: str) -> dict[str, int]:
         """Number of jobs of each rule that a dry run would execute."""

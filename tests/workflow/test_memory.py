@@ -23,13 +23,14 @@ with SnakemakeApi(OutputSettings()) as api:
         ResourceSettings(cores=4), ConfigSettings(config), snakefile=Path({snakefile!r}), workdir=Path({folder!r})
     )._workflow
     stated = {{rule.name: rule.resources["mem_mb"] for rule in workflow.rules if "mem_mb" in rule.resources}}
-    print(json.dumps({{rule: [mb.evaluate(None, attempt=n).value for n in (1, 2, 3)] for rule, mb in stated.items()}}))
+    memory = {{rule: [mb.evaluate(None, attempt=n).value for n in (1, 2, 3)] for rule, mb in stated.items()}}
+    print(json.dumps([memory, [rule.name for rule in workflow.rules if "gpu" in rule.resources]]))
 """
 
 
 @pytest.fixture(scope="module")
-def memory(repository, tmp_path_factory):
-    """Megabytes of each rule that states them, by attempt; a training has four processes, a job of features two."""
+def stated(repository, tmp_path_factory):
+    """Megabytes by attempt of each rule that states them, and the rules that need a GPU, as Snakemake reads them."""
     folder = tmp_path_factory.mktemp("paper")
     (folder / "data").mkdir()
     (folder / "data/videos.tsv").write_text("video_id\tsource\n" + "".join(f"v{n}\tclip{n}.mp4\n" for n in range(1000)))
@@ -37,6 +38,12 @@ def memory(repository, tmp_path_factory):
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert printed.returncode == 0, printed.stderr
     return json.loads(printed.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def memory(stated):
+    """Megabytes of each rule that states them, by attempt; a training has four processes, a job of features two."""
+    return stated[0]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +59,14 @@ def test_a_training_s_memory_fits_its_images_and_its_net(memory, rule, processes
 def test_every_process_that_computes_features_counts(memory):
     for rule in ("features_extract", "detection_detect", "retrieval_precision", "figures_units"):
         assert memory[rule] == [2 * JOB_MB, 4 * JOB_MB, 6 * JOB_MB], rule
+
+
+def test_every_rule_that_needs_a_gpu_states_its_memory(stated):
+    memory, on_gpus = stated
+    assert "models_normals" in on_gpus
+    assert {rule for rule in on_gpus if rule not in memory} == set()
+    for rule in ("models_normals", "normals_network", "normals_figure8", "retrieval_elda", "scenes_network"):
+        assert memory[rule] == [JOB_MB, 2 * JOB_MB, 3 * JOB_MB], rule
 
 
 def test_every_training_that_keeps_images_is_listed_here(repository):

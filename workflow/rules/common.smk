@@ -7,7 +7,7 @@ from snakemake.utils import update_config
 
 from tracklearn.errors import UserError
 from tracklearn.experiment.code_digests import digests_of
-from tracklearn.experiment.command_line import command_line_settings
+from tracklearn.experiment.command_line import check_executor, command_line_settings
 from tracklearn.experiment.plan import TABLES, Plan, count_gpus
 from tracklearn.experiment.targets import check_targets, warnings
 from tracklearn.machine.limits import JOB_MB, TRAINING_MB

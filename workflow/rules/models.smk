@@ -165,6 +165,7 @@ rule models_normals:
     threads: config["threads"]["train"]
     resources:
         gpu=1,
+        mem_mb=memory(JOB_MB),
     params:
         split_digest=lambda wildcards: plan.normals.split_digest(),
         settings=plan.normals.of_split("input_size", "fc7_std", "codebook.cells"),

@@ -83,6 +83,7 @@ rule normals_network:
     threads: config["threads"]["detection"]
     resources:
         gpu=1,
+        mem_mb=memory(JOB_MB),
     params:
         split_digest=lambda wildcards: plan.normals.split_digest(),
         settings=plan.normals.of_split("codebook.decoding", "bootstrap"),
@@ -142,6 +143,7 @@ rule normals_figure8:
     threads: config["threads"]["detection"]
     resources:
         gpu=1,
+        mem_mb=memory(JOB_MB),
     params:
         precision=config["features"]["precision"],
         labels=[label for label, _ in plan.normals.pictured()],

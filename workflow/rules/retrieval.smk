@@ -77,6 +77,7 @@ if plan.protocol.annotated:
         threads: config["threads"]["detection"]
         resources:
             gpu=1,
+            mem_mb=memory(JOB_MB),
         params:
             devkit=plan.labelled_devkit,
             image_set=plan.protocol.test,

@@ -43,6 +43,7 @@ rule scenes_network:
     threads: config["threads"]["detection"]
     resources:
         gpu=1,
+        mem_mb=memory(JOB_MB),
     params:
         photos_digest=lambda wildcards: plan.scenes.digest(),
         scenes=plan.scenes.settings("gist", "svm"),

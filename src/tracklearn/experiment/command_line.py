@@ -1,4 +1,4 @@
-"""Settings on the command line: `snakemake --config 'videos={shard_size: 10}'`."""
+"""What the command line says: settings (`snakemake --config 'videos={shard_size: 10}'`) and options of plugins."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,3 +29,22 @@ def command_line_settings(entries: Sequence[str]) -> list[dict[str, Any]]:
             example = "--config 'videos={shard_size: 10}'"
             raise UserError(f"--config {entry}: {problem}; expected YAML in quotes, such as {example}") from error
     return settings
+
+
+def check_executor(settings: object) -> None:
+    """Refuse arrays of SLURM jobs, which hang a run.
+
+    The plugin never submits jobs of a rule that become ready before all jobs of the rule are, and they keep their
+    places among the jobs at once (snakemake-executor-plugin-slurm, issue 473).
+
+    Args:
+        settings: of the plugin that runs the jobs, from the command line or a profile; None for a dry run.
+
+    Raises:
+        UserError: the plugin for SLURM is asked for arrays.
+    """
+    if rules := getattr(settings, "array_jobs", None):
+        raise UserError(
+            f"slurm-array-jobs: {rules}: the plugin for SLURM never submits some of these jobs, and the run hangs "
+            "(snakemake-executor-plugin-slurm, issue 473); leave this option out"
+        )

@@ -4,6 +4,10 @@ DECODED_IMAGES_BYTES = 8e9  # decoded photos that a training keeps in memory; th
 BOOTSTRAP_VALUES = 4_000_000  # values of one working array of the bootstrap: 32 MB in double precision
 
 JOB_MB = 8000
-"""Memory of a process without decoded images, in MB; a step of the full network on a CPU takes 2.8 GB at 256 images."""
+"""Memory of a process without decoded images, in MB.
+
+A step of the full network on a CPU takes 2.8 GB at 256 images. In the small world, scripts with a network take 0.5 to
+1.1 GB, and other scripts take 0.1 to 0.35 GB (docs/workflow.md).
+"""
 TRAINING_MB = JOB_MB + round(DECODED_IMAGES_BYTES / 1e6)
 """Memory of each process of a training that keeps decoded images, in MB."""

@@ -1,7 +1,11 @@
+import logging
+from types import SimpleNamespace
+
 import pytest
+from snakemake_executor_plugin_slurm import Executor, ExecutorSettings
 
 from tracklearn.errors import UserError
-from tracklearn.experiment.command_line import command_line_settings
+from tracklearn.experiment.command_line import check_executor, command_line_settings
 
 
 @pytest.mark.parametrize(
@@ -31,3 +35,35 @@ def test_a_value_that_is_not_yaml_is_one_line():
         "--config videos={shard_size: [10}: expected ',' or ']', but got '}'; expected YAML in quotes, such as "
         "--config 'videos={shard_size: 10}'"
     )
+
+
+@pytest.mark.parametrize("settings", [None, object(), ExecutorSettings(status_command="squeue")])
+def test_jobs_without_arrays_pass(settings):
+    check_executor(settings)
+
+
+def test_arrays_of_slurm_jobs_are_refused_in_one_line():
+    with pytest.raises(UserError) as raised:
+        check_executor(ExecutorSettings(array_jobs="mining_track", status_command="squeue"))
+    assert str(raised.value) == (
+        "slurm-array-jobs: mining_track: the plugin for SLURM never submits some of these jobs, and the run hangs "
+        "(snakemake-executor-plugin-slurm, issue 473); leave this option out"
+    )
+
+
+def test_the_plugin_still_drops_jobs_of_arrays():
+    """Where this fails, the plugin is mended: arrays need not be refused any more."""
+    jobs = [
+        SimpleNamespace(rule=SimpleNamespace(name="mining_track"), is_group=lambda: False, needrun=True)
+        for _ in range(5)
+    ]
+    submitted = []
+    plugin = object.__new__(Executor)
+    plugin._main_event_loop, plugin.logger = None, logging.getLogger("plugin")
+    plugin.array_jobs, plugin.max_array_size = {"mining_track"}, 1000
+    plugin.workflow = SimpleNamespace(dag=SimpleNamespace(ready_jobs=jobs))
+    plugin._submit_job, plugin._submit_array_jobs = submitted.append, submitted.extend
+    plugin.run_jobs(jobs[:2])
+    assert submitted == []
+    plugin.run_jobs(jobs)
+    assert submitted == jobs

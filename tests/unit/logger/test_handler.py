@@ -149,6 +149,7 @@ def test_a_job_without_figures_or_log(shown):
 
 def test_chatter_is_not_shown_and_the_rest_is(shown):
     chatter = ["Select jobs to execute...", "Building DAG of jobs...", "Using shell: /bin/bash", "Complete log(s): x"]
+    chatter += ["No SLURM account given, trying to guess.", "Unable to guess SLURM account. Trying to proceed without."]
     submitted = "Job 5 has been submitted with SLURM jobid 12 (log: x)."
     nothing = "Nothing to be done (all requested files are present and up to date)."
     events = [record(None, text) for text in [*chatter, submitted, nothing]]
@@ -198,16 +199,27 @@ def test_a_killed_job_names_how_it_ended(shown, tmp_path, exit_text, reason):
     assert f" a failed: {reason} (log: a.log)" in lines[0]
 
 
-def test_a_cluster_job_that_failed_names_its_state_and_both_logs(shown, tmp_path):
-    logs = [tmp_path / "a.log", tmp_path / "slurm/12.log"]
-    lines = shown(
-        planned(a=1),
-        started(7, "a", logs[0]),
-        failed(7, *logs, rule_msg="SLURM-job '12' failed, SLURM status is: 'OUT_OF_MEMORY'."),
+def test_a_cluster_job_that_failed_names_its_own_error_or_the_cluster_s_and_both_logs(shown, tmp_path):
+    logs = [tmp_path / "a.log", tmp_path / "12.log"]
+    said = (
+        "SLURM-job '12' failed, SLURM status is: 'FAILED'. Detailed failure reason unavailable (status command is not "
+        "'sacct').For further error details see the cluster/cloud log and the log files of the involved rule(s)."
     )
-    assert lines[0].endswith(
-        "a failed: SLURM-job '12' failed, SLURM status is: 'OUT_OF_MEMORY'. (log: a.log, slurm/12.log)"
-    )
+    run = [planned(a=1), started(7, "a", logs[0])]
+    lines = shown(*run, writes(logs[0], ATTEMPT), failed(7, *logs, rule_msg=said))
+    assert lines[0].endswith("a failed: SLURM-job '12' failed, SLURM status is: 'FAILED'. (log: a.log, 12.log)")
+    killed = "slurmstepd-vm: error: StepId=1.0 exceeded memory limit (613642240 > 209715200), being killed"
+    cancelled = "slurmstepd-vm: error: *** STEP 1.0 ON vm CANCELLED AT 2026-11-27T20:30:19 ***"
+    for line, reason in {
+        killed: "StepId=1.0 exceeded memory limit (613642240 > 209715200), being killed",
+        cancelled: "STEP 1.0 ON vm CANCELLED AT 2026-11-27T20:30:19",
+        "    Command 'python x.py' died with <Signals.SIGKILL: 9>.": "died with <Signals.SIGKILL: 9>",
+    }.items():
+        lines = shown(*run, writes(logs[0], ATTEMPT), writes(logs[1], "x", line), failed(7, *logs, rule_msg=said))
+        assert lines[0].endswith(f"a failed: {reason} (log: a.log, 12.log)")
+    lines = shown(*run, writes(logs[0], ATTEMPT, USER_ERROR), writes(logs[1], killed), failed(7, *logs, rule_msg=said))
+    assert lines[0].endswith("a failed: world/photos: no photos there; put them there (log: a.log)")
+    assert f"    {killed}" not in lines
 
 
 def test_other_errors_are_shown_in_full(shown):
