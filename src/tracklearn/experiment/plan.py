@@ -28,15 +28,17 @@ from tracklearn.experiment.subsets import (
     shards_needed,
     subset_shards,
 )
+from tracklearn.experiment.video_index import VideoIndex, video_index
 from tracklearn.files import atomic
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
-from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list, repeats
+from tracklearn.videos.lists import ledger_of, plan_shards
 from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
 
 LEDGER = Path("results/videos/shards.json")
 COUNTED = Path("results/models/packed_patches.json")
+KEPT_INDEX = Path(".snakemake/tracklearn/videos.json")
 GET_IMAGENET = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
 TABLES = (
     *("table1.csv", "table1.md", "table1.html", "differences.csv"),
@@ -89,16 +91,20 @@ class Plan:
     # Videos and patches
 
     @cached_property
-    def shards(self) -> dict[str, list[Video]]:
-        """The videos of each shard of the list, which is read when a target needs it; none where pairs are imported."""
+    def _list(self) -> VideoIndex:
+        """The list of videos, which is read when a target needs it."""
+        return video_index(self.config["videos"]["list"], kept=KEPT_INDEX, of_job=self._of_job)
+
+    @cached_property
+    def shards(self) -> dict[str, range]:
+        """The places in the list of each shard's videos; none where pairs are imported."""
         if self.config["patches"]["import"]:
             return {}
         ledger = json.loads(LEDGER.read_text()) if LEDGER.exists() else []
         settings = self.config["videos"]
-        videos = read_list(settings["list"])
-        if not videos:
+        if not len(self._list):
             raise UserError(f"{settings['list']}: the list holds no video; append lines of `video_id<TAB>source`")
-        return plan_shards(videos, ledger, settings["shard_size"])
+        return plan_shards(len(self._list), ledger, settings["shard_size"])
 
     @property
     def patch_shards(self) -> list[str]:
@@ -120,16 +126,14 @@ class Plan:
 
     def sources(self, shard: str) -> list[list[str]]:
         """[video_id, source] of a shard's videos, and of a video that is listed again the id of the first."""
-        first = self._repeats
-        return [[*video, *([first[video.video_id]] if video.video_id in first else [])] for video in self.shards[shard]]
-
-    @cached_property
-    def _repeats(self) -> dict[str, str]:
-        return repeats([video for videos in self.shards.values() for video in videos])
+        first = self._list.repeats
+        videos = self._list.videos(self.shards[shard])
+        return [[*video, *([first[video.video_id]] if video.video_id in first else [])] for video in videos]
 
     def local_videos_digest(self, shard: str) -> str:
         """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""
-        return digest_of_files(video.source for video in self.shards[shard] if "://" not in video.source)
+        videos = self._list.videos(self.shards[shard])
+        return digest_of_files(video.source for video in videos if "://" not in video.source)
 
     def shard_files(self, suffix: str) -> list[str]:
         """One file of each shard in results/patches."""

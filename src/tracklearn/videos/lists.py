@@ -55,7 +55,7 @@ def read_list(path: str | Path) -> list[Video]:
         if not line.strip():
             continue
         try:
-            video = _video(line)
+            video = parse_line(line)
         except ValueError as error:
             bad[number] = str(error)
             continue
@@ -67,11 +67,11 @@ def read_list(path: str | Path) -> list[Video]:
     return list(videos.values())
 
 
-def plan_shards(videos: Sequence[Video], ledger: Sequence[int], size: int) -> dict[str, list[Video]]:
-    """Cut the append-only list into shards "00000", "00001", ...
+def plan_shards(videos: int, ledger: Sequence[int], size: int) -> dict[str, range]:
+    """Cut the append-only list into shards "00000", "00001", ...; a shard is a range of positions in the list.
 
     Args:
-        videos: the whole list.
+        videos: length of the list.
         ledger: sizes of the shards cut so far. Their boundaries never move: videos appended to the list start a new
             shard even where the last one is not full.
         size: number of videos of a new shard.
@@ -80,18 +80,18 @@ def plan_shards(videos: Sequence[Video], ledger: Sequence[int], size: int) -> di
         UserError: the list is shorter than the shards that were cut from it.
     """
     cut = sum(ledger)
-    if len(videos) < cut:
+    if videos < cut:
         raise UserError(
-            f"the list has {len(videos)} videos, but shards were cut from {cut}; restore the missing lines (videos may "
+            f"the list has {videos} videos, but shards were cut from {cut}; restore the missing lines (videos may "
             "only be appended), or delete the results of videos and mining to start again"
         )
-    starts = [0, *accumulate(ledger), *range(cut + size, len(videos), size)]
-    ends = [*starts[1:], len(videos)]
-    blocks = [list(videos[start:end]) for start, end in zip(starts, ends, strict=True) if start < end]
-    return {f"{number:05d}": block for number, block in enumerate(blocks)}
+    starts = [0, *accumulate(ledger), *range(cut + size, videos, size)]
+    ends = [*starts[1:], videos]
+    ranges = [range(start, end) for start, end in zip(starts, ends, strict=True) if start < end]
+    return {f"{number:05d}": positions for number, positions in enumerate(ranges)}
 
 
-def ledger_of(shards: dict[str, list[Video]]) -> list[int]:
+def ledger_of(shards: dict[str, range]) -> list[int]:
     """Sizes of the shards in order, the ledger of the next plan."""
     return [len(shards[name]) for name in sorted(shards)]
 
@@ -135,7 +135,7 @@ def repeats(videos: Sequence[Video]) -> dict[str, str]:
     return {video_id: kept for video_id, kept in found.items() if kept != video_id}
 
 
-def _video(line: str) -> Video:
+def parse_line(line: str) -> Video:
     """One line of the list, or a ValueError with what is wrong in it."""
     values = line.split("\t")
     if '"' in line:

@@ -1,0 +1,357 @@
+"""What an experiment costs, stage by stage, in hours, disk and network, from its plan and from measured figures.
+
+    python -m tracklearn.experiment.cost
+    python -m tracklearn.experiment.cost --directory demo --config 'videos={shard_size: 10}'
+
+`measured.tsv` beside this file holds every figure with its source. What follows from a figure that was not measured is
+"not measured" too, and stays out of the sums.
+"""
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from math import isnan, nan
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from tracklearn.errors import UserError
+from tracklearn.experiment.command_line import command_line_settings
+from tracklearn.experiment.plan import Plan
+from tracklearn.settings.training import RankingSchedule, SoftmaxSchedule
+from tracklearn.videos.lists import plan_shards
+
+MEASURED = Path(__file__).with_name("measured.tsv")
+PAPER = Path(__file__).parents[3] / "config/config.yaml"
+VIDEOS = 100_000  # of the paper; the length of a list that is not there
+WIDTHS = {"pool5": 9216, "fc6": 4096, "fc7": 4096}  # of features, at the paper's input size
+HEADER = """\
+| for | stage | work | core-hours | GPU-hours | core-hours in place of the GPU | disk, GB | network, GB |
+|---|---|---|---|---|---|---|---|"""
+
+
+class Stage(NamedTuple):
+    """A stage and what it costs; nan is what was not measured."""
+
+    table: str
+    name: str
+    work: str
+    cores: float = 0.0  # core-hours of what no GPU computes
+    gpu: float = 0.0  # hours of a GPU, ...
+    instead: float = 0.0  # ... or core-hours without a GPU
+    disk: float = 0.0  # bytes
+    network: float = 0.0  # bytes
+
+
+class Figures:
+    """The measured figures.
+
+    Args:
+        path: a table with the columns `figure`, `value`, `unit`, `cores` and `source`; an empty value was not measured.
+            A rate of n cores has n in `cores`.
+    """
+
+    def __init__(self, path: Path = MEASURED) -> None:
+        with open(path, encoding="utf-8", newline="") as file:
+            self._rows = {row["figure"]: row for row in csv.DictReader(file, delimiter="\t")}
+
+    def __getitem__(self, name: str) -> float:
+        """A figure, or nan if it was not measured."""
+        return float(self._rows[name]["value"] or nan) if name in self._rows else nan
+
+    def hours(self, name: str, amount: float) -> float:
+        """Hours that an amount of work takes at a rate; core-hours at a rate of cores."""
+        if not amount:
+            return 0.0
+        cores = self._rows[name]["cores"] if name in self._rows else ""
+        return amount / self[name] / 3600 * int(cores or 1)
+
+
+def stages(plan: Plan, figures: Figures) -> list[Stage]:
+    """The stages of all tables in the order of the paper; what several tables need is counted in the first one."""
+    models = _models_by_table(plan)
+    return [
+        *_pairs(plan, figures),
+        *_trainings(plan, figures, "Table 1", models["Table 1"]),
+        *_detection(plan, figures),
+        *_trainings(plan, figures, "section 6", models["section 6"]),
+        *_section6(plan, figures),
+        *_trainings(plan, figures, "Table 2", models["Table 2"]),
+        *_normals(plan, figures),
+    ]
+
+
+def markdown(found: Sequence[Stage]) -> str:
+    """The stages and their sums as a table."""
+    total = Stage(
+        "", "what was measured", "", *(_sum(values) for values in zip(*(each[3:] for each in found), strict=True))
+    )
+    lines = [
+        f"| {' | '.join([*stage[:3], *map(_hours, stage[3:6]), *map(_gigabytes, stage[6:])])} |"
+        for stage in [*found, total]
+    ]
+    return "\n".join([HEADER, *lines])
+
+
+def _models_by_table(plan: Plan) -> dict[str, list[str]]:
+    """The models that each table needs and that no table before it needs."""
+    named = {
+        "Table 1": [model for row in plan.computed_rows(plan.table1_rows) for model in plan.rows[row]["models"]],
+        "section 6": [
+            *plan.section6.networks(),
+            *(
+                model
+                for row in plan.computed_rows(plan.section6.rows("detection"))
+                for model in plan.rows[row]["models"]
+            ),
+        ],
+        "Table 2": plan.normals.networks(),
+    }
+    seen: set[str] = set()
+    found = {}
+    for table, models in named.items():
+        found[table] = [model for model in plan.lineage(models) if not plan.lacking([model]) and model not in seen]
+        seen |= {*found[table]}
+    return found
+
+
+def _pairs(plan: Plan, figures: Figures) -> list[Stage]:
+    """Download and mining of the shards that ranking networks read."""
+    nets = plan.ranking_models(plan.models_of_tables())
+    if not nets or plan.config["patches"]["import"]:
+        return []
+    shards = dict.fromkeys(Path(path).stem for net in nets for path in plan.ranking_shards(net))
+    videos = sum(len(plan.shards[shard]) for shard in shards)
+    living = videos * (1 - figures["videos.dead_share"])
+    frames = living * figures["videos.frames"]
+    patches = 2 * living * figures["videos.pairs"]
+    size = living * figures["videos.bytes"]
+    return [
+        Stage("all", "download", f"{videos:,} videos in {len(shards):,} shards", disk=size, network=size),
+        Stage(
+            "all",
+            "mining",
+            f"{living:,.0f} living videos of {figures['videos.frames']:,.0f} frames: {patches / 1e6:.1f}M patches",
+            cores=figures.hours("mining.frames", frames * figures["mining.passes"]),
+            disk=patches * figures["patches.bytes"],
+        ),
+    ]
+
+
+def _trainings(plan: Plan, figures: Figures, table: str, models: Sequence[str]) -> list[Stage]:
+    """A stage for each way of training among some models."""
+    found = []
+    for way, label in {
+        "ranking": "ranking",
+        "imagenet": "ImageNet",
+        "voc": "fine-tuning",
+        "normals": "normals",
+    }.items():
+        names = [name for name in models if plan.model_entry(name)["train"] == way]
+        if not names:
+            continue
+        images, gpu, instead = 0, 0.0, 0.0
+        for name in names:
+            schedule = (RankingSchedule if way == "ranking" else SoftmaxSchedule)(**plan.schedule(name))
+            batches = schedule.total * schedule.batch
+            how = schedule.precision + (".compiled" if schedule.compile else "")
+            images += batches
+            gpu += figures.hours(f"{way}.h100.{how}", batches)
+            instead += figures.hours(f"{way}.cpu.{schedule.precision}", batches)
+        unit = {"ranking": "patches", "voc": "windows"}.get(way, "images")
+        disk = len(names) * figures["weights.ranking" if way == "ranking" else "weights.others"]
+        work = f"{len(names)} networks: {images / 1e6:,.0f}M {unit}"
+        found.append(Stage(table, label, work, gpu=gpu, instead=instead, disk=disk))
+    return found
+
+
+def _detection(plan: Plan, figures: Figures) -> list[Stage]:
+    """The photos, and the rows with SVMs of Table 1."""
+    photos = sum(map(plan.size, plan.image_sets))
+    windows = _windows(plan, figures)
+    download = figures["voc.download"] if plan.config["voc"]["download"] else 0.0
+    rows = plan.computed_rows(plan.table1_rows)
+    return [
+        Stage("all", "VOC", f"{photos:,} photos", disk=figures["voc.unpacked"] if download else 0.0, network=download),
+        Stage(
+            "all",
+            "proposals",
+            f"{windows / 1e6:.0f}M windows",
+            cores=figures.hours("proposals.photos", photos),
+            disk=windows * figures["proposals.bytes"],
+        ),
+        *_rows_with_svms(plan, figures, "Table 1", rows),
+    ]
+
+
+def _rows_with_svms(plan: Plan, figures: Figures, table: str, rows: Sequence[str]) -> list[Stage]:
+    """Features, SVMs and detections of some rows; the features are computed anew for each row and pass."""
+    if not rows:
+        return []
+    train, test = map(plan.size, plan.image_sets)
+    entries = [(model, plan.rows[row]["layer"]) for row in rows for model in plan.rows[row]["models"]]
+    kept = sum(WIDTHS[layer] for _, layer in {*entries}) if plan.config["features"]["keep"] else 0
+    windows = _windows(plan, figures)
+    done = len(entries) * windows
+    widths = sum(WIDTHS[layer] / WIDTHS["fc7"] for _, layer in entries)
+    return [
+        Stage(
+            table,
+            "features",
+            f"{len(entries)} x {windows / 1e6:.0f}M windows",
+            gpu=figures.hours("features.h100", done),
+            instead=figures.hours("features.cpu", done),
+            disk=2 * kept * windows,
+        ),
+        Stage(
+            table,
+            "SVMs",
+            f"{len(rows)} rows of {len(plan.classes)} classes, {train:,} photos",
+            cores=figures.hours("svms.photos", train * len(plan.classes) * widths),
+        ),
+        Stage(
+            table,
+            "detection",
+            f"{len(rows)} rows, {test:,} photos",
+            cores=figures.hours("svms.detections", test * len(rows)),
+        ),
+    ]
+
+
+def _windows(plan: Plan, figures: Figures) -> float:
+    """Windows of all photos."""
+    each: float = plan.config["voc"]["proposals"]["max_boxes"] or figures["proposals.windows"]
+    return sum(map(plan.size, plan.image_sets)) * each
+
+
+def _section6(plan: Plan, figures: Figures) -> list[Stage]:
+    tasks = plan.section6.tasks
+    if not tasks:
+        return []
+    found = _rows_with_svms(plan, figures, "section 6", plan.computed_rows(plan.section6.rows("detection")))
+    queries, compared = figures["retrieval.queries"], figures["retrieval.windows"]
+    networks = [name for name in plan.section6.networks("retrieval") if not plan.lacking([name])]
+    if networks:
+        work = f"{len(networks)} networks: {queries:,.0f} queries, {compared:,.0f} windows"
+        cosines, read = len(networks) * queries * compared, len(networks) * (queries + compared)
+        hours = {
+            device: figures.hours(f"features.{device}", read) + figures.hours(f"retrieval.{device}", cosines)
+            for device in ("h100", "cpu")
+        }
+        found.append(Stage("section 6", "retrieval", work, gpu=hours["h100"], instead=hours["cpu"]))
+    if "elda" in plan.section6.systems("retrieval"):
+        shapes = plan.config["retrieval"]["elda"]["shapes"]
+        work = f"{queries:,.0f} queries, {compared:,.0f} windows in {shapes} shapes"
+        parts = {
+            "elda.photos": plan.size(plan.protocol.train),
+            "elda.hogs": queries + shapes * compared,
+            "elda.detectors": queries,
+            "elda.scores": queries * compared,
+        }
+        found.append(Stage("section 6", "ELDA", work, cores=sum(figures.hours(*part) for part in parts.items())))
+    if systems := plan.section6.systems("scenes"):
+        scenes, is_downloaded = figures["scenes.photos"], plan.config["scenes"]["download"]
+        networks = [name for name in plan.section6.networks("scenes") if not plan.lacking([name])]
+        found.append(
+            Stage(
+                "section 6",
+                "scenes",
+                f"{len(networks)} networks and {len({*systems} & {'gist'})} method on {scenes:,.0f} photos",
+                gpu=figures.hours("scenes.h100", scenes * len(networks)),
+                instead=figures.hours("scenes.cpu", scenes * len(networks)),
+                disk=figures["scenes.unpacked"] if is_downloaded else 0.0,
+                network=figures["scenes.download"] if is_downloaded else 0.0,
+            )
+        )
+        if "gist" in systems:
+            found.append(
+                Stage("section 6", "GIST", f"{scenes:,.0f} photos", cores=figures.hours("scenes.gist", scenes))
+            )
+    return found
+
+
+def _normals(plan: Plan, figures: Figures) -> list[Stage]:
+    if not plan.normals.rows:
+        return []
+    images = figures["nyuv2.photos"]
+    download = figures["nyuv2.download"] if plan.config["normals"]["download"] else 0.0
+    return [
+        Stage("Table 2", "NYUv2", f"{images:,.0f} images", disk=download, network=download),
+        Stage(
+            "Table 2",
+            "true normals",
+            f"{images:,.0f} images",
+            cores=figures.hours("nyuv2.normals", images),
+            disk=images * figures["nyuv2.bytes"],
+        ),
+    ]
+
+
+def _sum(values: Iterable[float]) -> float:
+    return sum(value for value in values if not isnan(value))
+
+
+def _hours(value: float) -> str:
+    if isnan(value):
+        return "not measured"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}" if value else "-"
+
+
+def _gigabytes(value: float) -> str:
+    return _hours(value / 1e9)
+
+
+def read_plan(settings: Sequence[str] = (), videos: int | None = None) -> Plan:
+    """The plan of the current folder, as Snakemake makes it.
+
+    Args:
+        settings: what follows `--config`.
+        videos: length of the list of videos; by default that of the list, or the paper's if there is none.
+
+    Raises:
+        UserError: see `Plan`.
+    """
+    config: dict[str, Any] = yaml.safe_load(PAPER.read_text())
+    own = Path("config/config.yaml")
+    for update in [yaml.safe_load(own.read_text()) if own.exists() else {}, *command_line_settings(settings)]:
+        config = _updated(config, update or {})
+    plan = Plan(config)
+    if videos or not Path(plan.config["videos"]["list"]).exists():
+        vars(plan)["shards"] = plan_shards(videos or VIDEOS, [], plan.config["videos"]["shard_size"])
+    return plan
+
+
+def _updated(config: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with those of `update`: blocks are merged, and everything else is replaced, as Snakemake does it."""
+    blocks = {
+        key: _updated(config[key], value)
+        for key, value in update.items()
+        if isinstance(value, dict) and isinstance(config.get(key), dict)
+    }
+    return {**config, **update, **blocks}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table of a folder's experiment; the result is the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tracklearn.experiment.cost", description="What the experiment costs"
+    )
+    parser.add_argument("--directory", type=Path, default=Path(), help="folder of the experiment, as for snakemake")
+    parser.add_argument("--config", nargs="+", default=[], metavar="NAME=VALUE", help="settings, as for snakemake")
+    parser.add_argument("--videos", type=int, help=f"length of the list (default: that of the list, else {VIDEOS})")
+    given = parser.parse_args(arguments)
+    try:
+        os.chdir(given.directory)
+        plan = read_plan(given.config, given.videos)
+        print(markdown(stages(plan, Figures())))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
