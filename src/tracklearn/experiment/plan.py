@@ -131,6 +131,18 @@ class Plan:
         """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""
         return digest_of_files(video.source for video in self.shards[shard] if "://" not in video.source)
 
+    def shards_with_unreachable_videos(self) -> list[str]:
+        """The finished shards that have videos whose download may succeed later."""
+        paths = {shard: Path(f"results/videos/{shard}.tsv") for shard in self.shards}
+        return [
+            shard for shard, path in paths.items() if path.exists() and "\tunreachable\t" in path.read_text("utf-8")
+        ]
+
+    def finished_shards_digest(self) -> str:
+        """Digest of the manifests and patch counts that are there: with another shard, the crawl's summary is new."""
+        patterns = ("results/videos/{}.tsv", "results/patches/{}.json")
+        return digest_of_files(pattern.format(shard) for pattern in patterns for shard in self.shards)
+
     def shard_files(self, suffix: str) -> list[str]:
         """One file of each shard in results/patches."""
         return [f"results/patches/{shard}{suffix}" for shard in self.patch_shards]

@@ -16,7 +16,7 @@ from tracklearn.settings.videos import Download
 from tracklearn.videos import fetch
 from tracklearn.videos.downloads import Downloads
 from tracklearn.videos.frames import probe
-from tracklearn.videos.lists import Video, is_youtube
+from tracklearn.videos.lists import REPEAT, Video, is_youtube
 from tracklearn.videos.manifest import ManifestRow, read_manifest, write_manifest
 
 FINISHED = re.compile(r"\.(?!part$|ytdl$|temp$)\w+")  # suffixes; yt-dlp gives unfinished files others
@@ -55,7 +55,7 @@ def download_shard(
             no remote video could be reached. Then no manifest is written, and what was downloaded stays, partial files
             included.
     """
-    repeated = {video[0]: f"a repeat: the same video as {video[2]}" for video in videos if len(video) > 2}
+    repeated = {video[0]: f"{REPEAT}: the same video as {video[2]}" for video in videos if len(video) > 2}
     listed = [Video(*video[:2]) for video in videos]
     wanted = [video for video in listed if video.video_id not in repeated]
     rows = {video.video_id: ManifestRow(*video, reason=repeated.get(video.video_id, "")) for video in listed}
@@ -201,7 +201,7 @@ def _without_copies(rows: Sequence[ManifestRow], known: Mapping[str, str] = {}) 
     first = dict(known)
     kept = [first.setdefault(row.sha256, row.video_id) if row.ok else row.video_id for row in rows]
     return [
-        row if row.video_id == name else replace(row, status="failed", reason=f"a repeat: the same bytes as {name}")
+        row if row.video_id == name else replace(row, status="failed", reason=f"{REPEAT}: the same bytes as {name}")
         for row, name in zip(rows, kept, strict=True)
     ]
 
