@@ -27,11 +27,11 @@ rule videos_download:
         "../scripts/videos/videos_download.py"
 
 
-# It replaces rows of a manifest in place, so the manifest is neither its input nor its output. Its output is deleted when
-# all shards are done, so the target `retry_unreachable` can be asked for again.
+# It replaces rows of a manifest in place, so the manifest is neither its input nor its output. The target
+# `retry_unreachable` deletes its outputs when all shards are done, so that it can be asked for again.
 rule videos_retry:
     output:
-        temp(touch("results/videos/{shard}.retried")),
+        touch("results/videos/retried/{shard}"),
     log:
         "results/logs/videos_retry/{shard}.log",
     threads: config["threads"]["download"]

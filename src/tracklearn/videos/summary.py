@@ -91,7 +91,7 @@ def summarize_crawl(
         "copies_across_shards": len(copies),
         "shards": {"listed": len(listed), "downloaded": len(times), "packed": packed},
         "reasons": {name: dict(found.most_common()) for name, found in reasons.items()},
-        "to_come": _estimate(counts, times, len(listed)),
+        "estimate_to_come": _estimate(counts, times, len(listed)),
     }
     with atomic(numbers) as temporary:
         temporary.write_text(json.dumps(known, indent=2) + "\n")
