@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from worlds.hosts import Host
 from yt_dlp import YoutubeDL
 from yt_dlp.networking import Response
 from yt_dlp.networking.exceptions import HTTPError
@@ -18,8 +19,6 @@ from tracklearn.videos.download import download_shard
 from tracklearn.videos.downloads import Downloads
 from tracklearn.videos.lists import Video
 from tracklearn.videos.manifest import ManifestRow, read_manifest
-
-from .conftest import Host
 
 LIMITS = {"max_height": 480, "max_duration": 600.0, "timeout": 20.0, "retries": 2}
 
