@@ -117,6 +117,7 @@ def _rows_of_videos(
     directory.mkdir(parents=True, exist_ok=True)
     finished = _finished_downloads(directory)
     rows: dict[str, ManifestRow] = {}
+    readable = 0
     with Downloads(limits, threads) as downloads, ThreadPoolExecutor(threads) as pool:
 
         def row_of(video: Video) -> ManifestRow:
@@ -136,7 +137,8 @@ def _rows_of_videos(
             for job in as_completed(jobs):
                 row = job.result()
                 rows[row.video_id] = row
-                report(len(rows), {"ok": sum(row.ok for row in rows.values()), "videos": len(videos)})
+                readable += row.ok
+                report(len(rows), {"ok": readable, "videos": len(videos)})
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             downloads.stop()
