@@ -76,6 +76,15 @@ rule pairs:
         "results/patches/pairs.html",
 
 
+# The unreachable videos of finished shards are tried again. `pairs` then mines the shards that have gained videos.
+rule retry_unreachable:
+    input:
+        lambda wildcards: [f"results/videos/retried/{shard}" for shard in plan.shards_with_unreachable_videos()],
+    localrule: True
+    shell:
+        "rm -rf results/videos/retried"
+
+
 # A card beside each trained network of the tables: what it is, its figures, how to use and to cite it.
 rule cards:
     input:

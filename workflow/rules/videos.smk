@@ -2,7 +2,8 @@
 #
 # inputs   config videos.list: a TSV of video_id and source (YouTube id, URL or local path)
 # outputs  results/videos/{shard}.tsv: one row for every video with its status, reason, size and checksum
-# steps    download and probe every video of a shard
+#          results/videos/summary.html, .json: what became of all videos so far, and what is still to come
+# steps    download and probe every video of a shard; try unreachable videos again; sum up the crawl
 
 
 rule videos_download:
@@ -12,6 +13,8 @@ rule videos_download:
         "results/logs/videos_download/{shard}.log",
     priority: LONGEST_CHAIN
     threads: config["threads"]["download"]
+    resources:
+        downloads=1,
     params:
         videos=lambda wildcards: plan.sources(wildcards.shard),
         local_videos_digest=lambda wildcards: plan.local_videos_digest(wildcards.shard),
@@ -22,3 +25,41 @@ rule videos_download:
         "Shard {wildcards.shard}: download or probe the videos"
     script:
         "../scripts/videos/videos_download.py"
+
+
+# It replaces rows of a manifest in place, so the manifest is neither its input nor its output. The target
+# `retry_unreachable` deletes its outputs when all shards are done, so that it can be asked for again.
+rule videos_retry:
+    output:
+        touch("results/videos/retried/{shard}"),
+    log:
+        "results/logs/videos_retry/{shard}.log",
+    threads: config["threads"]["download"]
+    resources:
+        downloads=1,
+    params:
+        manifest="results/videos/{shard}.tsv",
+        directory=f"{config['videos']['directory']}/{{shard}}",
+        limits={key: config["videos"][key] for key in ("max_height", "max_duration")},
+        code=code("videos/videos_retry.py"),
+    message:
+        "Shard {wildcards.shard}: try the unreachable videos again"
+    script:
+        "../scripts/videos/videos_retry.py"
+
+
+# The page can be asked for during a crawl: it shows what is there, and is written again when there is more.
+rule videos_summary:
+    output:
+        page="results/videos/summary.html",
+        numbers="results/videos/summary.json",
+    log:
+        "results/logs/videos_summary.log",
+    params:
+        listed=lambda wildcards: {shard: len(videos) for shard, videos in plan.shards.items()},
+        finished=lambda wildcards: plan.finished_shards_digest(),
+        code=code("videos/videos_summary.py"),
+    message:
+        "Sum up the crawl"
+    script:
+        "../scripts/videos/videos_summary.py"

@@ -37,6 +37,7 @@ SILENT = frozenset(
         "settings",  # a job's parameters hold every setting, defaults included
         "training.launch",  # as many processes as there are compute what one does
         "training.progress",
+        "videos.downloads",  # decides when a download is tried and how fast it is
         "videos.progress",
     }
 )

@@ -33,6 +33,7 @@ from tracklearn.files import atomic
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
 from tracklearn.videos.lists import ledger_of, plan_shards
+from tracklearn.videos.manifest import COLUMNS as MANIFEST_COLUMNS
 from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
 from tracklearn.voc.protocols import official_size, protocol_named
 
@@ -134,6 +135,16 @@ class Plan:
         """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""
         videos = self._list.videos(self.shards[shard])
         return digest_of_files(video.source for video in videos if "://" not in video.source)
+
+    def shards_with_unreachable_videos(self) -> list[str]:
+        """The finished shards that have videos whose download may succeed later."""
+        paths = {shard: Path(f"results/videos/{shard}.tsv") for shard in self.shards}
+        return [shard for shard, path in paths.items() if path.exists() and _has_unreachable(path)]
+
+    def finished_shards_digest(self) -> str:
+        """Digest of the manifests and patch counts that are there: with another shard, the crawl's summary is new."""
+        patterns = ("results/videos/{}.tsv", "results/patches/{}.json")
+        return digest_of_files(pattern.format(shard) for pattern in patterns for shard in self.shards)
 
     def shard_files(self, suffix: str) -> list[str]:
         """One file of each shard in results/patches."""
@@ -573,3 +584,10 @@ def count_gpus() -> int:
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
     return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+
+
+def _has_unreachable(manifest: Path) -> bool:
+    """Whether a manifest has a row of this status; only rows are split that have the word, as there are millions."""
+    status = MANIFEST_COLUMNS.index("status")
+    lines = manifest.read_text(encoding="utf-8").split("\n")
+    return any(line.split("\t")[status] == "unreachable" for line in lines if "\tunreachable\t" in line)

@@ -11,9 +11,9 @@ from tracklearn.experiment.normals_plan import METHODS as NORMALS_METHODS
 from tracklearn.experiment.plan import GET_IMAGENET, Plan
 from tracklearn.experiment.section6_plan import NO_ANNOTATIONS
 
-ALL, CARDS = "all", "cards"
+ALL, CARDS, RETRY = "all", "cards", "retry_unreachable"
 GROUND_TRUTH = "ground_truth.json"  # of COCO
-# Targets of mining begin so, or are `pairs`.
+# Targets of mining begin so, or are `pairs` or `retry_unreachable`.
 PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_", "results/figures/figure")
 # Cells and files of section 6 and of Table 2 that need no network are named so, with any suffix.
 WITHOUT_MODELS = ("elda", "hog_statistics", "gist", "indoor67", "truth", "codebook", "nyuv2", *NORMALS_METHODS)
@@ -54,6 +54,7 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
             subset without data; a target that the protocol or the configuration leaves out.
     """
     targets = _of_tables(targets)
+    _check_alone(targets)
     for target in targets:
         if current := _moved(plan, target):
             raise UserError(f"{target}: this target is now {current}")
@@ -81,6 +82,12 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
                 raise UserError(f"config: evidence.rows: {row} cannot be computed: {lack}")
         if not plan.protocol.annotated:
             raise UserError(f"config: evidence.retrieval cannot be computed: {NO_ANNOTATIONS}")
+
+
+def _check_alone(targets: Sequence[str]) -> None:
+    """Refuse a retry of downloads beside other targets, which would read a manifest while a job replaces its rows."""
+    if RETRY in targets and len(targets) > 1:
+        raise UserError(f"{RETRY}: it changes what the other targets read; ask for it alone, and then for the others")
 
 
 def _of_tables(targets: Sequence[str]) -> list[str]:
@@ -246,4 +253,4 @@ def _is_of_table2(target: str) -> bool:
 
 
 def _is_of_pairs(target: str) -> bool:
-    return target == "pairs" or target.startswith(PAIRS)
+    return target in ("pairs", RETRY) or target.startswith(PAIRS)

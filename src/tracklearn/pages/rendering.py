@@ -24,7 +24,10 @@ TEMPLATES = Environment(
 STAGES = {
     "Tables": ("table*.html", "section6.html"),
     "Figures": ("figures.html",),
-    "Mining": ("patches/[0-9]*.html",),
+    "Mining": (
+        "videos/summary.html",
+        "patches/[0-9]*.html",
+    ),
     "Pairs": ("patches/pairs.html",),
     "Models": ("models/*/models.html",),
     "Detection": ("detection/*/pages/*.html", "detection/*/compared/*/*.html"),  # a row's page leads to its classes

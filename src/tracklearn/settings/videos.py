@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from tracklearn.settings.base import Count, Natural, Positive, Settings, setting
+from tracklearn.settings.base import Count, Natural, NotNegative, Positive, Settings, setting
 
 
 class Listing(Settings):
@@ -21,7 +21,7 @@ class Listing(Settings):
 
 
 class Download(Settings):
-    """Which videos are fetched, and how long that may take."""
+    """Which videos are fetched, how fast, and how long that may take."""
 
     where: ClassVar[str] = "videos"
 
@@ -37,9 +37,29 @@ class Download(Settings):
         unit="seconds",
         assume="uploads of more than ten minutes rarely show one scene",
     )
-    timeout: Positive = setting(900, "Time that the download of one video may take, retries included", unit="seconds")
+    timeout: Positive = setting(
+        900,
+        "Time that the download of one video may take, retries included; the rests that a host asks for do not count",
+        unit="seconds",
+    )
     retries: Natural = setting(
         3, "Number of tries after the first try fails; the wait doubles from one try to the next"
+    )
+    max_speed: Positive | None = setting(
+        None,
+        "Highest speed of one download job, whose `threads.download` downloads get equal parts of it; `null` sets no "
+        "limit. Each job has this speed: `snakemake --resources downloads=1` runs one download job at a time",
+        unit="bytes per second",
+    )
+    pause: NotNegative = setting(
+        0, "Shortest time between the starts of two downloads of one job from the same host", unit="seconds"
+    )
+    max_wait: NotNegative = setting(
+        300,
+        "Longest rest that a host may ask for (`Retry-After`). All downloads of the job from this host wait as long as "
+        "it asks; if it asks for longer, its videos are `unreachable` at once",
+        unit="seconds",
+        assume="a host that is busy for longer is asked again by `snakemake retry_unreachable`",
     )
 
 

@@ -1,11 +1,9 @@
 """The videos of a shard: downloaded or found, probed, and listed in a manifest with a row for every one."""
 
 import hashlib
-import json
+import os
 import re
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,13 +14,12 @@ from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.videos import Download
 from tracklearn.videos import fetch
+from tracklearn.videos.downloads import Downloads
 from tracklearn.videos.frames import probe
-from tracklearn.videos.lists import Video, is_youtube
-from tracklearn.videos.manifest import ManifestRow, write_manifest
+from tracklearn.videos.lists import REPEAT, Video, is_youtube
+from tracklearn.videos.manifest import ManifestRow, read_manifest, write_manifest
 
-# Seconds that the process of a download may run beyond its time limit. yt-dlp checks the time only when bytes arrive,
-# so its process must be killed where a host sends one byte a second, or none.
-GRACE = 5.0
+FINISHED = re.compile(r"\.(?!part$|ytdl$|temp$)\w+")  # suffixes; yt-dlp gives unfinished files others
 
 
 def download_shard(
@@ -58,26 +55,12 @@ def download_shard(
             no remote video could be reached. Then no manifest is written, and what was downloaded stays, partial files
             included.
     """
-    checked = Download.read(limits)
-    repeated = {video[0]: f"a repeat: the same video as {video[2]}" for video in videos if len(video) > 2}
+    repeated = {video[0]: f"{REPEAT}: the same video as {video[2]}" for video in videos if len(video) > 2}
     listed = [Video(*video[:2]) for video in videos]
     wanted = [video for video in listed if video.video_id not in repeated]
-    if any(is_youtube(video.source) for video in wanted):
-        check_youtube()
-    Path(directory).mkdir(parents=True, exist_ok=True)
-    again = [video for video in listed if video.video_id in repeated]
-    rows = {video.video_id: ManifestRow(*video, reason=repeated[video.video_id]) for video in again}
-    with ThreadPoolExecutor(threads) as pool:
-        jobs = [pool.submit(_row_of_video, video, Path(directory), checked) for video in wanted]
-        try:
-            for job in as_completed(jobs):
-                row = job.result()
-                rows[row.video_id] = row
-                report(len(rows), {"ok": sum(row.ok for row in rows.values()), "videos": len(listed)})
-        except UserError:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    remote = [row for row in rows.values() if row.video_id not in repeated and _is_remote(row.source)]
+    rows = {video.video_id: ManifestRow(*video, reason=repeated.get(video.video_id, "")) for video in listed}
+    rows |= _rows_of_videos(wanted, Path(directory), Download.read(limits), threads, report)
+    remote = [rows[video.video_id] for video in wanted if _is_remote(video.source)]
     if remote and all(row.status == "unreachable" for row in remote):
         raise UserError(
             f"shard {Path(manifest).stem}: none of its {len(remote)} remote videos could be reached "
@@ -86,6 +69,81 @@ def download_shard(
     in_order = _without_copies([rows[video.video_id] for video in listed])
     write_manifest(manifest, in_order)
     return _totals(in_order)
+
+
+def retry_shard(
+    *,
+    manifest: str | Path,
+    directory: str | Path,
+    limits: Block = None,
+    threads: int = 1,
+    report: Report = silent,
+) -> dict[str, float]:
+    """Try the unreachable videos of a finished shard again, and replace their rows in the manifest.
+
+    The rows of the other videos and their files stay. A video that is still unreachable keeps its row. If no video has
+    become "ok", the manifest keeps its time of modification, so that Snakemake does not mine the shard again.
+
+    Args:
+        manifest: the TSV file of `download_shard`, with the same arguments.
+
+    Returns:
+        Counts: tried, and of these ok, unreachable, failed.
+
+    Raises:
+        UserError: as `download_shard`, but not if all videos are unreachable. The manifest stays as it was.
+    """
+    rows = read_manifest(manifest)
+    wanted = [Video(row.video_id, row.source) for row in rows if row.status == "unreachable"]
+    known = {row.sha256: row.video_id for row in rows if row.ok}
+    found = _rows_of_videos(wanted, Path(directory), Download.read(limits), threads, report)
+    tried = _without_copies([found[video.video_id] for video in wanted], known)
+    settled = {row.video_id: row for row in tried if row.status != "unreachable"}
+    if settled:
+        time_before = Path(manifest).stat().st_mtime_ns
+        write_manifest(manifest, [settled.get(row.video_id, row) for row in rows])
+        if not any(row.ok for row in tried):
+            os.utime(manifest, ns=(time_before, time_before))
+    totals = _totals(tried)
+    return {"tried": totals["videos"], **{name: totals[name] for name in ("ok", "unreachable", "failed")}}
+
+
+def _rows_of_videos(
+    videos: Sequence[Video], directory: Path, limits: Download, threads: int, report: Report
+) -> dict[str, ManifestRow]:
+    """The row of each video by its id. Remote videos that no earlier run has finished are downloaded."""
+    if any(is_youtube(video.source) for video in videos):
+        check_youtube()
+    directory.mkdir(parents=True, exist_ok=True)
+    finished = _finished_downloads(directory)
+    rows: dict[str, ManifestRow] = {}
+    readable = 0
+    with Downloads(limits, threads) as downloads, ThreadPoolExecutor(threads) as pool:
+
+        def row_of(video: Video) -> ManifestRow:
+            if not _is_remote(video.source):
+                return _row_of_file(video, Path(video.source))
+            try:
+                path = finished.get(video.video_id) or downloads.fetch(video, directory)
+            except fetch.UnavailableError as error:
+                if error.disk_full:
+                    raise disk_full(directory) from error
+                status = "unreachable" if error.transient else "failed"
+                return ManifestRow(*video, status=status, reason=str(error))
+            return _row_of_download(video, path, limits)
+
+        jobs = [pool.submit(row_of, video) for video in videos]
+        try:
+            for job in as_completed(jobs):
+                row = job.result()
+                rows[row.video_id] = row
+                readable += row.ok
+                report(len(rows), {"ok": readable, "videos": len(videos)})
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            downloads.stop()
+            raise
+    return rows
 
 
 def check_youtube() -> None:
@@ -101,49 +159,20 @@ def check_youtube() -> None:
         )
 
 
-def _row_of_video(video: Video, directory: Path, limits: Download) -> ManifestRow:
-    """The row of a video, downloaded if its source is remote."""
-    if not _is_remote(video.source):
-        return _row_of_file(video, Path(video.source))
-    try:
-        path = _finished_download(directory, video.video_id) or _download(video, directory, limits)
-    except fetch.UnavailableError as error:
-        if error.disk_full:
-            raise disk_full(directory) from error
-        status = "unreachable" if error.transient else "failed"
-        return ManifestRow(video.video_id, video.source, status=status, reason=str(error))
+def _finished_downloads(directory: Path) -> dict[str, Path]:
+    """The finished files of an earlier run by the id of their video."""
+    files = [path for path in sorted(directory.iterdir(), reverse=True) if FINISHED.fullmatch(path.suffix)]
+    return {path.stem: path for path in files}
+
+
+def _row_of_download(video: Video, path: Path, limits: Download) -> ManifestRow:
+    """The row of a downloaded file, which is deleted if it cannot be used."""
     row = _row_of_file(video, path)
     excess = _excess(row, limits)
     if row.ok and not excess:
         return row
     path.unlink()  # a later run would take the file for a finished download, even if the host has corrected it
     return replace(row, path="", status="failed", reason=excess or row.reason)
-
-
-def _download(video: Video, directory: Path, limits: Download) -> Path:
-    """Download a video in a process of its own, which is killed when it exceeds its time limit."""
-    request = {"source": video.source, "directory": str(directory), "video_id": video.video_id}
-    request |= {name: getattr(limits, name) for name in Download.model_fields}
-    command = [sys.executable, "-m", fetch.__name__, json.dumps(request)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=limits.timeout + GRACE, errors="replace"
-        )
-    except subprocess.TimeoutExpired as error:
-        raise fetch.UnavailableError(f"time limit of {limits.timeout:g} s", transient=True) from error
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise fetch.UnavailableError(f"the downloader failed: {last}")
-    answer = json.loads(done.stdout.splitlines()[-1])
-    if "path" not in answer:
-        raise fetch.UnavailableError(**answer)
-    return Path(answer["path"])
-
-
-def _finished_download(directory: Path, video_id: str) -> Path | None:
-    """The finished file of an earlier run; yt-dlp gives unfinished files other suffixes."""
-    pattern = re.compile(re.escape(video_id) + r"\.(?!part$|ytdl$|temp$)\w+")
-    return next((path for path in sorted(directory.iterdir()) if pattern.fullmatch(path.name)), None)
 
 
 def _row_of_file(video: Video, path: Path) -> ManifestRow:
@@ -164,12 +193,17 @@ def _row_of_file(video: Video, path: Path) -> ManifestRow:
     return replace(row, status="ok", reason=note, **values)
 
 
-def _without_copies(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-    """The rows, in which a video with the same bytes as an earlier one has failed: a site may have it twice."""
-    first: dict[str, str] = {}
+def _without_copies(rows: Sequence[ManifestRow], known: Mapping[str, str] = {}) -> list[ManifestRow]:
+    """The rows, in which a video with the same bytes as an earlier one has failed: a site may have it twice.
+
+    Args:
+        rows: in the order of the list.
+        known: ids of videos that are earlier than all rows, by checksum.
+    """
+    first = dict(known)
     kept = [first.setdefault(row.sha256, row.video_id) if row.ok else row.video_id for row in rows]
     return [
-        row if row.video_id == name else replace(row, status="failed", reason=f"a repeat: the same bytes as {name}")
+        row if row.video_id == name else replace(row, status="failed", reason=f"{REPEAT}: the same bytes as {name}")
         for row, name in zip(rows, kept, strict=True)
     ]
 

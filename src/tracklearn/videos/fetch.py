@@ -1,22 +1,32 @@
-"""Downloading one video with yt-dlp, in a process of its own, which can be killed when it stalls.
+"""Downloading videos with yt-dlp, in a process of its own, which can be killed when it stalls.
 
-`python -m tracklearn.videos.fetch '{"source": ..., ...}'` takes the arguments of `fetch` as JSON and prints JSON:
-{"path": the file}, or {"reason": why there is no file, "transient": bool, "disk_full": bool}.
+`python -m tracklearn.videos.fetch '{"max_height": ..., ...}'` takes the arguments of `Fetcher` as JSON. For each line
+of its input, the arguments of `Fetcher.fetch` as JSON, it prints a line of JSON: {"path": the file}, or {"reason": why
+there is no file, "transient": bool, "disk_full": bool, "rest": seconds or null}.
 """
 
 import errno
 import json
+import math
+import os
 import re
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 from tracklearn.videos.lists import youtube_id
 
+TOO_MANY_REQUESTS = 429
+
 # After these answers the same request may succeed a little later.
-TRANSIENT_STATUS = frozenset({408, 425, 429, *range(500, 600)})
+TRANSIENT_STATUS = frozenset({408, 425, TOO_MANY_REQUESTS, *range(500, 600)})
 
 # Words of errors that say nothing about the video for good, in lower case.
 PASSING = (
@@ -42,52 +52,84 @@ class UnavailableError(Exception):
     Attributes:
         transient: whether the same request may succeed later.
         disk_full: whether the disk has no room for the file.
+        rest: seconds for which the host wants no request; None if it does not say so.
     """
 
-    def __init__(self, reason: str, *, transient: bool = False, disk_full: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, transient: bool = False, disk_full: bool = False, rest: float | None = None
+    ) -> None:
         super().__init__(reason)
         self.transient = transient
         self.disk_full = disk_full
+        self.rest = rest
 
 
-def fetch(
-    *,
-    source: str,
-    directory: str,
-    video_id: str,
-    max_height: int,
-    max_duration: float,
-    timeout: float,
-    retries: int,
-    backoff: float = 1.0,
-) -> Path:
-    """Download one video to `directory/video_id.*`; a partial file of an earlier attempt is resumed.
+class Fetcher:
+    """yt-dlp, loaded once for many videos. Loading takes half a second of a core, one download a fiftieth.
 
     Args:
-        source: a YouTube id or a URL that yt-dlp takes.
-        directory: folder of the file.
-        video_id: name of the file without the suffix of its format.
         max_height: largest shorter side of a format, in pixels; formats of unknown size are taken.
         max_duration: seconds; longer videos are refused where the site states the duration.
-        timeout: seconds for all attempts together.
-        retries: attempts after the first one, for transient errors.
-        backoff: seconds before the first retry, doubled for each further retry.
-
-    Raises:
-        UnavailableError: with the reason.
+        timeout: seconds that a video may take, which error messages name.
+        speed: bytes per second at most; None sets no limit.
     """
-    deadline = time.monotonic() + timeout
-    for attempt in range(retries + 1):
-        wait = backoff * 2**attempt
+
+    def __init__(self, *, max_height: int, max_duration: float, timeout: float, speed: float | None = None) -> None:
+        from yt_dlp import YoutubeDL  # noqa: PLC0415
+
+        self._max_duration, self._timeout = max_duration, timeout
+        self._deadline = math.inf
+        self._refusals: list[str] = []
+        options = _options(max_height, timeout) | {"ratelimit": speed}
+        self._downloader = YoutubeDL({**options, "match_filter": self._refuse, "progress_hooks": [self._check_time]})
+
+    def fetch(self, source: str, directory: str, video_id: str, *, seconds: float) -> Path:
+        """Try once to download a video to `directory/video_id.*`; an earlier attempt's partial file is resumed.
+
+        Args:
+            source: a YouTube id or a URL that yt-dlp takes.
+            directory: folder of the file.
+            video_id: name of the file without the suffix of its format.
+            seconds: what is left of the video's time limit; it is checked when bytes arrive.
+
+        Raises:
+            UnavailableError: with the reason.
+        """
+        from yt_dlp.utils import DownloadCancelled, DownloadError  # noqa: PLC0415
+
+        self._deadline, self._refusals = time.monotonic() + seconds, []
+        self._downloader.params["outtmpl"]["default"] = f"{directory}/{video_id}".replace("%", "%%") + ".%(ext)s"
+        self._downloader.cookiejar.clear()
+        url = f"https://www.youtube.com/watch?v={video}" if (video := youtube_id(source)) else source
         try:
-            return _attempt(source, _options(directory, video_id, max_height, deadline, timeout), max_duration)
-        except UnavailableError as error:
-            if not error.transient:
-                raise
-            if attempt == retries or time.monotonic() + wait > deadline:
-                raise UnavailableError(f"{error} ({attempt + 1} attempts)", transient=True) from error
-            time.sleep(wait)
-    raise ValueError(f"retries = {retries}: expected 0 or more")
+            found = self._downloader.extract_info(url, download=True) or {}
+        except DownloadCancelled as error:
+            raise UnavailableError(str(error), transient=True) from error
+        except DownloadError as error:
+            raise _unavailable(error) from error
+        except OSError as error:
+            raise UnavailableError(str(error), disk_full=error.errno == errno.ENOSPC) from error
+        if "entries" in found:
+            raise UnavailableError("the address is a playlist, not a video")
+        if self._refusals or not found.get("requested_downloads"):
+            reason = self._refusals[0] if self._refusals else "the site offers no file"
+            raise UnavailableError(reason, transient=reason == LIVE)
+        return Path(found["requested_downloads"][0]["filepath"])
+
+    def _check_time(self, progress: dict[str, Any]) -> None:
+        from yt_dlp.utils import DownloadCancelled  # noqa: PLC0415
+
+        if progress["status"] == "downloading" and time.monotonic() > self._deadline:
+            raise DownloadCancelled(f"time limit of {self._timeout:g} s")
+
+    def _refuse(self, found: dict[str, Any], *, incomplete: bool = False) -> str | None:
+        """A filter for yt-dlp: it refuses live streams and long videos."""
+        duration = found.get("duration") or 0
+        if found.get("is_live"):
+            self._refusals.append(LIVE)
+        elif duration > self._max_duration:
+            self._refusals.append(f"duration {duration:g} s exceeds max_duration {self._max_duration:g} s")
+        return self._refusals[0] if self._refusals else None
 
 
 def runtimes() -> list[str]:
@@ -100,46 +142,15 @@ def runtimes() -> list[str]:
     return [name for name, info in found if info is not None and info.supported]
 
 
-def _attempt(source: str, options: dict[str, Any], max_duration: float) -> Path:
-    """Try the download once."""
-    from yt_dlp import YoutubeDL  # noqa: PLC0415
-    from yt_dlp.utils import DownloadCancelled, DownloadError  # noqa: PLC0415
-
-    refusals: list[str] = []
-    options = {**options, "match_filter": _refuser(max_duration, refusals)}
-    url = f"https://www.youtube.com/watch?v={video}" if (video := youtube_id(source)) else source
-    try:
-        with YoutubeDL(options) as downloader:
-            found = downloader.extract_info(url, download=True) or {}
-    except DownloadCancelled as error:
-        raise UnavailableError(str(error), transient=True) from error
-    except DownloadError as error:
-        raise _unavailable(error) from error
-    except OSError as error:
-        raise UnavailableError(str(error), disk_full=error.errno == errno.ENOSPC) from error
-    if "entries" in found:
-        raise UnavailableError("the address is a playlist, not a video")
-    if refusals or not found.get("requested_downloads"):
-        reason = refusals[0] if refusals else "the site offers no file"
-        raise UnavailableError(reason, transient=reason == LIVE)
-    return Path(found["requested_downloads"][0]["filepath"])
-
-
-def _options(directory: str, video_id: str, max_height: int, deadline: float, timeout: float) -> dict[str, Any]:
-    """yt-dlp's options for one attempt. Its own retries are off, so one count and one deadline hold for all errors."""
-    from yt_dlp.utils import DownloadCancelled  # noqa: PLC0415
-
-    def check_time(progress: dict[str, Any]) -> None:
-        if progress["status"] == "downloading" and time.monotonic() > deadline:
-            raise DownloadCancelled(f"time limit of {timeout:g} s")
-
+def _options(max_height: int, timeout: float) -> dict[str, Any]:
+    """yt-dlp's options. Its own retries are off, so one count and one time limit hold for all errors."""
     return {
         "quiet": True,
         "no_warnings": True,
         "noprogress": True,
+        "logger": _Silent(),
         "format": _format(max_height),
         "format_sort": ["res", "vcodec:h264"],  # by shorter side. ASSUME: of equal size H.264, which decodes fastest
-        "outtmpl": f"{directory}/{video_id}.%(ext)s".replace("%", "%%").replace("%%(ext)s", "%(ext)s"),
         "continuedl": True,
         "retries": 0,
         "extractor_retries": 0,
@@ -150,8 +161,16 @@ def _options(directory: str, video_id: str, max_height: int, deadline: float, ti
         "playlistend": 1,
         "fixup": "never",  # it would need ffmpeg, and the reader does without
         "js_runtimes": {name: {} for name in runtimes()},
-        "progress_hooks": [check_time],
     }
+
+
+class _Silent:
+    """A logger for yt-dlp, whose errors are raised too."""
+
+    def debug(self, message: str) -> None:
+        """Say nothing."""
+
+    info = warning = error = debug
 
 
 def _format(longest: int) -> str:
@@ -161,20 +180,6 @@ def _format(longest: int) -> str:
     """
     portrait, other = f"[aspect_ratio<1][width<={longest}]", f"[height<=?{longest}]"
     return "/".join(kind + limit for limit in (portrait, other) for kind in ("bv", "b"))
-
-
-def _refuser(max_duration: float, refusals: list[str]) -> Callable[..., str | None]:
-    """A filter for yt-dlp that refuses live streams and long videos, and appends the reason to `refusals`."""
-
-    def refuse(found: dict[str, Any], *, incomplete: bool = False) -> str | None:
-        duration = found.get("duration") or 0
-        if found.get("is_live"):
-            refusals.append(LIVE)
-        elif duration > max_duration:
-            refusals.append(f"duration {duration:g} s exceeds max_duration {max_duration:g} s")
-        return refusals[0] if refusals else None
-
-    return refuse
 
 
 def _unavailable(error: Exception) -> UnavailableError:
@@ -187,8 +192,9 @@ def _unavailable(error: Exception) -> UnavailableError:
     for cause in _causes(error):
         if isinstance(cause, HTTPError):
             refused = cause.status == 403 and bool(_YOUTUBE_HOSTS.match(cause.response.url or ""))
-            transient = refused or cause.status in TRANSIENT_STATUS
-            return UnavailableError(f"HTTP {cause.status} {cause.reason}", transient=transient)
+            rest = _retry_after(cause)
+            transient = refused or rest is not None or cause.status in TRANSIENT_STATUS
+            return UnavailableError(f"HTTP {cause.status} {cause.reason}", transient=transient, rest=rest)
         if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
             return UnavailableError(reason, disk_full=True)
         if isinstance(cause, TransportError | ConnectionError | TimeoutError):
@@ -203,6 +209,20 @@ def _unavailable(error: Exception) -> UnavailableError:
     return UnavailableError(broken, transient=passing, disk_full="No space left" in reason)
 
 
+def _retry_after(error: Any) -> float | None:
+    """Seconds of rest that a host asks for with an error; None if it does not ask.
+
+    `Retry-After` holds seconds or a date (RFC 9110, 10.2.3). A host that refuses for too many requests (429) asks for a
+    rest even if it does not say how long.
+    """
+    value = (error.response.headers.get("Retry-After") or "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return float(value)
+    with suppress(ValueError, TypeError, OverflowError):
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    return 0.0 if error.status == TOO_MANY_REQUESTS else None
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """An error and its causes, as Python and yt-dlp chain them."""
     waiting, seen = [error], set()
@@ -215,13 +235,29 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
             waiting += [exc_info[1], getattr(cause, "cause", None), cause.__cause__, cause.__context__]
 
 
-def _main() -> None:
-    try:
-        answer: dict[str, Any] = {"path": str(fetch(**json.loads(sys.argv[1])))}
-    except UnavailableError as error:
-        answer = {"reason": str(error), "transient": error.transient, "disk_full": error.disk_full}
-    print(json.dumps(answer))
+def _serve(settings: dict[str, Any]) -> None:
+    """Answer requests until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    requests: SimpleQueue[str] = SimpleQueue()
+    Thread(target=_read, args=[requests], daemon=True).start()
+    fetcher = Fetcher(**settings)
+    while True:
+        try:
+            answer: dict[str, Any] = {"path": str(fetcher.fetch(**json.loads(requests.get())))}
+        except UnavailableError as error:
+            answer = {"reason": str(error), **vars(error)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _read(requests: "SimpleQueue[str]") -> None:
+    """Queue the requests. When the process that asks is gone, end this one and what it has started, at once."""
+    for line in sys.stdin:
+        requests.put(line)
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    _main()
+    _serve(json.loads(sys.argv[1]))

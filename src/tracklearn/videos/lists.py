@@ -12,6 +12,7 @@ from tracklearn.errors import UserError, bad_lines
 from tracklearn.files import read_text
 
 COLUMNS = ("video_id", "source")
+REPEAT = "a repeat"  # so begins the reason why a video is not mined that the list has twice
 
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _YOUTUBE_HOST = re.compile(r"(https?://)?([\w-]+\.)*(youtube(-nocookie)?\.com|youtu\.be)(/|$)", re.IGNORECASE)

@@ -7,6 +7,7 @@ import yaml
 from tracklearn.errors import UserError
 from tracklearn.experiment.plan import Plan
 from tracklearn.experiment.targets import warnings
+from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 PAPER = Path(__file__).parents[3] / "config/config.yaml"
 
@@ -194,3 +195,18 @@ def test_a_replaced_photo_of_any_suffix_changes_the_digest(config, devkit):
     photo.write_bytes(b"another photo")
     digests.append(Plan(config).photos_digest("train"))
     assert len(set(digests)) == 3
+
+
+def test_shards_with_unreachable_videos_are_those_whose_manifests_say_so(config):
+    folder = Path("results/videos")
+    folder.mkdir(parents=True)
+    before = Plan(config).finished_shards_digest()
+    for shard, status in (
+        ("00001", "unreachable"),
+        ("00002", "ok"),
+        ("00003", "unreachable"),
+        ("00042", "unreachable"),
+    ):
+        write_manifest(folder / f"{shard}.tsv", [ManifestRow("a", "unreachable", status=status)])
+    assert Plan(config).shards_with_unreachable_videos() == ["00001", "00003"]
+    assert Plan(config).finished_shards_digest() != before

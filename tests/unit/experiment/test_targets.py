@@ -184,3 +184,11 @@ def test_given_weights_must_be_there_if_a_target_needs_them():
     check_targets(planned(**small, **voc), ["results/cells/table1/labelled-test/random/cat.json"])
     Path("mine.caffemodel").write_bytes(b"weights")
     check_targets(planned(**small, **voc), [])
+
+
+def test_a_retry_of_downloads_is_asked_for_alone():
+    check_targets(planned(), ["retry_unreachable"])
+    with pytest.raises(
+        UserError, match=r"^retry_unreachable: it changes what the other targets read; ask for it alone"
+    ):
+        check_targets(planned(), ["pairs", "retry_unreachable"])

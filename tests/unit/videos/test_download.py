@@ -1,24 +1,24 @@
 import errno
 import hashlib
 import io
-import json
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from worlds.hosts import Host
 from yt_dlp import YoutubeDL
 from yt_dlp.networking import Response
 from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.utils import DownloadError, ExtractorError
 
 from tracklearn.errors import UserError
-from tracklearn.videos import download, fetch
+from tracklearn.settings.videos import Download
+from tracklearn.videos import downloads, fetch
 from tracklearn.videos.download import download_shard
+from tracklearn.videos.downloads import Downloads
+from tracklearn.videos.lists import Video
 from tracklearn.videos.manifest import ManifestRow, read_manifest
-
-from .conftest import Host
 
 LIMITS = {"max_height": 480, "max_duration": 600.0, "timeout": 20.0, "retries": 2}
 
@@ -26,6 +26,11 @@ LIMITS = {"max_height": 480, "max_duration": 600.0, "timeout": 20.0, "retries": 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "BACKOFF", 0.01)
 
 
 @pytest.fixture
@@ -49,9 +54,9 @@ def shard(tmp_path: Path) -> Callable[..., dict[str, ManifestRow]]:
 
 
 def fetched(host: Host, behaviour: str, directory: Path, **options: object) -> Path:
-    """Calls `fetch` in this process, without waiting between attempts."""
-    given = {**LIMITS, "backoff": 0.0, **options}
-    return fetch.fetch(source=host.url(behaviour), directory=str(directory), video_id=behaviour, **given)
+    """Downloads one video, without waiting between attempts."""
+    with Downloads(Download.read({**LIMITS, **options})) as of_job:
+        return of_job.fetch(Video(behaviour, host.url(behaviour)), directory)
 
 
 def test_row_of_a_download(shard: Callable[..., dict[str, ManifestRow]], host: Host, tmp_path: Path) -> None:
@@ -89,9 +94,9 @@ def test_the_video_of_a_bad_host_has_a_row(
 def test_a_host_that_stalls_or_drips_is_stopped_from_outside(
     shard: Callable[..., dict[str, ManifestRow]], host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(download, "GRACE", 0.5)
+    monkeypatch.setattr(downloads, "GRACE", 0.5)
     start = time.monotonic()
-    message = r"shard m: none of its 2 remote videos could be reached \(time limit of 7 s\); check the network"
+    message = r"shard m: none of its 2 remote videos could be reached \(time limit of 7 s \(1 attempts\)\); check"
     with pytest.raises(UserError, match=message):
         shard({name: host.url(name) for name in ("stalls", "drips")}, threads=2, timeout=7.0, retries=9)
     assert time.monotonic() - start < 12
@@ -154,9 +159,10 @@ def test_the_time_limit_ends_a_slow_transfer(host: Host, tmp_path: Path) -> None
 
 def test_retries_wait_longer_each_time(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(fetch.time, "sleep", waits.append)
+    monkeypatch.setattr(downloads.time, "sleep", waits.append)
+    monkeypatch.setattr(downloads, "BACKOFF", 2.0)
     with pytest.raises(fetch.UnavailableError):
-        fetched(host, "broken", tmp_path, backoff=2.0)
+        fetched(host, "broken", tmp_path)
     assert waits == [2.0, 4.0]
 
 
@@ -190,7 +196,7 @@ def test_limits_are_checked_after_the_download(
     ],
 )
 def test_videos_are_refused_before_the_download(found: dict[str, object], reason: str | None) -> None:
-    assert fetch._refuser(600, [])(found) == reason
+    assert fetch.Fetcher(max_height=480, max_duration=600.0, timeout=1.0)._refuse(found) == reason
 
 
 def test_local_files_are_probed_in_place(
@@ -305,9 +311,9 @@ def test_a_live_stream_is_unreachable(monkeypatch: pytest.MonkeyPatch, tmp_path:
         return {}
 
     monkeypatch.setattr(YoutubeDL, "extract_info", extract_info)
-    request = {"source": "http://host/a", "directory": str(tmp_path), "video_id": "a", "backoff": 0.0}
-    with pytest.raises(fetch.UnavailableError, match=r"the video is a live stream \(3 attempts\)") as found:
-        fetch.fetch(**request, **LIMITS)
+    fetcher = fetch.Fetcher(max_height=480, max_duration=600.0, timeout=1.0)
+    with pytest.raises(fetch.UnavailableError, match=r"the video is a live stream$") as found:
+        fetcher.fetch("http://host/a", str(tmp_path), "a", seconds=1.0)
     assert found.value.transient
 
 
@@ -355,14 +361,14 @@ def test_a_repeated_video_has_a_row_and_is_not_downloaded(
     ],
 )
 def test_max_height_limits_the_shorter_side(
-    tmp_path: Path, sizes: list[tuple[int | None, int | None]], taken: tuple[int | None, int | None] | None
+    sizes: list[tuple[int | None, int | None]], taken: tuple[int | None, int | None] | None
 ) -> None:
     formats = [
         {"format_id": str(n), "url": "http://127.0.0.1:9/x.mp4", "ext": "mp4", "width": width, "height": height}
         for n, (width, height) in enumerate(sizes)
     ]
     found = {"id": "x", "title": "x", "extractor": "x", "formats": formats}
-    with YoutubeDL(fetch._options(str(tmp_path), "x", 480, 0.0, 1.0)) as downloader:
+    with YoutubeDL(fetch._options(480, 1.0)) as downloader:
         try:
             chosen = downloader.process_ie_result(found, download=False)
         except ExtractorError:
@@ -382,9 +388,8 @@ def test_a_missing_runtime_is_an_error_before_the_crawl(tmp_path: Path, monkeypa
 
 
 def test_a_full_disk_stops_the_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = json.dumps({"reason": "[Errno 28] No space left on device", "disk_full": True})
-    done = subprocess.CompletedProcess([], 0, stdout=answer + "\n", stderr="")
-    monkeypatch.setattr(download.subprocess, "run", lambda *_, **__: done)
+    answer = {"reason": "[Errno 28] No space left on device", "disk_full": True}
+    monkeypatch.setattr(downloads.Worker, "answer", lambda *_: answer)
     with pytest.raises(UserError, match=r"videos: the disk is full \(\d+ MB left\); free space and run again"):
         download_shard(videos=[["a", "http://host/a.mp4"]], directory=tmp_path / "videos", manifest=tmp_path / "m.tsv")
     assert not (tmp_path / "m.tsv").exists()
@@ -399,7 +404,7 @@ def test_a_full_disk_is_recognised() -> None:
 def test_a_video_whose_downloader_crashed_has_a_row(
     shard: Callable[..., dict[str, ManifestRow]], host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download.sys, "executable", "false")
+    monkeypatch.setattr(downloads.sys, "executable", "false")
     assert shard({"a": host.url("fine")})["a"].reason == "the downloader failed: exit status 1"
 
 

@@ -1,4 +1,5 @@
 from tracklearn.runs import recorded
+from tracklearn.settings.videos import Download
 from tracklearn.videos.download import download_shard
 
 if __name__ == "__main__":
@@ -8,8 +9,7 @@ if __name__ == "__main__":
                 videos=snakemake.params.videos,
                 directory=snakemake.params.directory,
                 manifest=snakemake.output.manifest,
-                limits=snakemake.params.limits
-                | {key: snakemake.config["videos"][key] for key in ("timeout", "retries")},  # not parameters
+                limits={key: snakemake.config["videos"][key] for key in Download.model_fields},
                 threads=snakemake.threads,
                 report=run.report,
             )
