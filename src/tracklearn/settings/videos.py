@@ -37,7 +37,11 @@ class Download(Settings):
         unit="seconds",
         assume="uploads of more than ten minutes rarely show one scene",
     )
-    timeout: Positive = setting(900, "Time that the download of one video may take, retries included", unit="seconds")
+    timeout: Positive = setting(
+        900,
+        "Time that the download of one video may take, retries included. Reading what a file holds may take as long",
+        unit="seconds",
+    )
     retries: Natural = setting(
         3, "Number of tries after the first try fails; the wait doubles from one try to the next"
     )

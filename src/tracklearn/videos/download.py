@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 
 from tracklearn.errors import UserError
 from tracklearn.files import disk_full
+from tracklearn.machine.workers import Lost, Workers
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.videos import Download
 from tracklearn.videos import fetch
+from tracklearn.videos.deadline import lost_error
 from tracklearn.videos.frames import probe
 from tracklearn.videos.lists import Video, is_youtube
 from tracklearn.videos.manifest import ManifestRow, write_manifest
@@ -23,6 +26,8 @@ from tracklearn.videos.manifest import ManifestRow, write_manifest
 # Seconds that the process of a download may run beyond its time limit. yt-dlp checks the time only when bytes arrive,
 # so its process must be killed where a host sends one byte a second, or none.
 GRACE = 5.0
+
+log = logging.getLogger(__name__)
 
 
 def download_shard(
@@ -104,7 +109,7 @@ def check_youtube() -> None:
 def _row_of_video(video: Video, directory: Path, limits: Download) -> ManifestRow:
     """The row of a video, downloaded if its source is remote."""
     if not _is_remote(video.source):
-        return _row_of_file(video, Path(video.source))
+        return _row_of_file(video, Path(video.source), limits.timeout)
     try:
         path = _finished_download(directory, video.video_id) or _download(video, directory, limits)
     except fetch.UnavailableError as error:
@@ -112,7 +117,7 @@ def _row_of_video(video: Video, directory: Path, limits: Download) -> ManifestRo
             raise disk_full(directory) from error
         status = "unreachable" if error.transient else "failed"
         return ManifestRow(video.video_id, video.source, status=status, reason=str(error))
-    row = _row_of_file(video, path)
+    row = _row_of_file(video, path, limits.timeout)
     excess = _excess(row, limits)
     if row.ok and not excess:
         return row
@@ -146,8 +151,8 @@ def _finished_download(directory: Path, video_id: str) -> Path | None:
     return next((path for path in sorted(directory.iterdir()) if pattern.fullmatch(path.name)), None)
 
 
-def _row_of_file(video: Video, path: Path) -> ManifestRow:
-    """The row of a local file."""
+def _row_of_file(video: Video, path: Path, timeout: float) -> ManifestRow:
+    """The row of a local file, which is probed in a process of its own: a broken video may crash or hang a decoder."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -157,9 +162,16 @@ def _row_of_file(video: Video, path: Path) -> ManifestRow:
         return ManifestRow(video.video_id, video.source, reason=reason)
     row = ManifestRow(video.video_id, video.source, path=str(path), bytes=size, sha256=sha256)
     try:
-        values = asdict(probe(path))
+        with Workers(probe, 1, limit=timeout) as workers:
+            workers.begin(path)
+            [(_, found)] = workers.outcomes()
     except UserError as error:
         return replace(row, reason=str(error).removeprefix(f"{path}: "))
+    if isinstance(found, Lost):
+        failure = lost_error(found, timeout, "videos.timeout")
+        log.warning("video %s: %s", video.video_id, failure)
+        return replace(row, reason=str(failure))
+    values = asdict(found)
     note = values.pop("note")
     return replace(row, status="ok", reason=note, **values)
 
