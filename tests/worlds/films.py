@@ -1,11 +1,14 @@
 """Small films of a textured square that moves over a textured background."""
 
+import ctypes
+import faulthandler
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from tracklearn.videos import frames, packets
 from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 HEIGHT, WIDTH, BOX = 224, 300, 99
@@ -67,3 +70,19 @@ def films(tmp_path_factory) -> Path:
     rows.append(ManifestRow("gone", "gone", status="failed", reason="HTTP error 404"))
     write_manifest(folder / "manifest.tsv", rows)
     return folder
+
+
+@pytest.fixture
+def crash_at(monkeypatch):
+    """A function that lets the decoder crash, as by a null pointer, when it reads a video with a given name."""
+
+    def install(name):
+        def read_packets(container, stream):
+            if Path(container.name).stem == name:
+                faulthandler.disable()
+                ctypes.string_at(0)
+            return packets.read_packets(container, stream)
+
+        monkeypatch.setattr(frames, "read_packets", read_packets)
+
+    return install

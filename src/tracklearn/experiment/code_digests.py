@@ -37,8 +37,10 @@ SILENT = frozenset(
         "settings",  # a job's parameters hold every setting, defaults included
         "training.launch",  # as many processes as there are compute what one does
         "training.progress",
+        "videos.deadline",  # limits of time are no parameters either
         "videos.downloads",  # decides when a download is tried and how fast it is
         "videos.progress",
+        "videos.shard_loop",  # as many processes as there are find what one does
     }
 )
 SPEAKERS = {"log", "progress", "warnings"}  # objects with methods that only tell people something, ...

@@ -39,7 +39,8 @@ class Download(Settings):
     )
     timeout: Positive = setting(
         900,
-        "Time that the download of one video may take, retries included; the rests that a host asks for do not count",
+        "Time that the download of one video may take, retries included; the rests that a host asks for do not count. "
+        "Reading what a file holds may take as long",
         unit="seconds",
     )
     retries: Natural = setting(

@@ -1,6 +1,7 @@
 """The videos of a shard: downloaded or found, probed, and listed in a manifest with a row for every one."""
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -10,16 +11,20 @@ from pathlib import Path
 
 from tracklearn.errors import UserError
 from tracklearn.files import disk_full
+from tracklearn.machine.workers import Lost, Workers
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.videos import Download
 from tracklearn.videos import fetch
+from tracklearn.videos.deadline import lost_error
 from tracklearn.videos.downloads import Downloads
 from tracklearn.videos.frames import probe
 from tracklearn.videos.lists import REPEAT, Video, is_youtube
 from tracklearn.videos.manifest import ManifestRow, read_manifest, write_manifest
 
 FINISHED = re.compile(r"\.(?!part$|ytdl$|temp$)\w+")  # suffixes; yt-dlp gives unfinished files others
+
+log = logging.getLogger(__name__)
 
 
 def download_shard(
@@ -122,7 +127,7 @@ def _rows_of_videos(
 
         def row_of(video: Video) -> ManifestRow:
             if not _is_remote(video.source):
-                return _row_of_file(video, Path(video.source))
+                return _row_of_file(video, Path(video.source), limits.timeout)
             try:
                 path = finished.get(video.video_id) or downloads.fetch(video, directory)
             except fetch.UnavailableError as error:
@@ -167,7 +172,7 @@ def _finished_downloads(directory: Path) -> dict[str, Path]:
 
 def _row_of_download(video: Video, path: Path, limits: Download) -> ManifestRow:
     """The row of a downloaded file, which is deleted if it cannot be used."""
-    row = _row_of_file(video, path)
+    row = _row_of_file(video, path, limits.timeout)
     excess = _excess(row, limits)
     if row.ok and not excess:
         return row
@@ -175,8 +180,8 @@ def _row_of_download(video: Video, path: Path, limits: Download) -> ManifestRow:
     return replace(row, path="", status="failed", reason=excess or row.reason)
 
 
-def _row_of_file(video: Video, path: Path) -> ManifestRow:
-    """The row of a local file."""
+def _row_of_file(video: Video, path: Path, timeout: float) -> ManifestRow:
+    """The row of a local file, which is probed in a process of its own: a broken video may crash or hang a decoder."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -186,9 +191,16 @@ def _row_of_file(video: Video, path: Path) -> ManifestRow:
         return ManifestRow(video.video_id, video.source, reason=reason)
     row = ManifestRow(video.video_id, video.source, path=str(path), bytes=size, sha256=sha256)
     try:
-        values = asdict(probe(path))
+        with Workers(probe, 1, limit=timeout) as workers:
+            workers.begin(path)
+            [(_, found)] = workers.outcomes()
     except UserError as error:
         return replace(row, reason=str(error).removeprefix(f"{path}: "))
+    if isinstance(found, Lost):
+        failure = lost_error(found, timeout, "videos.timeout")
+        log.warning("video %s: %s", video.video_id, failure)
+        return replace(row, reason=str(failure))
+    values = asdict(found)
     note = values.pop("note")
     return replace(row, status="ok", reason=note, **values)
 

@@ -77,7 +77,9 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
     Raises:
         UserError: the file is missing, empty, not a video, without a video stream (the cover of a piece of music is
             none), or its frames are too large.
+        TimeLimitError: as `check_time`.
     """
+    check_time()
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file")

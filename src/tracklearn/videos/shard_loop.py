@@ -1,53 +1,82 @@
 """The loop over a shard's videos: several videos at once, each with a time limit, results in the order of the list."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from tracklearn.errors import UserError
 from tracklearn.machine.threads import one_opencv_thread
-from tracklearn.videos.deadline import time_limit
+from tracklearn.machine.workers import Lost, Workers
+from tracklearn.videos.deadline import lost_error, no_reading, time_limit
 from tracklearn.videos.manifest import ManifestRow
 
 Result = TypeVar("Result")
 
 AHEAD = 4  # videos begun a thread before their results are fetched; the pairs of a video take some 4 MB
+GRACE = 60.0  # seconds beyond the time limit, to read to the next packet and to finish with what was read
+MOST_CRASHES = 10  # of processes in a row, after which the fault is taken to lie in the machine and not in the videos
+
+log = logging.getLogger(__name__)
 
 
 def each_video(
-    work: Callable[[ManifestRow], Result], videos: Sequence[ManifestRow], *, threads: int, timeout: float | None = None
+    work: Callable[[ManifestRow], Result],
+    videos: Sequence[ManifestRow],
+    *,
+    threads: int,
+    timeout: float | None = None,
 ) -> Iterator[tuple[ManifestRow, Result]]:
     """Run `work` on `threads` videos at once, and yield each video with its result in the order of `videos`.
 
-    The videos run in threads because decoding, SURF, optical flow and KCF release Python's lock; OpenCV's own threads
-    are switched off meanwhile. At most `AHEAD` videos for each thread are begun before the first result is fetched, so
-    the results that wait for a slow video do not grow with the shard.
+    The videos run in forked processes, because a broken video may crash a decoder, or keep it in a call that never
+    returns. If a video does so, its process is killed, and `work` is called once more, in a new process where no video
+    can be opened: then its result is that of an unreadable video. At most `AHEAD` videos for each process are begun
+    before the first result is fetched, so the results that wait for a slow video do not grow with the shard.
 
     Args:
-        work: function of one video.
+        work: function of one video; its result must pickle. What it changes in memory changes nothing here.
         videos: rows of the shard's manifest.
-        threads: videos at once.
-        timeout: seconds that one video may take; after them its next packet raises `TimeLimitError` inside `work`.
+        threads: videos at once, each in a process of one thread.
+        timeout: seconds that one video may take; after them its next packet raises `TimeLimitError` inside `work`, and
+            after `GRACE` more seconds its process is killed.
+
+    Raises:
+        UserError: as `work`; or `MOST_CRASHES` processes in a row crashed, or one that opened no video.
     """
+    tasks: deque[tuple[int, UserError | None]] = deque((place, None) for place in range(len(videos)))
+    results: dict[int, Result] = {}
+    crashes = 0  # in a row
 
-    def limited(video: ManifestRow) -> Result:
-        with time_limit(timeout):
-            return work(video)
+    def limited(task: tuple[int, UserError | None]) -> Result:
+        place, failure = task
+        with no_reading(failure) if failure else time_limit(timeout):
+            return work(videos[place])
 
-    waiting: deque[tuple[ManifestRow, Future[Result]]] = deque()
+    def begin(fetched: int) -> None:
+        while workers.free and tasks and tasks[0][0] < fetched + AHEAD * threads:
+            workers.begin(tasks.popleft())
 
-    def first_result() -> tuple[ManifestRow, Result]:
-        video, job = waiting.popleft()
-        return video, job.result()
+    def settle(place: int, failure: UserError | None, outcome: Result | Lost) -> None:
+        nonlocal crashes
+        if not isinstance(outcome, Lost):
+            results[place] = outcome
+            crashes = crashes if failure else 0
+            return
+        crashes += outcome.exit_status is not None
+        name = f"video {videos[place].video_id}"
+        if failure or crashes == MOST_CRASHES:
+            many = f"{crashes} processes in a row crashed: check memory and libraries of this machine, and run again"
+            raise UserError(f"{name}: its process {outcome.reason}; {many}")
+        failure = lost_error(outcome, timeout, "mining.timeout")
+        log.warning("%s: %s", name, failure)
+        tasks.appendleft((place, failure))
 
-    pool = ThreadPoolExecutor(threads)
-    with one_opencv_thread():
-        try:
-            for video in videos:
-                waiting.append((video, pool.submit(limited, video)))
-                if len(waiting) >= AHEAD * threads:
-                    yield first_result()
-            while waiting:
-                yield first_result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    with one_opencv_thread(), Workers(limited, threads, limit=None if timeout is None else timeout + GRACE) as workers:
+        for fetched, video in enumerate(videos):
+            begin(fetched)
+            while fetched not in results:
+                for task, outcome in workers.outcomes():
+                    settle(*task, outcome)
+                begin(fetched)
+            yield video, results.pop(fetched)

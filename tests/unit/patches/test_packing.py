@@ -106,6 +106,20 @@ def test_a_video_that_takes_too_long_is_counted(pack):
     assert summary["reasons"] == {"time limit": 1}
 
 
+def test_a_video_that_crashes_the_decoder_is_counted(pack, crash_at, caplog):
+    rows = (tracked("moving", 0, (45, 65), 30, (75, 80)), tracked("panning", 0, (45, 65), 30, (75, 80)))
+    both = pack(*rows)[1]
+    whole = [both.pair(0)[which].copy() for which in (0, 1)]
+    assert both.video_ids == ["moving", "panning"]
+    crash_at("panning")
+    _, store, summary = pack(*rows)
+    assert store.video_ids == ["moving"]
+    for patch, before in zip(store.pair(0), whole, strict=True):
+        np.testing.assert_array_equal(patch, before)
+    assert summary["reasons"] == {"frames could not be decoded again": 1}
+    assert "video panning: its process was ended by SIGSEGV" in caplog.text
+
+
 def test_progress_is_reported_after_each_video(pack):
     points = []
     rows = (tracked("moving", 0, (45, 65), 30, (75, 80)), tracked("still", 0, (0, 0), 30, (50, 50)))

@@ -1,3 +1,4 @@
+import ctypes
 import errno
 import hashlib
 import io
@@ -214,6 +215,34 @@ def test_local_files_are_probed_in_place(
     assert rows["folder"].reason == "Is a directory"
     assert (tmp_path / "empty.mp4").exists()
     assert list((tmp_path / "videos").iterdir()) == []
+
+
+def test_a_file_that_crashes_or_hangs_a_decoder_has_a_row(
+    shard: Callable[..., dict[str, ManifestRow]],
+    make_video: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    crash_at: Callable[[str], None],
+) -> None:
+    files = {name: make_video(tmp_path / f"{name}.mp4", frames=size) for name, size in (("bad", 5), ("slow", 6))}
+    files["fine"] = make_video(tmp_path / "fine.mp4", frames=7)
+    real_probe = download.probe
+
+    def probe(path: Path) -> object:
+        return ctypes.PyDLL(None).pause() if path.stem == "slow" else real_probe(path)
+
+    crash_at("bad")
+    monkeypatch.setattr(download, "probe", probe)
+    rows = shard({name: str(path) for name, path in files.items()}, threads=3, timeout=5.0)
+    assert rows["bad"].reason == (
+        "its process was ended by SIGSEGV (Segmentation fault); to try it again, run with --forcerun and the name of "
+        "this table"
+    )
+    assert rows["slow"].reason.startswith(
+        "time limit of 5 s, and a call did not return; to try it again, raise videos."
+    )
+    assert (rows["fine"].status, rows["fine"].frames) == ("ok", 7)
+    assert rows["bad"].sha256 == hashlib.sha256(files["bad"].read_bytes()).hexdigest()
 
 
 def test_totals_and_reports(make_video: Callable[..., Path], tmp_path: Path) -> None:

@@ -139,6 +139,17 @@ def test_boxes_that_arrived_before_a_failure_are_tracked(track, monkeypatch, err
     assert metrics == {"accepted": 3, "tracked": 1, "lost": 2}
 
 
+def test_a_video_that_crashes_the_decoder_has_rows(track, crash_at):
+    other = ("panning", 0, 45, 65)
+    whole = track(QUERY, other)[1]
+    crash_at("panning")
+    metrics, rows = track(QUERY, other)
+    assert rows[0] == whole[0]
+    assert rows[0]["status"] == "tracked"
+    assert rows[1]["reason"].startswith("video failed: its process was ended by SIGSEGV (Segmentation fault); to try")
+    assert metrics == {"accepted": 2, "tracked": 1, "lost": 1}
+
+
 @pytest.mark.parametrize("overlays", [True, False])
 def test_boxes_keep_off_black_bars(tmp_path, overlays):
     """The square moves down behind a bar of 40 pixels at the bottom of the frame, and its box stops above the bar."""
