@@ -90,7 +90,9 @@ onstart:
 
 onsuccess:
     write_index()
+    remove_leftovers(local=workflow.local_exec)
 
 
 onerror:
     write_index()
+    remove_leftovers(local=workflow.local_exec)

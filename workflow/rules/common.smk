@@ -8,6 +8,7 @@ from snakemake.utils import update_config
 from tracklearn.errors import UserError
 from tracklearn.experiment.code_digests import digests_of
 from tracklearn.experiment.command_line import command_line_settings
+from tracklearn.experiment.killed_runs import note_scheduler, remove_leftovers
 from tracklearn.experiment.plan import TABLES, Plan, count_gpus
 from tracklearn.experiment.targets import check_targets, warnings
 from tracklearn.machine.limits import JOB_MB, TRAINING_MB
@@ -28,6 +29,10 @@ try:
         check_targets(plan, arguments.targets)
 except UserError as error:
     sys.exit(f"tracklearn: {error}")
+
+# A run that was killed left its lock: the same command goes on.
+if not arguments.target_jobs and not arguments.dryrun:
+    note_scheduler()
 
 for line in warnings(plan, arguments.targets):
     print(f"tracklearn: {line}", file=sys.stderr)
