@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tracklearn.errors import DISK_FULL, UserError, is_system_error
+from tracklearn.machine import lease
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")  # torchvision's too
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -72,7 +73,8 @@ def atomic(path: str | Path, *, shared: bool = False) -> Iterator[Path]:
         shared: several processes may write the file at once; each has a temporary name of its own.
 
     Raises:
-        UserError: the disk is full, or the file reached the size that files may have.
+        UserError: the disk is full, the file reached the size that files may have, or another process has taken this
+            job over (`lease.LeaseLostError`).
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,6 +86,7 @@ def atomic(path: str | Path, *, shared: bool = False) -> Iterator[Path]:
             yield temporary
             with open(temporary, "rb+") as written:
                 os.fsync(written.fileno())
+            lease.confirm()
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -94,9 +97,11 @@ def disk_errors_explained(path: Path) -> Iterator[None]:
     """Surround the code that writes to `path`.
 
     Raises:
-        UserError: the disk or the user's share of it is full, or a file reached the size that files may have.
+        UserError: the disk or the user's share of it is full, a file reached the size that files may have, or another
+            process has taken this job over (`lease.LeaseLostError`).
     """
     try:
+        lease.confirm()
         yield
     except Exception as error:
         if is_system_error(error, *DISK_FULL):

@@ -36,7 +36,10 @@ def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iter
     file: logging.Handler = logging.NullHandler()
     if log is not None:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(log, mode="a" if append else "w", encoding="utf-8")
+        if not append:
+            Path(log).write_bytes(b"")
+        # Each line goes to the end of the file, where another process may have written in the meantime.
+        file = logging.FileHandler(log, mode="a", encoding="utf-8")
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%SZ")
     formatter.converter = time.gmtime
     file.setFormatter(formatter)

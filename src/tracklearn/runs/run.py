@@ -5,6 +5,7 @@ Every job pays for the import of this module, which therefore imports neither ML
 
 import gc
 import logging
+import os
 import platform
 import shutil
 import signal
@@ -19,6 +20,7 @@ from typing import Any
 
 from tracklearn.errors import UserError, one_line
 from tracklearn.files import atomic
+from tracklearn.machine.lease import Lease, LeaseLostError, confirm
 from tracklearn.machine.threads import limit_threads
 from tracklearn.machine.usage import Usage
 from tracklearn.report import progress
@@ -53,51 +55,43 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def recorded(job: Any) -> Iterator["Run"]:
-    """Run a job: limit its threads, write its log, record its run, and report its errors.
+    """Run a job: be its only writer, limit its threads, write its log, record its run, and report its errors.
+
+    Where another process writes the same outputs, this one waits until that process has ended. If it made the outputs,
+    as this job would have, this job is done.
 
     Args:
         job: the `snakemake` object of a script.
 
     Raises:
         SystemExit: with status 1 after a `UserError`, a full disk or exhausted memory, which take one line on stderr;
-            with status 130 or 143 after Ctrl-C or SIGTERM. Any other exception keeps its traceback, on stderr or in
-            the log where another process shows its lines.
+            with status 130 or 143 after Ctrl-C or SIGTERM; with status 0 where another process did the job. Any other
+            exception keeps its traceback, on stderr or in the log where another process shows its lines.
     """
     gc.freeze()  # what the imports made is never garbage; searching it takes half a second when a job with torch ends
     run = Run(job)
     log_file = next(iter(job.log), None)
     sigterm_before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
-        with (
-            log_and_terminal(run.name, log_file, append=run.previous_attempt_unfinished),
-            run.spool.alive(run.key),
-        ):
+        alone = run._take_lease()
+        with log_and_terminal(run.name, log_file, append=not alone or run.previous_attempt_unfinished):
+            if not alone and run._done_by_another():
+                raise SystemExit(0)
             limit_threads(job.threads)
             run._record_start()
             try:
                 yield run
-            except (KeyboardInterrupt, SystemExit) as stop:
-                status = getattr(stop, "code", 130)
-                cause = {130: "SIGINT", 143: "SIGTERM"}.get(status, f"exit status {status}")
-                line = f"stopped by {cause} after {run.elapsed}"
-                run._record_end("KILLED", line, error=line)
-                raise SystemExit(status) from None
+                confirm()
             except BaseException as error:
-                if message := one_line(error):
-                    run._record_end("FAILED", message, error=message)
-                    raise SystemExit(1) from None
-                kind = type(error).__name__
-                log.critical("%s is an unexpected error", kind, exc_info=error)
-                run._record_end(
-                    "FAILED", f"failed after {run.elapsed}: {kind} (see the traceback)", error=f"{kind}: {error}"
-                )
-                if is_shown_from(log_file):
-                    raise SystemExit(1) from None
-                raise
+                status = run._end_after(error)
+                if status is None and not is_shown_from(log_file):
+                    raise
+                raise SystemExit(1 if status is None else status) from None
             run._record_end(
                 "FINISHED", ": ".join(filter(None, [f"done in {run.elapsed}", in_words(run.final_metrics)]))
             )
     finally:
+        run._lease.release()
         signal.signal(signal.SIGTERM, sigterm_before)
 
 
@@ -124,21 +118,60 @@ class Run:
         self._checkpoints = CHECKPOINTS / folder / self.key
         self._weights = next(iter(by_name(job.output).get("weights", [])), None)
         self._artifacts = self.spool.folder(self.key) / "artifacts"
+        # The job is named by its first output, which several rules may make, as settings have it.
+        self._lease_folder = self.spool.lease(os.path.relpath(next(iter(job.output), f"{folder} has no output")))
+        self._lease = Lease(self._lease_folder)
+        self.previous_attempt_unfinished = False
+        self._attempt = 1
+        self._last_steps: dict[str, int] = {}  # by curve
+        self.final_metrics: dict[str, float] = {}
+        self._warned = False
+        self._usage: Usage | None = None
+        self._watched = self._weights is not None
+        self._start_time = self._last_look = time.monotonic()
+
+    def _take_lease(self) -> bool:
+        """Be the only writer of the job's outputs from now on, unless another process writes them."""
+        self._events_before = self.spool.size(self.key)
+        alone = True
+        with suppress(OSError):  # the first event to write meets the same error and reports it
+            alone = self._lease.take()
+        self._read_past()
+        return alone
+
+    def _wait(self) -> None:
+        try:
+            self._lease.wait(lambda writer: progress.warning("waiting for %s, which writes the same files", writer))
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        self._start_time = time.monotonic()
+
+    def _done_by_another(self) -> bool:
+        """Wait until no other process writes the outputs; return whether it made all of them in a run with this key.
+
+        Snakemake removed all outputs before this job started. A folder may have lost a part of its files then.
+        """
+        self._wait()
+        self._read_past()
+        events, _ = self.spool.starts_and_ends(self.key, self._events_before)
+        outputs = list(map(str, self._job.output))
+        made = any(event.get("status") == "FINISHED" for event in events) and all(
+            Path(path).is_file() and self.spool.maker(path) == self.key for path in outputs
+        )
+        progress.info("done by the process that this job waited for" if made else "that process has ended")
+        return made
+
+    def _read_past(self) -> None:
+        """Read what earlier attempts recorded."""
         past: list[Event] = []
         with suppress(OSError):  # the first event to write meets the same error and reports it
             past, _ = self.spool.read(self.key)
         attempts = [event for event in past if event["event"] in ("start", "end")]
         self.previous_attempt_unfinished = bool(attempts) and attempts[-1].get("status") != "FINISHED"
         self._attempt = 1 + sum(event["event"] == "start" for event in attempts)
-        self._last_steps: dict[str, int] = {}  # by curve
         for event in past:
             if event["event"] == "metrics":
                 self._last_steps |= dict.fromkeys(event["values"], event["step"])
-        self.final_metrics: dict[str, float] = {}
-        self._warned = False
-        self._usage: Usage | None = None
-        self._watched = self._weights is not None
-        self._start_time = self._last_look = time.monotonic()
 
     @property
     def elapsed(self) -> str:
@@ -230,8 +263,44 @@ class Run:
             network=str(Path(self._weights).parent).removeprefix(MODELS) if self._weights else None,
             cell=cell_of(outputs),
             pages=[path for path in outputs if path.endswith(".html")],
-            host=tags["host"],
+            writer=self._lease.writer.name,
         )
+
+    def _end_after(self, error: BaseException) -> int | None:
+        """Record that the attempt ended with an error; return the exit status, or None for an unexpected error."""
+        if self._lost_lease():
+            # A status other than 0 would have Snakemake remove the outputs, which are the other process's.
+            return 0 if all(Path(path).exists() for path in self._job.output) else 1
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            status = getattr(error, "code", 130)
+            cause = {130: "SIGINT", 143: "SIGTERM"}.get(status, f"exit status {status}")
+            line = f"stopped by {cause} after {self.elapsed}"
+            self._record_end("KILLED", line, error=line)
+            return status
+        if message := one_line(error):
+            self._record_end("FAILED", message, error=message)
+            return 1
+        kind = type(error).__name__
+        log.critical("%s is an unexpected error", kind, exc_info=error)
+        line = f"failed after {self.elapsed}: {kind} (see the traceback)"
+        self._record_end("FAILED", line, error=f"{kind}: {error}")
+        return None
+
+    def _lost_lease(self) -> bool:
+        """Whether another process has taken the job over; if so, wait until it ended, and record nothing."""
+        try:
+            confirm()
+        except LeaseLostError as lost:
+            progress.error("%s", lost)
+            with suppress(SystemExit):  # the thread that keeps the lease may have noticed too, and sent SIGTERM
+                self._lease.release()
+                time.sleep(0.1)
+            self._lease = Lease(self._lease_folder)
+            self._wait()
+            return True
+        except OSError:  # what cannot be known now is left to the next attempt
+            pass
+        return False
 
     def _record_end(self, status: str, line: str, *, error: str | None = None) -> None:
         """Print `line` and record how the attempt ended. Outputs are recorded only of an attempt without an error."""

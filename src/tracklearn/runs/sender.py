@@ -32,6 +32,7 @@ from urllib.request import url2pathname
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
+from tracklearn.machine.lease import Writer
 from tracklearn.report import NO_MEASUREMENT
 from tracklearn.runs.description import description
 from tracklearn.runs.lineage import Lineage
@@ -65,11 +66,16 @@ class Progress:
     """How much of a run the store has."""
 
     offset: int = 0  # in the file of events
-    host_of_running_job: str | None = None  # from the job's start to its end
+    writer: str | None = None  # the process of the job (`lease.Writer`), from the job's start to its end
     run_id: str | None = None
     model_id: str | None = None  # of the network that the run made
     facts: str = ""  # digest of the facts that follow from other runs
     files_owed: bool = False  # the files could not be stored
+
+    @property
+    def killed(self) -> bool:
+        """Whether the job has begun and not ended, and its process is dead; on another host it is taken for alive."""
+        return self.writer is not None and Writer.named(self.writer).is_dead
 
 
 @dataclass
@@ -168,9 +174,13 @@ class Sender:
         pending = []
         for key, size in self._lineage.sizes.items():
             progress = self._progress_of(key)
-            killed = runs_on_this_host(progress) and not self.spool.is_alive(key)
             owed = progress.files_owed and key not in self._without_files
-            if size > progress.offset or killed or owed or (facts and key_of(self._facts(key)) != progress.facts):
+            if (
+                size > progress.offset
+                or progress.killed
+                or owed
+                or (facts and key_of(self._facts(key)) != progress.facts)
+            ):
                 pending.append(key)
         starts = {key: node.start for key, node in self._lineage.nodes.items()}
         return sorted(pending, key=lambda key: self._rank(starts.get(key, {})))
@@ -248,10 +258,10 @@ class Sender:
         # Another sender may have delivered events in the meantime, or the store may have been emptied.
         progress = self._load(key) if found else Progress()
         progress.run_id = found[0].info.run_id if found else self._create(key)
-        alive = self.spool.is_alive(key)  # asked first: whatever a dead job wrote is delivered next
         self._deliver_events(key, progress)
-        # The lock is asked for once more, because another attempt may have begun in the meantime.
-        if runs_on_this_host(progress) and not alive and not self.spool.is_alive(key):
+        if progress.killed:
+            self._deliver_events(key, progress)  # whatever the job wrote before its death, and perhaps its next attempt
+        if progress.killed:
             last = self.spool.events_file(key).stat().st_mtime
             tags = {"error": "the process was killed"}
             self.spool.append(key, {"event": "end", "time": last, "status": "KILLED", "tags": tags})
@@ -276,7 +286,7 @@ class Sender:
             tags |= event.get("tags", {})
             if event["event"] in ("start", "end"):
                 last_start_or_end = event
-                progress.host_of_running_job = event["host"] if event["event"] == "start" else None
+                progress.writer = event["writer"] if event["event"] == "start" else None
             if event["event"] == "start":
                 for name, keys in event["inputs"].items():
                     tags["input" if name == "input" else f"input.{name}"] = " ".join(keys)
@@ -502,11 +512,6 @@ def lock(path: Path) -> Iterator[None]:
 def without_password(text: str) -> str:
     """A text without the user and the password that stand in addresses such as https://user:password@host/."""
     return re.sub(r"(?<=://)[^/\s]+@", "", text)
-
-
-def runs_on_this_host(progress: Progress) -> bool:
-    """Whether the job of a run has begun on this host and not ended; on another host it is taken for alive."""
-    return progress.host_of_running_job == socket.gethostname()
 
 
 def _metrics(points: Sequence[Event], start: Event, model_id: str | None) -> list[Any]:

@@ -1,25 +1,23 @@
 """Runs on disk, which jobs write and the sender reads.
 
     results/mlflow/runs/{key}/events.jsonl    one JSON object a line, only ever appended
-    results/mlflow/runs/{key}/alive           locked by the process that runs the job
     results/mlflow/runs/{key}/artifacts/      pictures and small files, under the paths that the rule declares
     results/mlflow/runs/{key}/model/          of a run that made a network: its weights and MLmodel, MLflow's loader
     results/mlflow/outputs/{digest}.json      the run that wrote an output: {path, key}
+    results/mlflow/jobs/{digest}/             the lease of a job that runs (`machine.lease`)
     results/mlflow/sent/{store}/{key}.json    how much of a run a store has
 
 Events are `start` (an attempt begins), `metrics` (points of curves, or with `final` the job's figures), `tags`,
 `artifact` (a file that is complete before the end) and `end`.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,26 +112,9 @@ class Spool:
         whole = data[: data.rfind(b"\n") + 1]
         return whole.splitlines(), offset + len(whole)
 
-    @contextmanager
-    def alive(self, key: str) -> Iterator[None]:
-        """Show, within the block, that the job of a run is alive: a lock, which ends with the process in any case."""
-        with ExitStack() as stack:
-            with suppress(OSError):
-                self.folder(key).mkdir(parents=True, exist_ok=True)
-                file = stack.enter_context(open(self.folder(key) / "alive", "ab+"))
-                fcntl.flock(file, fcntl.LOCK_SH)  # shared: two attempts may overlap on a batch system
-            yield
-
-    def is_alive(self, key: str) -> bool:
-        """Whether a process shows that the job of a run is alive; True if the filesystem has no locks."""
-        try:
-            with open(self.folder(key) / "alive", "rb+") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return False
+    def lease(self, job: str) -> Path:
+        """The folder of a job's lease."""
+        return self.root / "jobs" / key_of(job)
 
     def set_maker(self, paths: Iterable[str], key: str) -> None:
         """Record that run `key` wrote these outputs."""
