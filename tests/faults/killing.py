@@ -89,7 +89,9 @@ def kill_if_alive(pid: int) -> None:
 
 
 def kills(runs: KilledRuns, number: int, seed: int, *, kinds: tuple[str, ...], longest: float) -> Iterator[str]:
-    """Kill up to `number` times, each a random while (at most `longest` seconds) after a job began; yield each kind.
+    """Kill up to `number` times, in each of `kinds` by turns, and yield each kind.
+
+    Each kill comes a random while after a job began, at most `longest` seconds.
 
     The command is given again when its run has ended. The journey ends early if the run succeeds.
     """
@@ -100,7 +102,7 @@ def kills(runs: KilledRuns, number: int, seed: int, *, kinds: tuple[str, ...], l
             runs.start()
         if runs.wait_for_job():
             time.sleep(draw.uniform(0, longest))
-            what = draw.choice(kinds)
+            what = kinds[done % len(kinds)]
             if runs.scheduler.poll() is None and runs.jobs() and runs.kill(what, draw):
                 done += 1
                 yield what
@@ -114,9 +116,7 @@ OWNERS = {
         r"results/mlflow/runs/KEY/(events\.jsonl|alive|artifacts/.+|model/(weights\.safetensors|MLmodel))"
         r"|results/mlflow/outputs/KEY\.json"
     ),
-    "the sender": (
-        r"results/mlflow/(sent/local/KEY\.json|artifacts/.+|mlflow\.db|sender\.(log|lock))"
-    ),
+    "the sender": (r"results/mlflow/(sent/local/KEY\.json|artifacts/.+|mlflow\.db|sender\.(log|lock))"),
     "the plan": r"results/videos/shards\.json|results/models/packed_patches\.json|\.snakemake/tracklearn/code\.json",
     "the index of pages": r"results/index\.html",
     "Snakemake": r"\.snakemake/(metadata/.+|log/.+\.log|iocache/.+)",

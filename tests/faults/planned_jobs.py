@@ -1,9 +1,12 @@
 """The jobs of a finished experiment: what each reads and writes, and which can run beside each other."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
 from checkout import Checkout
+
+VARYING = re.compile(r"log\.csv$|\.html$")  # names of outputs that hold times or addresses of runs
 
 
 @dataclass(frozen=True)

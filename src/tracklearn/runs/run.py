@@ -277,7 +277,7 @@ class Run:
             line = f"stopped by {cause} after {self.elapsed}"
             self._record_end("KILLED", line, error=line)
             return status
-        if message := one_line(error):
+        if message := one_line(error, self._job.input):
             self._record_end("FAILED", message, error=message)
             return 1
         kind = type(error).__name__

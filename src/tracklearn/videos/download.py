@@ -1,5 +1,6 @@
 """The videos of a shard: downloaded or found, probed, and listed in a manifest with a row for every one."""
 
+import errno
 import hashlib
 import json
 import re
@@ -11,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from tracklearn.errors import UserError
-from tracklearn.files import disk_full
+from tracklearn.files import disk_full, read_errors_named
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.videos import Download
@@ -74,7 +75,7 @@ def download_shard(
                 row = job.result()
                 rows[row.video_id] = row
                 report(len(rows), {"ok": sum(row.ok for row in rows.values()), "videos": len(listed)})
-        except UserError:
+        except (UserError, OSError):
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     remote = [row for row in rows.values() if row.video_id not in repeated and _is_remote(row.source)]
@@ -150,9 +151,11 @@ def _row_of_file(video: Video, path: Path) -> ManifestRow:
     """The row of a local file."""
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with read_errors_named(path), path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
+        if error.errno == errno.EIO:  # of the disk, which says nothing of the video
+            raise
         reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
         return ManifestRow(video.video_id, video.source, reason=reason)
     row = ManifestRow(video.video_id, video.source, path=str(path), bytes=size, sha256=sha256)
