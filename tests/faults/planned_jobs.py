@@ -1,8 +1,10 @@
 """The jobs of a finished experiment: what each reads and writes, and which can run beside each other."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from checkout import Checkout
 
@@ -47,3 +49,8 @@ def one_of_each_rule(jobs: list[PlannedJob]) -> list[list[PlannedJob]]:
     for job in first.values():
         batches.setdefault(depth(job), []).append(job)
     return [batches[number] for number in sorted(batches)]
+
+
+def files_of(folder: Path, outputs: Iterable[str]) -> list[Path]:
+    """The files that are these outputs, or lie in them."""
+    return [path for name in outputs for path in [folder / name, *(folder / name).rglob("*")] if path.is_file()]

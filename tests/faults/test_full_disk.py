@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from namespaces import Namespace, mount_namespace, snakemake_in
-from planned_jobs import VARYING, PlannedJob, one_of_each_rule, planned_jobs
+from planned_jobs import VARYING, PlannedJob, files_of, one_of_each_rule, planned_jobs
 
 SPACE = (12_000, 200_000)  # bytes that are left
 FAILED = re.compile(r"^\d\S+ \S+Z (.+) failed: ", re.MULTILINE)
@@ -70,11 +70,6 @@ def run_on_full_disk(namespace: Namespace, root: Path, batch: list[PlannedJob], 
         assert VARYING.search(path.name) or path.read_bytes() == content, path
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # for what was made from it
     return failed
-
-
-def files_of(folder: Path, outputs: list[str]) -> list[Path]:
-    """The files that are these outputs or lie in them."""
-    return [path for name in outputs for path in [folder / name, *(folder / name).rglob("*")] if path.is_file()]
 
 
 def modified(folder: Path) -> dict[Path, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from checkout import Checkout
 from killing import KilledRuns, kills, unowned
-from planned_jobs import VARYING, planned_jobs
+from planned_jobs import VARYING, files_of, planned_jobs
 
 KILLS = int(os.environ.get("KILLS", "40"))
 KINDS = ("job", "scheduler", "all")
@@ -28,12 +28,7 @@ def untouched(finished, tmp_path) -> Checkout:
 
 def contents(folder: Path, outputs: set[str]) -> dict[str, bytes]:
     """Bytes of each output; those of the files in it if the output is a folder."""
-    files = [
-        path
-        for name in outputs
-        for path in ([folder / name] if (folder / name).is_file() else (folder / name).rglob("*"))
-    ]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files if path.is_file()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files_of(folder, outputs)}
 
 
 def wait_for_end(runs: KilledRuns, seconds: float) -> None:

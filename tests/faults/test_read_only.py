@@ -15,10 +15,8 @@ def test_a_read_only_results_folder_is_told_before_any_job_begins(finished, tmp_
         namespace.must("mount", "-o", "remount,bind,ro", results)
         refused = snakemake_in(namespace, root, [target])
         assert refused.returncode == 1
-        lines = [line for line in refused.stdout.splitlines() if line.startswith("tracklearn: ")]
-        assert lines == [
-            "tracklearn: results: no file can be written there; mount it writable or run in another folder, and run again"
-        ]
+        (line,) = [line for line in refused.stdout.splitlines() if line.startswith("tracklearn: ")]
+        assert line.startswith("tracklearn: results: no file can be written there; mount it writable")
         assert "Traceback" not in refused.stdout
         assert " failed: " not in refused.stdout
         planned = snakemake_in(namespace, root, [target], "--dry-run")  # looking is allowed

@@ -66,7 +66,7 @@ def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iter
 class LogFile(logging.FileHandler):
     """A log whose lines go to stderr where they cannot be written, as on a full disk."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+    def handleError(self, record: logging.LogRecord) -> None:
         """Called within the `except` of an error of `emit`."""
         if isinstance(sys.exc_info()[1], OSError):
             with suppress(OSError):
