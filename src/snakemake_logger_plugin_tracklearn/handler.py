@@ -13,7 +13,7 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_tracklearn.jobs import Job, Pace
+from snakemake_logger_plugin_tracklearn.jobs import PREFIX, Job, Pace
 from snakemake_logger_plugin_tracklearn.line import duration, live_line
 
 JOBS_KEEP_TO_THEIR_LOGS = "TRACKLEARN_LOG_ONLY"  # tells jobs that their lines need not go to the terminal too
@@ -215,19 +215,25 @@ class LogHandler(LogHandlerBase):
         return live_line(self._done, self._total, left, jobs, now, width - 1, failed=len(failed))
 
     def _start_ticker(self) -> None:
-        if self._is_terminal and self._ticker is None:
+        if self._ticker is None:
             self._ticker = threading.Thread(target=self._tick, daemon=True)
             self._ticker.start()
 
     def _tick(self) -> None:
-        """Redraw the line every second, or less often with very many jobs, whose logs may lie on a shared disk."""
+        """Redraw the line every second, or less often with very many jobs, whose logs may lie on a shared disk.
+
+        On a terminal and elsewhere, say which jobs wait for the process of an earlier run.
+        """
         while not self._closing.wait(max(1.0, len(self._jobs) / 20)):
             self.acquire()
             try:
                 if self._is_plain or self._closing.is_set():
                     return
                 for job in self._jobs.values():
+                    before = job.waiting
                     job.look(time.time())
+                    if job.waiting != before:
+                        self._print(f"{clock(time.time())} {job.name}: {PREFIX.sub('', job.waiting)}")
                 self._write("")
             except OSError:
                 return

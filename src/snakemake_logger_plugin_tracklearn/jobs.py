@@ -11,6 +11,7 @@ TAIL = 4096  # bytes at the end of a log in which its latest lines lie
 PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ ([A-Z]+) ")
 PROGRESS = re.compile(r"^(?:iteration )?(\d+) of (\d+)\b")
 TIME = r"(?:(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)|([\d.]+) (s|minutes))"
+WAITING = "waiting for process "  # an earlier process still writes the job's files
 LEFT, DONE = re.compile(f"{TIME} left"), re.compile(f"done in {TIME}")
 
 
@@ -26,6 +27,7 @@ class Job:
         remote: whether another machine runs it.
         progress: how far its log says it is, `"1200/3000"`; empty if the log does not say.
         left: seconds that its log says are left, at the time `read_at`.
+        waiting: the last line of its log that says which process it waits for.
     """
 
     rule: str
@@ -36,6 +38,7 @@ class Job:
     progress: str = ""
     left: float | None = None
     read_at: float = 0.0
+    waiting: str = ""
     _stamp: tuple[int, int] | None = field(init=False)
     _spoke: bool = field(default=False, init=False)
 
@@ -66,7 +69,11 @@ class Job:
         if self.waits:
             self.started = now
         self._spoke = True
-        for line in reversed(attempt_lines(self.logs[0], TAIL)):
+        lines = attempt_lines(self.logs[0], TAIL)
+        self.waiting = next(
+            (line for line in reversed(lines) if PREFIX.sub("", line).startswith(WAITING)), self.waiting
+        )
+        for line in reversed(lines):
             text = PREFIX.sub("", line)
             if found := PROGRESS.match(text):
                 self.progress, self.left = f"{found[1]}/{found[2]}", seconds_left(text)

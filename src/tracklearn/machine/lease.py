@@ -107,7 +107,7 @@ class Lease:
         self.folder = folder.absolute()
         self.writer = writer or Writer.this_process()
         self._name = f"{self.writer.name},{secrets.token_hex(4)}"
-        self._released = threading.Event()
+        self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def take(self, *, silent: str | None = None) -> bool:
@@ -158,14 +158,19 @@ class Lease:
         """The file of the process that holds the lease; None if it is free."""
         return next(iter(_files(self.folder)), None)
 
+    def stop_heartbeat(self) -> None:
+        """Keep the lease no longer than another process needs to find that its writer is silent."""
+        self._stopped.set()
+        if self._thread:
+            self._thread.join()
+
     def release(self) -> None:
         """Release the lease, if it is held."""
         if self._thread is None:
             return
-        self._released.set()
-        self._thread.join()
+        self.stop_heartbeat()
         self._thread = None
-        del os.environ[HELD]
+        os.environ.pop(HELD, None)
         with suppress(OSError):
             if file := _find(self.folder, self._name):
                 (self.folder / file).unlink()
@@ -187,7 +192,7 @@ class Lease:
 
     def _keep(self) -> None:
         """Show a heartbeat now and then; if the lease is lost, end the process as SIGTERM does."""
-        while not self._released.wait(HEARTBEAT):
+        while not self._stopped.wait(HEARTBEAT):
             with suppress(OSError):  # a filesystem in trouble may recover
                 try:
                     confirm()

@@ -121,6 +121,7 @@ class Run:
         # The job is named by its first output, which several rules may make, as settings have it.
         self._lease_folder = self.spool.lease(os.path.relpath(next(iter(job.output), f"{folder} has no output")))
         self._lease = Lease(self._lease_folder)
+        self._lease_error: OSError | None = None
         self.previous_attempt_unfinished = False
         self._attempt = 1
         self._last_steps: dict[str, int] = {}  # by curve
@@ -134,8 +135,10 @@ class Run:
         """Be the only writer of the job's outputs from now on, unless another process writes them."""
         self._events_before = self.spool.size(self.key)
         alone = True
-        with suppress(OSError):  # the first event to write meets the same error and reports it
+        try:
             alone = self._lease.take()
+        except OSError as error:
+            self._lease_error = error
         self._read_past()
         return alone
 
@@ -144,6 +147,9 @@ class Run:
             self._lease.wait(lambda writer: progress.warning("waiting for %s, which writes the same files", writer))
         except KeyboardInterrupt:
             raise SystemExit(130) from None
+        except OSError as error:
+            progress.error("another process writes the same files, and it cannot be waited for: %s", error)
+            raise SystemExit(1) from None
         self._start_time = time.monotonic()
 
     def _done_by_another(self) -> bool:
@@ -233,6 +239,8 @@ class Run:
 
     def _record_start(self) -> None:
         """Record that an attempt begins."""
+        if self._lease_error:
+            log.warning("that no other process writes the same files cannot be made sure (%s)", self._lease_error)
         params, git = dict(self._params), git_tags()
         tags = {
             "rule": self._job.rule,
@@ -288,13 +296,14 @@ class Run:
 
     def _lost_lease(self) -> bool:
         """Whether another process has taken the job over; if so, wait until it ended, and record nothing."""
+        with suppress(SystemExit):  # the thread that shows heartbeats may notice the loss first, and send SIGTERM
+            self._lease.stop_heartbeat()
+            time.sleep(0.01)
         try:
             confirm()
         except LeaseLostError as lost:
             progress.error("%s", lost)
-            with suppress(SystemExit):  # the thread that keeps the lease may have noticed too, and sent SIGTERM
-                self._lease.release()
-                time.sleep(0.1)
+            self._lease.release()
             self._lease = Lease(self._lease_folder)
             self._wait()
             return True

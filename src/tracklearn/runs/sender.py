@@ -286,7 +286,7 @@ class Sender:
             tags |= event.get("tags", {})
             if event["event"] in ("start", "end"):
                 last_start_or_end = event
-                progress.writer = event["writer"] if event["event"] == "start" else None
+                progress.writer = event.get("writer")
             if event["event"] == "start":
                 for name, keys in event["inputs"].items():
                     tags["input" if name == "input" else f"input.{name}"] = " ".join(keys)

@@ -120,6 +120,28 @@ def test_on_a_terminal_queued_jobs_are_not_taken_for_running_ones(handler, termi
     made.close()
 
 
+def test_a_job_that_waits_for_an_earlier_process_says_so_on_a_terminal_and_off_it(handler, terminal, tmp_path):
+    log, screen, file = tmp_path / "a.log", terminal(100), io.StringIO()
+    for stream in (screen.stream, file):
+        log.write_text(f"{ATTEMPT}\n{STAMP} INFO iteration 140 of 960 (14%)\n")
+        made = handler(stream)
+        made.emit(planned(models_ranking=1))
+        made.emit(started(7, "models_ranking", log, path="a"))
+        with log.open("a") as appended:
+            appended.write(f"{STAMP} WARNING waiting for process 12 on node7, which writes the same files\n")
+        for _ in range(500):
+            made.acquire()
+            said = made._jobs[7].waiting
+            made.release()
+            if said:
+                break
+            time.sleep(0.02)
+        made.close()
+    line = "models_ranking a: waiting for process 12 on node7, which writes the same files"
+    assert sum(text.endswith(line) for text in screen.screen()) == 1
+    assert file.getvalue().count(f"Z {line}\n") == 1
+
+
 def test_a_job_without_figures_or_log(shown):
     lines = shown(planned(all=1), started(0, "all", at=5.0), finished(0, at=5.0), progress(1, 1, at=5.0))
     assert lines == ["1970-01-01 00:00:05Z 1/1 all: 0.0 s", "1 of 1 job done in 0 s"]

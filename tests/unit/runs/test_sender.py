@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from urllib.request import url2pathname
 import pytest
 
 from tracklearn.errors import UserError
+from tracklearn.machine.lease import Writer
 from tracklearn.runs import recorded
 from tracklearn.runs.sender import Sender, follow, free_port, lock, main
 from tracklearn.runs.spool import Spool
@@ -270,7 +272,8 @@ def test_a_line_torn_by_a_kill_hides_neither_the_death_nor_what_follows(job, sto
 def test_a_job_on_another_host_is_believed_to_live(job, store):
     run = do(job("train"), loss=0.5)
     start = Spool().read(run.key)[0][0]
-    Spool().events_file(run.key).write_text(json.dumps(start | {"host": "node7"}) + "\n")
+    writer = replace(Writer.named(start["writer"]), place="another kernel", start=1)
+    Spool().events_file(run.key).write_text(json.dumps(start | {"writer": writer.name}) + "\n")
     assert Sender().deliver_all() == 0
     assert [found.info.status for found in runs()] == ["RUNNING"]
 
