@@ -64,15 +64,15 @@ def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iter
 
 
 class LogFile(logging.FileHandler):
-    """A log whose lines go to stderr where they cannot be written, as on a full disk."""
+    """A log whose warnings and errors go to stderr where they cannot be written, as on a full disk."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Called within the `except` of an error of `emit`."""
-        if isinstance(sys.exc_info()[1], OSError):
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+        elif record.levelno >= logging.WARNING:
             with suppress(OSError):
                 print(f"{self.name}: {record.getMessage()}", file=sys.stderr, flush=True)
-        else:
-            super().handleError(record)
 
     def close(self) -> None:
         """What could not be written is given up."""

@@ -314,6 +314,7 @@ class Run:
     def _record_end(self, status: str, line: str, *, error: str | None = None) -> None:
         """Print `line` and record how the attempt ended. Outputs are recorded only of an attempt without an error."""
         progress.log(logging.ERROR if error else logging.INFO, "%s", line)
+        self._warned = self._warned or error is not None  # the error stays the last line
         self._keep_pictures()
         outputs = [] if error else list(map(str, self._job.output))
         with self._warn_if_unrecorded():
