@@ -10,7 +10,7 @@ from pathlib import Path
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 READ_ONLY = "{}: its file system is read-only; mount it writable or run in another folder, and run again"
-DISK_ERROR = "{}: the disk reports an error (%s); restore the file or the disk, and run again" % os.strerror(errno.EIO)
+DISK_ERROR = f"{{}}: the disk reports an error ({os.strerror(errno.EIO)}); restore the file or the disk, and run again"
 MOST_LINES = 20  # of bad lines whose numbers an error gives
 
 
