@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+SQLITE_FULL = "database or disk is full"  # https://www.sqlite.org/rescode.html#full
 READ_ONLY = "{}: its file system is read-only; mount it writable or run in another folder, and run again"
 DISK_ERROR = f"{{}}: the disk reports an error ({os.strerror(errno.EIO)}); restore the file or the disk, and run again"
 MOST_LINES = 20  # of bad lines whose numbers an error gives
@@ -48,7 +49,7 @@ def one_line(error: BaseException, inputs: Iterable[str | Path] = ()) -> str | N
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: use fewer threads or a smaller batch, or run fewer jobs at once"
     path = getattr(error, "filename", None) or _path_in(str(error))
-    if is_system_error(error, *DISK_FULL):
+    if is_system_error(error, *DISK_FULL) or SQLITE_FULL in str(error):
         return f"{path or 'output'}: the disk is full; free space and run again"
     if is_system_error(error, errno.EROFS):
         return READ_ONLY.format(path or "output")

@@ -92,3 +92,28 @@ def resize(namespace: Namespace, results: Path, space: int) -> None:
     found = os.statvfs(namespace.path(results))
     used = (found.f_blocks - found.f_bfree) * found.f_frsize
     namespace.must("mount", "-o", f"remount,size={used + space}", results)
+
+
+@pytest.mark.parametrize("space", [0, 300_000, 1_500_000])
+def test_the_sender_on_a_full_disk_says_so_and_sends_all_when_there_is_space(finished, tmp_path, space):
+    """Nothing can be written; the schema of the database does not fit; a part of the runs fits."""
+    spool = tmp_path / "demo/results/mlflow"
+    ignore = shutil.ignore_patterns("mlflow.db", "sent", "artifacts")
+    shutil.copytree(finished.root / "demo/results/mlflow", spool, copy_function=shutil.copy2, ignore=ignore)
+    runs = {path.name: (path / "events.jsonl").read_bytes() for path in (spool / "runs").iterdir()}
+    send = [sys.executable, "-m", "tracklearn.runs.sender", "send"]
+    where = {"folder": tmp_path / "demo", "environment": {"PYTHONPATH": str(finished.root / "src")}}
+    with mount_namespace() as namespace:
+        on_tmpfs(namespace, spool.parent)
+        resize(namespace, spool.parent, space)
+        full = namespace.run(*send, **where)
+        print(full.stdout)
+        assert full.returncode in (1, 2)
+        assert "disk is full" in full.stdout
+        assert "Traceback" not in full.stdout
+        namespace.must("mount", "-o", "remount,size=4g", spool.parent)
+        mended = namespace.run(*send, **where)
+        assert mended.returncode == 0, mended.stdout
+        seen = namespace.path(spool)
+        assert {path.name: (path / "events.jsonl").read_bytes() for path in (seen / "runs").iterdir()} == runs
+        assert {path.stem for path in (seen / "sent/local").iterdir()} == runs.keys()
