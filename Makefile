@@ -10,7 +10,7 @@ READY := .venv/ready
 export DATA DIR
 SNAKEMAKE = $(VENV) -m snakemake --cores $(CORES)
 
-.PHONY: help setup demo real evidence evidence-normals learning test test-slurm test-slurm-all lint docs bench ui clean
+.PHONY: help setup demo real evidence evidence-normals learning test test-slurm test-slurm-all test-faults lint docs bench ui clean
 
 help:
 	@echo "make demo      run the whole workflow on the embedded small world; it writes the tables and pages of demo/results"
@@ -21,6 +21,7 @@ help:
 	@echo "make test      run the unit, reference and workflow tests, in a process for each core (CORES=1: in one)"
 	@echo "make test-slurm      bring up a SLURM of one node (as root, Debian's packages) and run with faults; minutes"
 	@echo "make test-slurm-all  the same, and each fault in a run of its own"
+	@echo "make test-faults  kill the tiny experiment 40 times, fill its disk and break its files; an hour on two cores (KILLS=4: 4)"
 	@echo "make lint      run ruff, mypy, snakefmt, snakemake --lint and the check of the documented settings"
 	@echo "make docs      write the tables of config/README.md and config/schema.json from the classes of settings"
 	@echo "make bench     compare speeds with other libraries, on real clips if DATA has them"
@@ -74,6 +75,10 @@ test-slurm: $(READY)
 
 test-slurm-all: $(READY)
 	@$(VENV) -m pytest -s tests/slurm
+
+# Only here are tests collected from this folder. Those that mount a disk need root and are passed over without it.
+test-faults: $(READY)
+	@$(VENV) -m pytest -s tests/faults
 
 lint: $(READY)
 	@$(VENV) -m ruff check .

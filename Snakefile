@@ -98,13 +98,18 @@ onstart:
     except UserError as error:
         sys.exit(f"tracklearn: {error}")
     # Jobs leave their runs on disk; this process sends them to MLflow while they go on, and ends when all are sent.
-    start_sender()
-    plan.record_shards()
+    with exit_with_one_line():
+        start_sender()
+        plan.record_shards()
 
 
 onsuccess:
-    write_index()
+    with exit_with_one_line():
+        remove_leftovers(local=workflow.local_exec)
+        write_index()
 
 
 onerror:
-    write_index()
+    with exit_with_one_line():
+        remove_leftovers(local=workflow.local_exec)
+        write_index()

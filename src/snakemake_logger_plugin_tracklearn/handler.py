@@ -18,6 +18,7 @@ from snakemake_logger_plugin_tracklearn.line import duration, live_line
 
 JOBS_KEEP_TO_THEIR_LOGS = "TRACKLEARN_LOG_ONLY"  # tells jobs that their lines need not go to the terminal too
 CLEAR_LINE, RED, NORMAL = "\r\x1b[K", "\x1b[31m", "\x1b[0m"
+UNREADABLE_MAP = "SIGBUS: 7>", "SIGBUS: 7>: the disk could not read a file of this job, or the file was cut short"
 LONGEST_LOG = 200  # lines of a failed job's log that are shown
 CHATTER = (
     "Assuming unrestricted shared",
@@ -172,7 +173,7 @@ class LogHandler(LogHandlerBase):
 
     def _show_error(self, text: str) -> None:
         if "CalledProcessError" in text and "Command '" in text:  # the job's own error follows
-            self._exit = text.rstrip(".\n").rpartition("' ")[2]
+            self._exit = text.rstrip(".\n").rpartition("' ")[2].replace(*UNREADABLE_MAP)
         elif "At least one job did not complete" not in text:
             found = re.search(r"^Job (\d+) completed successfully, but", text, re.MULTILINE)
             if found and (job := self._jobs.pop(int(found[1]), None)):  # an output is missing; no other event comes

@@ -2,10 +2,16 @@
 
 import errno
 import os
-from collections.abc import Mapping
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+SQLITE_FULL = "database or disk is full"  # https://www.sqlite.org/rescode.html#full
+READ_ONLY = "{}: its file system is read-only; mount it writable or run in another folder, and run again"
+DISK_ERROR = f"{{}}: the disk reports an error ({os.strerror(errno.EIO)}); restore the file or the disk, and run again"
 MOST_LINES = 20  # of bad lines whose numbers an error gives
 
 
@@ -30,16 +36,60 @@ def bad_lines(path: str | Path, reasons: Mapping[int, object]) -> UserError:
     return UserError(f"{path}, line {first}: {reason}{more}")
 
 
-def one_line(error: BaseException) -> str | None:
-    """The line to print for an error that the user can remedy; None for a bug, whose traceback is needed."""
+def one_line(error: BaseException, inputs: Iterable[str | Path] = ()) -> str | None:
+    """The line to print for an error that the user can remedy; None for a bug, whose traceback is needed.
+
+    Args:
+        error: the error.
+        inputs: files that were read: where an error of the disk names none, the first that cannot be read is named.
+    """
     if isinstance(error, UserError):
         return " ".join(str(error).split())
     # torch.cuda.OutOfMemoryError is a RuntimeError; its name is compared because not every job imports torch.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: use fewer threads or a smaller batch, or run fewer jobs at once"
-    if is_system_error(error, *DISK_FULL):
-        return f"{getattr(error, 'filename', None) or 'output'}: the disk is full; free space and run again"
+    path = getattr(error, "filename", None) or _path_in(str(error))
+    if is_system_error(error, *DISK_FULL) or SQLITE_FULL in str(error):
+        return f"{path or 'output'}: the disk is full; free space and run again"
+    if is_system_error(error, errno.EROFS):
+        return READ_ONLY.format(path or "output")
+    if is_system_error(error, errno.EIO):
+        return DISK_ERROR.format(path or _first_unreadable(inputs) or "a file")
     return None
+
+
+@contextmanager
+def exit_with_one_line() -> Iterator[None]:
+    """Within the block, an error that the user can remedy ends the program with its line on stderr.
+
+    Raises:
+        SystemExit: with that line.
+    """
+    try:
+        yield
+    except Exception as error:
+        if line := one_line(error):
+            sys.exit(f"tracklearn: {line}")
+        raise
+
+
+def _first_unreadable(paths: Iterable[str | Path]) -> str | Path | None:
+    for path in paths:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                while file.read(2**20):
+                    pass
+        except IsADirectoryError:
+            continue
+        except OSError:
+            return path
+    return None
+
+
+def _path_in(text: str) -> str:
+    """The file that h5py names in the text of an error; "" if there is none."""
+    found = re.search(r"filename = '(.+?)'", text)
+    return found[1] if found else ""
 
 
 def is_system_error(error: BaseException, *codes: int) -> bool:

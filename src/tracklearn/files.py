@@ -14,6 +14,7 @@ from tracklearn.errors import DISK_FULL, UserError, is_system_error
 from tracklearn.machine import lease
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")  # torchvision's too
+READ_AT_ONCE = 2**20  # bytes
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -45,7 +46,8 @@ def read_text(path: str | Path) -> str:
         FileNotFoundError: no such file.
         UserError: the file is in another encoding; names the first line that shows it.
     """
-    data = Path(path).read_bytes()
+    with read_errors_named(path):
+        data = Path(path).read_bytes()
     encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
     try:
         text, rest = data.decode(encoding), ""
@@ -108,6 +110,40 @@ def disk_errors_explained(path: Path) -> Iterator[None]:
             raise disk_full(path) from error
         if is_system_error(error, errno.EFBIG):
             raise UserError(f"{path}: larger than files may be here; raise `ulimit -f` and run again") from error
+        raise
+
+
+def check_writable(folder: Path) -> None:
+    """Return if files can be written to a folder, or if there is none yet.
+
+    Raises:
+        UserError: its file system is read-only, or the user may not write there.
+    """
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        raise UserError(
+            f"{folder}: no file can be written there; mount it writable or run in another folder, and run again"
+        )
+
+
+def check_readable(path: str | Path) -> None:
+    """Read a file to its end: some libraries take an error of the disk for damage or for the end of the file.
+
+    Raises:
+        OSError: the disk reports an error; with the name of the file.
+    """
+    with read_errors_named(path), open(path, "rb", buffering=0) as file:
+        while file.read(READ_AT_ONCE):
+            pass
+
+
+@contextmanager
+def read_errors_named(path: str | Path) -> Iterator[None]:
+    """Surround the code that reads `path`: an `OSError` without the name of a file gets this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = str(path)
         raise
 
 

@@ -1,5 +1,6 @@
 """Photos as people have them: found in folders, decoded to upright RGB whatever their mode."""
 
+import errno
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,8 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin
 
-from tracklearn.errors import UserError
-from tracklearn.files import PHOTO_SUFFIXES, is_photo
+from tracklearn.errors import UserError, is_system_error
+from tracklearn.files import PHOTO_SUFFIXES, is_photo, read_errors_named
 
 GREY_16 = 257  # 65,535 / 255: from 16 bits to 8
 FAINT = 2**13  # greys of 12 bits that were stored in 16, as cameras of science do, stay below it
@@ -94,7 +95,8 @@ def read_pixels(path: str | Path) -> np.ndarray:
         FileNotFoundError: no such file.
         UserError: as `read_photo`.
     """
-    data = Path(path).read_bytes()
+    with read_errors_named(path):
+        data = Path(path).read_bytes()
     try:
         pixels, damage = plain_jpeg(data), None
     except ValueError as error:
@@ -168,6 +170,7 @@ def opened_image(path: str | Path) -> Iterator[Image.Image]:
 
     Raises:
         UserError: the file cannot be decoded.
+        OSError: the disk reports an error.
     """
     try:
         with Image.open(path) as image:
@@ -175,6 +178,8 @@ def opened_image(path: str | Path) -> Iterator[Image.Image]:
     except (MemoryError, UserError):
         raise
     except Exception as error:  # the decoders raise OSError, ValueError, SyntaxError, struct.error and others
+        if is_system_error(error, errno.EIO):  # of the disk, which says nothing of the photo
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path)) from error
         raise UserError(f"{path}: cannot be decoded ({error}); replace or remove it") from error
 
 

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic, disk_full, read_text
+from tracklearn.files import atomic, check_readable, check_writable, disk_full, read_text
+from tracklearn.photos import read_photo, read_pixels
 
 KILLED = """
 import os, signal, sys
@@ -85,3 +86,17 @@ def test_what_is_no_text_names_the_file_and_the_line(tmp_path, data, line, byte)
     (tmp_path / "a.txt").write_bytes(data)
     with pytest.raises(UserError, match=rf"a.txt, line {line}: byte {byte} is neither UTF-8 .*save the file as UTF-8"):
         read_text(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("read", [check_readable, read_text, read_pixels, read_photo])
+def test_an_error_of_the_disk_names_the_file_and_is_no_damage(read):
+    with pytest.raises(OSError, match=r"Input/output error: '/proc/self/mem'"):
+        read("/proc/self/mem")  # nothing can be read at its beginning
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path, monkeypatch):
+    check_writable(tmp_path)
+    check_writable(tmp_path / "none yet")
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # the superuser may write everywhere
+    with pytest.raises(UserError, match=r": no file can be written there; mount it writable or run in another folder"):
+        check_writable(tmp_path)

@@ -5,11 +5,13 @@ import re
 from snakemake.cli import get_argument_parser
 from snakemake.utils import update_config
 
-from tracklearn.errors import UserError
+from tracklearn.errors import exit_with_one_line
 from tracklearn.experiment.code_digests import digests_of
 from tracklearn.experiment.command_line import check_executor, command_line_settings
+from tracklearn.experiment.killed_runs import note_scheduler, remove_leftovers
 from tracklearn.experiment.plan import TABLES, Plan, count_gpus
 from tracklearn.experiment.targets import check_targets, warnings
+from tracklearn.files import check_writable
 from tracklearn.machine.limits import JOB_MB, TRAINING_MB
 from tracklearn.pages.index import write_index
 from tracklearn.runs import start_sender
@@ -17,7 +19,7 @@ from tracklearn.runs import start_sender
 # Only Snakemake's parser knows which words of the command line are targets and which are values of options.
 arguments, _ = get_argument_parser().parse_known_args(sys.argv[1:])
 
-try:
+with exit_with_one_line():
     for settings in command_line_settings(workflow.config_settings.config_args or []):
         update_config(config, settings)
     plan = Plan(config, of_job=bool(arguments.target_jobs))
@@ -26,8 +28,12 @@ try:
     # The graph of a single job was checked before, and the catalogue lints a clone that has no data.
     if not arguments.target_jobs and arguments.lint is None:
         check_targets(plan, arguments.targets)
-except UserError as error:
-    sys.exit(f"tracklearn: {error}")
+
+if not arguments.target_jobs and not arguments.dryrun:
+    with exit_with_one_line():
+        check_writable(Path("results"))
+    # A run that was killed left its lock: the same command goes on.
+    note_scheduler()
 
 for line in warnings(plan, arguments.targets):
     print(f"tracklearn: {line}", file=sys.stderr)

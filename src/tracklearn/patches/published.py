@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracklearn.errors import UserError, bad_lines
+from tracklearn.files import read_errors_named
 from tracklearn.patches.pairs_list import Line, read_pairs
 from tracklearn.patches.writing import Pair, resized, write_shard, write_summary
 from tracklearn.photos import plain_jpeg, read_pixels
@@ -103,7 +104,8 @@ def _loaded(pairs: Iterable[tuple[ListedPatch, ListedPatch]], pairs_list: str | 
 
 def _patch(file: Path, line: str, size: int) -> np.ndarray | bytes:
     """The bytes of a JPEG file of the right size; any other image in that size, uint8 RGB."""
-    data = file.read_bytes()
+    with read_errors_named(file):
+        data = file.read_bytes()
     try:
         pixels = plain_jpeg(data)
     except ValueError:  # damaged: trainings take no such JPEG

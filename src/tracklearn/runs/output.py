@@ -3,10 +3,11 @@
 import logging
 import os
 import re
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -39,9 +40,10 @@ def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iter
         if not append:
             Path(log).write_bytes(b"")
         # Each line goes to the end of the file, where another process may have written in the meantime.
-        file = logging.FileHandler(log, mode="a", encoding="utf-8")
+        file = LogFile(log, mode="a", encoding="utf-8")
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%SZ")
     formatter.converter = time.gmtime
+    file.set_name(name)
     file.setFormatter(formatter)
     terminal: logging.Handler = logging.NullHandler() if is_shown_from(log) else logging.StreamHandler()
     terminal.setFormatter(logging.Formatter(f"{name.replace('%', '%%')}: %(message)s"))
@@ -59,6 +61,23 @@ def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iter
         progress.removeHandler(terminal)
         root.removeHandler(file)
         file.close()
+
+
+class LogFile(logging.FileHandler):
+    """A log whose warnings and errors go to stderr where they cannot be written, as on a full disk."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Called within the `except` of an error of `emit`."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+        elif record.levelno >= logging.WARNING:
+            with suppress(OSError):
+                print(f"{self.name}: {record.getMessage()}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """What could not be written is given up."""
+        with suppress(OSError):
+            super().close()
 
 
 def in_words(figures: Mapping[str, float], *, most: int = 5) -> str:

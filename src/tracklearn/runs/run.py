@@ -296,7 +296,7 @@ class Run:
             line = f"stopped by {cause} after {self.elapsed}"
             self._record_end("KILLED", line, error=line)
             return status
-        if message := one_line(error):
+        if message := one_line(error, self._job.input):
             self._record_end("FAILED", message, error=message)
             return 1
         kind = type(error).__name__
@@ -324,6 +324,7 @@ class Run:
     def _record_end(self, status: str, line: str, *, error: str | None = None) -> None:
         """Print `line` and record how the attempt ended. Outputs are recorded only of an attempt without an error."""
         progress.log(logging.ERROR if error else logging.INFO, "%s", line)
+        self._warned = self._warned or error is not None  # the error stays the last line
         self._keep_pictures()
         outputs = [] if error else list(map(str, self._job.output))
         with self._warn_if_unrecorded():

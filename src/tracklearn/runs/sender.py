@@ -23,14 +23,14 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from tracklearn.errors import UserError
+from tracklearn.errors import UserError, one_line
 from tracklearn.files import atomic
 from tracklearn.machine.lease import Writer
 from tracklearn.report import NO_MEASUREMENT
@@ -148,7 +148,10 @@ class Sender:
                 self._connect()
                 self._deliver(key)
                 delivered, failures = delivered + 1, 0
-            except (MlflowException, OSError) as error:
+            except Exception as error:
+                # Where the disk is full, SQLAlchemy's errors come through MLflow as they are.
+                if not isinstance(error, MlflowException | OSError) and one_line(error) is None:
+                    raise
                 failures += 1
                 self._tell(f"run {key} stays on disk", error)
             if self._client is None or failures == FAILURES:
@@ -503,9 +506,9 @@ def lock(path: Path) -> Iterator[None]:
         except OSError as error:
             reason = f"the filesystem has no locks ({error.strerror}). Keep results/ on a filesystem that has locks."
             raise UserError(f"{path}: {reason}") from error
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+        with suppress(OSError):  # a full disk keeps nobody from sending to a store elsewhere
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
 
 
@@ -579,8 +582,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"sender: {error}", file=sys.stderr)
         return 2
-    except Exception:  # a traceback may hold the address of the store, with its password
-        print(without_password(traceback.format_exc()), file=sys.stderr)
+    except Exception as error:  # a traceback may hold the address of the store, with its password
+        print(
+            without_password(f"sender: {line}" if (line := one_line(error)) else traceback.format_exc()),
+            file=sys.stderr,
+        )
         return 2
     if waiting:
         print(

@@ -1,5 +1,6 @@
 """The videos of a shard: downloaded or found, probed, and listed in a manifest with a row for every one."""
 
+import errno
 import hashlib
 import logging
 import os
@@ -10,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from tracklearn.errors import UserError
-from tracklearn.files import disk_full
+from tracklearn.files import disk_full, read_errors_named
 from tracklearn.machine.workers import Lost, Workers
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
@@ -184,9 +185,11 @@ def _row_of_file(video: Video, path: Path, timeout: float) -> ManifestRow:
     """The row of a local file, which is probed in a process of its own: a broken video may crash or hang a decoder."""
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with read_errors_named(path), path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
+        if error.errno == errno.EIO:  # of the disk, which says nothing of the video
+            raise
         reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
         return ManifestRow(video.video_id, video.source, reason=reason)
     row = ManifestRow(video.video_id, video.source, path=str(path), bytes=size, sha256=sha256)

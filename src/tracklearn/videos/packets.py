@@ -16,6 +16,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tracklearn.errors import UserError
+from tracklearn.files import check_readable
 from tracklearn.videos.deadline import check_time
 from tracklearn.videos.field_pairs import FieldPairs
 
@@ -78,6 +79,7 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
         UserError: the file is missing, empty, not a video, without a video stream (the cover of a piece of music is
             none), or its frames are too large.
         TimeLimitError: as `check_time`.
+        OSError: the disk reports an error, which says nothing of the video.
     """
     check_time()
     path = Path(path)
@@ -93,6 +95,7 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
             options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
         )
     except (FFmpegError, ValueError) as error:
+        check_readable(path)
         raise UserError(f"{path}: not a video: {_nature(path, error)}") from error
     with container:
         stream = container.streams.best("video")
@@ -114,6 +117,7 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
         try:
             yield container, stream
         except FFmpegError as error:  # from a seek or a conversion; the decoder's errors are caught where it is called
+            check_readable(path)
             raise UserError(f"{path}: reading broke off: {error.strerror or error}") from error
 
 
@@ -135,6 +139,7 @@ def _demuxed(container: InputContainer, stream: VideoStream) -> Iterator[av.Pack
             yield packet
     # The file is cut here, or broken headers announce a new stream (IndexError); the decoder still holds frames.
     except (FFmpegError, IndexError):
+        check_readable(container.name.removeprefix("file:"))
         flush: av.Packet = av.Packet()
         flush.stream = stream
         yield flush

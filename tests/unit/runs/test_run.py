@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 import re
 import signal
@@ -17,10 +18,12 @@ import pytest
 from tracklearn.errors import UserError, one_line
 from tracklearn.report import progress
 from tracklearn.runs import recorded
-from tracklearn.runs.output import in_words
+from tracklearn.runs.output import in_words, log_and_terminal
 from tracklearn.runs.provenance import git_tags
 from tracklearn.runs.run import Run, flatten
 from tracklearn.runs.spool import Spool
+
+UNREADABLE = "/proc/self/mem"  # nothing can be read at its beginning
 
 SPOOL = Spool()
 
@@ -258,6 +261,18 @@ def test_progress_shows_on_the_terminal_and_in_the_log(job, capsys):
         (UserError("voc.root is x: no folder;\nset it"), "voc.root is x: no folder; set it"),
         (MemoryError(), "out of memory: use fewer threads or a smaller batch, or run fewer jobs at once"),
         (OSError(errno.ENOSPC, "No space left on device", "a.h5"), "a.h5: the disk is full; free space and run again"),
+        (
+            OSError(errno.EROFS, "Read-only file system", "a.h5"),
+            "a.h5: its file system is read-only; mount it writable or run in another folder, and run again",
+        ),
+        (
+            OSError("Can't read data (filename = 'a.h5', file descriptor = 5, error message = 'Input/output error')"),
+            "a.h5: the disk reports an error (Input/output error); restore the file or the disk, and run again",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error"),
+            "a file: the disk reports an error (Input/output error); restore the file or the disk, and run again",
+        ),
     ],
 )
 def test_an_expected_error_is_one_line_and_status_1(job, capsys, error, line):
@@ -270,6 +285,21 @@ def test_an_expected_error_is_one_line_and_status_1(job, capsys, error, line):
     (end,) = events_of(run, "end")
     assert (end["status"], end["tags"]) == ("FAILED", {"error": line})
     assert run.lineage(["a.json"]) == []
+
+
+def test_an_error_of_the_disk_names_the_input_that_cannot_be_read(job, capsys):
+    write("a.json")
+    with pytest.raises(SystemExit, match=r"^1$"), recorded(job("fetch", input={"files": ["a.json", UNREADABLE]})):
+        Path(UNREADABLE).read_bytes()
+    assert f"fetch: {UNREADABLE}: the disk reports an error (Input/output error); restore" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_lines_that_the_log_cannot_take_go_to_the_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("TRACKLEARN_LOG_ONLY", "1")
+    with log_and_terminal("fetch 2012", "/dev/full", append=True):
+        logging.getLogger("any").error("the disk is full")
+    assert capsys.readouterr().err == "fetch 2012: the disk is full\n"
 
 
 def test_a_rule_without_a_log_says_its_line_once(tmp_path):
