@@ -52,8 +52,11 @@ def _in_a_child(kind: str, module: ModuleType, scratch: Path, numbers: Sequence[
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reading)
-        _be_the_child(kind, module, scratch, numbers, writing)
+        try:
+            os.close(reading)
+            _be_the_child(kind, module, scratch, numbers, writing)
+        finally:
+            os._exit(1)  # whatever happens, the child does not go on with the work of its parent
     os.close(writing)
     outcomes: list[Outcome] = []
     reason = ""
@@ -103,7 +106,7 @@ def _trial(kind: str, module: ModuleType, scratch: Path, number: int) -> Outcome
         outcome = Outcome(number, "right", name)
     except BaseException as error:
         line = one_line(error)
-        if isinstance(error, MemoryError) or not line:
+        if isinstance(error, MemoryError) or not line or not line.isprintable():
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = f"{name}: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
             outcome = Outcome(number, "failed", " ".join(text.split())[:1000])
@@ -116,9 +119,12 @@ def _trial(kind: str, module: ModuleType, scratch: Path, number: int) -> Outcome
 
 
 def damage(kind: str, module: ModuleType, folder: Path, number: int) -> str:
-    """Mutate the file of a folder of samples that the number chooses; its name."""
+    """Mutate the file of a folder of samples that the number chooses; its name. Negative numbers change nothing."""
+    names = module.mutated(folder)
+    if number < 0:
+        return str(names[number % len(names)])
     rng = Random(f"{kind} {number}")
-    name = rng.choice(module.mutated(folder))
+    name = rng.choice(names)
     path = folder / name
     path.write_bytes(mutated(path.read_bytes(), rng, module.EDITS.get(path.suffix, ())))
     return str(name)
