@@ -13,6 +13,7 @@ from pathlib import Path
 from tracklearn.errors import DISK_FULL, UserError, is_system_error
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")  # torchvision's too
+MOST_PACKED = 1100  # bytes for one byte of a file; deflate reaches 1,032
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -87,6 +88,35 @@ def atomic(path: str | Path, *, shared: bool = False) -> Iterator[Path]:
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def damage_explained(path: str | Path, remedy: str) -> Iterator[None]:
+    """Surround the code that reads a file in a format of a library.
+
+    Libraries raise errors of every kind for a damaged file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        UserError: the file is damaged, of another kind, or the disk cannot read it; ends with the remedy.
+    """
+    try:
+        yield
+    except (UserError, MemoryError, FileNotFoundError):
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        raise UserError(f"{path}: cannot be read ({reason}); {remedy}") from error
+
+
+def check_claim(path: str | Path, claimed: int, remedy: str) -> None:
+    """Check, before memory is taken for them, that a file can hold as many bytes as its header claims.
+
+    Raises:
+        UserError: it cannot, even if they are packed.
+    """
+    if claimed > (room := MOST_PACKED * Path(path).stat().st_size):
+        raise UserError(f"{path}: claims {claimed} bytes of values, and can hold at most {room}; {remedy}")
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from fuzz.mutations import mutated
 
 MEMORY = 2 << 30  # bytes that a reader may use
-PATIENCE = 60  # seconds that a reader may take
+PATIENCE = 60  # seconds of a core that a reader may take
+HUNG = 600  # seconds until a reader counts as waiting for ever; other processes may keep the cores busy
 
 
 class Outcome(NamedTuple):
@@ -62,9 +63,9 @@ def _in_a_child(kind: str, module: ModuleType, scratch: Path, numbers: Sequence[
     reason = ""
     with open(reading, "rb") as answers:
         while len(outcomes) < len(numbers) and not reason:
-            if not select.select([answers], [], [], PATIENCE)[0]:
+            if not select.select([answers], [], [], HUNG)[0]:
                 os.kill(child, signal.SIGKILL)
-                reason = f"hung for {PATIENCE} s"
+                reason = f"hung for {HUNG} s"
             elif line := answers.readline():
                 outcomes.append(Outcome(*json.loads(line)))
             else:
@@ -85,6 +86,8 @@ def _be_the_child(kind: str, module: ModuleType, scratch: Path, numbers: Sequenc
     resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in numbers:
+        time = resource.getrusage(resource.RUSAGE_SELF)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.ru_utime + time.ru_stime) + PATIENCE, resource.RLIM_INFINITY))
         outcome = _trial(kind, module, scratch, number)
         os.write(answers, json.dumps(outcome).encode() + b"\n")  # a line of less than PIPE_BUF is written whole
     os._exit(0)

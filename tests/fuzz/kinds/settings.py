@@ -6,6 +6,7 @@ from random import Random
 import yaml
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 from fuzz.mutations import TEXT
 from tracklearn.errors import UserError
@@ -75,9 +76,11 @@ def read(folder: Path, name: str) -> None:
         config = complete(settings[0])
     else:
         try:
-            loaded = load_configfile(str(path))
+            loaded = load_configfile(str(path)) or {}
         except (WorkflowError, UnicodeDecodeError) as error:  # Snakemake's own, before this package reads anything
             raise UserError(f"snakemake: {type(error).__name__}") from error
-        config = complete(loaded)
+        config = load_configfile(str(REPOSITORY / "config/config.yaml"))
+        update_config(config, loaded)  # as Snakemake joins the files
+        config = complete(config)
     assert complete(config) == config
     assert len(yaml.safe_dump(config)) < 1_000_000
