@@ -2,6 +2,7 @@
 
 import codecs
 import errno
+import json
 import os
 import secrets
 import shutil
@@ -9,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tracklearn.errors import DISK_FULL, UserError, is_system_error
 
@@ -59,6 +61,17 @@ def read_text(path: str | Path) -> str:
             "order mark; save the file as UTF-8"
         )
     return text
+
+
+def read_json(path: str | Path, remedy: str = "delete it and run again") -> Any:
+    """The content of a JSON file of this package.
+
+    Raises:
+        FileNotFoundError: no such file.
+        UserError: the file is damaged; ends with the remedy.
+    """
+    with damage_explained(path, remedy):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 @contextmanager

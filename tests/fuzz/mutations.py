@@ -94,7 +94,14 @@ def lines(data: bytes, rng: Random) -> bytes:
     at = rng.randrange(len(parts))
     line = parts[at]
     parts[at : at + 1] = rng.choice(
-        ([line, line], [], [line[: len(line) // 2]], [line * 2], [line + b"x" * 200_000], [line.replace(b"\t", b"\t\t")])
+        (
+            [line, line],
+            [],
+            [line[: len(line) // 2]],
+            [line * 2],
+            [line + b"x" * 200_000],
+            [line.replace(b"\t", b"\t\t")],
+        )
     )
     return b"\n".join(parts)
 

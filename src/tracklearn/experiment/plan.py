@@ -28,7 +28,7 @@ from tracklearn.experiment.subsets import (
     shards_needed,
     subset_shards,
 )
-from tracklearn.files import atomic
+from tracklearn.files import atomic, read_json
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
 from tracklearn.videos.lists import Video, ledger_of, plan_shards, read_list, repeats
@@ -84,7 +84,7 @@ class Plan:
         self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}
         self.labelled_devkit = self.devkit | {"classes": self.classes}
         self._packed_patches = read_packed_patches("results/patches")
-        self._counted = json.loads(COUNTED.read_text()) if COUNTED.exists() else {}
+        self._counted = read_json(COUNTED) if COUNTED.exists() else {}
 
     # Videos and patches
 
@@ -93,7 +93,7 @@ class Plan:
         """The videos of each shard of the list, which is read when a target needs it; none where pairs are imported."""
         if self.config["patches"]["import"]:
             return {}
-        ledger = json.loads(LEDGER.read_text()) if LEDGER.exists() else []
+        ledger = read_json(LEDGER) if LEDGER.exists() else []
         settings = self.config["videos"]
         videos = read_list(settings["list"])
         if not videos:

@@ -61,7 +61,9 @@ class PatchStore:
         self._check_length_of("video", header.video_of_pair, header.pairs)
         video = header.video_of_pair
         if not 0 < header.size <= LARGEST_PATCH:
-            raise UserError(f"{self.path}: patches of {header.size} pixels, expected at most {LARGEST_PATCH}; {PACK_AGAIN}")
+            raise UserError(
+                f"{self.path}: patches of {header.size} pixels, expected at most {LARGEST_PATCH}; {PACK_AGAIN}"
+            )
         if len(unlisted := np.flatnonzero((video < 0) | (video >= len(names)))):
             raise UserError(f"{self.path}: pair {unlisted[0]} belongs to no listed video; {PACK_AGAIN}")
         return header

@@ -194,7 +194,7 @@ def _member(path: Path, tar: tarfile.TarFile, name: str) -> bytes:
     member = tar.next()
     if member is None:
         raise UserError(f"{path}: cut short: it ends before the member {name}; {GET_AGAIN}")
-    if member.name != name or not member.isreg():
+    if member.name != name or not member.isreg() or member.issparse():
         raise UserError(f"{path}: the member {member.name} stands where {name} was expected; {GET_AGAIN}")
     try:
         file = tar.extractfile(member)

@@ -431,7 +431,9 @@ class Sender:
         try:
             stored = json.loads((self._progress_folder / f"{key}.json").read_text())
             self._progress[key] = Progress(**stored)
-        except (FileNotFoundError, TypeError):  # TypeError: unknown keys
+            if type(self._progress[key].offset) is not int or self._progress[key].offset < 0:
+                raise ValueError("no offset")
+        except (FileNotFoundError, TypeError, ValueError):  # TypeError: unknown keys; ValueError: damaged
             self._progress[key] = Progress()
         return self._progress[key]
 

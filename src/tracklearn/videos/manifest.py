@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.files import atomic, damage_explained
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def read_manifest(path: str | Path) -> list[ManifestRow]:
         UserError: the file is not a manifest; the message names the line.
     """
     rows = []
-    with open(path, encoding="utf-8", newline="") as lines:
+    with damage_explained(path, "delete it and run again"), open(path, encoding="utf-8", newline="") as lines:
         reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
         if tuple(next(reader, ())) != COLUMNS:
             raise UserError(
@@ -81,6 +81,10 @@ def read_manifest(path: str | Path) -> list[ManifestRow]:
         for values in reader:
             try:
                 typed = {name: _TYPES[name](value) for name, value in zip(COLUMNS, values, strict=True)}  # type: ignore
+                if wrong := [
+                    name for name, kind in typed.items() if not isinstance(kind, str) and not 0 <= kind < 2**63
+                ]:
+                    raise ValueError(f"{wrong[0]} is {typed[wrong[0]]}, expected 0 or more")
                 rows.append(ManifestRow(**typed))
             except ValueError as error:
                 raise UserError(f"{path}, line {reader.line_num}: {error}; delete it and run again") from error

@@ -43,14 +43,20 @@ def field(data: bytes, rng: Random) -> bytes:
         case 4:
             layer.transform_param.scale = rng.choice((0.0, -1.0, float("nan"), float("inf"), 1e38))
         case 5:
-            net.input_dim[:] = rng.choice(([1, 3, extreme, extreme], [extreme], [1, 3, 67, 68], [1, 3, 2**31 - 1, 2**31 - 1]))
+            net.input_dim[:] = rng.choice(
+                ([1, 3, extreme, extreme], [extreme], [1, 3, 67, 68], [1, 3, 2**31 - 1, 2**31 - 1])
+            )
         case 6:
             layer.name = rng.choice(("conv1", "fc6", "norm1", "pool1", "", "\0", "é" * 1000))
         case _ if blobs:
             blob = rng.choice(blobs)
             content = b"".join(blob.data)
             del blob.data[:]
-            blob.data.extend(rng.choice(([], [content[:-1]], [content, content], [content[:4], content[4:]], [b"\xff" * len(content)])))
+            blob.data.extend(
+                rng.choice(
+                    ([], [content[:-1]], [content, content], [content[:4], content[4:]], [b"\xff" * len(content)])
+                )
+            )
         case _:
             pass
     return net.SerializeToString()

@@ -49,13 +49,17 @@ def another_dataset(data: bytes, rng: Random) -> bytes:
             elif how == "row":
                 numbers = np.array(values)
                 if numbers.size and dtype.kind in "iuf":
-                    extreme = rng.choice((-1, 0, 2**31, 2**62)) if dtype.kind in "iu" else rng.choice((-1, np.nan, np.inf))
+                    extreme = (
+                        rng.choice((-1, 0, 2**31, 2**62)) if dtype.kind in "iu" else rng.choice((-1, np.nan, np.inf))
+                    )
                     numbers.flat[rng.randrange(numbers.size)] = np.array([extreme]).astype(dtype)[0]
                 opened[name] = numbers
             elif how == "group":
                 opened.create_group(name)
             elif how == "link":
-                opened[name] = rng.choice((h5py.ExternalLink("other.h5", "/x"), h5py.SoftLink(f"/{name}"), h5py.SoftLink("/")))
+                opened[name] = rng.choice(
+                    (h5py.ExternalLink("other.h5", "/x"), h5py.SoftLink(f"/{name}"), h5py.SoftLink("/"))
+                )
     except Exception:  # the file was damaged by a mutation before
         return data
     return file.getvalue()

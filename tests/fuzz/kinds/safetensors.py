@@ -39,7 +39,24 @@ def _entry(text: bytes, rng: Random) -> bytes:
                 break
             place = place[key]
         place[key] = rng.choice(
-            (None, True, -1, 0, 1.5, 2**31, 2**70, 1e308, float("nan"), "text", "é\0", [], [1, 2], {}, {"a": 1}, [2**40] * 4)
+            (
+                None,
+                True,
+                -1,
+                0,
+                1.5,
+                2**31,
+                2**70,
+                1e308,
+                float("nan"),
+                "text",
+                "é\0",
+                [],
+                [1, 2],
+                {},
+                {"a": 1},
+                [2**40] * 4,
+            )
         )
         metadata = whole.get("__metadata__")
         if isinstance(metadata, dict):
@@ -55,7 +72,9 @@ EDITS = {".safetensors": [header]}
 
 def write_samples(folder: Path) -> None:
     torch.set_num_threads(1)
-    save_weights(folder / "net.safetensors", CaffeNet(fc7=8, outputs=3, seed=1, **SHAPE), metadata={"training": "ranking"})
+    save_weights(
+        folder / "net.safetensors", CaffeNet(fc7=8, outputs=3, seed=1, **SHAPE), metadata={"training": "ranking"}
+    )
     normals = NormalsNet(cells=CELLS, words=WORDS, mean_bgr=(1, 2, 3), **SHAPE)
     metadata = {"training": "normals", "cells": CELLS, "words": WORDS}
     save_weights(folder / "normals.safetensors", normals, metadata=metadata)

@@ -39,7 +39,9 @@ def value(data: bytes, rng: Random) -> bytes:
 def line(data: bytes, rng: Random) -> bytes:
     """A line that is JSON but no event."""
     lines = data.split(b"\n")
-    lines.insert(rng.randrange(len(lines)), rng.choice((*WORDS, b'{"event": "start"}', b'{"event": "end"}', b'{"event": 5}')))
+    lines.insert(
+        rng.randrange(len(lines)), rng.choice((*WORDS, b'{"event": "start"}', b'{"event": "end"}', b'{"event": 5}'))
+    )
     return b"\n".join(lines)
 
 
@@ -51,7 +53,9 @@ def write_samples(folder: Path) -> None:
     os.chdir(folder)
     try:
         Path("out").mkdir()
-        for number, (rule, inputs) in enumerate({"mining_track": [], "models_ranking": [0], "tables_page": [1]}.items()):
+        for number, (rule, inputs) in enumerate(
+            {"mining_track": [], "models_ranking": [0], "tables_page": [1]}.items()
+        ):
             output = f"out/{number}." + ("html" if rule == "tables_page" else "csv")
             job = SimpleNamespace(
                 rule=rule,

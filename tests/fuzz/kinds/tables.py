@@ -171,7 +171,9 @@ def _pairs() -> None:
 
 @reader("log.csv")
 def _log() -> None:
-    assert all(isinstance(value, float) for value in Log(Path("log.csv"), Path("log.csv").stat().st_size).last_row().values())
+    assert all(
+        isinstance(value, float) for value in Log(Path("log.csv"), Path("log.csv").stat().st_size).last_row().values()
+    )
 
 
 @reader("cell.json")

@@ -5,8 +5,8 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from random import Random
 
-import simplejpeg
 import numpy as np
+import simplejpeg
 from worlds.pairs import SIDE, some_pairs
 
 from fuzz.mutations import EXTREMES, near
@@ -69,7 +69,9 @@ def checksummed(data: bytes, rng: Random) -> bytes:
     at = 512 * rng.randrange(max(1, len(data) // 512))
     block = bytearray(data[at : at + 512].ljust(512, b"\0"))
     start, length = rng.choice(((0, 100), (100, 8), (124, 12), (124, 12), (136, 12), (156, 1), (157, 100), (345, 155)))
-    word = rng.choice((b"7" * 11, b"\x80" + b"\xff" * 11, b"-1", b"\xff" * 12, b"../../x", b"/x", b"5", b"S", b"L", b"x", b"g"))
+    word = rng.choice(
+        (b"7" * 11, b"\x80" + b"\xff" * 11, b"-1", b"\xff" * 12, b"../../x", b"/x", b"5", b"S", b"L", b"x", b"g")
+    )
     block[start : start + length] = word[:length].ljust(length, b"\0")
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)

@@ -42,7 +42,9 @@ def value(data: bytes, rng: Random) -> bytes:
     end = data.find(b"</" + tag + b">", start)
     if start < 0 or end < 0:
         return data
-    word = rng.choice((*WORDS, *STRAY, b"../../../etc/x", b"/abs", b"-", b"&lt;script&gt;", b"<a/>", b"&#0;", b"&nope;"))
+    word = rng.choice(
+        (*WORDS, *STRAY, b"../../../etc/x", b"/abs", b"-", b"&lt;script&gt;", b"<a/>", b"&#0;", b"&nope;")
+    )
     return data[: start + len(tag) + 2] + word + data[end:]
 
 
