@@ -10,7 +10,7 @@ READY := .venv/ready
 export DATA DIR
 SNAKEMAKE = $(VENV) -m snakemake --cores $(CORES)
 
-.PHONY: help setup demo real evidence evidence-normals learning test lint docs bench ui clean
+.PHONY: help setup demo real evidence evidence-normals learning test fuzz lint docs bench ui clean
 
 help:
 	@echo "make demo      run the whole workflow on the embedded small world; it writes the tables and pages of demo/results"
@@ -19,6 +19,7 @@ help:
 	@echo "make evidence-normals  train the networks of surface normals for three seeds, in the small world and on NYUv2"
 	@echo "make learning  measure what ranking learns on held-out clips of demo and real; it writes docs/learning.md"
 	@echo "make test      run the unit, reference and workflow tests, in a process for each core (CORES=1: in one)"
+	@echo "make fuzz      read 300 mutated inputs of each kind: videos, photos, XML, HDF5, weights, archives, lists and so on"
 	@echo "make lint      run ruff, mypy, snakefmt, snakemake --lint and the check of the documented settings"
 	@echo "make docs      write the tables of config/README.md and config/schema.json from the classes of settings"
 	@echo "make bench     compare speeds with other libraries, on real clips if DATA has them"
@@ -65,6 +66,9 @@ learning: $(READY)
 
 test: $(READY)
 	@$(VENV) -m pytest --numprocesses $(CORES) --maxprocesses 8 --dist worksteal
+
+fuzz: $(READY)
+	@PYTHONPATH=tests $(VENV) -m fuzz
 
 lint: $(READY)
 	@$(VENV) -m ruff check .

@@ -15,7 +15,8 @@ KINDS = sorted(path.stem for path in Path(__file__).with_name("kinds").glob("[!_
 def run(kind: str, numbers: list[int]) -> subprocess.CompletedProcess[str]:
     """The trials of a kind in a new process."""
     command = [sys.executable, "-m", "fuzz.trials", kind, *map(str, numbers)]
-    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    tests = Path(__file__).parents[1]
+    path = os.pathsep.join([str(tests), str(tests.parent / "demo"), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

@@ -27,10 +27,13 @@ TRACKS = (
 """Columns of the table of tracks, see `tracking.kcf.track_shard`."""
 
 
-TEXTS = {"video_id", "verdict", "reason", "status"}
+TEXTS = {"video_id", "verdict", "reason", "status", "surf", "flow"}
 """Columns that hold no numbers."""
 
-NUMBER = r"(?:-?\d{1,9}(?:\.\d*)?(?:e[-+]?\d{1,3})?|nan)?"  # or an empty cell
+FRACTIONS = {"fraction", "score"}
+"""Columns of numbers that are not whole."""
+
+WHOLE, NUMBER = r"(?:-?[0-9]{1,9})?", r"(?:-?[0-9]{1,9}(?:\.[0-9]*)?(?:e-?[0-9]{1,2})?|nan)?"  # or an empty cell
 
 
 def write_table(path: str | Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
@@ -52,7 +55,9 @@ def read_table(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]
 
 def each_row(path: str | Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
     """The rows of `read_table` one by one: a shard has many more candidate frames than accepted ones."""
-    is_row = re.compile("\t".join(".*" if name in TEXTS else NUMBER for name in columns), re.DOTALL).fullmatch
+    is_row = re.compile(
+        "\t".join(".*" if name in TEXTS else NUMBER if name in FRACTIONS else WHOLE for name in columns), re.DOTALL
+    ).fullmatch
     with damage_explained(path, "delete it and run again"), open(path, encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, restval="\t")  # no cell holds it, so that a row of fewer cells is none
         if tuple(reader.fieldnames or ()) != tuple(columns):

@@ -34,21 +34,15 @@ def value(data: bytes, rng: Random) -> bytes:
 
 
 def bomb(data: bytes, rng: Random) -> bytes:
-    """Aliases of aliases, which stand for a billion values, under a known key."""
-    levels = rng.choice((5, 9, 30))
-    kind = rng.choice(("[{}]", "{{a: {}, b: {}}}"))
-    lines = ["x0: &x0 [1, 2]"]
-    for level in range(levels):
-        inner = ", ".join([f"*x{level}"] * 9) if kind == "[{}]" else f"*x{level}"
-        lines.append(f"x{level + 1}: &x{level + 1} " + kind.format(inner, inner))
-    key = rng.choice(("models", "voc", "mining", "table1", "comparisons", "schedules", "subsets", "scenes"))
-    if rng.random() < 0.5:  # all in one flow, so that no unknown key stands beside it
-        text = "[1, 2]"
-        anchors = f"&x0 {text}"
-        for level in range(levels):
-            anchors = f"&x{level + 1} [{anchors}, {', '.join([f'*x{level}'] * 8)}]"
-        return data + f"\n{key}: {anchors}\n".encode()
-    return "\n".join([*lines, f"{key}: *x{levels}\n"]).encode() + data
+    """Aliases of aliases, which stand for many values, or for as many as no computer counts, under a known key.
+
+    They are lists, since Snakemake itself walks through all mappings when it joins two files.
+    """
+    text = "&x0 [1, 2]"
+    for level in range(rng.choice((2, 5, 9, 30))):
+        text = f"&x{level + 1} [{text}, {', '.join([f'*x{level}'] * 8)}]"
+    key = rng.choice(("models", "voc", "mining", "table1", "comparisons", "schedules", "subsets", "scenes", "other"))
+    return data + f"\n{key}: {text}\n".encode()
 
 
 def deep(data: bytes, rng: Random) -> bytes:
@@ -77,7 +71,11 @@ def read(folder: Path, name: str) -> None:
     else:
         try:
             loaded = load_configfile(str(path)) or {}
-        except (WorkflowError, UnicodeDecodeError) as error:  # Snakemake's own, before this package reads anything
+        except (
+            WorkflowError,
+            UnicodeDecodeError,
+            RecursionError,
+        ) as error:  # Snakemake's own, before this package reads anything
             raise UserError(f"snakemake: {type(error).__name__}") from error
         config = load_configfile(str(REPOSITORY / "config/config.yaml"))
         update_config(config, loaded)  # as Snakemake joins the files
