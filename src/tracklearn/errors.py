@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +18,19 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(printable(message))
+        super().__init__(printable(without_secrets(message)))
+
+
+_ADDRESS = re.compile(r"""://[^\s"'<>]+""")
+_USER = re.compile(r"(?<=://)[^/]+@")
+_SECRET = re.compile(
+    r"([?&;#][\w.%-]*(?:token|key|sig|secret|passw|pwd|auth|cred|session|jwt)[\w.%-]*=)[^&;#,)\]]+", re.IGNORECASE
+)
+
+
+def without_secrets(text: str) -> str:
+    """A text whose addresses hold no user, no password, and no values of parameters such as `token` or `signature`."""
+    return _ADDRESS.sub(lambda found: _SECRET.sub(r"\1***", _USER.sub("", found[0])), text) if "://" in text else text
 
 
 def printable(text: str) -> str:

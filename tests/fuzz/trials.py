@@ -1,6 +1,7 @@
 """Trials of one kind: each input in a forked process whose memory is limited; a death or a hang is a failure."""
 
 import contextlib
+import faulthandler
 import json
 import os
 import resource
@@ -85,6 +86,7 @@ def _be_the_child(kind: str, module: ModuleType, scratch: Path, numbers: Sequenc
     used = int(Path("/proc/self/status").read_text().partition("VmData:")[2].split()[0]) << 10
     resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    faulthandler.disable()  # of pytest
     for number in numbers:
         time = resource.getrusage(resource.RUSAGE_SELF)
         resource.setrlimit(resource.RLIMIT_CPU, (int(time.ru_utime + time.ru_stime) + PATIENCE, resource.RLIM_INFINITY))

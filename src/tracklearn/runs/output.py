@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from tracklearn.errors import without_secrets
 from tracklearn.report import progress
 
 QUIET = re.compile(r"lr|waiting|bytes|seconds|AP\..*")  # figures that a line leaves to the record and to the tables
@@ -26,6 +27,13 @@ def is_shown_from(log: str | Path | None) -> bool:
     return log is not None and LOG_ONLY in os.environ
 
 
+class _Formatter(logging.Formatter):
+    """Shows no password or token that an address holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
+
+
 @contextmanager
 def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iterator[None]:
     """Send log records and Python warnings to the file `log`, and progress lines to stderr too.
@@ -37,11 +45,11 @@ def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iter
     if log is not None:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(log, mode="a" if append else "w", encoding="utf-8")
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%SZ")
+    formatter = _Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%SZ")
     formatter.converter = time.gmtime
     file.setFormatter(formatter)
     terminal: logging.Handler = logging.NullHandler() if is_shown_from(log) else logging.StreamHandler()
-    terminal.setFormatter(logging.Formatter(f"{name.replace('%', '%%')}: %(message)s"))
+    terminal.setFormatter(_Formatter(f"{name.replace('%', '%%')}: %(message)s"))
     root = logging.getLogger()
     root.addHandler(file)
     progress.addHandler(terminal)

@@ -30,7 +30,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from tracklearn.errors import UserError
+from tracklearn.errors import UserError, without_secrets
 from tracklearn.files import atomic
 from tracklearn.report import NO_MEASUREMENT
 from tracklearn.runs.description import description
@@ -98,7 +98,7 @@ class Sender:
         self.database = self.spool.root / "mlflow.db"
         local = f"sqlite:///{self.database.resolve()}"
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or local
-        self.place = without_password(self.uri)
+        self.place = without_secrets(self.uri)
         self.local = self.uri == local
         if self.local and "?" in local:
             raise UserError(
@@ -151,7 +151,7 @@ class Sender:
 
     def _tell(self, what: str, error: Exception) -> None:
         """Print a problem, each reason once."""
-        reason = without_password(str(error) or type(error).__name__).strip().partition("\n")[0][:400]
+        reason = without_secrets(str(error) or type(error).__name__).strip().partition("\n")[0][:400]
         if reason not in self._problems:
             print(f"sender: {self.place}: {what}: {reason}", file=sys.stderr, flush=True)
         self._problems.add(reason)
@@ -501,11 +501,6 @@ def lock(path: Path) -> Iterator[None]:
         yield
 
 
-def without_password(text: str) -> str:
-    """A text without the user and the password that stand in addresses such as https://user:password@host/."""
-    return re.sub(r"(?<=://)[^/\s]+@", "", text)
-
-
 def runs_on_this_host(progress: Progress) -> bool:
     """Whether the job of a run has begun on this host and not ended; on another host it is taken for alive."""
     return progress.host_of_running_job == socket.gethostname()
@@ -577,7 +572,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"sender: {error}", file=sys.stderr)
         return 2
     except Exception:  # a traceback may hold the address of the store, with its password
-        print(without_password(traceback.format_exc()), file=sys.stderr)
+        print(without_secrets(traceback.format_exc()), file=sys.stderr)
         return 2
     if waiting:
         print(

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracklearn.errors import without_secrets
 from tracklearn.files import atomic
 
 Event = dict[str, Any]
@@ -70,7 +71,7 @@ class Spool:
         # A killed process may have left half a line: the first event after its death ends that line.
         before = "\n" if event["event"] in ("start", "end") else ""
         self.folder(key).mkdir(parents=True, exist_ok=True)
-        line = f"{before}{json.dumps(event, default=str)}\n".encode()
+        line = without_secrets(f"{before}{json.dumps(event, default=str)}\n").encode()
         with open(self.events_file(key), "ab", buffering=0) as file:
             if file.write(line) < len(line):  # the disk is full: end the half line, so that only this event is lost
                 file.write(b"\n")

@@ -124,10 +124,17 @@ def _download(video: Video, directory: Path, limits: Download) -> Path:
     """Download a video in a process of its own, which is killed when it exceeds its time limit."""
     request = {"source": video.source, "directory": str(directory), "video_id": video.video_id}
     request |= {name: getattr(limits, name) for name in Download.model_fields}
-    command = [sys.executable, "-m", fetch.__name__, json.dumps(request)]
+    # The address goes through a pipe: everybody on this machine can read a command line, and it may hold a password.
+    command = [sys.executable, "-m", fetch.__name__]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=limits.timeout + GRACE, errors="replace"
+            command,
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=limits.timeout + GRACE,
+            errors="replace",
         )
     except subprocess.TimeoutExpired as error:
         raise fetch.UnavailableError(f"time limit of {limits.timeout:g} s", transient=True) from error

@@ -1,6 +1,6 @@
 """Downloading one video with yt-dlp, in a process of its own, which can be killed when it stalls.
 
-`python -m tracklearn.videos.fetch '{"source": ..., ...}'` takes the arguments of `fetch` as JSON and prints JSON:
+`python -m tracklearn.videos.fetch` reads the arguments of `fetch` as JSON from standard input and prints JSON:
 {"path": the file}, or {"reason": why there is no file, "transient": bool, "disk_full": bool}.
 """
 
@@ -217,7 +217,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _main() -> None:
     try:
-        answer: dict[str, Any] = {"path": str(fetch(**json.loads(sys.argv[1])))}
+        answer: dict[str, Any] = {"path": str(fetch(**json.load(sys.stdin)))}
     except UnavailableError as error:
         answer = {"reason": str(error), "transient": error.transient, "disk_full": error.disk_full}
     print(json.dumps(answer))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tracklearn.errors import UserError
+from tracklearn.errors import UserError, without_secrets
 from tracklearn.files import atomic, damage_explained
 
 
@@ -58,11 +58,16 @@ _TYPES = {field.name: field.type for field in fields(ManifestRow)}
 
 
 def write_manifest(path: str | Path, rows: Iterable[ManifestRow]) -> None:
-    """Write the manifest as a TSV file, whole or not at all; tabs and line breaks in a value become spaces."""
+    """Write the manifest as a TSV file, whole or not at all; tabs and line breaks in a value become spaces.
+
+    The manifest is shown on pages, kept by MLflow and given away; it holds no password or token of a video's address.
+    """
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
         out.write("\t".join(COLUMNS) + "\n")
         for row in rows:
-            out.write("\t".join(re.sub(r"[\t\r\n]+", " ", str(getattr(row, name))) for name in COLUMNS) + "\n")
+            values = {name: re.sub(r"[\t\r\n]+", " ", str(getattr(row, name))) for name in COLUMNS}
+            values |= {name: without_secrets(values[name]) for name in ("source", "reason")}
+            out.write("\t".join(values.values()) + "\n")
 
 
 def read_manifest(path: str | Path) -> list[ManifestRow]:
