@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class RemoteFile:
     @property
     def name(self) -> str:
         """File name."""
-        return self.urls[0].rsplit("/", 1)[1]
+        return PurePosixPath(urllib.parse.urlsplit(self.urls[0]).path).name
 
     @property
     def algorithm(self) -> str:

@@ -86,4 +86,4 @@ def mutated(folder: Path) -> list[str]:
 def read(folder: Path, name: str) -> None:
     net = read_caffemodel(name).network()
     assert all(torch.isfinite(parameter).all() for parameter in net.parameters())
-    assert torch.isfinite(torch.tensor(net.mean_bgr)).all() and 1 <= net.input_size
+    assert torch.isfinite(torch.tensor(net.mean_bgr)).all() and net.input_size >= 1

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from worlds.pairs import SIDE, some_pairs
 
+from tracklearn.errors import one_line
 from tracklearn.features import store
 from tracklearn.features.store import StoredFeatures
 from tracklearn.normals.given import GivenNormals
@@ -109,8 +110,6 @@ def _shard() -> None:
         except Exception as error:  # each of the readers must refuse in one line
             errors.append(error)
     if errors:
-        from tracklearn.errors import one_line
-
         raise next((error for error in errors if isinstance(error, MemoryError) or not one_line(error)), errors[0])
 
 

@@ -18,7 +18,7 @@ CELLS, WORDS = 4, 5
 
 
 def header(data: bytes, rng: Random) -> bytes:
-    """The header of a safetensors file, a length and JSON, is another: shapes, offsets, metadata or the length alone."""
+    """The header of a safetensors file, a length and JSON, changes: shapes, offsets, metadata, or the length alone."""
     (length,) = struct.unpack("<Q", data[:8].ljust(8, b"\0"))
     text, tensors = data[8 : 8 + length], data[8 + length :]
     changed = mutations.mutated(text, rng, (mutations.number_in_text,) * 3) if rng.random() < 0.5 else _entry(text, rng)

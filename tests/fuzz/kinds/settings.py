@@ -15,9 +15,10 @@ from tracklearn.experiment.configuration import complete
 
 REPOSITORY = Path(__file__).parents[3]
 TAGS = (
-    "!!python/object/apply:os.system ['touch ../outside']", "!!python/name:os.system", "!!binary aGk=", "!x y", "&a [*a]",
-    "&a {b: *a}", "2001-01-01", "1e3", ".inf", ".nan", "-.inf", "0o17", "1_000", "yes", "~", "[]", "{}", "[[[[]]]]", "''",
-    "{{{}: 1}: 2}", "? [a, b]", "-1", "1e400", "0", "!!set {a, b}", "!!omap [a: 1]", "9" * 5000, "<<: *default",
+    "!!python/object/apply:os.system ['touch ../outside']", "!!python/name:os.system", "!!binary aGk=", "!x y",
+    "&a [*a]", "&a {b: *a}", "2001-01-01", "1e3", ".inf", ".nan", "-.inf", "0o17", "1_000", "yes", "~", "[]", "{}",
+    "[[[[]]]]", "''", "{{{}: 1}: 2}", "? [a, b]", "-1", "1e400", "0", "!!set {a, b}", "!!omap [a: 1]", "9" * 5000,
+    "<<: *default",
 )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 
+from mlflow import MlflowClient
+
 from fuzz.mutations import TEXT
 from tracklearn.runs import recorded
 from tracklearn.runs.lineage import Lineage
@@ -109,8 +111,6 @@ def read(folder: Path, name: str) -> None:
         assert spool.maker(f"out/{number}.csv") is None or isinstance(spool.maker(f"out/{number}.csv"), str)
     sender = Sender(uri)
     assert sender.deliver_all() == 0, sender._problems
-    from mlflow import MlflowClient
-
     client = MlflowClient(uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     found = {run.data.tags["key"] for run in client.search_runs(experiments)}

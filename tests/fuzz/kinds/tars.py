@@ -1,6 +1,9 @@
 """Tar archives: VOC's and Indoor-67's, unpacked without trust, and the tars of WebDataset with their table."""
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
 from pathlib import Path, PurePosixPath
 from random import Random
@@ -56,10 +59,6 @@ def hostile(data: bytes, rng: Random) -> bytes:
 
 def compressed(data: bytes, rng: Random) -> bytes:
     """The archive packed once more, which unpackers that guess would open: a bomb, perhaps."""
-    import bz2
-    import gzip
-    import lzma
-
     whole = data + bytes(rng.choice((0, 1 << 25)))
     return rng.choice((gzip.compress, bz2.compress, lzma.compress))(whole)
 
@@ -102,7 +101,7 @@ def mutated(folder: Path) -> list[str]:
 
 
 def read(folder: Path, name: str) -> None:
-    before = {path for path in Path().rglob("*")}
+    before = set(Path().rglob("*"))
     out = Path("unpacked")
     out.mkdir()
     try:
@@ -114,7 +113,7 @@ def read(folder: Path, name: str) -> None:
             count = read_tars("tars", out)["shards"]
             _same_patches(Path("shards/00000.h5"), out / "00000.h5")
     finally:
-        written = {path for path in Path().rglob("*")} - before
+        written = set(Path().rglob("*")) - before
         assert all(out == path or out in path.parents for path in written)
         assert not any(path.is_symlink() or not (path.is_file() or path.is_dir()) for path in written)
         # The files on disk are no larger than what was read.

@@ -16,7 +16,26 @@ CODECS = {
     "mp4": "libx264", "mkv": "libx264", "flv": "libx264", "webm": "libvpx-vp9", "avi": "mpeg4", "ts": "mpeg2video",
     "mpg": "mpeg1video", "wmv": "wmv2", "mov": "mjpeg",
 }  # fmt: skip
-BOXES = [name.encode() for name in "moov mdat trak tkhd mvhd mdhd stsd avcC stts ctts stss stsz stsc stco elst".split()]
+BOXES = [
+    name.encode()
+    for name in [
+        "moov",
+        "mdat",
+        "trak",
+        "tkhd",
+        "mvhd",
+        "mdhd",
+        "stsd",
+        "avcC",
+        "stts",
+        "ctts",
+        "stss",
+        "stsz",
+        "stsc",
+        "stco",
+        "elst",
+    ]
+]
 EDITS = {".mp4": [near(*BOXES)], ".mov": [near(*BOXES)], ".avi": [near(b"avih", b"strh", b"strf", b"movi", b"idx1")]}
 
 
