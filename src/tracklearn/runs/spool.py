@@ -187,7 +187,8 @@ def _parsed(lines: Iterable[bytes]) -> list[Event]:
 
 def is_event(event: Any) -> bool:
     """Whether a JSON value is an event of one of the kinds of this module, with what its readers need."""
-    fields = FIELDS.get(event.get("event")) if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+    kind = event.get("event") if isinstance(event, dict) else None
+    fields = FIELDS.get(kind) if isinstance(kind, str) else None
     return fields is not None and all(is_valid(event.get(name)) for name, is_valid in fields.items())
 
 
