@@ -10,7 +10,7 @@ READY := .venv/ready
 export DATA DIR
 SNAKEMAKE = $(VENV) -m snakemake --cores $(CORES)
 
-.PHONY: help setup demo real evidence evidence-normals learning test test-slurm test-slurm-all test-faults lint docs bench ui clean
+.PHONY: help setup demo real evidence evidence-normals learning test test-slurm test-slurm-all test-faults fuzz lint docs bench ui clean
 
 help:
 	@echo "make demo      run the whole workflow on the embedded small world; it writes the tables and pages of demo/results"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-slurm      bring up a SLURM of one node (as root, Debian's packages) and run with faults; minutes"
 	@echo "make test-slurm-all  the same, and each fault in a run of its own"
 	@echo "make test-faults  kill the tiny experiment 40 times, fill its disk and break its files; an hour on two cores (KILLS=4: 4)"
+	@echo "make fuzz      read 300 mutated inputs of each kind: videos, photos, XML, HDF5, weights, archives, lists and so on"
 	@echo "make lint      run ruff, mypy, snakefmt, snakemake --lint and the check of the documented settings"
 	@echo "make docs      write the tables of config/README.md and config/schema.json from the classes of settings"
 	@echo "make bench     compare speeds with other libraries, on real clips if DATA has them"
@@ -79,6 +80,9 @@ test-slurm-all: $(READY)
 # Only here are tests collected from this folder. Those that mount a disk need root and are passed over without it.
 test-faults: $(READY)
 	@$(VENV) -m pytest -s tests/faults
+
+fuzz: $(READY)
+	@PYTHONPATH=tests $(VENV) -m fuzz
 
 lint: $(READY)
 	@$(VENV) -m ruff check .

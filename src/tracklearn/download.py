@@ -9,12 +9,13 @@ import tarfile
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tracklearn.errors import UserError
+from tracklearn.errors import DISK_FULL, UserError, is_system_error
 from tracklearn.report import Report, silent
 
 RETRIES = 5  # attempts after the first
@@ -43,7 +44,7 @@ class RemoteFile:
     @property
     def name(self) -> str:
         """File name."""
-        return self.urls[0].rsplit("/", 1)[1]
+        return PurePosixPath(urllib.parse.urlsplit(self.urls[0]).path).name
 
     @property
     def algorithm(self) -> str:
@@ -157,14 +158,18 @@ def unpack(
     """
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpack-") as temporary:
         try:
-            with tarfile.open(path) as tar:
-                names = [name for member in tar if (name := _unpack_member(tar, member, Path(temporary), path, select))]
-        except (tarfile.TarError, EOFError) as error:
-            reason = str(error).partition(":\n")[0]  # further lines name each compression that was tried
-            raise UserError(f"{path}: cannot be unpacked ({reason}); delete it and download it again") from error
+            with tarfile.open(path, "r:") as tar:  # never compressed: a small file may hold terabytes
+                found = [_unpack_member(tar, member, Path(temporary), path, select) for member in tar]
+        except UserError:
+            raise
+        except Exception as error:  # names that no file can have raise errors of every kind
+            if is_system_error(error, *DISK_FULL):
+                raise
+            raise UserError(f"{path}: cannot be unpacked ({error}); delete it and download it again") from error
+        names = {name for name in found if name}
         if not names:
             raise UserError(f"{path}: {expected}")
-        for name in sorted(names, key=last):
+        for name in sorted(sorted(names), key=last):
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             (Path(temporary) / name).replace(target)
@@ -181,7 +186,7 @@ def _unpack_member(
     name = select(whole)
     if name is None or member.isdir():
         return None
-    if not member.isfile():
+    if not member.isfile() or member.issparse():  # a sparse file may claim more bytes than any disk has
         raise UserError(f"{path}: member {member.name!r} is not a regular file; do not use this archive")
     target = temporary / name
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,34 @@ class UserError(Exception):
     without a traceback; every other exception is a bug and keeps its traceback.
     """
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(without_secrets(message)))
+
+
+_ADDRESS = re.compile(r"""://[^\s"'<>]+""")
+_USER = re.compile(r"(?<=://)[^/]+@")
+_SECRET = re.compile(
+    r"([?&;#][\w.%-]*(?:token|key|sig|secret|passw|pwd|auth|cred|session|jwt)[\w.%-]*=)[^&;#,)\]]+", re.IGNORECASE
+)
+
+
+def without_secrets(text: str) -> str:
+    """A text whose addresses hold no user, no password, and no values of parameters such as `token` or `signature`."""
+    return _ADDRESS.sub(lambda found: _SECRET.sub(r"\1***", _USER.sub("", found[0])), text) if "://" in text else text
+
+
+def printable(text: str) -> str:
+    """A text whose line breaks are blanks and whose other control characters are shown as escapes.
+
+    A file's name or contents may hold them, and a terminal would obey.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else " " if each.isspace() else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
 
 def bad_lines(path: str | Path, reasons: Mapping[int, object]) -> UserError:
     """The error for all bad lines of a file at once: the reason of the first one, and the numbers of the others.

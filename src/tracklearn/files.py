@@ -2,6 +2,7 @@
 
 import codecs
 import errno
+import json
 import os
 import secrets
 import shutil
@@ -9,12 +10,14 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tracklearn.errors import DISK_FULL, UserError, is_system_error
 from tracklearn.machine import lease
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")  # torchvision's too
 READ_AT_ONCE = 2**20  # bytes
+MOST_PACKED = 1100  # bytes for one byte of a file; deflate reaches 1,032
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -63,6 +66,17 @@ def read_text(path: str | Path) -> str:
     return text
 
 
+def read_json(path: str | Path, remedy: str = "delete it and run again") -> Any:
+    """The content of a JSON file of this package.
+
+    Raises:
+        FileNotFoundError: no such file.
+        UserError: the file is damaged; ends with the remedy.
+    """
+    with damage_explained(path, remedy):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
 @contextmanager
 def atomic(path: str | Path, *, shared: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` once the block ends without an error.
@@ -92,6 +106,35 @@ def atomic(path: str | Path, *, shared: bool = False) -> Iterator[Path]:
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def damage_explained(path: str | Path, remedy: str) -> Iterator[None]:
+    """Surround the code that reads a file in a format of a library.
+
+    Libraries raise errors of every kind for a damaged file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        UserError: the file is damaged, of another kind, or the disk cannot read it; ends with the remedy.
+    """
+    try:
+        yield
+    except (UserError, MemoryError, FileNotFoundError):
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        raise UserError(f"{path}: cannot be read ({reason}); {remedy}") from error
+
+
+def check_claim(path: str | Path, claimed: int, remedy: str) -> None:
+    """Check, before memory is taken for them, that a file can hold as many bytes as its header claims.
+
+    Raises:
+        UserError: it cannot, even if they are packed.
+    """
+    if claimed > (room := MOST_PACKED * Path(path).stat().st_size):
+        raise UserError(f"{path}: claims {claimed} bytes of values, and can hold at most {room}; {remedy}")
 
 
 @contextmanager

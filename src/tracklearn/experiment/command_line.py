@@ -24,7 +24,7 @@ def command_line_settings(entries: Sequence[str]) -> list[dict[str, Any]]:
         name, _, value = entry.partition("=")
         try:
             settings.append({name: yaml.safe_load(value)})
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a number of 5,000 digits, a date
             problem = getattr(error, "problem", None) or error
             example = "--config 'videos={shard_size: 10}'"
             raise UserError(f"--config {entry}: {problem}; expected YAML in quotes, such as {example}") from error

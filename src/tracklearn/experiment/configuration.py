@@ -14,6 +14,8 @@ from tracklearn.experiment.normals_plan import METHODS as NORMALS_METHODS
 from tracklearn.settings.experiment import Configuration
 from tracklearn.settings.scenes import Scenes
 
+MOST_VALUES, DEEPEST = 1_000_000, 50
+
 METHODS = {"elda": "section 6", "gist": "section 6", **dict.fromkeys(NORMALS_METHODS, "Table 2")}
 """Methods without a model, whose cells lie beside those of the models, by table."""
 
@@ -27,6 +29,7 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
         UserError: an unknown key, a value out of range, settings that do not fit each other, or a model graph that no
             order of trainings can compute; names the entry.
     """
+    _extent(config, {})
     whole = Configuration.read(config).complete()
     check_models(whole)
     _check_rows(whole)
@@ -34,6 +37,27 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     _check_frame(whole)
     _check_scenes(whole)
     return whole
+
+
+def _extent(values: Any, known: dict[int, int], depth: int = 0) -> int:
+    """Number of values that nested values stand for; YAML's aliases make a few lines stand for more than memory holds.
+
+    Args:
+        known: numbers by id of the object, 0 while it is being counted.
+
+    Raises:
+        UserError: too many or too deep, or values that contain themselves.
+    """
+    if not isinstance(values, Mapping | list | tuple):
+        return 1
+    parts = values.values() if isinstance(values, Mapping) else values
+    if id(values) not in known:
+        known[id(values)] = 0
+        if depth < DEEPEST:
+            known[id(values)] = 1 + sum(_extent(part, known, depth + 1) for part in parts)
+    if not 0 < known[id(values)] <= MOST_VALUES:
+        raise UserError("config: aliases or brackets stand for more values than a configuration has; write them out")
+    return known[id(values)]
 
 
 def check_patches(config: Config) -> None:

@@ -5,10 +5,11 @@ in place changes the time, and a file that takes another one's place has another
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+
+from tracklearn.files import read_json
 
 State = tuple[int, int]
 """Bytes and modification time in ns of a file; (-1, 0) if it does not exist."""
@@ -29,7 +30,7 @@ def digest_of_files(files: Iterable[str | Path], *, known: Mapping[str, State] |
 
 def unpacked(stamp: Path) -> dict[str, State]:
     """States of the files of a download when they were unpacked, from its stamp."""
-    return {name: (size, time) for name, (size, time) in json.loads(stamp.read_text())["unpacked"].items()}
+    return {name: (size, time) for name, (size, time) in read_json(stamp)["unpacked"].items()}
 
 
 def digest_of_folder(folder: str | Path) -> str:

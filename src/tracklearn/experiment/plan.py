@@ -29,7 +29,7 @@ from tracklearn.experiment.subsets import (
     subset_shards,
 )
 from tracklearn.experiment.video_index import VideoIndex, video_index
-from tracklearn.files import atomic
+from tracklearn.files import atomic, read_json
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
 from tracklearn.videos.lists import ledger_of, plan_shards
@@ -87,7 +87,7 @@ class Plan:
         self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}
         self.labelled_devkit = self.devkit | {"classes": self.classes}
         self._packed_patches = read_packed_patches("results/patches")
-        self._counted = json.loads(COUNTED.read_text()) if COUNTED.exists() else {}
+        self._counted = read_json(COUNTED) if COUNTED.exists() else {}
 
     # Videos and patches
 
@@ -101,7 +101,7 @@ class Plan:
         """The places in the list of each shard's videos; none where pairs are imported."""
         if self.config["patches"]["import"]:
             return {}
-        ledger = json.loads(LEDGER.read_text()) if LEDGER.exists() else []
+        ledger = read_json(LEDGER) if LEDGER.exists() else []
         settings = self.config["videos"]
         if not len(self._list):
             raise UserError(f"{settings['list']}: the list holds no video; append lines of `video_id<TAB>source`")

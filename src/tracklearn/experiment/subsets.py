@@ -1,11 +1,12 @@
 """Which shards of patches a subset (1.5M, 5M, 8M) reads, and in which order."""
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import count
 from math import inf
 from pathlib import Path
 from typing import Any
+
+from tracklearn.files import read_json
 
 
 def position(shard: int) -> float:
@@ -47,7 +48,7 @@ def subset_shards(
 
 def read_packed_patches(folder: str | Path) -> dict[str, int]:
     """Patches in each packed shard, from the summaries that packing left in `folder`."""
-    return {path.stem: json.loads(path.read_text())["patches"] for path in Path(folder).glob("[0-9]*.json")}
+    return {path.stem: read_json(path)["patches"] for path in Path(folder).glob("[0-9]*.json")}
 
 
 def shards_needed(share: Sequence[float]) -> int:

@@ -4,15 +4,17 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
 from tracklearn.errors import UserError
 from tracklearn.features.windows import NO_BOXES, Rows, Source
+from tracklearn.files import check_claim, damage_explained
 
 FORMAT = 1
+EXTRACT_AGAIN = "extract the features again"
 
 
 def create(
@@ -68,19 +70,17 @@ class StoredFeatures(Source):
         ground_truth: list[int] = []
         self._starts: list[list[int]] = []  # the first row of each image in the files of its part
         for part in self.parts:
-            with ExitStack() as files:
-                first, *others = (files.enter_context(_open(path)) for path in part)
-                for path, other in zip(part[1:], others, strict=True):
-                    if not all(np.array_equal(first[name][:], other[name][:]) for name in ("ids", "boxes", "is_gt")):
-                        raise UserError(
-                            f"{path}: its windows differ from those of {part[0]}; extract both from the same proposals"
-                        )
-                offsets, is_gt = first["offsets"][:], first["is_gt"][:]
-                ids += [image_id.decode() for image_id in first["ids"][:]]
-                boxes += np.split(first["boxes"][:], offsets[1:-1]) if len(offsets) > 1 else []
-                ground_truth += [int(is_gt[low:high].sum()) for low, high in pairwise(offsets)]
-                self._starts.append(offsets[:-1].tolist())
-                widths = [file["features"].shape[1] for file in (first, *others)]
+            first, *others = map(_read_windows, part)
+            for path, other in zip(part[1:], others, strict=True):
+                if not all(np.array_equal(a, b) for a, b in zip(first[:4], other[:4], strict=True)):
+                    raise UserError(
+                        f"{path}: its windows differ from those of {part[0]}; extract both from the same proposals"
+                    )
+            ids += first.ids
+            boxes += np.split(first.boxes, first.offsets[1:-1]) if first.ids else []
+            ground_truth += [int(first.is_gt[low:high].sum()) for low, high in pairwise(first.offsets)]
+            self._starts.append(first.offsets[:-1].tolist())
+            widths = [each.width for each in (first, *others)]
         names = [str(path) for path in self.parts[0]]
         super().__init__(ids=ids, boxes=boxes, ground_truth=ground_truth, names=names, widths=widths)
 
@@ -93,14 +93,51 @@ class StoredFeatures(Source):
                     own = next(images)
                     # One block of the file that holds all rows: HDF5 reads scattered rows slowly.
                     low, high = (int(own[0]), int(own[-1]) + 1) if len(own) else (0, 0)
-                    yield [each[start + low : start + high][own - low] for each in data]
+                    yield [_rows(each, start + low, start + high)[own - low] for each in data]
+
+
+class _Windows(NamedTuple):
+    """What a file says of its windows."""
+
+    ids: list[str]
+    boxes: np.ndarray
+    is_gt: np.ndarray
+    offsets: np.ndarray
+    width: int
+
+
+def _read_windows(path: str | Path) -> _Windows:
+    with _open(path) as file, damage_explained(path, EXTRACT_AGAIN):
+        shapes = {name: file[name].shape for name in ("ids", "offsets", "boxes", "is_gt", "features")}
+        images, count = len(file["ids"]), len(file["features"])
+        width = shapes["features"][-1]
+        wanted = {"ids": (images,), "offsets": (images + 1,), "boxes": (count, 4), "is_gt": (count,)}
+        wanted |= {"features": (count, width)}
+        types = {name: file[name].dtype for name in ("boxes", "is_gt", "features")}
+        if shapes != wanted or types != {"boxes": np.float32, "is_gt": bool, "features": np.float16}:
+            raise UserError(f"{path}: its arrays are {shapes}, expected {wanted}; {EXTRACT_AGAIN}")
+        check_claim(path, file["features"].nbytes + file["boxes"].nbytes + 8 * (images + 1), EXTRACT_AGAIN)
+        offsets, boxes = file["offsets"][:], file["boxes"][:]
+        ids = [image_id.decode() for image_id in file["ids"][:]]
+        if offsets[0] != 0 or offsets[-1] != count or (np.diff(offsets) < 0).any() or not np.isfinite(boxes).all():
+            raise UserError(f"{path}: its offsets or boxes are damaged; {EXTRACT_AGAIN}")
+        return _Windows(ids, boxes, file["is_gt"][:], offsets, width)
+
+
+def _rows(features: h5py.Dataset, low: int, high: int) -> np.ndarray:
+    path = features.file.filename
+    with damage_explained(path, EXTRACT_AGAIN):
+        rows: np.ndarray = features[low:high]
+    return rows
 
 
 def _open(path: str | Path) -> h5py.File:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise UserError(f"{path}: not a readable feature file ({error}); extract the features again") from error
-    if file.attrs.get("format_version") != FORMAT:
-        raise UserError(f"{path}: not a feature file of format {FORMAT}; extract the features again")
+        raise UserError(f"{path}: not a readable feature file ({error}); {EXTRACT_AGAIN}") from error
+    with damage_explained(path, EXTRACT_AGAIN):
+        version = file.attrs.get("format_version")
+    if version != FORMAT:
+        raise UserError(f"{path}: not a feature file of format {FORMAT}; {EXTRACT_AGAIN}")
     return file

@@ -1,7 +1,6 @@
 """One page that says in words what the paper's figures show, beside the figures of this experiment."""
 
 import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from tracklearn.files import read_json
 from tracklearn.pages.rendering import Picture, render
 
 PREVIEW = 1600  # pixels, width of a figure on the page; its files have 300 dpi
@@ -98,7 +98,7 @@ def figures_page(
         own = (pages[name], _link(pages[name], page)) if name in pages else None
         if name in drawn:
             png, svg, description = drawn[name]
-            content = json.loads(Path(description).read_text(encoding="utf-8"))
+            content = read_json(description)
             links = {"PNG, 300 dpi": _link(png, page), "SVG": _link(svg, page)}
             figures.append(Shown(paper, words, _preview(png, content["caption"]), links, content, own))
         else:

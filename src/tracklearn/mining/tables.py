@@ -1,6 +1,7 @@
 """The tables between the stages of mining: candidate frames and tracks, as CSV files."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.files import atomic, damage_explained
 from tracklearn.videos.manifest import ManifestRow
 
 Item = TypeVar("Item")
@@ -24,6 +25,15 @@ TRACKS = (
     *("last_frame", "tracked_x", "tracked_y", "tracked_w", "tracked_h", "score", "status", "reason"),
 )
 """Columns of the table of tracks, see `tracking.kcf.track_shard`."""
+
+
+TEXTS = {"video_id", "verdict", "reason", "status", "surf", "flow"}
+"""Columns that hold no numbers."""
+
+FRACTIONS = {"fraction", "score"}
+"""Columns of numbers that are not whole."""
+
+WHOLE, NUMBER = r"(?:-?[0-9]{1,9})?", r"(?:-?[0-9]{1,9}(?:\.[0-9]*)?(?:e-?[0-9]{1,2})?|nan)?"  # or an empty cell
 
 
 def write_table(path: str | Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
@@ -45,11 +55,17 @@ def read_table(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]
 
 def each_row(path: str | Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
     """The rows of `read_table` one by one: a shard has many more candidate frames than accepted ones."""
-    with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
+    is_row = re.compile(
+        "\t".join(".*" if name in TEXTS else NUMBER if name in FRACTIONS else WHOLE for name in columns), re.DOTALL
+    ).fullmatch
+    with damage_explained(path, "delete it and run again"), open(path, encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, restval="\t")  # no cell holds it, so that a row of fewer cells is none
         if tuple(reader.fieldnames or ()) != tuple(columns):
             raise UserError(f"{path}: columns {reader.fieldnames}; expected {list(columns)}: delete it and run again")
-        yield from reader
+        for row in reader:
+            if len(row) != len(columns) or not is_row("\t".join(row.values())):
+                raise UserError(f"{path}, line {reader.line_num}: not a row of this table; delete it and run again")
+            yield row
 
 
 def by_video(

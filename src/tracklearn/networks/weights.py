@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.files import atomic, damage_explained
 from tracklearn.networks.caffenet import CaffeNet
 
+MOST = 1e6  # of the numbers that describe a network
 FORMAT = "tracklearn-caffenet-1"
 SHAPE = ("width", "input_size", "fc7", "outputs")
 
@@ -52,8 +53,13 @@ def load_weights(path: str | Path, *, tensors: bool = True) -> tuple[dict[str, T
             text = (stored.metadata() or {}).get(FORMAT)
             names = stored.keys() if tensors else ()
             state = {name: stored.get_tensor(name) for name in names}
-    except (OSError, SafetensorError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # safetensors raises errors of every kind
         raise UserError(f"{path}: not a readable weights file ({error}); train the model again") from error
+    for name, tensor in state.items():
+        if not tensor.is_floating_point() or not torch.isfinite(tensor).all():
+            raise UserError(f"{path}: {name} holds NaN, infinite or no real numbers; train the model again")
     if text is None:
         raise UserError(f"{path}: not weights of this network; expected metadata {FORMAT!r}, as this package writes it")
     return state, _metadata(path, text)
@@ -71,11 +77,15 @@ def _metadata(path: str | Path, text: str) -> dict[str, Any]:
             f"({', '.join(SHAPE)}) and preprocessing (mean_bgr), as this package writes it"
         ) from error
     width, *counts = (value for key, value in shape.items() if (key, value) != ("outputs", None))
-    if not (isinstance(width, int | float) and width > 0 and all(isinstance(n, int) and n > 0 for n in counts)):
+    if not (_is_number(width) and 0 < width <= MOST and all(type(n) is int and 0 < n <= MOST for n in counts)):
         raise UserError(f"{path}: its metadata describe a network {shape}; expected numbers above 0")
-    if not (isinstance(mean, list) and len(mean) == 3 and all(isinstance(value, int | float) for value in mean)):
+    if not (isinstance(mean, list) and len(mean) == 3 and all(map(_is_number, mean))):
         raise UserError(f"{path}: its metadata have mean_bgr {mean!r}; expected three numbers")
     return dict(metadata)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and abs(value) <= MOST  # type: ignore[operator]  # NaN is not
 
 
 def build(path: str | Path) -> CaffeNet:
@@ -90,7 +100,8 @@ def build(path: str | Path) -> CaffeNet:
 def restore(path: str | Path, network: Callable[[Mapping[str, Any]], Net]) -> Net:
     """The network that `network` makes from the metadata of the file `path`, with the file's weights; see `build`."""
     state, metadata = load_weights(path)
-    with torch.device("meta"):  # takes no memory and draws no numbers: the weights are in the file
+    # The device "meta" takes no memory and draws no numbers: the weights are in the file.
+    with damage_explained(path, "train or convert the model again"), torch.device("meta"):
         net = network(metadata)
     own = net.state_dict()
     for name in {**own, **state}:

@@ -15,9 +15,9 @@ import h5py
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import is_photo
+from tracklearn.files import check_claim, damage_explained, is_photo
 from tracklearn.normals.axes import AxesCheck, with_axes
-from tracklearn.normals.nyuv2 import NUMBERS, open_hdf5, read_matlab
+from tracklearn.normals.nyuv2 import GET_AGAIN, NUMBERS, open_hdf5, read_matlab
 from tracklearn.photos import read_photo
 
 ARRAYS = ("norms", "normals", "all_normals")
@@ -80,10 +80,8 @@ class GivenNormals:
             UserError: NaN or infinite values where the file's mask says that it has a normal.
         """
         first, *rest = self._order
-        try:
+        with damage_explained(f"{self.path}: the normals of image {image + 1}", GET_AGAIN):
             values = np.asarray(self._normals[(slice(None),) * first + (image,)], np.float32)
-        except OSError as error:
-            raise UserError(f"{self.path}: the normals of image {image + 1} cannot be read ({error})") from error
         values = values.transpose([axis - (axis > first) for axis in rest])  # (H, W, 3)
         if self._mask is not None:
             values = np.where(self._mask[image][..., None] != 0, values, 0)
@@ -140,13 +138,17 @@ def _read(path: Path) -> tuple[Any, np.ndarray | None]:
         content = read_matlab(path, "expected a MATLAB file with normals")
     else:
         content = open_hdf5(path, "expected a MATLAB, HDF5 or pickle file with normals")
-    found = [name for name in ARRAYS if name in content]
-    if not found:
-        raise UserError(f"{path}: no array of normals in it; expected one of the names {', '.join(ARRAYS)}")
-    normals = content[found[0]]
-    if getattr(normals, "dtype", np.dtype(object)).kind not in NUMBERS:  # an HDF5 group has no dtype
-        raise UserError(f"{path}: {found[0]} is no array of numbers; expected normals (N, H, W, 3)")
-    return normals, np.asarray(content[MASK]) if MASK in content else None
+    with damage_explained(path, GET_AGAIN):
+        found = [name for name in ARRAYS if name in content]
+        if not found:
+            raise UserError(f"{path}: no array of normals in it; expected one of the names {', '.join(ARRAYS)}")
+        normals = content[found[0]]
+        if getattr(normals, "dtype", np.dtype(object)).kind not in NUMBERS:  # an HDF5 group has no dtype
+            raise UserError(f"{path}: {found[0]} is no array of numbers; expected normals (N, H, W, 3)")
+        for array in (normals, content.get(MASK, normals)):
+            if not isinstance(array, np.ndarray):  # in memory it was read already
+                check_claim(path, array.nbytes, GET_AGAIN)
+        return normals, np.asarray(content[MASK]) if MASK in content else None
 
 
 def _unpickled(path: Path) -> dict[str, Any]:

@@ -9,11 +9,13 @@ import numpy as np
 from scipy.io import loadmat
 
 from tracklearn.errors import UserError
+from tracklearn.files import check_claim, damage_explained
 from tracklearn.normals.camera import KINECT, Camera
 from tracklearn.settings.normals import LABELED, SPLITS, Normals
 
 OFFICIAL_SPLIT = "6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee"  # SHA-256 of NYUv2's own split
 NUMBERS = "fiu"  # kinds of NumPy's types that are real numbers
+GET_AGAIN = "get the file again"
 TUNING = 5  # one of so many training images is set aside by `normals.split: tuning`
 
 
@@ -41,13 +43,15 @@ class Nyuv2:
         self.path = Path(path)
         self._file = open_hdf5(self.path, "expected nyu_depth_v2_labeled.mat")
         try:
-            images = self._dataset("images")
-            if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8 or not images.size:
-                raise UserError(
-                    f"{path}: images are {images.dtype} {images.shape}; expected uint8 (N, 3, width, height), N > 0"
-                )
-            self._images, self._depths = images, self._depth_dataset("depths", images)
-            self._raw = self._depth_dataset("rawDepths", images) if "rawDepths" in self._file else None
+            with damage_explained(path, GET_AGAIN):
+                images = self._dataset("images")
+                if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8 or not images.size:
+                    raise UserError(
+                        f"{path}: images are {images.dtype} {images.shape}; expected uint8 (N, 3, width, height), N > 0"
+                    )
+                check_claim(path, images.nbytes, GET_AGAIN)
+                self._images, self._depths = images, self._depth_dataset("depths", images)
+                self._raw = self._depth_dataset("rawDepths", images) if "rawDepths" in self._file else None
         except UserError:
             self.close()
             raise
@@ -115,12 +119,8 @@ class Nyuv2:
         return np.ascontiguousarray(self._read(self._raw, image).T > 0)
 
     def _read(self, dataset: h5py.Dataset, image: int) -> np.ndarray:
-        try:
+        with damage_explained(f"{self.path}: {dataset.name} of image {image + 1}", GET_AGAIN):
             values: np.ndarray = dataset[image]
-        except OSError as error:
-            raise UserError(
-                f"{self.path}: {dataset.name} of image {image + 1} cannot be read ({error}); get the file again"
-            ) from error
         return values
 
 

@@ -3,7 +3,6 @@
 It shows frames with points and boxes (the paper's figure 2) and pairs (figure 3).
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 
 from tracklearn.errors import UserError
+from tracklearn.files import read_json
 from tracklearn.mining.filtering import Points, candidate_frames, points_with_motion
 from tracklearn.mining.overlays import Overlay, find_overlay, read_key_frames
 from tracklearn.mining.tables import FRAMES, TRACKS, by_video, read_table, short_reason, spread
@@ -96,7 +96,7 @@ def mining_gallery(
     frames, tracks = read_table(frames_table, FRAMES), read_table(tracks_table, TRACKS)
     reasons = {
         "frames": Counter(short_reason(row["reason"]) for row in frames),
-        "tracks": Counter({"kept": len(shard)} | json.loads(Path(summary).read_text())["reasons"]),
+        "tracks": Counter({"kept": len(shard)} | read_json(summary)["reasons"]),
     }
     accepted = spread([row for row in frames if row["verdict"] == "accepted"], PICTURES["accepted"])
     rejected = by_reason([row for row in frames if row["verdict"] == "rejected" and row["frame"]], PICTURES["rejected"])

@@ -1,12 +1,12 @@
 """One page of all shards: what became of every video and frame, some pairs, and a link to the page of each shard."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from tracklearn.files import read_json
 from tracklearn.mining.tables import short_reason, spread
 from tracklearn.pages.rendering import render
 from tracklearn.patches.gallery import pair_picture
@@ -41,7 +41,7 @@ def pairs_page(
     table: list[dict[str, object]] = []
     unreadable: list[ManifestRow] = []
     for number, path in enumerate(summaries):
-        summary = json.loads(Path(path).read_text())
+        summary = read_json(path)
         tracks.update({"kept": summary["pairs"]} | summary["reasons"])
         counts = {"pairs": summary["pairs"], "videos_with_pairs": summary["videos"]}
         if manifests:

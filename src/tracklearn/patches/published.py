@@ -1,5 +1,6 @@
 """Shards from a folder of published patches, as the paper's authors gave them away."""
 
+import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -90,7 +91,7 @@ def _listed_patch(line: Line, folder: Path) -> ListedPatch:
     if len(words) != 2:
         raise _BadLine(number, f"{text!r}, expected `path label`")
     file = folder / words[0].lstrip("/")
-    if not file.is_file():
+    if not os.path.isfile(file):  # noqa: PTH113 (a line of any text is no file; Path's raises for some)
         raise _BadLine(number, f"no file {file}; check the folder")
     return ListedPatch(number, file, words[1])
 

@@ -4,8 +4,9 @@ import mmap
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache, cached_property, lru_cache
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +15,12 @@ import simplejpeg
 from h5py import h5a, h5d, h5f, h5s
 
 from tracklearn.errors import UserError
+from tracklearn.files import check_claim, damage_explained
 from tracklearn.machine.open_files import raise_open_files
-from tracklearn.patches.format import VERSION, jpeg_shape, table_lengths
+from tracklearn.patches.format import TABLES, VERSION, jpeg_shape, table_lengths
 
 PACK_AGAIN = "pack the shard again"
+LARGEST_PATCH = 8192  # pixels
 
 
 class _Header(NamedTuple):
@@ -54,20 +57,45 @@ class PatchStore:
     def _header(self) -> _Header:
         with _opened(self.path) as file:
             names = [name.decode() for name in _dataset(file, "video_ids")]
-            return _Header(_number(file, "pairs"), _number(file, "size"), _dataset(file, "video"), names)
+            header = _Header(_number(file, "pairs"), _number(file, "size"), _dataset(file, "video"), names)
+        self._check_length_of("video", header.video_of_pair, header.pairs)
+        video = header.video_of_pair
+        if not 0 < header.size <= LARGEST_PATCH:
+            raise UserError(
+                f"{self.path}: patches of {header.size} pixels, expected at most {LARGEST_PATCH}; {PACK_AGAIN}"
+            )
+        if len(unlisted := np.flatnonzero((video < 0) | (video >= len(names)))):
+            raise UserError(f"{self.path}: pair {unlisted[0]} belongs to no listed video; {PACK_AGAIN}")
+        return header
 
     @cached_property
     def _bounds(self) -> np.ndarray:
         """int64 (2 N + 1,): patch p is bytes `_bounds[p]` to `_bounds[p + 1]` of the file."""
         with _opened(self.path) as file:
-            return _dataset(file, "offsets") + (h5d.open(file, b"jpeg").get_offset() or 0)
+            offsets, jpeg = _dataset(file, "offsets"), h5d.open(file, b"jpeg")
+            (jpeg_bytes,), start = jpeg.shape, jpeg.get_offset() or 0
+        self._check_length_of("offsets", offsets, len(self))
+        if len(empty := np.flatnonzero(np.diff(offsets) <= 0)):
+            raise UserError(f"{self.path}: pair {empty[0] // 2} has a patch without bytes; {PACK_AGAIN}")
+        if offsets[0] != 0 or offsets[-1] != jpeg_bytes:
+            first, last = offsets[0], offsets[-1]
+            raise UserError(
+                f"{self.path}: offsets run from {first} to {last}, expected 0 to {jpeg_bytes}; {PACK_AGAIN}"
+            )
+        return offsets + start
 
     def _table(self, name: str) -> np.ndarray:
         """A dataset other than `jpeg`. Two threads that ask at the same time both read it; the values are the same."""
         if name not in self._tables:
             with _opened(self.path) as file:
-                self._tables[name] = _dataset(file, name)
+                values = _dataset(file, name)
+            self._check_length_of(name, values, len(self))
+            self._tables[name] = values
         return self._tables[name]
+
+    def _check_length_of(self, name: str, values: np.ndarray, pairs: int) -> None:
+        if len(values) != (expected := table_lengths(pairs)[name]):
+            raise UserError(f"{self.path}: {len(values)} {name}, expected {expected} for {pairs} pairs; {PACK_AGAIN}")
 
     def __len__(self) -> int:
         return self._header.pairs
@@ -151,7 +179,9 @@ class PatchStore:
         Raises:
             UserError: names the file and the first broken pair.
         """
-        self._verify_tables()
+        for name in table_lengths(len(self)):
+            self._table(name)
+        self._map()
         for patch, expected in enumerate(self._table("crc32")):
             name = f"{self.path}: pair {patch // 2} ({'tracked' if patch % 2 else 'query'})"
             data = self.jpeg(patch)
@@ -163,25 +193,6 @@ class PatchStore:
                 measures = f"the patch measures {shape[0]} x {shape[1]} pixels, expected {self.size} x {self.size}"
                 raise UserError(f"{name}: {measures}; {PACK_AGAIN}")
         return len(self)
-
-    def _verify_tables(self) -> None:
-        count, offsets, video_of_pair = len(self), self._table("offsets"), self.video_of_pair
-        for name, expected in table_lengths(count).items():
-            if (length := len(self._table(name))) != expected:
-                raise UserError(f"{self.path}: {length} {name}, expected {expected} for {count} pairs; {PACK_AGAIN}")
-        with _opened(self.path) as file:
-            (jpeg_bytes,) = h5d.open(file, b"jpeg").shape
-        empty = np.flatnonzero(np.diff(offsets) <= 0)
-        if len(empty):
-            raise UserError(f"{self.path}: pair {empty[0] // 2} has a patch without bytes; {PACK_AGAIN}")
-        if offsets[0] != 0 or offsets[-1] != jpeg_bytes:
-            first, last = offsets[0], offsets[-1]
-            raise UserError(
-                f"{self.path}: offsets run from {first} to {last}, expected 0 to {jpeg_bytes}; {PACK_AGAIN}"
-            )
-        unlisted = np.flatnonzero((video_of_pair < 0) | (video_of_pair >= len(self.video_ids)))
-        if len(unlisted):
-            raise UserError(f"{self.path}: pair {unlisted[0]} belongs to no listed video; {PACK_AGAIN}")
 
 
 @cache
@@ -215,13 +226,11 @@ def _opened(path: Path) -> Iterator[h5f.FileID]:
         file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY)
     except OSError as error:
         raise _unreadable(path, error) from error
-    try:
+    with damage_explained(path, PACK_AGAIN), closing(file):
         version = _number(file, "format_version") if h5a.exists(file, b"format_version") else None
         if version != VERSION:
             raise UserError(f"{path}: patch shard format {version}, expected {VERSION}; {PACK_AGAIN}")
         yield file
-    finally:
-        file.close()
 
 
 def _unreadable(path: Path, error: OSError) -> UserError:
@@ -237,8 +246,13 @@ def _number(file: h5f.FileID, name: str) -> int:
 
 
 def _dataset(file: h5f.FileID, name: str) -> np.ndarray:
-    """A whole dataset; strings are objects of type bytes."""
+    """A whole table; strings are objects of type bytes."""
     dataset = h5d.open(file, name.encode())
+    path, dtype = os.fsdecode(file.name), np.dtype(TABLES[name][0])
+    if dataset.dtype != dtype or dataset.shape[1:] != TABLES[name][1] or not dataset.shape:
+        found, expected = f"{dataset.dtype} {dataset.shape}", f"{dtype} {('N', *TABLES[name][1])}"
+        raise UserError(f"{path}: {name} is {found}, expected {expected}; {PACK_AGAIN}")
+    check_claim(path, prod(dataset.shape) * dtype.itemsize, PACK_AGAIN)
     values = np.empty(dataset.shape, dataset.dtype)
     dataset.read(h5s.ALL, h5s.ALL, values)
     return values

@@ -22,6 +22,7 @@ import argparse
 import hashlib
 import io
 import json
+import re
 import sys
 import tarfile
 import zlib
@@ -35,7 +36,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.files import atomic, damage_explained
 from tracklearn.patches.index import SCHEMA
 from tracklearn.patches.store import PatchStore
 from tracklearn.patches.writing import Pair, write_shard
@@ -194,7 +195,7 @@ def _member(path: Path, tar: tarfile.TarFile, name: str) -> bytes:
     member = tar.next()
     if member is None:
         raise UserError(f"{path}: cut short: it ends before the member {name}; {GET_AGAIN}")
-    if member.name != name or not member.isreg():
+    if member.name != name or not member.isreg() or member.issparse():
         raise UserError(f"{path}: the member {member.name} stands where {name} was expected; {GET_AGAIN}")
     try:
         file = tar.extractfile(member)
@@ -208,7 +209,9 @@ def _read(path: Path, columns: Sequence[str], shard: str | None = None) -> pa.Ta
     """Some columns of a table of pairs; of one shard, only its row groups are read."""
     try:
         return pq.read_table(path, columns=list(columns), filters=shard and [("shard", "=", shard)])
-    except (pa.ArrowException, OSError, KeyError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Arrow raises errors of every kind
         reason = str(error).partition("\n")[0]
         raise UserError(f"{path}: not a readable table of pairs ({reason}); make it again") from error
 
@@ -216,11 +219,21 @@ def _read(path: Path, columns: Sequence[str], shard: str | None = None) -> pa.Ta
 def _described(table: Path) -> Mapping[str, dict[str, Any]]:
     try:
         metadata = pq.read_metadata(table).metadata or {}
-    except (pa.ArrowException, OSError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Arrow raises errors of every kind
         raise UserError(f"{table}: not a readable table of pairs ({error}); {GET_AGAIN}") from error
     if FORMAT not in metadata:
         raise UserError(f"{table}: not a table of {FORMAT.decode()}; expected the one that was written with the tars")
-    described: dict[str, dict[str, Any]] = json.loads(metadata[FORMAT])
+    with damage_explained(table, GET_AGAIN):
+        described: dict[str, dict[str, Any]] = json.loads(metadata[FORMAT])
+        for shard, entry in described.items():
+            # The names become those of files, which must lie in the folders of tars and shards.
+            if not re.fullmatch(r"[^./\\\0-\x1f][^./\\\0-\x1f]{0,99}", shard):
+                raise UserError(f"{table}: {shard!r} is no name of a shard; {GET_AGAIN}")
+            for name, kind in {"pairs": int, "size": int, "quality": int, "sha256": str, "hdf5": str}.items():
+                if type(entry[name]) is not kind:
+                    raise UserError(f"{table}: {name} of shard {shard} is {entry[name]!r}; {GET_AGAIN}")
     return described
 
 
@@ -247,7 +260,7 @@ def _rows_without_index(store: PatchStore, first: int) -> pa.Table:
 
 
 def _attributes(path: Path) -> dict[str, int]:
-    with h5py.File(path) as file:
+    with damage_explained(path, MINE_AGAIN), h5py.File(path) as file:
         return {name: int(file.attrs[name]) for name in ("size", "quality")}
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+from tracklearn.errors import without_secrets
 from tracklearn.report import progress
 
 QUIET = re.compile(r"lr|waiting|bytes|seconds|AP\..*")  # figures that a line leaves to the record and to the tables
@@ -27,6 +28,13 @@ def is_shown_from(log: str | Path | None) -> bool:
     return log is not None and LOG_ONLY in os.environ
 
 
+class _Formatter(logging.Formatter):
+    """Shows no password or token that an address holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
+
+
 @contextmanager
 def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iterator[None]:
     """Send log records and Python warnings to the file `log`, and progress lines to stderr too.
@@ -41,12 +49,12 @@ def log_and_terminal(name: str, log: str | Path | None, *, append: bool) -> Iter
             Path(log).write_bytes(b"")
         # Each line goes to the end of the file, where another process may have written in the meantime.
         file = LogFile(log, mode="a", encoding="utf-8")
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%SZ")
+    formatter = _Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%SZ")
     formatter.converter = time.gmtime
     file.set_name(name)
     file.setFormatter(formatter)
     terminal: logging.Handler = logging.NullHandler() if is_shown_from(log) else logging.StreamHandler()
-    terminal.setFormatter(logging.Formatter(f"{name.replace('%', '%%')}: %(message)s"))
+    terminal.setFormatter(_Formatter(f"{name.replace('%', '%%')}: %(message)s"))
     root = logging.getLogger()
     root.addHandler(file)
     progress.addHandler(terminal)

@@ -30,7 +30,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from tracklearn.errors import UserError, one_line
+from tracklearn.errors import UserError, one_line, without_secrets
 from tracklearn.files import atomic
 from tracklearn.machine.lease import Writer
 from tracklearn.report import NO_MEASUREMENT
@@ -104,7 +104,7 @@ class Sender:
         self.database = self.spool.root / "mlflow.db"
         local = f"sqlite:///{self.database.resolve()}"
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or local
-        self.place = without_password(self.uri)
+        self.place = without_secrets(self.uri)
         self.local = self.uri == local
         if self.local and "?" in local:
             raise UserError(
@@ -160,7 +160,7 @@ class Sender:
 
     def _tell(self, what: str, error: Exception) -> None:
         """Print a problem, each reason once."""
-        reason = without_password(str(error) or type(error).__name__).strip().partition("\n")[0][:400]
+        reason = without_secrets(str(error) or type(error).__name__).strip().partition("\n")[0][:400]
         if reason not in self._problems:
             print(f"sender: {self.place}: {what}: {reason}", file=sys.stderr, flush=True)
         self._problems.add(reason)
@@ -444,7 +444,9 @@ class Sender:
         try:
             stored = json.loads((self._progress_folder / f"{key}.json").read_text())
             self._progress[key] = Progress(**stored)
-        except (FileNotFoundError, TypeError):  # TypeError: unknown keys
+            if type(self._progress[key].offset) is not int or self._progress[key].offset < 0:
+                raise ValueError("no offset")
+        except (FileNotFoundError, TypeError, ValueError):  # TypeError: unknown keys; ValueError: damaged
             self._progress[key] = Progress()
         return self._progress[key]
 
@@ -510,11 +512,6 @@ def lock(path: Path) -> Iterator[None]:
             os.ftruncate(file.fileno(), 0)
             os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
-
-
-def without_password(text: str) -> str:
-    """A text without the user and the password that stand in addresses such as https://user:password@host/."""
-    return re.sub(r"(?<=://)[^/\s]+@", "", text)
 
 
 def _metrics(points: Sequence[Event], start: Event, model_id: str | None) -> list[Any]:
@@ -584,7 +581,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except Exception as error:  # a traceback may hold the address of the store, with its password
         print(
-            without_password(f"sender: {line}" if (line := one_line(error)) else traceback.format_exc()),
+            without_secrets(f"sender: {line}" if (line := one_line(error)) else traceback.format_exc()),
             file=sys.stderr,
         )
         return 2

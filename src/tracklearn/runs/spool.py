@@ -17,11 +17,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracklearn.errors import without_secrets
 from tracklearn.files import atomic
 
 Event = dict[str, Any]
@@ -68,7 +70,7 @@ class Spool:
         # A killed process may have left half a line: the first event after its death ends that line.
         before = "\n" if event["event"] in ("start", "end") else ""
         self.folder(key).mkdir(parents=True, exist_ok=True)
-        line = f"{before}{json.dumps(event, default=str)}\n".encode()
+        line = without_secrets(f"{before}{json.dumps(event, default=str)}\n").encode()
         with open(self.events_file(key), "ab", buffering=0) as file:
             if file.write(line) < len(line):  # the disk is full: end the half line, so that only this event is lost
                 file.write(b"\n")
@@ -127,7 +129,7 @@ class Spool:
         """Key of the run that wrote `path`; None if no job wrote the file or the record cannot be read."""
         try:
             return str(json.loads(self._maker_file(path).read_text())["key"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def _maker_file(self, path: str) -> Path:
@@ -155,11 +157,76 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
 
 
 def _parsed(lines: Iterable[bytes]) -> list[Event]:
-    """Events, without the lines that are empty or that a killed process left unfinished."""
+    """Events, without the lines that are empty, that a killed process left unfinished, or that are damaged."""
     events = []
     for line in lines:
-        try:
-            events.append(json.loads(line))
-        except ValueError:
-            continue
+        with suppress(ValueError, RecursionError):
+            event = json.loads(line)
+            if is_event(event):
+                events.append(event)
     return events
+
+
+def is_event(event: Any) -> bool:
+    """Whether a JSON value is an event of one of the kinds of this module, with what its readers need."""
+    kind = event.get("event") if isinstance(event, dict) else None
+    fields = FIELDS.get(kind) if isinstance(kind, str) else None
+    return fields is not None and all(is_valid(event.get(name)) for name, is_valid in fields.items())
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 2**53  # NaN is not
+
+
+def _is_float(value: Any) -> bool:
+    return type(value) in (int, float)  # a curve may hold NaN
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_none_or_text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _maps_to(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(map(is_valid, value.values()))
+
+
+def _lists(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(is_valid, value))
+
+
+def _is_dataset(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_text(value.get(name)) for name in ("name", "digest", "source"))
+
+
+FIELDS: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
+    "start": {
+        "time": _is_number,
+        "name": _is_text,
+        "host": _is_text,
+        "params": _maps_to(_is_text),
+        "tags": lambda tags: _maps_to(_is_text)(tags) and "rule" in tags,
+        "inputs": _maps_to(_lists(_is_text)),
+        "datasets": lambda value: value is None or _lists(_is_dataset)(value),
+        "network": _is_none_or_text,
+        "cell": _is_none_or_text,
+        "pages": lambda value: value is None or _lists(_is_text)(value),
+    },
+    "end": {
+        "time": _is_number,
+        "status": lambda value: value in ("FINISHED", "FAILED", "KILLED"),
+        "tags": lambda tags: tags is None or _maps_to(_is_text)(tags),
+        "line": _is_none_or_text,
+    },
+    "metrics": {
+        "time": _is_number,
+        "step": lambda step: type(step) is int and abs(step) < 2**53,
+        "values": _maps_to(_is_float),
+    },
+    "tags": {"tags": _maps_to(_is_text)},
+    "artifact": {"path": lambda path: _is_text(path) and not Path(path).is_absolute() and ".." not in Path(path).parts},
+}
+"""What holds for the fields of each kind of event."""

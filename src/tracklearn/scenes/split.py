@@ -1,5 +1,6 @@
 """Which photos of a folder of scenes train and which are tested: by lists, or by a seed."""
 
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -78,7 +79,7 @@ def read_list(path: Path, folder: Path) -> list[str]:
     if twice:
         raise UserError(f"{path}: {twice[0]} is listed twice ({len(twice)} such photos); remove the further lines")
     names = _as_on_disk(names, folder)
-    if missing := [name for name in names if not (folder / name).is_file()]:
+    if missing := [name for name in names if not os.path.isfile(folder / name)]:  # noqa: PTH113 (Path's raises for a name that no file can have)
         raise UserError(
             f"{path}: {missing[0]} is not in {folder} ({len(missing)} of {len(names)} photos are missing); put them "
             "there or take them out of the list"
@@ -91,7 +92,7 @@ def _as_on_disk(names: Sequence[str], folder: Path) -> list[str]:
 
     def on_disk(name: str) -> str:
         path = folder / name
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113
             return name
         stem = unicodedata.normalize("NFC", path.stem)
         return str(Path(name).with_name(listed(path.parent).get(stem, path.name)))

@@ -1,13 +1,15 @@
 """Cells of the tables: one JSON file a number, `results/cells/{table}/{protocol}/{row}/{column}.json`."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tracklearn.files import atomic
+from tracklearn.errors import UserError
+from tracklearn.files import atomic, read_json
 from tracklearn.tables.bootstrap import interval
 
 MEAN = "mAP"
@@ -51,7 +53,11 @@ def write_no_replicates(path: str | Path, classes: Sequence[str]) -> None:
 
 def read_cell(path: str | Path) -> Cell:
     """The content of a cell."""
-    cell: Cell = json.loads(Path(path).read_text())
+    cell: Cell = read_json(path)
+    if not isinstance(cell, dict) or not isinstance(cell.get("value"), int | float | None):
+        raise UserError(f"{path}: not a cell of a table; delete it and run again")
+    if cell["value"] is not None and not math.isfinite(cell["value"]):
+        raise UserError(f"{path}: its value is {cell['value']}, expected a finite number; delete it and run again")
     return cell
 
 

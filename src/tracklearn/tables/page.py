@@ -1,7 +1,6 @@
 """The page of Table 1, with some of the pairs behind it."""
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from tracklearn.files import read_json
 from tracklearn.pages.rendering import Picture, render
 from tracklearn.tables.versions import NOTE, mixed_versions
 
@@ -88,7 +88,7 @@ def mean_bars(results: pd.DataFrame) -> Figure:
 
 
 def _caption(summary: str | Path) -> str:
-    counts = json.loads(Path(summary).read_text())
+    counts = read_json(summary)
     found = f"{counts['pairs']} pairs from {counts['videos']} videos"
     return f"shard {Path(summary).stem}: {found}; query above, tracked below"
 

@@ -1,12 +1,12 @@
 """The table of section 6: what the features show without fine-tuning, beside the paper's numbers (PAPER §6.1)."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tracklearn.files import read_json
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Section6
 from tracklearn.tables.cells import Cell, read_cell
@@ -84,7 +84,7 @@ def section6_table(
     draws = {
         task: {path.stem: dict(np.load(path)) for path in draws_paths if path.parts[-4] == task} for task in TITLES
     }
-    texts = json.loads(Path(external).read_text())
+    texts = read_json(external)
     printed = paper_numbers(paper)
     tasks = {
         task: [

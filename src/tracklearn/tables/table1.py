@@ -1,14 +1,13 @@
 """Table 1: the cells of its rows, beside the paper's numbers."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tracklearn.files import atomic
+from tracklearn.files import atomic, read_json
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Row
 from tracklearn.tables.bootstrap import interval
@@ -60,7 +59,7 @@ def table1(
     """
     settings = [Row.read(row) for row in rows]
     by_key = {(cell["row"], cell["class"]): cell for cell in map(read_cell, cells)}
-    texts = json.loads(Path(external).read_text())
+    texts = read_json(external)
     labels = {row.id: {"row": row.label, "external": texts[row.id]} for row in settings}
     compared = compare(comparisons, by_key, {Path(path).stem: np.load(path)[MEAN] for path in bootstraps})
     write_csv(table, [_csv_row(row.id, labels[row.id], classes, by_key) for row in settings])

@@ -1,7 +1,6 @@
 """Table 2: errors of predicted surface normals, beside the paper's numbers (PAPER §6.2.2)."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tracklearn.errors import UserError
+from tracklearn.files import read_json
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import NormalsRow
 from tracklearn.tables.cells import Cell, read_cell
@@ -93,7 +93,7 @@ def table2_table(
     settings = [NormalsRow.read(row) for row in rows]
     by_system = {Path(path).stem: read_cell(path) for path in cells}
     draws = {Path(path).stem: dict(np.load(path)) for path in bootstraps}
-    texts = json.loads(Path(external).read_text())
+    texts = read_json(external)
     shared = shared_entries(by_system)
     printed = paper_numbers(paper) if shared.get("papers_images") else {}
     lines = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tracklearn.files import disk_errors_explained
+from tracklearn.files import damage_explained, disk_errors_explained
 
 
 class Means:
@@ -97,6 +97,6 @@ class Log:
 
     def last_row(self) -> dict[str, float]:
         """The newest row."""
-        with self.path.open() as file:
+        with damage_explained(self.path, "remove the training's folder and train again"), self.path.open() as file:
             *_, row = csv.DictReader(file)
-        return {name: float(value) for name, value in row.items()}
+            return {name: float(value) for name, value in row.items()}

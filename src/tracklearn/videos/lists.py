@@ -99,7 +99,8 @@ def ledger_of(shards: dict[str, range]) -> list[int]:
 
 def is_youtube(source: str) -> bool:
     """Whether a source is an address of YouTube or a bare id; a file of that name is a file."""
-    return bool(YOUTUBE_ID.fullmatch(source) or _YOUTUBE_HOST.match(source)) and not Path(source).exists()
+    named = YOUTUBE_ID.fullmatch(source) or _YOUTUBE_HOST.match(source)
+    return bool(named) and not os.path.exists(source)  # noqa: PTH110 (Path's raises for a name that no file can have)
 
 
 def youtube_id(source: str) -> str | None:
@@ -144,6 +145,8 @@ def parse_line(line: str) -> Video:
     if len(values) != len(COLUMNS) or not values[1].strip():
         raise ValueError(f"{line!r}; expected 'video_id<TAB>source'")
     video = Video(values[0], values[1].strip())
+    if re.search(r"[\0-\x1f\x7f]", video.source):
+        raise ValueError(f"the source {video.source!r} holds a control character; rename the file")
     if not _SAFE_ID.fullmatch(video.video_id):
         raise ValueError(
             f"video_id {video.video_id!r} is not safe as a file name; expected 1 to 100 letters, digits, '_', '-' or "

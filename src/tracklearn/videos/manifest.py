@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.errors import UserError, without_secrets
+from tracklearn.files import atomic, damage_explained
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,16 @@ _TYPES = {field.name: field.type for field in fields(ManifestRow)}
 
 
 def write_manifest(path: str | Path, rows: Iterable[ManifestRow]) -> None:
-    """Write the manifest as a TSV file, whole or not at all; tabs and line breaks in a value become spaces."""
+    """Write the manifest as a TSV file, whole or not at all; tabs and line breaks in a value become spaces.
+
+    The manifest is shown on pages, kept by MLflow and given away; it holds no password or token of a video's address.
+    """
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
         out.write("\t".join(COLUMNS) + "\n")
         for row in rows:
-            out.write("\t".join(re.sub(r"[\t\r\n]+", " ", str(getattr(row, name))) for name in COLUMNS) + "\n")
+            values = {name: re.sub(r"[\t\r\n]+", " ", str(getattr(row, name))) for name in COLUMNS}
+            values |= {name: without_secrets(values[name]) for name in ("source", "reason")}
+            out.write("\t".join(values.values()) + "\n")
 
 
 def read_manifest(path: str | Path) -> list[ManifestRow]:
@@ -72,7 +77,7 @@ def read_manifest(path: str | Path) -> list[ManifestRow]:
         UserError: the file is not a manifest; the message names the line.
     """
     rows = []
-    with open(path, encoding="utf-8", newline="") as lines:
+    with damage_explained(path, "delete it and run again"), open(path, encoding="utf-8", newline="") as lines:
         reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
         if tuple(next(reader, ())) != COLUMNS:
             raise UserError(
@@ -81,6 +86,10 @@ def read_manifest(path: str | Path) -> list[ManifestRow]:
         for values in reader:
             try:
                 typed = {name: _TYPES[name](value) for name, value in zip(COLUMNS, values, strict=True)}  # type: ignore
+                if wrong := [
+                    name for name, kind in typed.items() if not isinstance(kind, str) and not 0 <= kind < 2**63
+                ]:
+                    raise ValueError(f"{wrong[0]} is {typed[wrong[0]]}, expected 0 or more")
                 rows.append(ManifestRow(**typed))
             except ValueError as error:
                 raise UserError(f"{path}, line {reader.line_num}: {error}; delete it and run again") from error

@@ -1,5 +1,6 @@
 """Images and annotations in the folders of PASCAL VOC (JPEGImages, Annotations, ImageSets/Main)."""
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -118,7 +119,7 @@ class Voc:
     def _header(self, image_id: str) -> Header:
         path = self.photo_path(image_id)
         if path not in self._headers:
-            if not path.exists():
+            if not os.path.exists(path):  # noqa: PTH110 (Path's raises for a name that no file can have)
                 raise _missing(path)
             self._headers[path] = read_header(path)
         return self._headers[path]

@@ -125,7 +125,7 @@ def test_damaged_images_are_named(nyuv2):
     content = bytearray(nyuv2.read_bytes())
     content[len(content) // 3 : -2000] = bytes(len(content) - 2000 - len(content) // 3)
     nyuv2.write_bytes(content)
-    with pytest.raises(UserError, match=r"images of image \d cannot be read|not a whole HDF5|no dataset"):  # noqa: SIM117
+    with pytest.raises(UserError, match=r"images of image \d: cannot be read|not a whole HDF5|no dataset"):  # noqa: SIM117
         with Nyuv2(nyuv2) as file:
             for image in range(len(file)):
                 file.photo(image)

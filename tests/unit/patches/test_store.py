@@ -62,7 +62,7 @@ def test_verify_checks_lengths_and_sizes(shard):
         PatchStore(shard).verify()
     with h5py.File(shard, "r+") as file:
         file.attrs["pairs"] = 5
-    with pytest.raises(UserError, match="13 offsets, expected 11 for 5 pairs"):
+    with pytest.raises(UserError, match="6 video, expected 5 for 5 pairs"):
         PatchStore(shard).verify()
 
 

@@ -3,12 +3,16 @@
 from tracklearn.runs.lineage import Lineage
 from tracklearn.runs.spool import Spool
 
+START = {
+    "event": "start", "time": 0.0, "name": "rule", "host": "here", "params": {}, "tags": {"rule": "rule"}, "inputs": {},
+    "cell": None, "pages": [], "network": None,
+}  # fmt: skip
+
 
 def add(spool, key, *inputs, time=0.0, **start):
     """A run that finished, made from these runs."""
-    event = {"time": time, "inputs": {"files": list(inputs)}, "cell": None, "pages": [], "network": None}
-    spool.append(key, {"event": "start", **event, **start})
-    spool.append(key, {"event": "end", "status": "FINISHED", "line": f"done {key}"})
+    spool.append(key, START | {"time": time, "inputs": {"files": list(inputs)}} | start)
+    spool.append(key, {"event": "end", "time": time, "status": "FINISHED", "line": f"done {key}"})
 
 
 def test_targets_and_nearest_networks_of_a_graph_by_hand(tmp_path):
@@ -60,16 +64,16 @@ def test_a_run_that_grew_is_read_from_where_it_ended_and_anew_only_after_a_start
     monkeypatch.setattr(Spool, "starts_and_ends", observed)
     first = spool.size("net")
     for step in range(3):
-        spool.append("net", {"event": "metrics", "step": step, "values": {"loss": 1.0}})
+        spool.append("net", {"event": "metrics", "time": 0.0, "step": step, "values": {"loss": 1.0}})
         lineage.refresh()
     assert len(offsets) == 3 and offsets == sorted(set(offsets)) and offsets[0] == first and not whole
-    half, rest = b'{"event": "end", "status": "FAILED", ', b'"line": "no disk"}\n'
+    half, rest = b'{"event": "end", "time": 0.0, "status": "FAILED", ', b'"line": "no disk"}\n'
     for part, line in ((half, "done net"), (rest, "no disk")):
         with open(spool.events_file("net"), "ab") as file:
             file.write(part)
         lineage.refresh()
         assert lineage.nodes["net"].line == line
     spool.events_file("net").unlink()
-    spool.append("net", {"event": "start", "time": 0.0, "inputs": {}, "cell": None, "pages": [], "network": "net"})
+    spool.append("net", START | {"network": "net"})
     lineage.refresh()
     assert lineage.nodes["net"].is_network and lineage.sizes == {"net": spool.size("net")}

@@ -15,7 +15,7 @@ from yt_dlp.utils import DownloadError, ExtractorError
 
 from tracklearn.errors import UserError
 from tracklearn.settings.videos import Download
-from tracklearn.videos import downloads, fetch
+from tracklearn.videos import download, downloads, fetch
 from tracklearn.videos.download import download_shard
 from tracklearn.videos.downloads import Downloads
 from tracklearn.videos.lists import Video

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from math import isqrt, prod
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,11 @@ class CaffeModel:
                 f"{self.path}: layer {layer}: its {parameter} has shape {blob.shape}, expected {wanted}; "
                 "convert a CaffeNet of the released layout"
             )
-        return torch.from_numpy(blob.astype(np.float32)).reshape(wanted)
+        with np.errstate(over="ignore"):
+            values = torch.from_numpy(blob.astype(np.float32)).reshape(wanted)
+        if not torch.isfinite(values).all():
+            raise UserError(f"{self.path}: layer {layer}: its {parameter} holds NaN or infinite values; fetch it again")
+        return values
 
 
 def _four_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -207,6 +212,9 @@ def _model(path: Path, net: Any) -> CaffeModel:
     values = [list(getattr(transform, "mean_value", [])) for transform in transforms]
     # Caffe subtracts a single value from all three channels. An input minus a mean image has no value.
     means = [each * 3 for each in values if len(each) == 1] + [each for each in values if len(each) == 3]
+    scales = [transform.scale for transform in transforms if transform.HasField("scale")]
+    if not np.isfinite([*chain(*means), *scales]).all():
+        raise UserError(f"{path}: a mean or a scale of its input is no finite number; fetch or write the file again")
     return CaffeModel(
         path,
         names,
@@ -215,7 +223,7 @@ def _model(path: Path, net: Any) -> CaffeModel:
         # The shortest decimal number of each float: 96.64, not 96.63999938964844.
         mean_bgr=tuple(float(str(np.float32(value))) for value in means[-1]) if means else None,
         mean_file=next((transform.mean_file for transform in reversed(transforms) if transform.mean_file), None),
-        input_scale=next((transform.scale for transform in reversed(transforms) if transform.HasField("scale")), 1),
+        input_scale=scales[-1] if scales else 1,
     )
 
 
