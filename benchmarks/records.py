@@ -2,9 +2,10 @@
 
     python -m benchmarks.records [runs [folder]]     default: 5,000 in a temporary folder
 
-The runs are those of shards (four stages and a page each), of networks with their curves, and of the cells and pages of a
-table that were made from them. Each job reports as often as those of the workflow do. One sender delivers meanwhile. Then
-the UI is started, and the requests of its first page are timed, in a browser too where chromium is installed.
+The runs are those of shards (four stages and a page each), of networks with their curves, and of the cells and pages of
+a table that were made from them. Each job reports as often as those of the workflow do. One sender delivers meanwhile.
+Then the UI is started, and the requests of its first page are timed, in a browser too where chromium is installed. On a
+busy machine only the seconds of CPU say something.
 """
 
 import json
@@ -97,7 +98,7 @@ def write(spool: Spool, job: Job) -> Iterator[None]:
     spool.append(job.key, {"event": "start", "time": time.time(), **start})
     for step in range(1, steps + 1 if curves else 1):
         yield
-        values = {name: step * 0.37 for name in curves}
+        values = dict.fromkeys(curves, step * 0.37)
         spool.append(job.key, {"event": "metrics", "time": time.time(), "step": step, "values": values})
     log = spool.folder(job.key) / f"artifacts/results/logs/{job.rule}/{job.number:05d}.log"
     log.parent.mkdir(parents=True)
@@ -172,7 +173,7 @@ def show() -> None:
     address = f"http://127.0.0.1:{port}"
     start = time.perf_counter()
     command = [sys.executable, "-m", "tracklearn.runs.sender", "ui", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while server.poll() is None and time.perf_counter() - start < TIMEOUT:
             try:
@@ -180,40 +181,58 @@ def show() -> None:
                 break
             except URLError:
                 time.sleep(0.2)
-        print(f"the UI answers after {time.perf_counter() - start:.1f} s")
+        print(f"the UI answers after {time.perf_counter() - start:.1f} s, {_cpu(server):.1f} s of CPU", flush=True)
         api = f"{address}/ajax-api/2.0/mlflow"
-        found = _timed("experiments", f"{api}/experiments/search", {"max_results": 100})["experiments"]
+        found = _timed(server, "experiments", f"{api}/experiments/search", {"max_results": 100})["experiments"]
         experiment = next(one["experiment_id"] for one in found if one["name"] != "Default")
         page = {"experiment_ids": [experiment], "max_results": 100, "order_by": ["attributes.start_time DESC"]}
-        runs = _timed("the newest 100 runs", f"{api}/runs/search", page)["runs"]
-        _timed("100 runs of a rule", f"{api}/runs/search", page | {"filter": "tags.rule = 'mining_filter'"})
-        _timed("100 runs by a figure", f"{api}/runs/search", page | {"order_by": ["metrics.pairs DESC"]})
-        _timed("one run", f"{api}/runs/get?run_id={runs[0]['info']['run_id']}")
+        runs = _timed(server, "the newest 100 runs", f"{api}/runs/search", page)["runs"]
+        _timed(server, "100 runs of a rule", f"{api}/runs/search", page | {"filter": "tags.rule = 'mining_filter'"})
+        _timed(server, "100 runs by a figure", f"{api}/runs/search", page | {"order_by": ["metrics.pairs DESC"]})
+        _timed(server, "one run", f"{api}/runs/get?run_id={runs[0]['info']['run_id']}")
         browser = shutil.which("chromium") or shutil.which("google-chrome")
         if browser:
             shown = f"{address}/#/experiments/{experiment}/runs?workflowType=machine_learning"
             options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=15000", "--dump-dom"]
             for what in ("first", "again"):
-                start = time.perf_counter()
-                page_text = subprocess.run([browser, *options, shown], capture_output=True, text=True, timeout=120).stdout
+                start, used = time.perf_counter(), _cpu(server)
+                page_text = subprocess.run(
+                    [browser, *options, shown], capture_output=True, text=True, timeout=120, check=False
+                ).stdout
                 there = page_text.count("models_ranking ") or page_text.count("detection_evaluate ")
-                print(f"chromium, {what}: {time.perf_counter() - start:.1f} s, {there} names of runs on the page")
+                print(
+                    f"chromium, {what}: {time.perf_counter() - start:.1f} s ({_cpu(server) - used:.1f} s of CPU of the "
+                    f"server), {there} names of runs on the page"
+                )
     finally:
         server.terminate()
         server.wait()
 
 
-def _timed(what: str, address: str, content: dict[str, object] | None = None) -> dict[str, list[dict[str, dict[str, str]]]]:
-    """The answer to a request, which is made three times; the slowest and the fastest are printed."""
-    seconds = []
+def _timed(
+    server: psutil.Process, what: str, address: str, content: dict[str, object] | None = None
+) -> dict[str, list[dict[str, dict[str, str]]]]:
+    """The answer to a request, which is made three times; the times and the CPU of the server are printed."""
+    seconds, cpu = [], []
     for _ in range(3):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), _cpu(server)
         data = json.dumps(content).encode() if content else None
         with urlopen(Request(address, data, {"Content-Type": "application/json"})) as answer:
             found = answer.read()
         seconds.append(time.perf_counter() - start)
-    print(f"{what}: {max(seconds):.2f} s at worst, {min(seconds):.2f} s at best, {len(found) / 1e3:.0f} kB", flush=True)
+        cpu.append(_cpu(server) - used)
+    print(
+        f"{what}: {max(seconds):.2f} s at worst ({max(cpu):.2f} s of CPU), {min(seconds):.2f} s at best "
+        f"({min(cpu):.2f} s of CPU), {len(found) / 1e3:.0f} kB",
+        flush=True,
+    )
     return json.loads(found)
+
+
+def _cpu(process: psutil.Process) -> float:
+    """Seconds of CPU that a process and its children have used."""
+    times = [one.cpu_times() for one in [process, *process.children(recursive=True)]]
+    return sum(one.user + one.system for one in times)
 
 
 def _size(path: Path) -> int:

@@ -1,13 +1,13 @@
 """Make data/ of the rehearsal: as many videos, photos and rooms as the paper's experiment has, with tiny contents.
 
-    python examples/rehearsal/prepare.py 1000     number of shards of 100 videos
+    python examples/rehearsal/prepare.py 1000 1     shards of 100 videos; share of the photos and rooms
 
 Videos are copies, because two names of one file are one video. Photos are further names of a few files.
 """
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import av
@@ -34,10 +34,10 @@ OBJECT = (
 )
 
 
-def main(shards: int = 1000) -> None:
+def main(shards: int = 1000, share: float = 1) -> None:
     """Write the list and the videos, VOCdevkit, indoor67, imagenet and nyuv2 into data/ beside this file."""
     data = HERE / "data"
-    recipe = f"{shards} shards\n{Path(__file__).read_text()}"
+    recipe = f"{shards} shards, share {share}\n{Path(__file__).read_text()}"
     if (data / "made").exists() and (data / "made").read_text() == recipe:
         return
     shutil.rmtree(data, ignore_errors=True)
@@ -47,15 +47,11 @@ def main(shards: int = 1000) -> None:
         photo = cv2.cvtColor(picture(number), cv2.COLOR_RGB2BGR)
         (photos / f"{number}.jpg").write_bytes(cv2.imencode(".jpg", photo)[1].tobytes())
     write_videos(data, shards)
-    write_voc(data / "VOCdevkit/VOC2012", photos)
-    write_scenes(data / "indoor67", photos)
+    write_voc(data / "VOCdevkit/VOC2012", photos, scaled(VOC, share))
+    write_scenes(data / "indoor67", photos, scaled(SCENE_PHOTOS, share))
     for number in range(IMAGENET[0]):
         link(photos, data / f"imagenet/train/n{number:08d}", IMAGENET[1], first=number)
-    (data / "nyuv2").mkdir()
-    write_nyuv2(data / "nyuv2" / LABELED, views(sum(ROOMS.values())), sum(ROOMS.values()))
-    order = np.random.default_rng(0).permutation(sum(ROOMS.values())) + 1
-    train, test = np.split(order, [ROOMS["trainNdxs"]])
-    savemat(data / "nyuv2" / SPLITS, {"trainNdxs": np.sort(train)[:, None], "testNdxs": np.sort(test)[:, None]})
+    write_rooms(data / "nyuv2", scaled(ROOMS, share))
     (data / "made").write_text(recipe)
 
 
@@ -96,7 +92,12 @@ def encoded(path: Path, frames: Iterator[np.ndarray]) -> bytes:
     return content
 
 
-def write_voc(folder: Path, photos: Path) -> None:
+def scaled(counts: Mapping[str, int], share: float) -> dict[str, int]:
+    """A share of each count, but at least 4."""
+    return {name: max(4, round(count * share)) for name, count in counts.items()}
+
+
+def write_voc(folder: Path, photos: Path, counts: Mapping[str, int]) -> None:
     """Write VOC2012's train and val; each photo shows an object of one class and one of the next."""
     for name in ("Annotations", "ImageSets/Main", "JPEGImages"):
         (folder / name).mkdir(parents=True)
@@ -105,7 +106,7 @@ def write_voc(folder: Path, photos: Path) -> None:
     for number, name in enumerate(CLASSES):
         objects = OBJECT.format(name, 6, 66) + OBJECT.format(CLASSES[number - 1], 60, 124)
         (annotations / f"{number}.xml").write_text(ANNOTATION.format(objects))
-    for image_set, count in VOC.items():
+    for image_set, count in counts.items():
         ids = [f"2012_{image_set}{number:05d}" for number in range(count)]
         (folder / f"ImageSets/Main/{image_set}.txt").write_text("\n".join(ids) + "\n")
         for number, image_id in enumerate(ids):
@@ -113,13 +114,13 @@ def write_voc(folder: Path, photos: Path) -> None:
             (folder / f"Annotations/{image_id}.xml").hardlink_to(annotations / f"{number % len(CLASSES)}.xml")
 
 
-def write_scenes(folder: Path, photos: Path) -> None:
+def write_scenes(folder: Path, photos: Path, counts: Mapping[str, int]) -> None:
     """Write MIT Indoor-67's categories and its two lists; a category's photos are one photo."""
-    names: dict[str, list[str]] = {name: [] for name in SCENE_PHOTOS}
+    names: dict[str, list[str]] = {name: [] for name in counts}
     for number in range(SCENES):
         category = f"category{number:02d}"
-        listed = link(photos, folder / "Images" / category, sum(SCENE_PHOTOS.values()), first=number, step=0)
-        for name, count in SCENE_PHOTOS.items():
+        listed = link(photos, folder / "Images" / category, sum(counts.values()), first=number, step=0)
+        for name, count in counts.items():
             names[name] += [f"{category}/{photo}" for photo in listed[:count]]
             del listed[:count]
     for name, paths in names.items():
@@ -133,6 +134,15 @@ def link(photos: Path, folder: Path, count: int, *, first: int, step: int = 1) -
     for number, name in enumerate(names):
         (folder / name).hardlink_to(photos / f"{(first + step * number) % SCENES}.jpg")
     return names
+
+
+def write_rooms(folder: Path, counts: Mapping[str, int]) -> None:
+    """Write NYUv2's file and its split."""
+    folder.mkdir()
+    rooms = sum(counts.values())
+    write_nyuv2(folder / LABELED, views(rooms), rooms)
+    train, test = np.split(np.random.default_rng(0).permutation(rooms) + 1, [counts["trainNdxs"]])
+    savemat(folder / SPLITS, {"trainNdxs": np.sort(train)[:, None], "testNdxs": np.sort(test)[:, None]})
 
 
 def views(count: int) -> Iterator[Frame]:
@@ -153,4 +163,4 @@ def picture(seed: int, sides: Sequence[int] = SIDES) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:2]), *map(float, sys.argv[2:]))
