@@ -5,8 +5,8 @@ from importlib import import_module
 from pathlib import Path
 
 # `make learning` takes long, and measures what is learned; the trackers are part of the benchmark of mining; `yields`
-# counts pairs, and measures no speed.
-OTHERS = {"__main__", "learning", "tracking", "yields"}
+# counts pairs, and measures no speed; the rehearsal and its records take an hour and minutes.
+OTHERS = {"__main__", "learning", "records", "rehearsal", "tracking", "yields"}
 
 for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
     if module.name in OTHERS:

@@ -1,153 +1,193 @@
-"""Do a row's SVMs at VOC's size (5,717 photos x 2,000 windows x 4,096 values) fit in 20 GB, and how long do they take?
+"""The paper's experiment at its real counts: 1,000 shards of 100 videos, all tables and pages, tiny contents.
 
-`train_svms` is given the ground-truth boxes of all photos, so that each class has as many positives as in VOC, but the
-proposals of the first photos only. The features are computed when they are asked for: rectified sums of 64 factors of
-the photo and of the window, the directions of the objects that the window overlaps, and noise. As in a trained fc7,
-80% of them are zero. The directions of four classes each have a common part, so one class's objects are hard negatives
-of another class.
+    python -m benchmarks.rehearsal [shards [share]]     prepare examples/rehearsal, run it and print the table
+    python -m benchmarks.rehearsal --summary            print the table of a run that goes on, was stopped or is done
 
-    python -m benchmarks.rehearsal 200 20 3     photos with proposals, classes, models of an ensemble
+With a `share` below 1 there are fewer photos and rooms: `3 0.01` meets every rule in minutes.
+
+Two runs of snakemake plan all jobs. The first ends with the packed shards. Mining as many pairs as real clips yield
+would take days, so each shard then gets the tables of `PAIRS` pairs and `CANDIDATES` candidate frames, with JPEG files
+of one colour. The second run meets them in the joins, trainings, pages and tables. A run that was stopped goes on where
+it was. The table is results/rehearsal.md.
 """
 
-import shutil
+import csv
+import json
+import os
+import subprocess
 import sys
-import tempfile
+import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
-from multiprocessing import get_context
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
+import psutil
+import simplejpeg
 
-from tracklearn.detection.svm import train_svms
-from tracklearn.features.windows import NO_BOXES, Rows, Source
-from tracklearn.voc.boxes import iou
+from tracklearn.files import atomic
+from tracklearn.mining.tables import FRAMES, TRACKS
+from tracklearn.patches.writing import Pair, write_shard, write_summary
+from tracklearn.videos.manifest import read_manifest
 
-PHOTOS, PROPOSALS, WIDTH, FACTORS = 5717, 2000, 4096, 64
-HEIGHT_WIDTH = 375, 500
-FIRST_CLASS = 0.3  # share of the objects; in VOC these are persons
-OBJECTS = 1.76  # of a photo beyond the first; 15.8K in all
-ANNOTATION = "<annotation><size><width>{1}</width><height>{0}</height></size>{2}</annotation>"
-OBJECT = (
-    "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox>"
-    "<difficult>0</difficult></object>"
-)
+HERE = Path(__file__).parent.parent
+FOLDER = HERE / "examples/rehearsal"
+PAIRS, CANDIDATES = 4700, 14000  # of a shard
+EVERY, SIDE = 5, 67  # seconds between two looks at the scheduler; side of a patch
+GROWN = "results/rehearsal.grown"  # the shards that have all their pairs
+LOOKS = "results/rehearsal.csv"
+SAMPLE = ("run", "time", "outputs", "rss_mb", "cpu_s")
 
 
-class Rehearsal(Source):
-    """Photos and features that are drawn at random."""
+def main(shards: int = 1000, share: float = 1) -> None:
+    """Prepare, run and print."""
+    subprocess.run([sys.executable, FOLDER / "prepare.py", str(shards), str(share)], check=True)
+    os.chdir(FOLDER)
+    Path("results").mkdir(exist_ok=True)
+    failed = snakemake("mining", "--until", "patches_pack") or grow() or snakemake("tables")
+    print(summary())
+    sys.exit(failed)
 
-    def __init__(self, with_proposals: int, classes: int, models: int) -> None:
-        rng = np.random.default_rng(0)
-        shares = np.r_[FIRST_CLASS, np.full(19, (1 - FIRST_CLASS) / 19)][:classes]
-        self.labels, self.objects, boxes = [], [], []
-        for photo in range(PHOTOS):
-            # With fewer classes there are fewer objects, and each class keeps its number.
-            labels = rng.choice(classes, rng.poisson((1 + OBJECTS) * shares.sum()), p=shares / shares.sum())
-            objects = _boxes(rng, len(labels), 60, 250)
-            self.labels.append(labels)
-            self.objects.append(objects)
-            boxes.append(
-                np.concatenate([objects, _boxes(rng, PROPOSALS, 30, 370) if photo < with_proposals else NO_BOXES])
-            )
-        width = models * WIDTH
-        self.factors = (rng.normal(size=(FACTORS, width)) / np.sqrt(np.arange(1, FACTORS + 1))[:, None]).astype(
-            np.float32
+
+def snakemake(run: str, *options: str) -> int:
+    """Run snakemake, look at its process every few seconds, and return its status."""
+    command = [sys.executable, "-m", "snakemake", "--cores", str(len(os.sched_getaffinity(0)))]
+    command += ["--directory", str(FOLDER), *options, "--", "all", "cards"]
+    with (
+        open(f"results/rehearsal.{run}.log", "a") as log,
+        subprocess.Popen(command, cwd=HERE, stdout=log, stderr=log) as process,
+    ):
+        ended = threading.Event()
+        watch = threading.Thread(target=look, args=(run, psutil.Process(process.pid), ended))
+        watch.start()
+        try:
+            return process.wait()
+        finally:
+            ended.set()
+            watch.join()
+
+
+def look(run: str, process: psutil.Process, ended: threading.Event) -> None:
+    """Append a line about the scheduler to `LOOKS` every few seconds, until it has ended."""
+    while True:
+        try:
+            cpu, rss = process.cpu_times(), process.memory_info().rss
+        except psutil.Error:
+            return
+        new = not Path(LOOKS).exists()
+        with open(LOOKS, "a", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerows([SAMPLE] * new)
+            writer.writerow([run, time.time(), len(records()), rss / 1e6, cpu.user + cpu.system])
+        if ended.wait(EVERY):
+            return
+
+
+def grow() -> int:
+    """Give every packed shard the tables of a real one; return 0."""
+    pool = [
+        _without_tables(simplejpeg.encode_jpeg(np.full((SIDE, SIDE, 1), level, np.uint8), 30, "GRAY", "Gray"))
+        for level in range(256)
+    ]
+    grown = set(Path(GROWN).read_text().split()) if Path(GROWN).exists() else set()
+    for store in sorted(Path("results/patches").glob("?????.h5")):
+        shard = store.stem
+        if shard in grown:
+            continue
+        videos = [row.video_id for row in read_manifest(f"results/videos/{shard}.tsv") if row.ok]
+        box = dict(zip("xywh", (4, 4, SIDE, SIDE), strict=True))
+        tracked = {f"tracked_{side}": value for side, value in box.items()}
+        tracked |= box | {"last_frame": 3, "score": 0.5, "status": "tracked"}
+        _table(f"results/mining/{shard}/frames.csv", FRAMES, videos, CANDIDATES, verdict="rejected", reason="noise")
+        _table(f"results/mining/{shard}/tracks.csv", TRACKS, videos, PAIRS, **tracked)
+        pairs = (
+            Pair(video, (0, 3), [list(box.values())] * 2, 0.5, pool[number % 256], pool[(number + 1) % 256])
+            for number, video in enumerate(np.repeat(videos, -(-PAIRS // len(videos)))[:PAIRS].tolist())
         )
-        own, common = rng.normal(size=(classes, width)), rng.normal(size=(5, width))
-        self.directions = (1.2 * (own + common[np.arange(classes) // 4])).astype(np.float32)
-        self.seconds = 0.0  # spent on drawing features
-        super().__init__(
-            ids=[f"{photo:06d}" for photo in range(PHOTOS)],
-            boxes=boxes,
-            ground_truth=[len(labels) for labels in self.labels],
-            names=["random features"] * models,
-            widths=[WIDTH] * models,
+        write_summary(f"results/patches/{shard}.json", write_shard(store, pairs, size=SIDE, quality=30), {})
+        with open(GROWN, "a") as file:
+            file.write(f"{shard}\n")
+    return 0
+
+
+def _table(path: str, columns: Sequence[str], videos: Sequence[str], count: int, **values: object) -> None:
+    """Write a table of `count` rows, as many of each video, that differ in nothing else."""
+    rest = ",".join(str(values.get(name, "")) for name in columns[2:])
+    rows = np.repeat([f"{video},0,{rest}" for video in videos], -(-count // len(videos)))[:count]
+    with atomic(path) as temporary:
+        temporary.write_text("\n".join([",".join(columns), *rows.tolist(), ""]))
+
+
+def _without_tables(jpeg: bytes) -> bytes:
+    """A JPEG file without its standard Huffman tables, which decoders know, and without JFIF's header."""
+    kept, place = jpeg[:2], 2
+    while jpeg[place + 1] != 0xDA:
+        end = place + 2 + int.from_bytes(jpeg[place + 2 : place + 4])
+        if jpeg[place + 1] not in (0xC4, 0xE0):
+            kept += jpeg[place:end]
+        place = end
+    return kept + jpeg[place:]
+
+
+def records() -> list[Path]:
+    """Records of snakemake, one for each output of the jobs that are done."""
+    folder = Path(".snakemake/metadata")
+    return [Path(entry.path) for entry in os.scandir(folder)] if folder.is_dir() else []
+
+
+def summary() -> str:
+    """What is known of the run: the rules with the number and the mean seconds of their jobs, and the scheduler."""
+    seconds: dict[str, dict[str, float]] = defaultdict(dict)  # of each job, which its log names
+    for path in records():
+        if path.is_file():
+            record = json.loads(path.read_text())
+            name = (record["log"] or record["input"])[0]
+            seconds[record["rule"]][name] = record["endtime"] - record["starttime"]
+    lines = ["| rule | jobs | s a job | longest, s | minutes |", "|---|---|---|---|---|"]
+    for rule, of_jobs in sorted(seconds.items(), key=lambda item: -sum(item[1].values())):
+        each = list(of_jobs.values())
+        lines.append(f"| {rule} | {len(each):,} | {np.mean(each):.2f} | {max(each):.1f} | {sum(each) / 60:.1f} |")
+    everything = [value for of_jobs in seconds.values() for value in of_jobs.values()]
+    lines.append(f"| all | {len(everything):,} | | | {sum(everything) / 60:.1f} |")
+    lines += [
+        "",
+        "| run | outputs | hours | planning, s | peak MB | CPU s | CPU ms an output |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    looks: dict[str, list[dict[str, float]]] = defaultdict(list)
+    for row in csv.DictReader(Path(LOOKS).read_text().splitlines() if Path(LOOKS).exists() else []):
+        looks[row.pop("run")].append({name: float(value) for name, value in row.items()})
+    for run, seen in looks.items():
+        done, cpu = seen[-1]["outputs"] - seen[0]["outputs"], seen[-1]["cpu_s"]
+        first = next((row for row in seen if row["outputs"] > seen[0]["outputs"]), seen[-1])
+        hours = (seen[-1]["time"] - seen[0]["time"]) / 3600
+        planning, peak = first["time"] - seen[0]["time"], max(row["rss_mb"] for row in seen)
+        lines.append(
+            f"| {run} | {done:,.0f} | {hours:.2f} | {planning:.0f} | {peak:.0f} | {cpu:.0f} "
+            f"| {1000 * (cpu - first['cpu_s']) / max(done, 1):.0f} |"
         )
-
-    def _features(self, rows: Rows) -> Generator[Sequence[np.ndarray]]:
-        for photo, own in enumerate(rows):
-            start = time.process_time()
-            rng = np.random.default_rng([1, photo])
-            strength = rng.uniform(0.4, 1.3, len(self.labels[photo])).astype(np.float32)
-            of_photo = rng.standard_normal(FACTORS, np.float32)
-            # Rows are drawn in order, so a window has the same features whichever windows are asked for with it.
-            drawn = rng.standard_normal((own[-1] + 1 if len(own) else 0, FACTORS + sum(self.widths)), np.float32)[own]
-            seen = iou(self.boxes[photo][own], self.objects[photo]) * strength  # (n, objects)
-            values = 0.7 * (drawn[:, :FACTORS] + of_photo) @ self.factors + drawn[:, FACTORS:]
-            values += seen @ self.directions[self.labels[photo]]
-            features = np.maximum(values - 1.9, 0).astype(np.float16)
-            self.seconds += time.process_time() - start
-            yield np.split(features, len(self.widths), axis=1)
-
-    def write(self, root: Path) -> list[str]:
-        """Write the annotations as those of VOC2012 and return the names of the classes."""
-        names = [f"class{label}" for label in range(len(self.directions))]
-        folder = root / "VOC2012"
-        (folder / "Annotations").mkdir(parents=True)
-        (folder / "JPEGImages").mkdir()
-        (folder / "photo.jpg").write_bytes(cv2.imencode(".jpg", np.zeros((*HEIGHT_WIDTH, 3), np.uint8))[1].tobytes())
-        for image_id, objects, labels in zip(self.ids, self.objects, self.labels, strict=True):
-            (folder / f"JPEGImages/{image_id}.jpg").hardlink_to(folder / "photo.jpg")
-            elements = [OBJECT.format(names[label], *(box + 1)) for box, label in zip(objects, labels, strict=True)]
-            (folder / f"Annotations/{image_id}.xml").write_text(ANNOTATION.format(*HEIGHT_WIDTH, "".join(elements)))
-        return names
+    for folder in (".snakemake", "results", "results/mlflow", "results/patches"):
+        files, size = _disk(folder)
+        lines += ["", f"{folder}: {files:,} files, {size / 1e6:,.0f} MB on disk"]
+    text = "\n".join(lines)
+    Path("results/rehearsal.md").write_text(f"{text}\n")
+    return text
 
 
-def main(with_proposals: int = 40, classes: int = 20, models: int = 1) -> None:
-    """Print seconds and memory as the photos are mined, and what they make at VOC's size."""
-    process = get_context("spawn").Process(
-        target=_rehearse, args=(with_proposals, classes, models)
-    )  # its memory is its own
-    process.start()
-    process.join()
-
-
-def _rehearse(with_proposals: int, classes: int, models: int) -> None:
-    source = Rehearsal(with_proposals, classes, models)
-    objects = sum(source.ground_truth)
-    print(f"{models} models, {classes} classes; {objects} objects in {PHOTOS} photos; {with_proposals} with proposals")
-    print("photos  seconds  cached negatives a class  peak MiB", flush=True)
-    steps = {max(1, with_proposals * eighth // 8) for eighth in range(9)}
-    seconds = {0: 0.0}
-    begun = 0.0
-
-    def report(done: int, metrics: Mapping[str, float]) -> None:
-        nonlocal begun
-        begun = begun or time.process_time() - source.seconds
-        if done in steps or done == PHOTOS:
-            seconds[done] = time.process_time() - source.seconds - begun
-            print(f"{done:6d} {seconds[done]:8.0f} {metrics['negatives'] / classes:25.0f} {_peak():9.0f}", flush=True)
-
-    root = Path(tempfile.mkdtemp())
-    try:
-        names = source.write(root)
-        found = train_svms(voc=root, year=2012, classes=names, source=source, out=root / "svms.npz", report=report)
-    finally:
-        shutil.rmtree(root)
-    half = max(step for step in seconds if step <= with_proposals / 2)
-    slope = (seconds[with_proposals] - seconds[half]) / (with_proposals - half)
-    hours = (seconds[with_proposals] + slope * (PHOTOS - with_proposals)) / 3600 * 20 / classes
-    print(
-        f"{found['fits']} trainings, largest gap {found['duality_gap']:.1e}; {slope:.2f} s a photo in the second half: "
-        f"at most {hours:.1f} core-hours for all photos and 20 classes, if it does not get slower"
-    )
-
-
-def _boxes(rng: np.random.Generator, count: int, least: float, most: float) -> np.ndarray:
-    """Boxes (count, 4) of whole pixels in a photo whose sides lie between `least` and `most`, as logarithms evenly."""
-    height, width = HEIGHT_WIDTH
-    sides = np.minimum(np.exp(rng.uniform(np.log(least), np.log(most), (count, 2))), (width - 1, height - 1))
-    corners = rng.uniform(size=(count, 2)) * ((width - 1, height - 1) - sides)
-    return np.hstack([corners, corners + sides]).round().astype(np.float32)
-
-
-def _peak() -> float:
-    """The largest resident memory of this process so far, in MiB."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+def _disk(folder: str) -> tuple[int, int]:
+    """Files below a folder and the bytes that they occupy; several names of a file count once."""
+    found = {}
+    for path, _, names in os.walk(folder):
+        for name in names:
+            status = Path(path, name).lstat()
+            found[status.st_ino] = 512 * status.st_blocks
+    return len(found), sum(found.values())
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    if sys.argv[1:] == ["--summary"]:
+        os.chdir(FOLDER)
+        print(summary())
+    else:
+        main(*map(int, sys.argv[1:2]), *map(float, sys.argv[2:]))

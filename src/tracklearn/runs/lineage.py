@@ -1,6 +1,5 @@
 """The graph of runs: which runs a run was made from, and which cells of tables and which pages it stands behind."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tracklearn.runs.spool import Event, Spool
@@ -32,11 +31,10 @@ class Lineage:
     nodes: dict[str, Node] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     _offsets: dict[str, int] = field(default_factory=dict)  # bytes of events that were read, in whole lines
-    _behind: dict[str, list[str]] = field(default_factory=dict)  # run -> the runs after it that made a cell or a page
+    _made_from: dict[str, set[str]] = field(default_factory=dict)  # run -> the runs that it is an input of
 
     def refresh(self) -> None:
         """Read what is new of each run: a long training, whose curves grow by the second, is not read again."""
-        changed = False
         for key in self.spool.keys():  # noqa: SIM118 (no dictionary)
             size = self.spool.size(key)
             before = self.sizes.get(key, 0)
@@ -46,15 +44,25 @@ class Lineage:
             offset = self._offsets.get(key, 0) if size > before else 0  # a smaller file is another one
             new, self._offsets[key] = self.spool.starts_and_ends(key, offset)
             node = self._node(key) if new else None
-            if node and node != self.nodes.get(key):
+            if node:
+                for behind in self.nodes[key].inputs if key in self.nodes else ():
+                    self._made_from[behind].discard(key)
+                for behind in node.inputs:
+                    self._made_from.setdefault(behind, set()).add(key)
                 self.nodes[key] = node
-                changed = True
-        if changed:
-            self._follow_targets()
 
     def targets(self, key: str) -> list[str]:
         """Keys of the runs that made a cell or a page from what this run wrote, itself included, newest first."""
-        return self._behind.get(key, [])
+        # Followed when asked for: most runs are asked for once, and following all of them takes seconds for thousands.
+        seen = {key} & self.nodes.keys()
+        waiting = list(seen)
+        while waiting:
+            new = self._made_from.get(waiting.pop(), set()) - seen
+            seen |= new
+            waiting += new
+        starts = {name: self.nodes[name].start for name in seen}
+        made = [name for name, start in starts.items() if start.get("cell") or start.get("pages")]
+        return sorted(made, key=lambda name: (starts[name]["time"], name), reverse=True)
 
     def networks(self, key: str) -> list[str]:
         """The nearest runs behind a run that made a network: of a network, those that it was trained from."""
@@ -77,20 +85,3 @@ class Lineage:
         starts = self.spool.attempts(key)
         inputs = frozenset(name for start in starts for keys in start["inputs"].values() for name in keys)
         return Node(starts[-1], inputs, self.spool.last_line(key)) if starts else None
-
-    def _follow_targets(self) -> None:
-        """Walk from each run that made a cell or a page to all runs behind it."""
-        self._behind = {}
-        made = [key for key, node in self.nodes.items() if node.start.get("cell") or node.start.get("pages")]
-        for target in sorted(made, key=lambda key: self.nodes[key].start["time"], reverse=True):
-            for key in self._with_all_behind(target):
-                self._behind.setdefault(key, []).append(target)
-
-    def _with_all_behind(self, target: str) -> Iterator[str]:
-        seen, waiting = {target}, [target]
-        while waiting:
-            key = waiting.pop()
-            yield key
-            new = (self.nodes[key].inputs - seen) & self.nodes.keys()
-            seen |= new
-            waiting += new
