@@ -86,6 +86,7 @@ def recorded(job: Any) -> Iterator["Run"]:
             try:
                 yield run
                 confirm()
+                run._lease.stop_heartbeat()  # the files are made: from here on, a loss of the lease stops nothing
             except BaseException as error:
                 status = run._end_after(error)
                 if status is None and not is_shown_from(log_file):
