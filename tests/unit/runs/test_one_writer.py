@@ -39,6 +39,7 @@ job = N(rule="train", wildcards=Named(model="net"), input=Named(), output=output
         params=Named(seed=options.get("seed", "1")), log=["train.log"], threads=1)
 for path in output:  # as Snakemake does before a job
     Path(path).rmdir() if Path(path).is_dir() else Path(path).unlink(missing_ok=True)
+Path(f"removed-{options['name']}").touch()
 while Path(f"late-{options['name']}").exists():
     time.sleep(0.01)
 with recorded(job) as run:
@@ -139,8 +140,7 @@ def test_the_second_takes_a_result_that_was_made_before_it_looked(start):
     first = start("a")
     until(lambda: runs("a"))
     second = start("b")
-    until(lambda: Path(f"/proc/{second.pid}/cmdline").exists())
-    time.sleep(1.0)
+    until(lambda: Path("removed-b").exists())
     end("a")
     assert first.wait(30) == 0
     Path("late-b").unlink()
