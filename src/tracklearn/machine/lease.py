@@ -162,7 +162,7 @@ class Lease:
         return next(iter(_files(self.folder)), None)
 
     def stop_heartbeat(self) -> None:
-        """Keep the lease no longer than another process needs to find that its writer is silent."""
+        """Keep the lease without heartbeats from now on, which is for less than `SILENCE` seconds."""
         self._stopped.set()
         if self._thread:
             self._thread.join()

@@ -59,7 +59,7 @@ def recorded(job: Any) -> Iterator["Run"]:
     """Run a job: be its only writer, limit its threads, write its log, record its run, and report its errors.
 
     Where another process writes the same outputs, this one waits until that process has ended. If it made the outputs,
-    as this job would have, this job is done.
+    in a run with the same key, this job is done.
 
     Args:
         job: the `snakemake` object of a script.
@@ -76,13 +76,17 @@ def recorded(job: Any) -> Iterator["Run"]:
     try:
         alone = run._take_lease()
         with log_and_terminal(run.name, log_file, append=not alone or run.previous_attempt_unfinished):
-            if not alone and run._done_by_another():
+            if not alone:
+                run._wait()
+            if run._outputs_made():
+                progress.info("another process has made all files")
                 raise SystemExit(0)
             limit_threads(job.threads)
             run._record_start()
             try:
                 yield run
                 confirm()
+                run._lease.stop_heartbeat()  # the files are made: from here on, a loss of the lease stops nothing
             except BaseException as error:
                 status = run._end_after(error)
                 if status is None and not is_shown_from(log_file):
@@ -134,17 +138,16 @@ class Run:
 
     def _take_lease(self) -> bool:
         """Be the only writer of the job's outputs from now on, unless another process writes them."""
-        alone, self._events_before = True, 0
+        alone = True
         try:
-            self._events_before = self.spool.size(self.key)
             alone = self._lease.take()
         except OSError as error:
             self._lease_error = error
         self._read_past()
         return alone
 
-    def _done_by_another(self) -> bool:
-        """Wait until no other process writes the outputs; return whether a run with this key made them."""
+    def _wait(self) -> None:
+        """Wait until no other process writes the outputs."""
         writers: list[Writer] = []
 
         def tell(writer: Writer) -> None:
@@ -153,29 +156,32 @@ class Run:
 
         try:
             self._lease.wait(tell)
+            self._read_past()
             # A network filesystem shows late what another host has written.
             deadline = time.monotonic() + (0.0 if all(writer.is_here for writer in writers) else LATENCY)
-            while not (made := self._outputs_made()) and time.monotonic() < deadline:
+            while self._ran_whole and not self._outputs_made() and time.monotonic() < deadline:
                 time.sleep(1.0)
         except KeyboardInterrupt:
             raise SystemExit(130) from None
         except OSError as error:
             progress.error("another process writes the same files, and it cannot be waited for: %s", error)
             raise SystemExit(1) from None
-        progress.info("done by the process that this job waited for" if made else "that process has ended")
-        self._read_past()
         self._start_time = time.monotonic()
-        return made
+
+    @property
+    def _ran_whole(self) -> bool:
+        """Whether the last attempt before this one made all outputs."""
+        return self._attempt > 1 and not self.previous_attempt_unfinished
 
     def _outputs_made(self) -> bool:
-        """Whether a run with this key made all outputs since this job began.
+        """Whether another process has made all outputs in a run with this key since this job was started.
 
-        Snakemake removed all outputs before that. A folder that was being filled then may have lost some of its files.
+        Snakemake removes all outputs before it starts a job. A folder may have lost some of its files then, if another
+        process was filling it.
         """
-        events, _ = self.spool.starts_and_ends(self.key, self._events_before)
-        return any(event.get("status") == "FINISHED" for event in events) and all(
-            Path(path).is_file() and self.spool.maker(path) == self.key for path in self._job.output
-        )
+        outputs = list(map(str, self._job.output))
+        made = (Path(path).is_file() and self.spool.maker(path) == self.key for path in outputs)
+        return bool(outputs) and self._ran_whole and all(made)
 
     def _read_past(self) -> None:
         """Read what earlier attempts recorded."""
@@ -288,14 +294,14 @@ class Run:
         """Record that the attempt ended with an error; return the exit status, or None for an unexpected error."""
         if self._lost_lease():
             # A status other than 0 would have Snakemake remove the outputs, which are the other process's.
-            done = self._done_by_another() or all(Path(path).exists() for path in self._job.output)
-            return 0 if done else 1
+            self._wait()
+            return 0 if all(Path(path).exists() for path in self._job.output) else 1
         if isinstance(error, KeyboardInterrupt | SystemExit):
             status = getattr(error, "code", 130)
             cause = {130: "SIGINT", 143: "SIGTERM"}.get(status, f"exit status {status}")
             line = f"stopped by {cause} after {self.elapsed}"
             self._record_end("KILLED", line, error=line)
-            return status
+            return status or 0
         if message := one_line(error, self._job.input):
             self._record_end("FAILED", message, error=message)
             return 1

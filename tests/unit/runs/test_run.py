@@ -155,6 +155,8 @@ def test_versions_are_those_of_the_runs_behind_a_file(job, monkeypatch):
     def make(rule, path, *inputs, **versions):
         tags = {f"version.{name}": version for name, version in versions.items()}
         monkeypatch.setattr("tracklearn.runs.run.version_tags", lambda: tags)
+        for output in [path] if path else []:
+            Path(output).unlink(missing_ok=True)  # as Snakemake does before a job
         with recorded(job(rule, input={"files": list(inputs)}, output={"file": path} if path else {})) as run:
             if path is None:
                 raise KeyboardInterrupt
