@@ -80,9 +80,11 @@ rule pairs:
 rule retry_unreachable:
     input:
         lambda wildcards: [f"results/videos/retried/{shard}" for shard in plan.shards_with_unreachable_videos()],
+    log:
+        "results/logs/retry_unreachable.log",
     localrule: True
     shell:
-        "rm -rf results/videos/retried"
+        "rm -rf results/videos/retried 2> {log}"
 
 
 # A card beside each trained network of the tables: what it is, its figures, how to use and to cite it.

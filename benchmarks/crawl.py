@@ -117,7 +117,7 @@ def _kinds(count: int) -> dict[str, str]:
 def _check(kinds: dict[str, str], hosts: list[dict], folder: Path) -> None:
     rows = read_manifest(folder / "m.tsv")
     wrong = [row for row in rows if row.status != STATUS.get(kinds[row.video_id], "failed")]
-    assert not wrong, wrong[:5]
+    assert not wrong, (len(wrong), wrong[:5])
     asked = Counter()
     for host in hosts:
         asked.update({path.split("/")[2].removesuffix(".mp4"): count for path, count in host["asked"].items()})

@@ -55,6 +55,11 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Write no log."""
 
+    def end_headers(self) -> None:
+        """Say that the connection ends: a client that does not know would use it again."""
+        self.send_header("Connection", "close")
+        super().end_headers()
+
     def do_HEAD(self) -> None:
         self.answer(self.path.split("/")[1], head=True)
 
