@@ -22,7 +22,6 @@ Every job pays for the import of this module and for its lease, which takes less
 import errno
 import os
 import secrets
-import shutil
 import signal
 import socket
 import threading
@@ -123,6 +122,8 @@ class Lease:
         try:
             if file is None:
                 self._create()
+            elif file.startswith(self._name):
+                pass  # an earlier call was done, though it was reported as failed
             elif file == silent or Writer.named(file).is_dead:
                 (self.folder / file).rename(self.folder / _with_heartbeat(self._name))
             else:
@@ -130,9 +131,9 @@ class Lease:
         except OSError as error:
             if error.errno not in TAKEN:
                 raise
-        # A network filesystem may report an error though it did the work, if its first answer was lost.
-        if not _find(self.folder, self._name):
-            return False
+            # A network filesystem repeats a call whose answer was lost, and reports an error for what it has done.
+            if not _find(self.folder, self._name):
+                return False
         os.environ[HELD] = str(self.folder / self._name)
         self._thread = threading.Thread(target=self._keep, daemon=True)
         self._thread.start()
@@ -147,6 +148,8 @@ class Lease:
                 last_told = time.monotonic()
                 tell(Writer.named(seen))
             time.sleep(LOOK)
+            with suppress(OSError):  # makes a network filesystem ask its server whether the lease is still there
+                self.folder.rmdir()
             file, now = self.holder(), time.monotonic()
             # While this process was suspended, it could see no heartbeat: only the time between two looks counts.
             unchanged += min(now - last_look, 2 * LOOK)
@@ -172,11 +175,10 @@ class Lease:
         self._thread = None
         os.environ.pop(HELD, None)
         with suppress(OSError):
-            if file := _find(self.folder, self._name):
-                (self.folder / file).unlink()
+            _on_own_file(self.folder, self._name, Path.unlink)
             self.folder.rmdir()
         for left in self.folder.parent.glob(f".{self.folder.name}.*"):  # by a process that was killed as it began
-            shutil.rmtree(left, ignore_errors=True)
+            _remove(left)
 
     def _create(self) -> None:
         """Create the folder with the file inside it."""
@@ -188,7 +190,7 @@ class Lease:
                 self.folder.rmdir()  # it is empty if a process was killed while it released the lease
             fresh.rename(self.folder)
         finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            _remove(fresh)
 
     def _keep(self) -> None:
         """Show a heartbeat now and then; if the lease is lost, end the process as SIGTERM does."""
@@ -211,15 +213,21 @@ def confirm() -> None:
     if not (held := os.environ.get(HELD)):
         return
     folder, name = Path(held).parent, Path(held).name
-    for _ in range(20):  # another thread or process of this job may rename the file at the same time
+    if not _on_own_file(folder, name, lambda file: file.rename(folder / _with_heartbeat(name))):
+        other = next(iter(_files(folder)), None)
+        by = f" by {Writer.named(other)}" if other else ""
+        raise LeaseLostError(f"this job was taken over{by} while this process was suspended")
+
+
+def _on_own_file(folder: Path, name: str, act: Callable[[Path], object]) -> bool:
+    """Do something with the file of a writer; return whether there is one."""
+    for _ in range(20):  # another thread or process of the job may rename the file at the same time
         if file := _find(folder, name):
             with suppress(FileNotFoundError):
-                (folder / file).rename(folder / _with_heartbeat(name))
-                return
+                act(folder / file)
+                return True
         time.sleep(0.005)
-    other = next(iter(_files(folder)), None)
-    by = f" by {Writer.named(other)}" if other else ""
-    raise LeaseLostError(f"this job was taken over{by} while this process was suspended")
+    return False
 
 
 def _files(folder: Path) -> list[str]:
@@ -227,6 +235,14 @@ def _files(folder: Path) -> list[str]:
         return [name for name in os.listdir(folder) if name.count(",") == 6]  # noqa: PTH208 (names, not Paths)
     except FileNotFoundError:
         return []
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with its files, each by its path, which is another one once the folder became a lease."""
+    with suppress(OSError):
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
 
 
 def _find(folder: Path, name: str) -> str | None:

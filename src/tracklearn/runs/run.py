@@ -20,7 +20,7 @@ from typing import Any
 
 from tracklearn.errors import UserError, one_line
 from tracklearn.files import atomic
-from tracklearn.machine.lease import Lease, LeaseLostError, confirm
+from tracklearn.machine.lease import Lease, LeaseLostError, Writer, confirm
 from tracklearn.machine.threads import limit_threads
 from tracklearn.machine.usage import Usage
 from tracklearn.report import progress
@@ -36,6 +36,7 @@ KEPT = {".png", ".html", ".svg"}  # outputs of these types are kept with the run
 KEPT_IF_SMALL = {".json", ".csv", ".tsv", ".md", ".log", ".txt"}
 SMALL = 1_000_000  # bytes
 PARAM_LENGTH = 500  # characters of a parameter that are recorded
+LATENCY = 60.0  # seconds after which a network filesystem shows what another host has written, as in profiles/slurm
 SAMPLING = 10.0  # seconds between two looks at what a training uses
 
 # How MLflow loads a network: https://mlflow.org/docs/latest/ml/model/#storage-format
@@ -58,7 +59,7 @@ def recorded(job: Any) -> Iterator["Run"]:
     """Run a job: be its only writer, limit its threads, write its log, record its run, and report its errors.
 
     Where another process writes the same outputs, this one waits until that process has ended. If it made the outputs,
-    as this job would have, this job is done.
+    in a run with the same key, this job is done.
 
     Args:
         job: the `snakemake` object of a script.
@@ -75,7 +76,10 @@ def recorded(job: Any) -> Iterator["Run"]:
     try:
         alone = run._take_lease()
         with log_and_terminal(run.name, log_file, append=not alone or run.previous_attempt_unfinished):
-            if not alone and run._done_by_another():
+            if not alone:
+                run._wait()
+            if run._outputs_made():
+                progress.info("another process has made all files")
                 raise SystemExit(0)
             limit_threads(job.threads)
             run._record_start()
@@ -133,7 +137,6 @@ class Run:
 
     def _take_lease(self) -> bool:
         """Be the only writer of the job's outputs from now on, unless another process writes them."""
-        self._events_before = self.spool.size(self.key)
         alone = True
         try:
             alone = self._lease.take()
@@ -143,8 +146,20 @@ class Run:
         return alone
 
     def _wait(self) -> None:
+        """Wait until no other process writes the outputs."""
+        writers: list[Writer] = []
+
+        def tell(writer: Writer) -> None:
+            writers.append(writer)
+            progress.warning("waiting for %s, which writes the same files", writer)
+
         try:
-            self._lease.wait(lambda writer: progress.warning("waiting for %s, which writes the same files", writer))
+            self._lease.wait(tell)
+            self._read_past()
+            # A network filesystem shows late what another host has written.
+            deadline = time.monotonic() + (0.0 if all(writer.is_here for writer in writers) else LATENCY)
+            while self._ran_whole and not self._outputs_made() and time.monotonic() < deadline:
+                time.sleep(1.0)
         except KeyboardInterrupt:
             raise SystemExit(130) from None
         except OSError as error:
@@ -152,20 +167,20 @@ class Run:
             raise SystemExit(1) from None
         self._start_time = time.monotonic()
 
-    def _done_by_another(self) -> bool:
-        """Wait until no other process writes the outputs; return whether it made all of them in a run with this key.
+    @property
+    def _ran_whole(self) -> bool:
+        """Whether the last attempt before this one made all outputs."""
+        return self._attempt > 1 and not self.previous_attempt_unfinished
 
-        Snakemake removed all outputs before this job started. A folder may have lost a part of its files then.
+    def _outputs_made(self) -> bool:
+        """Whether another process has made all outputs in a run with this key since this job was started.
+
+        Snakemake removes all outputs before it starts a job. A folder may have lost some of its files then, if another
+        process was filling it.
         """
-        self._wait()
-        self._read_past()
-        events, _ = self.spool.starts_and_ends(self.key, self._events_before)
         outputs = list(map(str, self._job.output))
-        made = any(event.get("status") == "FINISHED" for event in events) and all(
-            Path(path).is_file() and self.spool.maker(path) == self.key for path in outputs
-        )
-        progress.info("done by the process that this job waited for" if made else "that process has ended")
-        return made
+        made = (Path(path).is_file() and self.spool.maker(path) == self.key for path in outputs)
+        return bool(outputs) and self._ran_whole and all(made)
 
     def _read_past(self) -> None:
         """Read what earlier attempts recorded."""
@@ -278,13 +293,14 @@ class Run:
         """Record that the attempt ended with an error; return the exit status, or None for an unexpected error."""
         if self._lost_lease():
             # A status other than 0 would have Snakemake remove the outputs, which are the other process's.
+            self._wait()
             return 0 if all(Path(path).exists() for path in self._job.output) else 1
         if isinstance(error, KeyboardInterrupt | SystemExit):
             status = getattr(error, "code", 130)
             cause = {130: "SIGINT", 143: "SIGTERM"}.get(status, f"exit status {status}")
             line = f"stopped by {cause} after {self.elapsed}"
             self._record_end("KILLED", line, error=line)
-            return status
+            return status or 0
         if message := one_line(error):
             self._record_end("FAILED", message, error=message)
             return 1
@@ -295,7 +311,7 @@ class Run:
         return None
 
     def _lost_lease(self) -> bool:
-        """Whether another process has taken the job over; if so, wait until it ended, and record nothing."""
+        """Whether another process has taken the job over."""
         with suppress(SystemExit):  # the thread that shows heartbeats may notice the loss first, and send SIGTERM
             self._lease.stop_heartbeat()
             time.sleep(0.01)
@@ -305,7 +321,6 @@ class Run:
             progress.error("%s", lost)
             self._lease.release()
             self._lease = Lease(self._lease_folder)
-            self._wait()
             return True
         except OSError:  # what cannot be known now is left to the next attempt
             pass

@@ -150,6 +150,58 @@ def test_of_eight_processes_that_take_a_lease_at_once_one_has_it(tmp_path, state
     assert list(tmp_path.iterdir()) == []
 
 
+TURNS = """
+import os, random, sys, time
+from collections import deque
+from multiprocessing import get_context
+from pathlib import Path
+from tracklearn.machine import lease
+
+lease.LOOK = 0.002
+NUMBER, TURNS = 6, 15
+folder, inside = Path(sys.argv[1]), Path(sys.argv[2])
+
+def unreliable(call, chance):
+    def repeated(*arguments):
+        call(*arguments)
+        if chance.random() < 0.3:
+            call(*arguments)  # its answer was lost: the network filesystem repeats the call
+    return repeated
+
+def take_turns(number):
+    chance, listings, listed = random.Random(number), deque(maxlen=5), lease._files
+
+    def old_listing(folder):
+        listings.append(listed(folder))
+        return chance.choice(listings)
+
+    lease._files = old_listing
+    Path.rename, Path.rmdir, Path.unlink = (unreliable(call, chance) for call in (Path.rename, Path.rmdir, Path.unlink))
+    for _ in range(TURNS):
+        job = lease.Lease(folder)
+        job.wait(lambda writer: None)
+        os.close(os.open(inside, os.O_CREAT | os.O_EXCL))  # fails if another process is inside
+        lease.confirm()
+        os.unlink(inside)
+        job.release()
+
+processes = [get_context("fork").Process(target=take_turns, args=(number,)) for number in range(NUMBER)]
+for process in processes:
+    process.start()
+for process in processes:
+    process.join()
+sys.exit(sum(process.exitcode for process in processes))
+"""
+
+
+def test_processes_take_turns_where_listings_are_old_and_answers_are_lost(tmp_path):
+    folder = tmp_path / "jobs/one"
+    command = [sys.executable, "-c", TURNS, folder, tmp_path / "inside"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(folder.parent.iterdir()) == []
+
+
 def test_a_writer_that_has_shown_a_heartbeat_since_is_not_taken_over(folder, take):
     file = held_by(folder, ELSEWHERE)
     assert not take()

@@ -31,13 +31,16 @@ options = dict(pair.split("=") for pair in sys.argv[1:])
 if "kernel" in options:
     lease._place = lambda: options["kernel"]
 from tracklearn.files import atomic
-from tracklearn.runs import recorded
+from tracklearn.runs import recorded, run as runs_run
 
+runs_run.LATENCY = 2.0
 output = Named(weights="net.safetensors", **{"folder": "crops"} if "folder" in options else {"log": "log.csv"})
 job = N(rule="train", wildcards=Named(model="net"), input=Named(), output=output,
         params=Named(seed=options.get("seed", "1")), log=["train.log"], threads=1)
 for path in output:  # as Snakemake does before a job
     Path(path).rmdir() if Path(path).is_dir() else Path(path).unlink(missing_ok=True)
+while Path(f"late-{options['name']}").exists():
+    time.sleep(0.01)
 with recorded(job) as run:
     Path(f"runs-{options['name']}").touch()
     Path("crops").mkdir(exist_ok=True)
@@ -120,14 +123,31 @@ def test_the_second_takes_the_result_of_the_first(start):
         said = second.stderr.read()
     assert re.fullmatch(
         rf"train net: waiting for process {first.pid} on \S+ \(SLURM job 17\), which writes the same files\n"
-        "train net: done by the process that this job waited for\n",
+        "train net: another process has made all files\n",
         said,
     )
     assert Path("net.safetensors").read_text() == Path("log.csv").read_text() == "a"
     assert not runs("b")
     assert starts() == 1
     lines = [line.split(" ", 3)[3] for line in log().splitlines()]  # whole, though two processes wrote them
-    assert [line.split(" ")[0] for line in lines] == ["train", "waiting", "done", "done"]
+    assert [line.split(" ")[0] for line in lines] == ["train", "waiting", "done", "another"]
+
+
+def test_the_second_takes_a_result_that_was_made_before_it_looked(start):
+    """Snakemake has removed the outputs, and the first makes them while the second still imports its modules."""
+    Path("late-b").touch()
+    first = start("a")
+    until(lambda: runs("a"))
+    second = start("b")
+    until(lambda: Path(f"/proc/{second.pid}/cmdline").exists())
+    time.sleep(1.0)
+    end("a")
+    assert first.wait(30) == 0
+    Path("late-b").unlink()
+    assert second.wait(30) == 0
+    assert not runs("b")
+    assert Path("net.safetensors").read_text() == "a"
+    assert "another process has made all files" in log()
 
 
 def test_if_the_first_fails_the_second_does_the_job(start):
