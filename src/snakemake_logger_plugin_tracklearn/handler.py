@@ -23,6 +23,7 @@ LONGEST_LOG = 200  # lines of a failed job's log that are shown
 CHATTER = (
     "Assuming unrestricted shared",
     "Building DAG",
+    "Cleaning up SLURM log files",
     "Complete log",
     "Elapsed time",
     "Exiting because a job",

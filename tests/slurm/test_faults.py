@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +27,6 @@ SHORTER = {"slurm-init-seconds-before-status-checks": 1, "seconds-between-status
 # The first attempt of this rule asks for less than it takes, which is 740 MB here; the second attempt asks for enough.
 TOO_LITTLE = {"models_normals": {"mem_mb": "350 * attempt ** 4"}}
 PATIENCE = 300  # seconds that a fault waits for its moment, on a busy machine
-RANKING = "results/logs/models_ranking/unsup-8M.log"
 
 
 @dataclass
@@ -106,9 +106,16 @@ class Run:
     def training(self) -> str:
         """Wait until the ranking has trained some iterations, and return the number of its job."""
         job = self.running("models_ranking")
-        log = self.folder / RANKING
-        self.wait(lambda: log.exists() and "iteration " in log.read_text(), "an iteration")
+        self.wait(lambda: "iteration " in self.ranking_log, "an iteration")
         return job
+
+    @property
+    def ranking_log(self) -> str:
+        """The log of the ranking, or nothing: Snakemake removes a log before an attempt."""
+        log = self.folder / "results/logs/models_ranking/unsup-8M.log"
+        with suppress(FileNotFoundError):
+            return log.read_text()
+        return ""
 
     def failure_of(self, rule: str) -> str:
         """Wait until snakemake says that a job of a rule failed, and return the line."""
@@ -165,11 +172,11 @@ def the_node_is_drained(run: Run) -> None:
 def a_training_is_preempted(run: Run) -> None:
     """SLURM asks a training to stop and queues its job again; it goes on from its checkpoint."""
     job = run.training()
-    log = run.folder / RANKING
     run.cluster.run("scancel", "--signal=TERM", job)
     run.cluster.requeue(job)
-    run.wait(lambda: re.search(": attempt 2 .*(iteration|done in)", log.read_text(), re.DOTALL), "the second attempt")
-    assert run.jobs("models_ranking") == {job: "RUNNING"}, "the job was sent again, not queued again"
+    assert list((run.folder / "results/checkpoints").rglob("newest.safetensors")), "no checkpoint was written"
+    run.wait(lambda: ": attempt 2 of " in run.ranking_log, "the second attempt")
+    assert [*run.jobs("models_ranking")] == [job], "the job was sent again, not queued again"
 
 
 def a_job_is_cancelled(run: Run) -> None:
@@ -242,9 +249,8 @@ def meets(run: Run, *faults: Callable[[Run], None]) -> dict[str, bytes]:
         fault(run)
         print(f"\n{time.monotonic() - start:4.0f} s: {fault.__name__.replace('_', ' ')}", end="")
     tables = run.finish()
-    log = (run.folder / RANKING).read_text()
-    trained = [int(number) for number in re.findall(r"iteration (\d+) of", log)]
-    assert trained == sorted(set(trained)), f"iterations were trained twice\n{log}"
+    trained = [int(number) for number in re.findall(r"iteration (\d+) of", run.ranking_log)]
+    assert trained == sorted(set(trained)), f"iterations were trained twice\n{run.ranking_log}"
     print(f"\n{time.monotonic() - start:4.0f} s: the run has ended")
     return tables
 

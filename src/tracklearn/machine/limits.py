@@ -7,7 +7,7 @@ JOB_MB = 8000
 """Memory of a process without decoded images, in MB.
 
 A step of the full network on a CPU takes 2.8 GB at 256 images. In the small world, scripts with a network take 0.5 to
-1.1 GB, and other scripts take 0.1 to 0.35 GB (docs/workflow.md).
+2.7 GB, and other scripts take 0.1 to 0.35 GB (docs/workflow.md).
 """
 TRAINING_MB = JOB_MB + round(DECODED_IMAGES_BYTES / 1e6)
 """Memory of each process of a training that keeps decoded images, in MB."""
