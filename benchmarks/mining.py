@@ -11,12 +11,14 @@ for all. The plain chain judges one frame in 10; the costs of larger distances f
 With the paper's box of 227 pixels its tracker takes seconds a pair, so with that box it is timed only on the first
 query of each clip.
 
-The rules work on videos in processes of their own, which can be ended when a decoder hangs. What that costs is measured
+The rules work on videos in processes of their own, which can be ended when a decoder hangs. What these cost is measured
 on a shard of all clips, which both ways mine in turn. All other figures are those of one process, since they come from
 shards of one clip, for each of which three processes would start.
 """
 
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -191,10 +193,10 @@ class Ours:
     def __init__(self, every: int) -> None:
         self.every, self.clock, self.pairs = every, Clock(), 0
 
-    def add(self, clips: Sequence[Path], folder: Path) -> None:
-        """Mine a shard of some clips."""
+    def add(self, clip: Path, folder: Path) -> None:
+        """Mine one clip."""
         manifest, frames_table, tracks_table = (folder / name for name in ("manifest.tsv", "frames.csv", "tracks.csv"))
-        write_manifest(manifest, [ManifestRow(clip.stem, "", str(clip), "ok") for clip in clips])
+        write_manifest(manifest, [ManifestRow(clip.stem, "", str(clip), "ok")])
         shard = {"manifest": manifest, "frames_table": frames_table}
         outputs = {"store": folder / "s.h5", "summary": folder / "s.json"}
         with self._rule("filter"):
@@ -220,20 +222,42 @@ def decoding(clip: Path, clock: Clock) -> int:
 
 
 def in_processes(clips: list[Path]) -> str:
-    """A line: what the processes of their own cost, and whether the files of the two ways are the same."""
-    ways = {"this": one_process, "own": nullcontext}
-    mined = {way: Ours(EVERY[0]) for way in ways}
+    """A line: what the processes of their own cost, and whether the files of the two ways are the same.
+
+    Each rule runs in a new Python, as a job does, and its time counts after the imports.
+    """
+    seconds: Counter[tuple[str, str]] = Counter()
     files: dict[str, list[bytes]] = {}
     for _ in range(ROUNDS):
-        for way, block in ways.items():
-            with block(), tempfile.TemporaryDirectory() as folder:
-                mined[way].add(clips, Path(folder))
-                files[way] = [(Path(folder) / name).read_bytes() for name in ("frames.csv", "tracks.csv", "s.h5")]
-    seconds = {way: own.clock.seconds for way, own in mined.items()}
-    more = ", ".join(f"{rule} {seconds['own'][rule] / seconds['this'][rule] - 1:+.1%}" for rule in RULES)
-    whole = seconds["own"].total() / seconds["this"].total() - 1
+        for way in ("this", "own"):
+            with tempfile.TemporaryDirectory() as folder:
+                write_manifest(
+                    Path(folder, "manifest.tsv"), [ManifestRow(clip.stem, "", str(clip), "ok") for clip in clips]
+                )
+                for rule in RULES:
+                    command = [sys.executable, "-m", "benchmarks.mining", way, rule, folder]
+                    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+                    seconds[way, rule] += float(run.stdout.splitlines()[-1])
+                files[way] = [Path(folder, name).read_bytes() for name in ("frames.csv", "tracks.csv", "s.h5")]
+    more = ", ".join(f"{rule} {seconds['own', rule] / seconds['this', rule] - 1:+.1%}" for rule in RULES)
+    whole = sum(seconds["own", rule] for rule in RULES) / sum(seconds["this", rule] for rule in RULES) - 1
     same = "the same files" if files["this"] == files["own"] else "OTHER FILES"
     return f"\nin processes of their own {whole:+.1%} ({more}) for a shard of {len(clips)} clips: {same}"
+
+
+def one_rule(way: str, rule: str, folder: Path) -> float:
+    """Run one rule on the manifest of a folder in this process or in one of its own; returns processor seconds."""
+    shard = {"manifest": folder / "manifest.tsv"}
+    frames, tracks = {"frames_table": folder / "frames.csv"}, {"tracks_table": folder / "tracks.csv"}
+    start = _processor_time()
+    with one_process() if way == "this" else nullcontext():
+        if rule == "filter":
+            filter_shard(**shard, **frames, timeout=3600)
+        elif rule == "track":
+            track_shard(**shard, **frames, **tracks, box=FILTERING.box, timeout=3600)
+        else:
+            pack_shard(**shard, **tracks, store=folder / "s.h5", summary=folder / "s.json", timeout=3600)
+    return _processor_time() - start
 
 
 def _empty_caches() -> None:
@@ -316,14 +340,14 @@ def main() -> None:
     with one_opencv_thread(), one_process(), tempfile.TemporaryDirectory() as folder:
         compiling = Ours(EVERY[-1])
         for clip in clips:
-            compiling.add([clip], Path(folder))
+            compiling.add(clip, Path(folder))
             if compiling.pairs:  # now every rule has compiled its code
                 break
         for clip in clips:
             for turn, mined in enumerate(rounds):
                 frames += decoding(clip, floor)
                 for own in mined.values():
-                    own.add([clip], Path(folder))
+                    own.add(clip, Path(folder))
                 if not turn:
                     plain.add(clip)
         points, spent = same_points(clips)
@@ -355,4 +379,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:]:
+        print(one_rule(*sys.argv[1:3], Path(sys.argv[3])))
+    else:
+        main()
