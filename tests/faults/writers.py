@@ -34,7 +34,7 @@ def writers(disk: Path) -> dict[str, Callable[[], object]]:
     pairs = [Pair("v", (i, i + 1), np.zeros((2, 4)), 1.0, patches[i], patches[i + 1]) for i in range(0, 20, 2)]
     rows = [dict.fromkeys(TRACKS, str(number)) for number in range(2000)]
     boxes = [draw.random((300, 4), np.float32) for _ in range(20)]
-    tensors = {"net": net.state_dict(), "velocities": net.state_dict()}
+    tensors = {"net": net.state_dict(), "velocities": {name: value + 1 for name, value in net.state_dict().items()}}
     draws = {"mean": draw.random(5000)}
     return {
         "shard": lambda: write_shard(disk / "a/00000.h5", pairs, size=99, quality=90),
