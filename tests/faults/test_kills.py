@@ -39,6 +39,7 @@ def wait_for_end(runs: KilledRuns, seconds: float) -> None:
     assert not runs.processes()
 
 
+@pytest.mark.timeout(3600)
 def test_a_shard_whose_run_is_killed_six_times_is_the_same(finished, untouched, tmp_path):
     runs = KilledRuns(untouched.root, ["results/patches/00003.h5"], tmp_path / "log")
     done = list(kills(runs, 6, seed=0, kinds=KINDS, longest=4.0))
