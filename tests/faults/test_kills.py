@@ -39,7 +39,7 @@ def wait_for_end(runs: KilledRuns, seconds: float) -> None:
     assert not runs.processes()
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(4 * 3600)
 def test_a_shard_whose_run_is_killed_six_times_is_the_same(finished, untouched, tmp_path):
     runs = KilledRuns(untouched.root, ["results/patches/00003.h5"], tmp_path / "log")
     done = list(kills(runs, 6, seed=0, kinds=KINDS, longest=4.0))
@@ -48,7 +48,7 @@ def test_a_shard_whose_run_is_killed_six_times_is_the_same(finished, untouched, 
     print(f"{Counter(done)} on one shard")
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(4 * 3600)
 def test_runs_killed_at_random_moments_end_in_the_same_files(finished, untouched, tmp_path):
     """The same command is given after each kill, and nothing else; after ten kills it runs to its end."""
     done: list[str] = []
@@ -74,7 +74,7 @@ def finish(runs: KilledRuns) -> None:
     for _ in range(2):
         if runs.scheduler is None or runs.scheduler.poll() not in (None, 0):
             runs.start()
-        if runs.scheduler.wait(timeout=1200) == 0:
+        if runs.scheduler.wait(timeout=3600) == 0:
             break
     assert runs.scheduler.returncode == 0, runs.log.read_text()[-5000:]
     wait_for_end(runs, 120)
