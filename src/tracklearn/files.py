@@ -1,6 +1,7 @@
 """Files are written whole or not at all, text is read in the encodings that programs save it in."""
 
 import codecs
+import ctypes
 import errno
 import json
 import os
@@ -18,6 +19,8 @@ from tracklearn.machine import lease
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")  # torchvision's too
 READ_AT_ONCE = 2**20  # bytes
 MOST_PACKED = 1100  # bytes for one byte of a file; deflate reaches 1,032
+HDF5_TABLES = 2**16  # bytes that HDF5 needs beside the arrays of a file
+KEEP_SIZE = 1  # linux/falloc.h
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -135,6 +138,47 @@ def check_claim(path: str | Path, claimed: int, remedy: str) -> None:
     """
     if claimed > (room := MOST_PACKED * Path(path).stat().st_size):
         raise UserError(f"{path}: claims {claimed} bytes of values, and can hold at most {room}; {remedy}")
+
+
+@contextmanager
+def new_hdf5(path: str | Path, size: int, **options: Any) -> Iterator[Any]:
+    """Yield a new `h5py.File`, which is renamed to `path` once the block ends without an error.
+
+    HDF5 cannot close a file that it could not write: the process crashes. The space is therefore reserved first.
+
+    Args:
+        path: the file.
+        size: bytes of the arrays that will be written, before compression.
+        options: of `h5py.File`.
+
+    Raises:
+        UserError: as `atomic`.
+    """
+    import h5py  # noqa: PLC0415 (most jobs write none)
+
+    with atomic(path) as temporary:
+        reserve(temporary, size + HDF5_TABLES)
+        with h5py.File(temporary, "w", **options) as file:
+            reserve(temporary, size + HDF5_TABLES)  # HDF5 has emptied the file
+            yield file
+        end = temporary.stat().st_size
+        for length in (end + 1, end):  # gives back what is reserved beyond the end
+            os.truncate(temporary, length)
+
+
+def reserve(path: Path, size: int) -> None:
+    """Reserve the first `size` bytes of a file on its disk; its length stays. Where that is impossible, do nothing.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(path, "ab") as file:
+        if hasattr(libc, "fallocate"):
+            length = ctypes.c_int64(size)
+            failed = libc.fallocate(file.fileno(), KEEP_SIZE, ctypes.c_int64(0), length)
+            if failed and ctypes.get_errno() in DISK_FULL:
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
 
 
 @contextmanager

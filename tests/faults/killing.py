@@ -76,7 +76,7 @@ class KilledRuns:
         while self.scheduler.poll() is None:
             if self.jobs():
                 return True
-            time.sleep(0.05)
+            time.sleep(0.3)
         return False
 
 

@@ -34,6 +34,18 @@ def planned_jobs(checkout: Checkout) -> list[PlannedJob]:
     ]
 
 
+def needed(jobs: list[PlannedJob], targets: Iterable[str]) -> list[PlannedJob]:
+    """The jobs behind some files."""
+    maker = {output: job for job in jobs for output in job.outputs}
+    found: dict[PlannedJob, None] = {}
+    waiting = [maker[target] for target in targets]
+    while waiting:
+        job = waiting.pop()
+        found[job] = None
+        waiting += [maker[path] for path in job.inputs if path in maker]
+    return list(found)
+
+
 def one_of_each_rule(jobs: list[PlannedJob]) -> list[list[PlannedJob]]:
     """The first job of each rule, in batches: no job of a batch needs what another one writes."""
     maker = {output: job for job in jobs for output in job.outputs}

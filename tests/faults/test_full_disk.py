@@ -94,6 +94,7 @@ def resize(namespace: Namespace, results: Path, space: int) -> None:
     namespace.must("mount", "-o", f"remount,size={used + space}", results)
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("space", [0, 300_000, 1_500_000])
 def test_the_sender_on_a_full_disk_says_so_and_sends_all_when_there_is_space(finished, tmp_path, space):
     """Nothing can be written; the schema of the database does not fit; a part of the runs fits."""

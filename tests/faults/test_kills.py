@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from checkout import Checkout
 from killing import KilledRuns, kills, unowned
-from planned_jobs import VARYING, files_of, planned_jobs
+from planned_jobs import VARYING, PlannedJob, files_of, needed, planned_jobs
 
 KILLS = int(os.environ.get("KILLS", "40"))
 KINDS = ("job", "scheduler", "all")
@@ -39,13 +39,19 @@ def wait_for_end(runs: KilledRuns, seconds: float) -> None:
     assert not runs.processes()
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(4 * 3600)
+def test_a_shard_whose_run_is_killed_six_times_is_the_same(finished, untouched, tmp_path):
+    runs = KilledRuns(untouched.root, ["results/patches/00003.h5"], tmp_path / "log")
+    done = list(kills(runs, 6, seed=0, kinds=KINDS, longest=4.0))
+    finish(runs)
+    assert_whole(runs, needed(planned_jobs(finished), runs.targets), finished)
+    print(f"{Counter(done)} on one shard")
+
+
+@pytest.mark.timeout(4 * 3600)
 def test_runs_killed_at_random_moments_end_in_the_same_files(finished, untouched, tmp_path):
     """The same command is given after each kill, and nothing else; after ten kills it runs to its end."""
     done: list[str] = []
-    jobs = planned_jobs(finished)
-    outputs, logs = {output for job in jobs for output in job.outputs}, {job.log for job in jobs}
-    expected = contents(finished.root / "demo", outputs)
     experiment = 0
     while len(done) < KILLS:
         root = tmp_path / f"experiment{experiment}"
@@ -56,7 +62,7 @@ def test_runs_killed_at_random_moments_end_in_the_same_files(finished, untouched
             done.append(what)
             print(len(done), what, flush=True)
         finish(runs)
-        assert_whole(runs, expected, outputs, logs)
+        assert_whole(runs, planned_jobs(finished), finished)
         print(f"experiment {experiment} is whole", flush=True)
         shutil.rmtree(root)
         experiment += 1
@@ -68,16 +74,17 @@ def finish(runs: KilledRuns) -> None:
     for _ in range(2):
         if runs.scheduler is None or runs.scheduler.poll() not in (None, 0):
             runs.start()
-        if runs.scheduler.wait(timeout=1200) == 0:
+        if runs.scheduler.wait(timeout=3600) == 0:
             break
     assert runs.scheduler.returncode == 0, runs.log.read_text()[-5000:]
     wait_for_end(runs, 120)
 
 
-def assert_whole(runs: KilledRuns, expected: dict[str, bytes], outputs: set[str], logs: set[str]) -> None:
-    """The outputs are those of an undisturbed run, and each other file has its owner."""
+def assert_whole(runs: KilledRuns, jobs: list[PlannedJob], finished: Checkout) -> None:
+    """The outputs of these jobs are those of an undisturbed run, and each other file has its owner."""
     folder = runs.root / "demo"
-    found = contents(folder, outputs)
+    outputs, logs = {output for job in jobs for output in job.outputs}, {job.log for job in jobs}
+    found, expected = contents(folder, outputs), contents(finished.root / "demo", outputs)
     assert found.keys() == expected.keys()
     assert [name for name in found if found[name] != expected[name] and not VARYING.search(name)] == []
     assert unowned(folder, outputs | logs) == []

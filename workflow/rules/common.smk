@@ -33,7 +33,7 @@ if not arguments.target_jobs and not arguments.dryrun:
     with exit_with_one_line():
         check_writable(Path("results"))
     # A run that was killed left its lock: the same command goes on.
-    note_scheduler()
+    note_scheduler(unlock=arguments.unlock)
 
 for line in warnings(plan, arguments.targets):
     print(f"tracklearn: {line}", file=sys.stderr)

@@ -24,11 +24,14 @@ TEMPORARY = re.compile(r"\..+\.tmp(\..*)?")  # names that `files.atomic` gives
 OF_THE_SENDER = {"sent", "artifacts"}  # folders of results/mlflow: the sender goes on after the run
 
 
-def note_scheduler() -> None:
+def note_scheduler(*, unlock: bool = False) -> None:
     """Note that this process is a scheduler in the working directory, and remove the lock of a killed one.
 
     The lock stays where another scheduler lives or may live: of processes on other hosts nothing is known. In a folder
     that cannot be written nothing is done.
+
+    Args:
+        unlock: the user says that no other scheduler lives (`snakemake --unlock`), whose notes are then removed.
     """
     import psutil  # noqa: PLC0415 (jobs import this package too)
 
@@ -40,8 +43,8 @@ def note_scheduler() -> None:
     except OSError:
         return
     atexit.register(own.unlink, missing_ok=True)
-    dead = [note for note in NOTES.glob("*.json") if note != own and not _may_live(note)]
-    if dead and not other_schedulers():
+    dead = [note for note in NOTES.glob("*.json") if note != own and (unlock or not _may_live(note))]
+    if dead and (unlock or not other_schedulers()):
         locks = list((SNAKEMAKE / "locks").glob("*"))
         for path in [*locks, *dead]:
             path.unlink(missing_ok=True)

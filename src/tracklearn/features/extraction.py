@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
-
 from tracklearn.features import store
 from tracklearn.features.windows import NO_BOXES, Source
-from tracklearn.files import atomic
+from tracklearn.files import new_hdf5
 from tracklearn.report import Report, silent
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.image_sets import CLASSES
@@ -69,18 +67,19 @@ def extract_features(*, source: Source, out: str | Path, report: Report = silent
     Raises:
         UserError: as `source.windows`; no file is left.
     """
-    with atomic(out) as path, h5py.File(path, "w") as file:
+    windows, width = sum(map(len, source.boxes)), sum(source.widths)
+    with new_hdf5(out, windows * (2 * width + 17)) as file:  # float16; a box of float32 and a truth value
         features = store.create(
             file,
             ids=source.ids,
             boxes=source.boxes,
             ground_truth=source.ground_truth,
-            width=sum(source.widths),
+            width=width,
             attrs={"weights": source.names[0]},
         )
         done = 0
-        for windows in source.windows():
-            features[done : done + len(windows.boxes)] = windows.features
-            done += len(windows.boxes)
+        for batch in source.windows():
+            features[done : done + len(batch.boxes)] = batch.features
+            done += len(batch.boxes)
             report(done, {"windows": done})
     return {"images": len(source), "windows": done, "ground_truth": sum(source.ground_truth)}

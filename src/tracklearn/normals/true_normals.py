@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.files import new_hdf5
 from tracklearn.normals.given import GivenNormals
 from tracklearn.normals.nyuv2 import Nyuv2
 from tracklearn.normals.plane_fits import normals_from_depth
@@ -34,7 +33,10 @@ def write_truth(
     normals_settings = Normals.read(settings)
     source, fits = normals_settings.given, normals_settings.plane_fits
     known = 0
-    with Nyuv2(nyuv2) as photos, atomic(out) as path, h5py.File(path, "w") as file:
+    with (
+        Nyuv2(nyuv2) as photos,
+        new_hdf5(out, len(photos) * photos.camera.height * photos.camera.width * 3 * 2) as file,
+    ):
         count, camera = len(photos), photos.camera
         size = (camera.height, camera.width)
         given = GivenNormals(source, (count, *size), normals_settings.axes) if source else None

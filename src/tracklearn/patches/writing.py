@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
-import h5py
 import numpy as np
 import simplejpeg
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.files import atomic, new_hdf5
 from tracklearn.patches.format import TABLES, VERSION, jpeg_shape
+
+ID_BYTES = 100  # of a video's id in HDF5, at most
 
 
 class Pair(NamedTuple):
@@ -57,9 +58,11 @@ def write_shard(path: str | Path, pairs: Iterable[Pair], *, size: int, quality: 
         "offsets": offsets,
         "crc32": [zlib.crc32(data) for data in patches],
     }
-    with atomic(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-        for name, (dtype, shape) in TABLES.items():
-            file[name] = np.array(tables[name], dtype).reshape(-1, *shape)
+    arrays = {name: np.array(tables[name], dtype).reshape(-1, *shape) for name, (dtype, shape) in TABLES.items()}
+    file_bytes = int(offsets[-1]) + sum(array.nbytes for array in arrays.values()) + ID_BYTES * len(video_ids)
+    with new_hdf5(path, file_bytes, libver="latest") as file:
+        for name, array in arrays.items():
+            file[name] = array
         jpeg = file.create_dataset("jpeg", (int(offsets[-1]),), np.uint8)
         for data, start, stop in zip(patches, offsets[:-1], offsets[1:], strict=True):
             jpeg[start:stop] = np.frombuffer(data, np.uint8)

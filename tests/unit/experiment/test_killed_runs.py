@@ -67,6 +67,9 @@ def test_the_lock_stays_where_the_scheduler_is_on_another_host(killed, folder):
     (NOTES / "elsewhere-1.json").write_text(json.dumps({"started": 0}))
     note_scheduler()
     assert LOCK.exists()
+    note_scheduler(unlock=True)  # the user knows that it is dead
+    assert not LOCK.exists()
+    assert len(list(NOTES.iterdir())) == 1
 
 
 def test_a_number_that_another_process_has_now_is_a_dead_scheduler(folder):
