@@ -180,7 +180,8 @@ def opened_image(path: str | Path) -> Iterator[Image.Image]:
     except Exception as error:
         if isinstance(error, MemoryError) and not _claims_too_much(path):
             raise
-        raise UserError(f"{path}: cannot be decoded ({error}); replace or remove it") from error
+        reason = str(error) or "it claims more bytes than the memory has"
+        raise UserError(f"{path}: cannot be decoded ({reason}); replace or remove it") from error
 
 
 def _claims_too_much(path: str | Path) -> bool:
