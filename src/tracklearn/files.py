@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import struct
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ READ_AT_ONCE = 2**20  # bytes
 MOST_PACKED = 1100  # bytes for one byte of a file; deflate reaches 1,032
 HDF5_TABLES = 2**16  # bytes that HDF5 needs beside the arrays of a file
 KEEP_SIZE = 1  # linux/falloc.h
+HEAP = b"GCOL\1\0\0\0"  # a global heap of HDF5 begins so
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -138,6 +140,28 @@ def check_claim(path: str | Path, claimed: int, remedy: str) -> None:
     """
     if claimed > (room := MOST_PACKED * Path(path).stat().st_size):
         raise UserError(f"{path}: claims {claimed} bytes of values, and can hold at most {room}; {remedy}")
+
+
+def check_heaps(path: str | Path, part: bytes, remedy: str) -> None:
+    """Check the global heaps, which hold texts of any length, in a part of an HDF5 file.
+
+    The library (2.0.0) loops for ever at an object of a damaged heap whose length is 0 or wraps around. Source: HDF5
+    File Format Specification 3.0, III.E.
+
+    Raises:
+        UserError: such an object.
+    """
+    start = part.find(HEAP)
+    while start >= 0:
+        end = min(len(part), start + int.from_bytes(part[start + 8 : start + 16], "little"))
+        place = start + 16
+        while place + 16 <= end:
+            index, length = struct.unpack_from("<H6xQ", part, place)
+            taken = 16 + -(-length // 8) * 8 if index else length  # object 0 is the free rest, header included
+            if taken < 16 or place + taken > end:
+                raise UserError(f"{path}: a heap of texts is damaged; {remedy}")
+            place += taken
+        start = part.find(HEAP, max(end, start + 16))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from tracklearn.errors import UserError, is_system_error
 from tracklearn.files import PHOTO_SUFFIXES, is_photo, read_errors_named
 
 GREY_16 = 257  # 65,535 / 255: from 16 bits to 8
+SMALL = 1_000_000  # bytes
 FAINT = 2**13  # greys of 12 bits that were stored in 16, as cameras of science do, stay below it
 JPEG = b"\xff\xd8"
 TURNED = (b"Exif\0\0", b"tiff:Orientation")  # a JPEG with an orientation holds one of them
@@ -175,12 +176,22 @@ def opened_image(path: str | Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
             yield image
-    except (MemoryError, UserError):
+    except UserError:
         raise
-    except Exception as error:  # the decoders raise OSError, ValueError, SyntaxError, struct.error and others
+    # The decoders raise OSError, ValueError, SyntaxError, struct.error and others. A damaged file may claim a part of
+    # gigabytes, for which Pillow asks at once.
+    except Exception as error:
         if is_system_error(error, errno.EIO):  # of the disk, which says nothing of the photo
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path)) from error
-        raise UserError(f"{path}: cannot be decoded ({error}); replace or remove it") from error
+        if isinstance(error, MemoryError) and not _claims_too_much(path):
+            raise
+        reason = str(error) or "it claims more bytes than the memory has"
+        raise UserError(f"{path}: cannot be decoded ({reason}); replace or remove it") from error
+
+
+def _claims_too_much(path: str | Path) -> bool:
+    """Whether no photo in a file of this size takes all memory."""
+    return Path(path).stat().st_size < SMALL
 
 
 def read_square(path: str | Path, size: int) -> np.ndarray:

@@ -56,7 +56,7 @@ def read_table(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]
 def each_row(path: str | Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
     """The rows of `read_table` one by one: a shard has many more candidate frames than accepted ones."""
     is_row = re.compile(
-        "\t".join(".*" if name in TEXTS else NUMBER if name in FRACTIONS else WHOLE for name in columns), re.DOTALL
+        "\t".join(r"[^\t]*" if name in TEXTS else NUMBER if name in FRACTIONS else WHOLE for name in columns), re.DOTALL
     ).fullmatch
     with damage_explained(path, "delete it and run again"), open(path, encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, restval="\t")  # no cell holds it, so that a row of fewer cells is none

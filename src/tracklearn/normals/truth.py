@@ -7,9 +7,10 @@ import h5py
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import check_claim, damage_explained
+from tracklearn.files import check_claim, check_heaps, damage_explained
 from tracklearn.normals.nyuv2 import open_hdf5
 
+WITH_TEXTS = 1 << 20  # bytes at the start of a file, where the texts are
 RUN_AGAIN = "delete it and run again"
 REPORTED = 50  # images from one report of progress to the next
 SCALE = 32767  # normals are stored in 16 bits, which is within 0.003 degrees
@@ -38,6 +39,8 @@ class Truth:
                 if found.dtype != np.int16 or found.ndim != 4 or found.shape[3] != 3:
                     raise UserError(f"{path}: its normals are {found.dtype} {found.shape}; {RUN_AGAIN}")
                 check_claim(path, found.nbytes, RUN_AGAIN)
+                with open(path, "rb") as file:
+                    check_heaps(path, file.read(WITH_TEXTS), RUN_AGAIN)
                 self.source, self.mask = (str(found.attrs[name]) for name in ("source", "mask"))
         except UserError:
             self._file.close()

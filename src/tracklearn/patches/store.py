@@ -15,11 +15,12 @@ import simplejpeg
 from h5py import h5a, h5d, h5f, h5s
 
 from tracklearn.errors import UserError
-from tracklearn.files import check_claim, damage_explained
+from tracklearn.files import check_claim, check_heaps, damage_explained
 from tracklearn.machine.open_files import raise_open_files
 from tracklearn.patches.format import TABLES, VERSION, jpeg_shape, table_lengths
 
 PACK_AGAIN = "pack the shard again"
+MOST_HEAP = 1 << 24  # bytes of texts in one heap; HDF5 makes heaps of 4,096
 LARGEST_PATCH = 8192  # pixels
 
 
@@ -253,6 +254,19 @@ def _dataset(file: h5f.FileID, name: str) -> np.ndarray:
         found, expected = f"{dataset.dtype} {dataset.shape}", f"{dtype} {('N', *TABLES[name][1])}"
         raise UserError(f"{path}: {name} is {found}, expected {expected}; {PACK_AGAIN}")
     check_claim(path, prod(dataset.shape) * dtype.itemsize, PACK_AGAIN)
+    if dtype.kind == "O" and dataset.get_offset() is not None:
+        _check_texts(path, dataset.get_offset(), prod(dataset.shape))
     values = np.empty(dataset.shape, dataset.dtype)
     dataset.read(h5s.ALL, h5s.ALL, values)
     return values
+
+
+def _check_texts(path: str, offset: int, count: int) -> None:
+    """Check the heaps that hold the texts of a dataset; on disk, a text is a length, a heap and a number in it."""
+    with open(path, "rb") as file:
+        file.seek(offset)
+        texts = np.frombuffer(file.read(16 * count), [("length", "<u4"), ("heap", "<u8"), ("number", "<u4")])
+        for heap in np.unique(texts["heap"]).tolist():
+            file.seek(min(heap, 2**62))
+            head = file.read(16)
+            check_heaps(path, head + file.read(min(int.from_bytes(head[8:], "little"), MOST_HEAP)), PACK_AGAIN)

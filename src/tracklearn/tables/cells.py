@@ -54,7 +54,7 @@ def write_no_replicates(path: str | Path, classes: Sequence[str]) -> None:
 def read_cell(path: str | Path) -> Cell:
     """The content of a cell."""
     cell: Cell = read_json(path)
-    if not isinstance(cell, dict) or not isinstance(cell.get("value"), int | float | None):
+    if not isinstance(cell, dict) or not isinstance(cell.get("value", ""), int | float | None):
         raise UserError(f"{path}: not a cell of a table; delete it and run again")
     if cell["value"] is not None and not math.isfinite(cell["value"]):
         raise UserError(f"{path}: its value is {cell['value']}, expected a finite number; delete it and run again")

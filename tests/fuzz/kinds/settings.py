@@ -72,11 +72,7 @@ def read(folder: Path, name: str) -> None:
     else:
         try:
             loaded = load_configfile(str(path)) or {}
-        except (
-            WorkflowError,
-            UnicodeDecodeError,
-            RecursionError,
-        ) as error:  # Snakemake's own, before this package reads anything
+        except (WorkflowError, ValueError, RecursionError) as error:  # Snakemake's own, before this package reads
             raise UserError(f"snakemake: {type(error).__name__}") from error
         config = load_configfile(str(REPOSITORY / "config/config.yaml"))
         update_config(config, loaded)  # as Snakemake joins the files
