@@ -83,6 +83,9 @@ rule cards:
 
 
 onstart:
+    # Snakemake's limit of 100 started jobs a second makes it look for startable jobs every second, once more for each job
+    # that is done (its pull request 3744). Thousands of jobs would keep a core busy with that.
+    workflow.scheduler.job_rate_limiter = None
     # Jobs leave their runs on disk; this process sends them to MLflow while they go on, and ends when all are sent.
     start_sender()
     plan.record_shards()
