@@ -10,7 +10,7 @@ READY := .venv/ready
 export DATA DIR
 SNAKEMAKE = $(VENV) -m snakemake --cores $(CORES)
 
-.PHONY: help setup demo real evidence evidence-normals learning test test-slurm test-slurm-all test-faults fuzz lint docs bench ui clean
+.PHONY: help setup demo real evidence evidence-normals learning test test-slurm test-slurm-all test-faults fuzz lint docs bench rehearsal ui clean
 
 help:
 	@echo "make demo      run the whole workflow on the embedded small world; it writes the tables and pages of demo/results"
@@ -26,6 +26,7 @@ help:
 	@echo "make lint      run ruff, mypy, snakefmt, snakemake --lint and the check of the documented settings"
 	@echo "make docs      write the tables of config/README.md and config/schema.json from the classes of settings"
 	@echo "make bench     compare speeds with other libraries, on real clips if DATA has them"
+	@echo "make rehearsal run every rule as often as the paper's experiment does, on tiny contents; it takes an hour on two cores"
 	@echo "make ui        show the runs of this folder in MLflow (DIR=demo shows the runs of the demo)"
 
 setup: $(READY)
@@ -97,6 +98,9 @@ docs: $(READY)
 
 bench: $(READY)
 	@$(VENV) -m benchmarks
+
+rehearsal: $(READY)
+	@$(VENV) -m benchmarks.rehearsal
 
 ui: $(READY)
 	@python="$$PWD/$(VENV)" && cd "$$DIR" && exec "$$python" -m tracklearn.runs.sender ui

@@ -95,10 +95,11 @@ rule cards:
 
 onstart:
     # Only now are the settings known that a profile gives to the plugin that runs the jobs.
-    try:
+    with exit_with_one_line():
         check_executor(workflow.executor_settings)
-    except UserError as error:
-        sys.exit(f"tracklearn: {error}")
+    # Snakemake's limit of 100 started jobs a second makes it look for startable jobs every second, once more for each job
+    # that is done (its pull request 3744). Thousands of jobs would keep a core busy with that.
+    workflow.scheduler.job_rate_limiter = None
     # Jobs leave their runs on disk; this process sends them to MLflow while they go on, and ends when all are sent.
     with exit_with_one_line():
         start_sender()
