@@ -72,7 +72,9 @@ class StoredFeatures(Source):
         for part in self.parts:
             first, *others = map(_read_windows, part)
             for path, other in zip(part[1:], others, strict=True):
-                if not all(np.array_equal(a, b) for a, b in zip(first[:4], other[:4], strict=True)):
+                if not all(
+                    np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(first[:4], other[:4], strict=True)
+                ):
                     raise UserError(
                         f"{path}: its windows differ from those of {part[0]}; extract both from the same proposals"
                     )

@@ -85,7 +85,7 @@ def _metadata(path: str | Path, text: str) -> dict[str, Any]:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and abs(value) <= MOST  # type: ignore[operator]  # NaN is not
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST  # NaN is not
 
 
 def build(path: str | Path) -> CaffeNet:
