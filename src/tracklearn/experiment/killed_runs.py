@@ -42,7 +42,8 @@ def note_scheduler(*, unlock: bool = False) -> None:
             temporary.write_text(json.dumps({"started": psutil.Process().create_time()}))
     except OSError:
         return
-    atexit.register(own.unlink, missing_ok=True)
+    # Absolute, because Snakemake leaves the folder at its end.
+    atexit.register(own.absolute().unlink, missing_ok=True)
     dead = [note for note in NOTES.glob("*.json") if note != own and (unlock or not _may_live(note))]
     if dead and (unlock or not other_schedulers()):
         locks = list((SNAKEMAKE / "locks").glob("*"))
