@@ -1,6 +1,8 @@
 """Seeds of the inputs that failed before the readers were mended."""
 
 FAILED_ONCE: dict[str, tuple[int, ...]] = {
+    "caffemodel": (58, 66, 80),
+    "hdf5": (3, 13, 23, 27, 30, 35, 62, 88, 90, 120, 127, 134, 143, 173, 182, 194, 207, 220, 229, 256, 289),
     "photos": (230,),
     "safetensors": (2, 13, 153),
     "settings": (13, 22, 48),
