@@ -1,13 +1,11 @@
 """Files are written whole or not at all, text is read in the encodings that programs save it in."""
 
 import codecs
-import ctypes
 import errno
 import json
 import os
 import secrets
 import shutil
-import struct
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,9 +18,6 @@ from tracklearn.machine import lease
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")  # torchvision's too
 READ_AT_ONCE = 2**20  # bytes
 MOST_PACKED = 1100  # bytes for one byte of a file; deflate reaches 1,032
-HDF5_TABLES = 2**16  # bytes that HDF5 needs beside the arrays of a file
-KEEP_SIZE = 1  # linux/falloc.h
-HEAP = b"GCOL\1\0\0\0"  # a global heap of HDF5 begins so
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -121,13 +116,16 @@ def damage_explained(path: str | Path, remedy: str) -> Iterator[None]:
 
     Raises:
         FileNotFoundError: no such file.
-        UserError: the file is damaged, of another kind, or the disk cannot read it; ends with the remedy.
+        OSError: the disk reports an error.
+        UserError: the file is damaged or of another kind; ends with the remedy.
     """
     try:
         yield
     except (UserError, MemoryError, FileNotFoundError):
         raise
     except Exception as error:
+        if is_system_error(error, errno.EIO):  # of the disk, which says nothing of the file's content
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path)) from error
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         raise UserError(f"{path}: cannot be read ({reason}); {remedy}") from error
 
@@ -140,69 +138,6 @@ def check_claim(path: str | Path, claimed: int, remedy: str) -> None:
     """
     if claimed > (room := MOST_PACKED * Path(path).stat().st_size):
         raise UserError(f"{path}: claims {claimed} bytes of values, and can hold at most {room}; {remedy}")
-
-
-def check_heaps(path: str | Path, part: bytes, remedy: str) -> None:
-    """Check the global heaps, which hold texts of any length, in a part of an HDF5 file.
-
-    The library (2.0.0) loops for ever at an object of a damaged heap whose length is 0 or wraps around. Source: HDF5
-    File Format Specification 3.0, III.E.
-
-    Raises:
-        UserError: such an object.
-    """
-    start = part.find(HEAP)
-    while start >= 0:
-        end = min(len(part), start + int.from_bytes(part[start + 8 : start + 16], "little"))
-        place = start + 16
-        while place + 16 <= end:
-            index, length = struct.unpack_from("<H6xQ", part, place)
-            taken = 16 + -(-length // 8) * 8 if index else length  # object 0 is the free rest, header included
-            if taken < 16 or place + taken > end:
-                raise UserError(f"{path}: a heap of texts is damaged; {remedy}")
-            place += taken
-        start = part.find(HEAP, max(end, start + 16))
-
-
-@contextmanager
-def new_hdf5(path: str | Path, size: int, **options: Any) -> Iterator[Any]:
-    """Yield a new `h5py.File`, which is renamed to `path` once the block ends without an error.
-
-    HDF5 cannot close a file that it could not write: the process crashes. The space is therefore reserved first.
-
-    Args:
-        path: the file.
-        size: bytes of the arrays that will be written, before compression.
-        options: of `h5py.File`.
-
-    Raises:
-        UserError: as `atomic`.
-    """
-    import h5py  # noqa: PLC0415 (most jobs write none)
-
-    with atomic(path) as temporary:
-        reserve(temporary, size + HDF5_TABLES)
-        with h5py.File(temporary, "w", **options) as file:
-            reserve(temporary, size + HDF5_TABLES)  # HDF5 has emptied the file
-            yield file
-        end = temporary.stat().st_size
-        for length in (end + 1, end):  # gives back what is reserved beyond the end
-            os.truncate(temporary, length)
-
-
-def reserve(path: Path, size: int) -> None:
-    """Reserve the first `size` bytes of a file on its disk; its length stays. Where that is impossible, do nothing.
-
-    Raises:
-        OSError: the disk is full.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    with open(path, "ab") as file:
-        if hasattr(libc, "fallocate"):
-            length = ctypes.c_int64(size)
-            failed = libc.fallocate(file.fileno(), KEEP_SIZE, ctypes.c_int64(0), length)
-            if failed and ctypes.get_errno() in DISK_FULL:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
 
 
 @contextmanager

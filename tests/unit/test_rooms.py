@@ -23,7 +23,19 @@ ROOMS = (
     "figures",
     "normals",
 )
-OPEN_TO_ALL = ("errors", "files", "download", "photos", "seeds", "report", "settings", "pages", "machine", "runs")
+OPEN_TO_ALL = (
+    "errors",
+    "files",
+    "hdf5",
+    "download",
+    "photos",
+    "seeds",
+    "report",
+    "settings",
+    "pages",
+    "machine",
+    "runs",
+)
 MODELS = ("networks", "training", "ranking", "supervised")  # rooms behind the rules of models.smk
 
 

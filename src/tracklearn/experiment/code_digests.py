@@ -27,6 +27,7 @@ SILENT = frozenset(
         "errors",
         "experiment",  # decides which jobs there are; what it tells a job is in the job's parameters
         "files",
+        "hdf5",
         "machine",  # devices, threads, memory
         "networks.filters",  # the picture of conv1
         "normals.codebook_picture",

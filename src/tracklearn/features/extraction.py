@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tracklearn.features import store
 from tracklearn.features.windows import NO_BOXES, Source
-from tracklearn.files import new_hdf5
+from tracklearn.hdf5 import new_hdf5
 from tracklearn.report import Report, silent
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.image_sets import CLASSES

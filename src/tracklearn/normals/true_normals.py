@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import new_hdf5
+from tracklearn.hdf5 import new_hdf5
 from tracklearn.normals.given import GivenNormals
 from tracklearn.normals.nyuv2 import Nyuv2
 from tracklearn.normals.plane_fits import normals_from_depth

@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import check_claim, check_heaps, damage_explained
+from tracklearn.files import check_claim, damage_explained
+from tracklearn.hdf5 import check_heaps
 from tracklearn.normals.nyuv2 import open_hdf5
 
 WITH_TEXTS = 1 << 20  # bytes at the start of a file, where the texts are

@@ -15,7 +15,8 @@ import simplejpeg
 from h5py import h5a, h5d, h5f, h5s
 
 from tracklearn.errors import UserError
-from tracklearn.files import check_claim, check_heaps, damage_explained
+from tracklearn.files import check_claim, damage_explained
+from tracklearn.hdf5 import check_heaps
 from tracklearn.machine.open_files import raise_open_files
 from tracklearn.patches.format import TABLES, VERSION, jpeg_shape, table_lengths
 

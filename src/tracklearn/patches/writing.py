@@ -11,7 +11,8 @@ import numpy as np
 import simplejpeg
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic, new_hdf5
+from tracklearn.files import atomic
+from tracklearn.hdf5 import new_hdf5
 from tracklearn.patches.format import TABLES, VERSION, jpeg_shape
 
 ID_BYTES = 100  # of a video's id in HDF5, at most
