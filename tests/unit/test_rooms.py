@@ -24,6 +24,9 @@ ROOMS = (
     "normals",
 )
 OPEN_TO_ALL = (
+    *("errors", "files", "hdf5", "download", "photos", "seeds", "report", "settings"),
+    *("pages", "machine", "runs"),
+)
     "errors",
     "files",
     "hdf5",
