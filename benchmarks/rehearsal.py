@@ -3,7 +3,7 @@
     python -m benchmarks.rehearsal [shards [share]]     prepare examples/rehearsal, run it and print the table
     python -m benchmarks.rehearsal --summary            print the table of a run that goes on, was stopped or is done
 
-With a `share` below 1 there are fewer photos and rooms: `3 0.01` meets every rule in minutes.
+With a `share` below 1 there are fewer photos and rooms: `3 0.01` tries the rules in minutes.
 
 Two runs of snakemake plan all jobs. The first ends with the packed shards. Mining as many pairs as real clips yield
 would take days, so each shard then gets the tables of `PAIRS` pairs and `CANDIDATES` candidate frames, with JPEG files

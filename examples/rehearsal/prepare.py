@@ -51,7 +51,8 @@ def main(shards: int = 1000, share: float = 1) -> None:
     write_scenes(data / "indoor67", photos, scaled(SCENE_PHOTOS, share))
     for number in range(IMAGENET[0]):
         link(photos, data / f"imagenet/train/n{number:08d}", IMAGENET[1], first=number)
-    write_rooms(data / "nyuv2", scaled(ROOMS, share))
+    # Each view shows one normal, and the codebook has 20 words.
+    write_rooms(data / "nyuv2", scaled(ROOMS, max(share, 0.05)))
     (data / "made").write_text(recipe)
 
 

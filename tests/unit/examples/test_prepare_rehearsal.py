@@ -39,5 +39,5 @@ def test_photos_have_the_official_layouts(data):
     assert [len(voc.objects(name).boxes) for name in voc.images("val")] == [2] * 6
     assert len((data / "indoor67/TrainImages.txt").read_text().split()) == 12
     assert len(list((data / "imagenet/train").glob("*/*.jpg"))) == 4
-    assert [len(images) for images in read_split(data / "nyuv2" / SPLITS, 8)] == [4, 4]
-    assert len(Nyuv2(data / "nyuv2" / LABELED)) == 8
+    assert [len(images) for images in read_split(data / "nyuv2" / SPLITS, 73)] == [40, 33]
+    assert len(Nyuv2(data / "nyuv2" / LABELED)) == 73
