@@ -20,7 +20,14 @@ from tracklearn.networks.caffenet import CONV_LAYERS, CaffeNet, to_input
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
 from tracklearn.patches.subset import Part, Subset
-from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
+from tracklearn.ranking.loss import (
+    cosine_distances,
+    fork_loss,
+    infonce_loss,
+    paper_loss,
+    positive_distances,
+    query_hinges,
+)
 from tracklearn.ranking.negatives import fork_negatives, hardest_negatives, other_videos, random_negatives
 from tracklearn.ranking.stall import StallWatch
 from tracklearn.report import Report, silent
@@ -47,8 +54,8 @@ class RankingObjective:
     the rest of all pairs.
 
     Attributes:
-        loss_settings: form, sampling, margin M and number K of negatives.
-        random_iterations: number of iterations with random negatives, before those with hard ones.
+        loss_settings: form, sampling, margin M and number K of negatives, or temperature of InfoNCE.
+        random_iterations: number of iterations with random negatives, before those with hard ones; InfoNCE has neither.
         seed: of the random negatives.
         world: the processes that share a batch.
     """
@@ -69,7 +76,7 @@ class RankingObjective:
         return self._is_random(iteration)
 
     def _is_random(self, iteration: int) -> bool:
-        return iteration < self.random_iterations
+        return iteration < self.random_iterations and self.loss_settings.form != "infonce"
 
     @property
     def _sampling(self) -> str:
@@ -77,7 +84,7 @@ class RankingObjective:
 
     def __call__(self, net: CaffeNet, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and measurements of one batch."""
-        margin, negatives_per_pair = self.loss_settings.margin, self.loss_settings.negatives
+        settings = self.loss_settings
         patches, videos, *draws = batch
         draws = draws or list(self.draw(net, batch, iteration))
         features = net(to_input(patches.flatten(0, 1), net.mean_bgr), "fc7")
@@ -86,17 +93,25 @@ class RankingObjective:
         others = other_videos(videos)  # (P, 2 P)
         with torch.no_grad():
             negatives = self.choose(distances, others, draws, iteration)
-        if self.loss_settings.form == "fork":
-            loss = fork_loss(distances, negatives, margin=margin, negatives_per_pair=negatives_per_pair)
-        else:
-            loss = paper_loss(distances, negatives, margin=margin)
-        return loss, measure(distances.detach(), others, negatives, margin=margin)
+        match settings.form:
+            case "paper":
+                loss = paper_loss(distances, negatives, margin=settings.margin)
+            case "fork":
+                loss = fork_loss(distances, negatives, margin=settings.margin, negatives_per_pair=settings.negatives)
+            case "infonce":
+                loss = infonce_loss(
+                    distances, negatives, temperature=settings.temperature, symmetric=settings.symmetric
+                )
+        return loss, measure(distances.detach(), others, negatives, margin=settings.margin)
 
     def choose(self, distances: Tensor, others: Tensor, draws: Sequence[Tensor], iteration: int) -> Tensor:
         """The negatives (P, 2 P), chosen among the rows `others` (P, 2 P), see `other_videos`.
 
-        They are random in the first `random_iterations`, then the hardest ones or those of the released code.
+        They are random in the first `random_iterations`, then the hardest ones or those of the released code. InfoNCE
+        takes all rows.
         """
+        if self.loss_settings.form == "infonce":
+            return others
         negatives_per_pair = self.loss_settings.negatives
         if self._is_random(iteration):
             return random_negatives(others, draws[0], negatives_per_pair=negatives_per_pair)
@@ -244,6 +259,7 @@ def train_ranking(
         SystemExit: as `loop.train`.
     """
     schedule, loss_settings = RankingSchedule.read(schedule), Loss.read(loss)
+    check_schedule(schedule, loss_settings)
     net = new_network(network, head="ranking", seed=seed)
     subset = Subset(stores, patches, inner=inner, strict=strict)
     check_pairs(subset, net.input_size)
@@ -274,8 +290,21 @@ def train_ranking(
         conv1=conv1,
         metadata={"training": "ranking", "seed": seed, "pairs": len(subset)},
         threads=threads,
-        report=StallWatch(report, loss_settings.margin),
+        report=StallWatch(report, loss_settings.margin, hinges=loss_settings.form != "infonce"),
     )
+
+
+def check_schedule(schedule: RankingSchedule, loss: Loss) -> None:
+    """Check that the loss takes negatives if the schedule has iterations with random ones.
+
+    Raises:
+        UserError: it does not.
+    """
+    if loss.form == "infonce" and schedule.random_iterations:
+        raise UserError(
+            f"schedule.random_iterations is {schedule.random_iterations}; expected 0, since ranking.form infonce "
+            "chooses no negatives"
+        )
 
 
 def check_pairs(subset: Subset, input_size: int) -> None:

@@ -13,6 +13,7 @@ from tracklearn.ranking.loss import cosine_distances, query_hinges
 from tracklearn.ranking.negatives import hardest_negatives, other_videos
 from tracklearn.ranking.train import PairBatches, RankingObjective, measure, train_ranking
 from tracklearn.settings.ranking import Loss
+from tracklearn.settings.training import RankingSchedule
 from tracklearn.training import job
 
 # Standard deviations at which the signal passes through so narrow a network.
@@ -319,3 +320,35 @@ def test_a_single_video_is_refused(tmp_path):
     lone = write_store(tmp_path / "lone.h5", videos=1)
     with pytest.raises(UserError, match="ranking: 3 pairs of 1 videos; negatives need at least 2; add videos"):
         run(tmp_path, lone)
+
+
+INFONCE = {"form": "infonce", "temperature": 0.1}
+INFONCE_SCHEDULE = SCHEDULE | {"lr": 0.001, "warmup": 20, "random_iterations": 0, "iterations": 80}
+
+
+def test_infonce_learns_to_rank_and_its_measurements_mean_what_they_mean_elsewhere(tmp_path, store):
+    metrics = run(tmp_path, store, loss=INFONCE, schedule=INFONCE_SCHEDULE)
+    log = read_log(tmp_path)
+    assert len(log) == 8
+    assert float(log[-1]["loss"]) < 0.5 * float(log[0]["loss"])
+    assert metrics["negative_distance"] > 3 * metrics["positive_distance"]
+    assert metrics["violated"] < 0.5 * float(log[0]["violated"])
+
+
+def test_infonce_compares_with_all_patches_of_other_videos():
+    distances = cosine_distances(torch.randn(24, 5, generator=torch.Generator().manual_seed(1)))
+    others = other_videos(torch.arange(12) // 2)
+    for iteration in (0, 10):
+        assert torch.equal(choose(objective(**INFONCE), distances, others, iteration), others)
+
+
+def test_infonce_takes_a_schedule_without_random_negatives(tmp_path, store):
+    expected = r"^schedule.random_iterations is 50; expected 0, since ranking.form infonce chooses no negatives$"
+    with pytest.raises(UserError, match=expected):
+        run(tmp_path, store, loss=INFONCE)
+
+
+@pytest.mark.parametrize("stages", ["one", "two"])
+def test_stages_mean_the_same_without_random_negatives(stages):
+    schedule = RankingSchedule.read(INFONCE_SCHEDULE | {"stages": stages})
+    assert (schedule.restart, schedule.total) == (0, 80)

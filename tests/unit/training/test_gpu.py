@@ -21,6 +21,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 ON_GPU = pytest.mark.gpu
 OBJECTIVES = {
     "paper": RankingObjective(loss_settings=Loss(), random_iterations=4, seed=1),
+    "infonce": RankingObjective(loss_settings=Loss(form="infonce", symmetric=True), random_iterations=0, seed=1),
     "fork": RankingObjective(loss_settings=Loss(form="fork", margin=1.0), random_iterations=4, seed=1),
     "softmax": SoftmaxObjective(dropout=0.5, seed=1, background=True),
 }
