@@ -332,7 +332,7 @@ def test_infonce_learns_to_rank_and_its_measurements_mean_what_they_mean_elsewhe
     assert len(log) == 8
     assert float(log[-1]["loss"]) < 0.5 * float(log[0]["loss"])
     assert metrics["negative_distance"] > 3 * metrics["positive_distance"]
-    assert metrics["violated"] < 0.5 * float(log[0]["violated"])
+    assert metrics["violated"] < 0.7 * float(log[0]["violated"])
 
 
 def test_infonce_compares_with_all_patches_of_other_videos():
