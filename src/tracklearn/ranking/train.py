@@ -20,6 +20,7 @@ from tracklearn.networks.caffenet import CONV_LAYERS, CaffeNet, to_input
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
 from tracklearn.patches.subset import Part, Subset
+from tracklearn.ranking.augment import DRAWS, augmented
 from tracklearn.ranking.loss import (
     cosine_distances,
     fork_loss,
@@ -34,7 +35,7 @@ from tracklearn.report import Report, silent
 from tracklearn.seeds import torch_generator
 from tracklearn.settings.base import Block
 from tracklearn.settings.network import Network
-from tracklearn.settings.ranking import Loss
+from tracklearn.settings.ranking import Augment, Loss
 from tracklearn.settings.training import RankingSchedule, Saving
 from tracklearn.training.checkpoint import digest_of_weights
 from tracklearn.training.distributed import ALONE, World, this_world
@@ -42,7 +43,8 @@ from tracklearn.training.feed import Batch
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import SpreadOrder, batch_rng, coins, mirrored
 
-NEGATIVES_STREAM = 2  # second number in the seed of the random negatives; `sampling` uses 0 and 1
+# Second numbers in the seeds of random negatives and of augmentation; `sampling` uses 0 and 1.
+NEGATIVES_STREAM, AUGMENT_STREAM = 2, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +56,10 @@ class RankingObjective:
     the rest of all pairs.
 
     Attributes:
-        loss_settings: form, sampling, margin M and number K of negatives, or temperature of InfoNCE.
+        loss_settings: form, sampling, margin M and number K of negatives, or temperature of InfoNCE; and how
+            patches are augmented.
         random_iterations: number of iterations with random negatives, before those with hard ones; InfoNCE has neither.
-        seed: of the random negatives.
+        seed: of the random negatives and of the augmentation.
         world: the processes that share a batch.
     """
 
@@ -66,10 +69,18 @@ class RankingObjective:
     world: World = ALONE
 
     def draw(self, net: CaffeNet, batch: Batch, iteration: int) -> Batch:
-        """The draws (P, 2 P) of an iteration's negatives, as many as its choice needs, on the CPU."""
+        """The draws of an iteration, on the CPU.
+
+        There are as many draws (P, 2 P) as the choice of its negatives needs, and then one (P, 2, 9) if patches are
+        augmented.
+        """
         pairs, generator = len(batch[1]), torch_generator(self.seed, NEGATIVES_STREAM, iteration)
         count = 1 if self._is_random(iteration) else 2 if self._sampling == "fork" else 0
-        return tuple(torch.rand((pairs, 2 * pairs), generator=generator) for _ in range(count))
+        negatives = tuple(torch.rand((pairs, 2 * pairs), generator=generator) for _ in range(count))
+        if self.loss_settings.augment.only_flips:
+            return negatives
+        generator = torch_generator(self.seed, AUGMENT_STREAM, iteration)
+        return *negatives, torch.rand((pairs, 2, len(DRAWS)), generator=generator)
 
     def phase(self, iteration: int) -> bool:
         """Iterations of equal phase do the same operations."""
@@ -87,7 +98,11 @@ class RankingObjective:
         settings = self.loss_settings
         patches, videos, *draws = batch
         draws = draws or list(self.draw(net, batch, iteration))
-        features = net(to_input(patches.flatten(0, 1), net.mean_bgr), "fc7")
+        patches = patches.flatten(0, 1)  # (2 p, S, S, 3) of this process's p pairs
+        if not settings.augment.only_flips:
+            of_patches = draws.pop()[self.world.part(len(videos))].flatten(0, 1)
+            patches = augmented(patches, of_patches, settings.augment)
+        features = net(to_input(patches, net.mean_bgr), "fc7")
         features = self.world.gather(features.unflatten(0, (-1, 2)), len(videos)).flatten(0, 1)  # (2 P, F)
         distances = cosine_distances(features)  # (2 P, 2 P)
         others = other_videos(videos)  # (P, 2 P)
@@ -157,9 +172,10 @@ class Pairs(Protocol):
 class PairBatches:
     """Makes the batch of an iteration: `pairs_per_batch` pairs and their videos.
 
-    Each patch is mirrored at random, independently of the other patch of its pair. The pairs of a batch are of
-    different videos, except where a video has more than 1/`pairs_per_batch` of all pairs or there are hardly more
-    videos than pairs in a batch, see `SpreadOrder`; the loss takes no negative from the query's own video in any case.
+    Each patch is mirrored with the probability `flip`, independently of the other patch of its pair. The pairs of a
+    batch are of different videos, except where a video has more than 1/`pairs_per_batch` of all pairs or there are
+    hardly more videos than pairs in a batch, see `SpreadOrder`; the loss takes no negative from the query's own video
+    in any case.
 
     With several processes, each decodes its part of the pairs. If all decoded pairs fit into `decoded_bytes` of memory,
     each pair is decoded once. With `pinned`, batches lie in memory from which a GPU
@@ -173,11 +189,12 @@ class PairBatches:
         seed: int,
         world: World = ALONE,
         *,
+        flip: float = Augment().flip,
         pinned: bool = False,
         decoded_bytes: float = DECODED_IMAGES_BYTES,
     ) -> None:
         self.subset, self.pairs_per_batch, self.seed = subset, pairs_per_batch, seed
-        self.world, self.pinned = world, pinned
+        self.world, self.flip, self.pinned = world, flip, pinned
         self._order = SpreadOrder(subset.video_of_pair, seed, count=pairs_per_batch)
         shape = (len(subset), 2, subset.size, subset.size, 3)
         # The system gives memory to this array only where pairs are written.
@@ -188,7 +205,8 @@ class PairBatches:
         """Patches uint8 (p, 2, S, S, 3) of this process's part, p = P for one process, and all videos (P,)."""
         indices = self._order.batch(iteration)
         part, side = self.world.part(self.pairs_per_batch), self.subset.size
-        mirror = coins(batch_rng(self.seed, iteration), 2 * self.pairs_per_batch).reshape(-1, 2)[part]  # (p, 2)
+        coin_of_patch = coins(batch_rng(self.seed, iteration), 2 * self.pairs_per_batch, self.flip)
+        mirror = coin_of_patch.reshape(-1, 2)[part]  # (p, 2)
         patches = torch.empty((len(mirror), 2, side, side, 3), dtype=torch.uint8, pin_memory=self.pinned)
         self._read(indices[part], patches.numpy())
         mirrored(patches.flatten(0, 1).numpy(), mirror.reshape(-1))
@@ -242,7 +260,7 @@ def train_ranking(
         schedule: settings of `settings.training.RankingSchedule`; `batch` counts patches (PAPER §5.6: 100), two for
             each pair, of all processes together.
         saving: settings of `settings.training.Saving`.
-        seed: of the initial weights, batches and negatives.
+        seed: of the initial weights, batches, negatives and augmentation.
         weights: path of the file to write the weights to.
         log: path of the file to write the log to, CSV.
         checkpoints: path of a folder that only this training uses.
@@ -268,7 +286,14 @@ def train_ranking(
     world = this_world()
     return run_job(
         net,
-        PairBatches(subset, schedule.batch // 2, seed, world, pinned=own_device().type == "cuda"),
+        PairBatches(
+            subset,
+            schedule.batch // 2,
+            seed,
+            world,
+            flip=loss_settings.augment.flip,
+            pinned=own_device().type == "cuda",
+        ),
         RankingObjective(
             loss_settings=loss_settings, random_iterations=schedule.random_iterations, seed=seed, world=world
         ),

@@ -1,18 +1,57 @@
-"""Settings of the blocks `ranking` and `losses`: the ranking loss and its negatives."""
+"""Settings of the blocks `ranking` and `losses`: the ranking loss, its negatives, and how patches are augmented."""
 
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from tracklearn.settings.base import Count, Positive, Settings, setting
+from tracklearn.settings.base import Count, Positive, Settings, Share, setting
 
 OF_INFONCE = frozenset({"temperature", "symmetric"})
 USELESS = {"paper": OF_INFONCE, "fork": OF_INFONCE, "infonce": frozenset({"sampling", "negatives"})}
 """The keys that mean nothing to a form of the loss."""
 
 
+class Augment(Settings):
+    """How patches are changed at random before they are ranked, each patch on its own."""
+
+    where: ClassVar[str] = "ranking.augment"
+
+    crop: tuple[Share, Share] = setting(
+        (1.0, 1.0),
+        "Smallest and largest share of a patch's area that is cropped. The crop is a square at a random place and is "
+        "enlarged to the size of the patch; `[1, 1]` crops nothing",
+    )
+    flip: Share = setting(0.5, "Share of the patches that are mirrored")
+    colour: Share = setting(
+        0.0,
+        "Strength s of the changes of colour: brightness, contrast and saturation are multiplied by random factors "
+        "from 1 - s to 1 + s, in this order, and hues are turned by up to s / 4 of the circle",
+        assume="the proportions of SimCLR; the order is fixed",
+    )
+    grey: Share = setting(0.0, "Share of the patches that lose their colours")
+    blur: Share = setting(
+        0.0,
+        "Share of the patches that are blurred, with a standard deviation of 1% of their side",
+        assume="SimCLR's is drawn between 0.1 and 2 pixels",
+    )
+
+    @property
+    def only_flips(self) -> bool:
+        """Whether patches are at most mirrored."""
+        return (self.crop, self.colour, self.grey, self.blur) == ((1, 1), 0, 0, 0)
+
+    @model_validator(mode="after")
+    def _crop_is_an_interval(self) -> Self:
+        if not 0 < self.crop[0] <= self.crop[1]:
+            raise ValueError(f"crop is {list(self.crop)}; expected [smallest, largest] with 0 < smallest <= largest")
+        return self
+
+
 class Loss(Settings):
-    """The ranking loss and its negatives; keys that mean nothing to the form are refused and are left out."""
+    """The ranking loss and its negatives; keys that mean nothing to the form are refused and are left out.
+
+    An `augment` of nothing but defaults is left out too.
+    """
 
     where: ClassVar[str] = "ranking"
 
@@ -52,6 +91,8 @@ class Loss(Settings):
         assume="the paper's loss compares with the query alone",
     )
 
+    augment: Augment = setting(Augment(), "How patches are changed at random before they are ranked")
+
     @model_validator(mode="after")
     def _useful(self) -> Self:
         if useless := sorted(self.model_fields_set & USELESS[self.form]):
@@ -60,4 +101,5 @@ class Loss(Settings):
 
     @model_serializer(mode="wrap")
     def _of_its_form(self, complete: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in complete(self).items() if key not in USELESS[self.form]}
+        left_out = USELESS[self.form] | ({"augment"} if self.augment == Augment() else set())
+        return {key: value for key, value in complete(self).items() if key not in left_out}

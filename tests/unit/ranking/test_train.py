@@ -352,3 +352,36 @@ def test_infonce_takes_a_schedule_without_random_negatives(tmp_path, store):
 def test_stages_mean_the_same_without_random_negatives(stages):
     schedule = RankingSchedule.read(INFONCE_SCHEDULE | {"stages": stages})
     assert (schedule.restart, schedule.total) == (0, 80)
+
+
+AUGMENT = {"crop": [0.5, 1], "colour": 0.4, "grey": 0.2, "blur": 0.2}
+
+
+def test_a_stopped_training_with_augmented_patches_goes_on_to_the_same_bits(tmp_path, store):
+    arguments = {
+        "loss": INFONCE | {"augment": AUGMENT},
+        "schedule": INFONCE_SCHEDULE | {"iterations": 6},
+        "saving": {"log_every": 2, "checkpoint_every": 3},
+    }
+
+    def stop(iteration, row):
+        if iteration == 4:
+            raise KeyboardInterrupt
+
+    run(tmp_path / "whole", store, **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "stopped", store, report=stop, **arguments)
+    run(tmp_path / "stopped", store, **arguments)
+    run(tmp_path / "plain", store, **arguments | {"loss": INFONCE})
+    whole, stopped, plain = (
+        load_weights(tmp_path / name / "weights.safetensors")[0] for name in ("whole", "stopped", "plain")
+    )
+    assert all(torch.equal(stopped[name], value) for name, value in whole.items())
+    assert not torch.equal(plain["conv1.weight"], whole["conv1.weight"])
+
+
+def test_augmented_patches_still_teach_to_rank(tmp_path, store):
+    metrics = run(
+        tmp_path, store, loss=INFONCE | {"augment": {"crop": [0.7, 1], "colour": 0.2}}, schedule=INFONCE_SCHEDULE
+    )
+    assert metrics["negative_distance"] > 3 * metrics["positive_distance"]

@@ -3,7 +3,7 @@
 import pytest
 
 from tracklearn.errors import UserError
-from tracklearn.settings.ranking import Loss
+from tracklearn.settings.ranking import Augment, Loss
 
 
 @pytest.mark.parametrize("form", ["paper", "fork"])
@@ -32,3 +32,27 @@ def test_a_key_that_means_nothing_to_the_form_is_refused(form: str, key: str, va
     with pytest.raises(UserError) as raised:
         Loss.read({"form": form, key: value}, where="losses.mine")
     assert str(raised.value) == f"losses.mine.{key} means nothing to form: {form}; take it out"
+
+
+def test_an_augmentation_counts_if_it_is_not_the_default() -> None:
+    assert "augment" not in Loss.read({"augment": {"flip": 0.5}}).complete()
+    complete = Loss.read({"augment": {"crop": [0.5, 1]}}).complete()
+    assert complete["augment"] == {"crop": [0.5, 1.0], "flip": 0.5, "colour": 0.0, "grey": 0.0, "blur": 0.0}
+    assert Loss.read(complete).complete() == complete
+
+
+@pytest.mark.parametrize(
+    ("augment", "message"),
+    [
+        ({"crop": [0, 1]}, "crop is [0.0, 1.0]; expected [smallest, largest] with 0 < smallest <= largest"),
+        ({"crop": [0.9, 0.5]}, "crop is [0.9, 0.5]; expected [smallest, largest] with 0 < smallest <= largest"),
+        ({"crop": 0.5}, "crop is 0.5; expected a list of 2 numbers from 0 to 1"),
+        ({"grey": 2}, "grey is 2; expected a number from 0 to 1"),
+        ({"gray": 1}, "gray: unknown key; did you mean grey?"),
+    ],
+)
+def test_a_wrong_augmentation_is_named(augment: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError) as raised:
+        Loss.read({"augment": augment})
+    assert str(raised.value) == f"ranking.augment.{message}"
+    assert Augment().only_flips
