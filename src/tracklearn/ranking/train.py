@@ -276,47 +276,79 @@ def train_ranking(
             a single video, or as `loop.train`.
         SystemExit: as `loop.train`.
     """
-    schedule, loss_settings = RankingSchedule.read(schedule), Loss.read(loss)
-    check_schedule(schedule, loss_settings)
-    net = new_network(network, head="ranking", seed=seed)
     subset = Subset(stores, patches, inner=inner, strict=strict)
-    check_pairs(subset, net.input_size)
-    if parent:
-        transfer(net, parent, CONV_LAYERS)
-    world = this_world()
+    training = RankingTraining(
+        subset, parent=parent, network=network, loss=Loss.read(loss), schedule=RankingSchedule.read(schedule), seed=seed
+    )
     return run_job(
-        net,
-        PairBatches(
-            subset,
-            schedule.batch // 2,
-            seed,
-            world,
-            flip=loss_settings.augment.flip,
-            pinned=own_device().type == "cuda",
-        ),
-        RankingObjective(
-            loss_settings=loss_settings, random_iterations=schedule.random_iterations, seed=seed, world=world
-        ),
-        schedule=schedule,
+        training.net,
+        training.batches,
+        training.objective,
+        schedule=training.schedule,
         saving=Saving.read(saving),
         weights=weights,
         log=log,
         checkpoints=checkpoints,
-        identity={
+        identity=training.identity,
+        conv1=conv1,
+        metadata=training.metadata,
+        threads=threads,
+        report=training.watched(report),
+    )
+
+
+class RankingTraining:
+    """What the training loop needs to train a network on a subset.
+
+    Args:
+        subset: the pairs.
+        parent, network, seed: as in `train_ranking`.
+        loss, schedule: settings that were read.
+
+    Attributes:
+        net: the network, untrained but for the parent's layers.
+        batches, objective, schedule, identity: as in `loop.train`.
+        metadata: what the weights file says of the training.
+
+    Raises:
+        UserError: a wrong setting, settings that do not fit each other, or pairs from which ranking cannot learn.
+    """
+
+    def __init__(
+        self,
+        subset: Subset,
+        *,
+        parent: str | Path | None,
+        network: Block,
+        loss: Loss,
+        schedule: RankingSchedule,
+        seed: int,
+    ) -> None:
+        check_schedule(schedule, loss)
+        self.net, self.schedule, self._loss = new_network(network, head="ranking", seed=seed), schedule, loss
+        check_pairs(subset, self.net.input_size)
+        if parent:
+            transfer(self.net, parent, CONV_LAYERS)
+        pairs_per_batch, world, on_gpu = schedule.batch // 2, this_world(), own_device().type == "cuda"
+        self.batches = PairBatches(subset, pairs_per_batch, seed, world, flip=loss.augment.flip, pinned=on_gpu)
+        self.objective = RankingObjective(
+            loss_settings=loss, random_iterations=schedule.random_iterations, seed=seed, world=world
+        )
+        self.identity = {
             "training": "ranking",
             "network": Network.read(network).complete(),
-            "ranking": loss_settings.complete(),
+            "ranking": loss.complete(),
             "schedule": schedule.complete(),
             "seed": seed,
             "parent": digest_of_weights(parent),
             "pairs": len(subset),
             "stores": [{"name": store.path.name, "bytes": store.path.stat().st_size} for store in subset.stores],
-        },
-        conv1=conv1,
-        metadata={"training": "ranking", "seed": seed, "pairs": len(subset)},
-        threads=threads,
-        report=StallWatch(report, loss_settings.margin, hinges=loss_settings.form != "infonce"),
-    )
+        }
+        self.metadata = {"training": "ranking", "seed": seed, "pairs": len(subset)}
+
+    def watched(self, report: Report) -> StallWatch:
+        """A report that warns of features which do not distinguish patches."""
+        return StallWatch(report, self._loss.margin, hinges=self._loss.form != "infonce")
 
 
 def check_schedule(schedule: RankingSchedule, loss: Loss) -> None:

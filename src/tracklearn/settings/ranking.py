@@ -12,7 +12,7 @@ USELESS = {"paper": OF_INFONCE, "fork": OF_INFONCE, "infonce": frozenset({"sampl
 
 
 class Augment(Settings):
-    """How patches are changed at random before they are ranked, each patch on its own."""
+    """How patches are changed at random before they are ranked, each patch on its own; defaults are left out."""
 
     where: ClassVar[str] = "ranking.augment"
 
@@ -46,11 +46,17 @@ class Augment(Settings):
             raise ValueError(f"crop is {list(self.crop)}; expected [smallest, largest] with 0 < smallest <= largest")
         return self
 
+    @model_serializer(mode="wrap")
+    def _changed(self, complete: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        return {key: value for key, value in complete(self).items() if getattr(self, key) != fields[key].default}
+
 
 class Loss(Settings):
-    """The ranking loss and its negatives; keys that mean nothing to the form are refused and are left out.
+    """The ranking loss and its negatives.
 
-    An `augment` of nothing but defaults is left out too.
+    Keys that mean nothing to the form are refused, and are left out of the complete block, as is an `augment` of
+    nothing but defaults: a training that needs none of them has the record that it had before they existed.
     """
 
     where: ClassVar[str] = "ranking"
