@@ -1,5 +1,8 @@
 """`tracklearn.train_ranking`: the workflow's network from a call that needs pairs and a schedule alone."""
 
+import re
+import textwrap
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ import tracklearn
 from tracklearn.errors import UserError
 from tracklearn.networks.weights import build, load_weights
 from tracklearn.patches.writing import Pair, write_shard
+from tracklearn.ranking import direct
 from tracklearn.ranking.train import train_ranking
 
 NETWORK = {"width": 1 / 16, "ranking_fc7": 16, "conv_std": 0.05, "fc_std": 0.05, "bias": 0.0}
@@ -22,8 +26,9 @@ def shard(tmp_path):
         Pair(f"v{video}", (0, 30), np.zeros((2, 4)), 1.0, *rng.integers(0, 255, (2, 67, 67, 3)).astype(np.uint8))
         for video in range(8)
     ]
-    write_shard(tmp_path / "patches" / "00000.h5", pairs, size=67, quality=95)
-    return tmp_path / "patches" / "00000.h5"
+    path = tmp_path / "results" / "patches" / "00000.h5"
+    write_shard(path, pairs, size=67, quality=95)
+    return path
 
 
 def trained(pairs, **changes):
@@ -50,7 +55,7 @@ def test_it_returns_the_workflow_s_network_and_writes_nothing(tmp_path, shard, m
         report=lambda step, row: rows.append((step, row["loss"])),
         saving={"log_every": 2},
     )
-    assert files(tmp_path) == ["patches/00000.h5"]
+    assert files(tmp_path) == ["results/patches/00000.h5"]
     assert not net.training
     assert [step for step, _ in rows] == [2, 4]
     outputs = {name: tmp_path / name for name in ("weights", "log", "conv1", "checkpoints")}
@@ -132,3 +137,16 @@ def test_a_mistake_is_one_line(shard, changes, message):
         trained(shard, **changes)
     assert str(raised.value).startswith(message)
     assert "\n" not in str(raised.value)
+
+
+def test_the_example_of_its_documentation_trains(shard, monkeypatch):
+    """With a stand-in for the loop, which would take minutes."""
+    (example,) = re.findall(r"\n\n( +net = .*?\n +\)\n)", tracklearn.train_ranking.__doc__, re.DOTALL)
+    given = {}
+    monkeypatch.chdir(shard.parents[2])
+    monkeypatch.setattr(direct, "train", lambda net, *_, **arguments: given.update(arguments))
+    names = {"tracklearn": tracklearn}
+    exec(textwrap.dedent(example), names)
+    assert names["net"].input_size == 67
+    assert given["schedule"].total == 2000
+    assert given["identity"]["ranking"]["augment"] == {"crop": [0.5, 1.0], "colour": 0.4}
