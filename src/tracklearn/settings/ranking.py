@@ -88,7 +88,7 @@ class Loss(Settings):
         "Only for `infonce`: the cosine distances are divided by it; the lower it is, the more the nearest negatives "
         "count",
         unit="cosine distance",
-        assume="of the temperatures that are usual, one at which the features of few clips gained",
+        assume="a usual value, at which networks learned from few clips",
     )
     symmetric: bool = setting(
         False,
