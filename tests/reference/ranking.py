@@ -82,3 +82,18 @@ def fork_layer(features, labels, margin, count, shuffle):
             total += max(0.0, positive - distance + margin)
             total += max(0.0, positive - cosine_distance(features[query + 1], features[row]) + margin)
     return total / (count * (len(features) // 2) * 2), chosen
+
+
+def loops_infonce(features, videos, temperature, *, symmetric):
+    """Mean cross-entropy of the tracked patch among itself and the rows of other videos, by cosine similarity.
+
+    The symmetric form is the mean of this loss and the loss of the query, which the tracked patch has to find.
+    """
+    losses = []
+    for pair, video in enumerate(videos):
+        q, t = 2 * pair, 2 * pair + 1
+        others = [row for row in range(len(features)) if videos[row // 2] != video]
+        for anchor, found in ((q, t), (t, q)) if symmetric else ((q, t),):
+            scores = [(1 - cosine_distance(features[anchor], features[row])) / temperature for row in (found, *others)]
+            losses.append(-np.log(np.exp(scores[0]) / np.exp(scores).sum()))
+    return float(np.mean(losses))

@@ -15,7 +15,7 @@ from tracklearn.networks.weights import load_weights, save_weights
 from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.train import RankingObjective, train_ranking
 from tracklearn.retrieval.neighbours import nearest_by_cosine, to_unit_length
-from tracklearn.settings.ranking import Loss
+from tracklearn.settings.ranking import Augment, Loss
 from tracklearn.training.distributed import Parallel
 from tracklearn.training.gpu import set_precision
 from tracklearn.training.log import Means
@@ -31,6 +31,8 @@ NETWORK = {"width": 1 / 8, "input_size": 67, "ranking_fc7": 64, "conv_std": 0.03
 SCHEDULE = {"lr": 0.003, "random_iterations": 50, "iterations": 30, "batch": 32}
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 MEAN = (108, 103, 97)
+AUGMENT = Augment(crop=(0.5, 1.0), colour=0.4, grey=0.3, blur=0.3)
+LOSSES = [Loss(), Loss(form="fork"), Loss(form="infonce", symmetric=True, augment=AUGMENT)]
 
 
 def pattern(seed):
@@ -93,9 +95,9 @@ def difference(weights, others):
     return (squares / sum(float(value.square().sum()) for value in others.values())) ** 0.5
 
 
-@pytest.mark.parametrize("form", ["paper", "fork"])
-def test_a_step_has_the_cpu_s_loss_and_gradients(form):
-    objective = RankingObjective(loss_settings=Loss(form=form), random_iterations=0, seed=1)
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.form)
+def test_a_step_has_the_cpu_s_loss_and_gradients(loss):
+    objective = RankingObjective(loss_settings=loss, random_iterations=0, seed=1)
     patches = torch.from_numpy(np.stack([[pattern(2 * i), pattern(2 * i + 1)] for i in range(16)]))
     batch = patches, torch.arange(16) // 2
     batch = (*batch, *objective.draw(None, batch, 0))
@@ -134,10 +136,10 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, store, on, pre
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("form", ["paper", "fork"])
-def test_recorded_iterations_are_the_computed_ones(form, compiled):
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.form)
+def test_recorded_iterations_are_the_computed_ones(loss, compiled):
     """Through a switch to hard negatives, and through a change of the rate."""
-    objective = RankingObjective(loss_settings=Loss(form=form), random_iterations=8, seed=1)
+    objective = RankingObjective(loss_settings=loss, random_iterations=8, seed=1)
     patches = torch.from_numpy(np.stack([[pattern(2 * i), pattern(2 * i + 1)] for i in range(16)]))
     losses = []
     with set_precision(GPU, "fp32"):

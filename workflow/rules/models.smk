@@ -72,12 +72,12 @@ rule models_ranking:
         strict=lambda wildcards, input: plan.is_strict(wildcards.path),
         reading_order_digest=lambda wildcards: plan.reading_order_digest(wildcards.path),
         network=lambda wildcards: plan.network(wildcards.path),
-        loss=config["ranking"],
+        loss=lambda wildcards: plan.loss(wildcards.path),
         schedule=lambda wildcards: plan.schedule(wildcards.path),
         seed=lambda wildcards: plan.seed(wildcards.path),
         code=code("models/models_ranking.py"),
     message:
-        "{wildcards.path}: ranking training on {params.schedule[batch]} patches at a time, {params.schedule[random_iterations]} iterations with random negatives, then hard ones (stages: {params.schedule[stages]}, iterations: {params.schedule[iterations]})"
+        "{wildcards.path}: ranking training (loss: {params.loss[form]}) on {params.schedule[batch]} patches at a time, {params.schedule[random_iterations]} iterations with random negatives (stages: {params.schedule[stages]}, iterations: {params.schedule[iterations]})"
     script:
         "../scripts/models/models_ranking.py"
 

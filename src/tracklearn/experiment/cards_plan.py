@@ -40,6 +40,7 @@ class CardsPlan:
                     for each in self._plan.lineage([name])[1:]
                 ],
                 "schedule": self._plan.schedule(name),
+                **({"loss": self._plan.loss(name)} if "loss" in self._plan.model_entry(name) else {}),
                 "data": self._data(name),
                 "measures": [each for each in self._measures if name in self._plan.lineage(each["models"])],
             }

@@ -35,6 +35,10 @@ def check_models(config: Config) -> None:
         check_known(entry, "parent", model.get("from", "random"), [*models, "random"])
         if "schedule" in model:
             check_known(entry, "schedule", model["schedule"], config["schedules"])
+        if "loss" in model:
+            check_known(entry, "loss", model["loss"], config["losses"])
+        if train == "ranking":
+            _check_negatives(config, name)
         if "stand_in" in model:
             check_known(entry, "stand_in", model["stand_in"], models)
         if "subset" in model:
@@ -44,6 +48,17 @@ def check_models(config: Config) -> None:
             raise UserError(f"{entry}: transfer: fc7 needs a parent with fc7 of detection size, not {model['from']}")
     for name in models:
         ancestors(config, name)
+
+
+def _check_negatives(config: Config, name: str) -> None:
+    """Refuse iterations with random negatives for a loss that chooses none."""
+    schedule = config["models"][name]["schedule"]
+    random_iterations = config["schedules"][schedule]["random_iterations"]
+    if loss_settings(config, name)["form"] == "infonce" and random_iterations:
+        raise UserError(
+            f"config: schedules.{schedule}.random_iterations is {random_iterations}, and the loss of models.{name}, "
+            "infonce, chooses no negatives; give the model a schedule with random_iterations: 0"
+        )
 
 
 def check_known(entry: str, kind: str, name: str, names: Iterable[str], *, otherwise: str = "") -> None:
@@ -96,6 +111,12 @@ def network_settings(config: Config, name: str) -> dict[str, Any]:
     if chosen.get("ranking_fc_std") is not None:
         del chosen["fc_std"]  # `ranking_fc_std` takes its place
     return chosen
+
+
+def loss_settings(config: Config, name: str) -> dict[str, Any]:
+    """The ranking loss of a model: the entry of `losses:` that the model names, or the block `ranking:`."""
+    loss = config["models"][name].get("loss")
+    return dict(config["ranking"] if loss is None else config["losses"][loss])
 
 
 def fits_network(config: Config, name: str) -> bool:

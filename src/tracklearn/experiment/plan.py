@@ -276,6 +276,10 @@ class Plan:
         """The settings of `network:` that a model depends on."""
         return model_graph.network_settings(self.config, _name(path))
 
+    def loss(self, path: str) -> dict[str, Any]:
+        """The loss of a ranking model."""
+        return model_graph.loss_settings(self.config, _name(path))
+
     def given_file(self, path: str) -> str | list[str]:
         """The file of given weights; none if they are a released network, which is downloaded."""
         weights: str = self.model_entry(path)["weights"]

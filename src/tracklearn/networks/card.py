@@ -29,9 +29,9 @@ def write_cards(
 
     Args:
         models: what the configuration says of each model: `name`; `entry` (of `models:`); `ancestors`, parent first,
-            with their `name` and `train`; `schedule`; `data`; and `measures`, the cells of tables that the model or a
-            descendant made, each with `table`, `figure`, `label`, `models`, `images` and `cell`. Measures without a
-            value are left out.
+            with their `name` and `train`; `schedule`; `loss`, if the entry names one; `data`; and `measures`, the cells
+            of tables that the model or a descendant made, each with `table`, `figure`, `label`, `models`, `images` and
+            `cell`. Measures without a value are left out.
         weights: the weights file of each model.
         cards: the Markdown file to write for each model.
 

@@ -24,6 +24,7 @@ class Pairs(Dataset[tuple[Tensor, Tensor, int]]):
         folder: the folder of the shards, results/patches of a run of `snakemake pairs`.
 
     Attributes:
+        subset: the pairs as a ranking training reads them.
         video_ids: ids of the videos, by index.
 
     Raises:
@@ -40,7 +41,7 @@ class Pairs(Dataset[tuple[Tensor, Tensor, int]]):
             raise UserError(
                 f"{Path(folder).absolute()}: no patch shard (*.h5) there; `snakemake --cores 8 pairs` mines some"
             )
-        self._subset = Subset(shards)
+        self.subset = Subset(shards)
         if has_index and len(shard_of_pair) != len(self):
             raise UserError(
                 f"{index}: {len(shard_of_pair)} pairs, but its shards hold {len(self)}; "
@@ -48,14 +49,14 @@ class Pairs(Dataset[tuple[Tensor, Tensor, int]]):
             )
         if not len(self):
             raise UserError(f"{folder}: no pair in its shards; {Path(folder) / 'pairs.html'} tells why")
-        self.video_ids = self._subset.video_ids
+        self.video_ids = self.subset.video_ids
 
     def __len__(self) -> int:
-        return len(self._subset)
+        return len(self.subset)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
-        patches = torch.from_numpy(self._subset.pairs([index])[0]).permute(0, 3, 1, 2)  # (2, 3, S, S)
-        return patches[0], patches[1], int(self._subset.video_of_pair[index])
+        patches = torch.from_numpy(self.subset.pairs([index])[0]).permute(0, 3, 1, 2)  # (2, 3, S, S)
+        return patches[0], patches[1], int(self.subset.video_of_pair[index])
 
 
 def _read_shard_of_pair(index: Path) -> pa.ChunkedArray:

@@ -41,6 +41,24 @@ def fork_loss(distances: Tensor, negatives: Tensor, *, margin: float, negatives_
     return hinges.sum() / (negatives_per_pair * len(negatives) * 2)
 
 
+def infonce_loss(distances: Tensor, others: Tensor, *, temperature: float, symmetric: bool = False) -> Tensor:
+    """Mean of -log(exp(-D(q, t) / T) / (exp(-D(q, t) / T) + sum of exp(-D(q, n) / T) over all rows n of `others`)).
+
+    It is the cross-entropy of choosing the tracked patch by cosine similarity, at the temperature T. `others` (P, 2 P)
+    holds the rows of other videos; a query without such rows costs nothing. `symmetric` takes the mean with the same
+    loss of the tracked patch, which has the query to find: -log(exp(-D(q, t) / T) / (... + exp(-D(t, n) / T) ...)).
+
+    Source: van den Oord et al., Representation learning with contrastive predictive coding, 2018, equation 4.
+    """
+    positives = positive_distances(distances)[:, None]
+    sides = [distances[0::2], distances[1::2]] if symmetric else [distances[0::2]]  # (P, 2 P) each
+    losses = []
+    for side in sides:
+        logits = ((positives - side) / temperature).masked_fill(~others, -torch.inf)
+        losses.append(F.pad(logits, (1, 0)).logsumexp(1).mean())  # the padded 0 is the logit of the positive
+    return torch.stack(losses).mean()
+
+
 def query_hinges(distances: Tensor, *, margin: float) -> Tensor:
     """max(0, D(q, t) - D(q, n) + M) of every query and every row of the batch, (P, 2 P)."""
     return F.relu(positive_distances(distances)[:, None] - distances[0::2] + margin)

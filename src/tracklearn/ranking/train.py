@@ -20,14 +20,22 @@ from tracklearn.networks.caffenet import CONV_LAYERS, CaffeNet, to_input
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
 from tracklearn.patches.subset import Part, Subset
-from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
+from tracklearn.ranking.augment import DRAWS, augmented
+from tracklearn.ranking.loss import (
+    cosine_distances,
+    fork_loss,
+    infonce_loss,
+    paper_loss,
+    positive_distances,
+    query_hinges,
+)
 from tracklearn.ranking.negatives import fork_negatives, hardest_negatives, other_videos, random_negatives
 from tracklearn.ranking.stall import StallWatch
 from tracklearn.report import Report, silent
 from tracklearn.seeds import torch_generator
 from tracklearn.settings.base import Block
 from tracklearn.settings.network import Network
-from tracklearn.settings.ranking import Loss
+from tracklearn.settings.ranking import Augment, Loss
 from tracklearn.settings.training import RankingSchedule, Saving
 from tracklearn.training.checkpoint import digest_of_weights
 from tracklearn.training.distributed import ALONE, World, this_world
@@ -35,7 +43,8 @@ from tracklearn.training.feed import Batch
 from tracklearn.training.job import run_job
 from tracklearn.training.sampling import SpreadOrder, batch_rng, coins, mirrored
 
-NEGATIVES_STREAM = 2  # second number in the seed of the random negatives; `sampling` uses 0 and 1
+# Second numbers in the seeds of random negatives and of augmentation; `sampling` uses 0 and 1.
+NEGATIVES_STREAM, AUGMENT_STREAM = 2, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +56,10 @@ class RankingObjective:
     the rest of all pairs.
 
     Attributes:
-        loss_settings: form, sampling, margin M and number K of negatives.
-        random_iterations: number of iterations with random negatives, before those with hard ones.
-        seed: of the random negatives.
+        loss_settings: form, sampling, margin M and number K of negatives, or temperature of InfoNCE; and how
+            patches are augmented.
+        random_iterations: number of iterations with random negatives, before those with hard ones; InfoNCE has neither.
+        seed: of the random negatives and of the augmentation.
         world: the processes that share a batch.
     """
 
@@ -59,17 +69,25 @@ class RankingObjective:
     world: World = ALONE
 
     def draw(self, net: CaffeNet, batch: Batch, iteration: int) -> Batch:
-        """The draws (P, 2 P) of an iteration's negatives, as many as its choice needs, on the CPU."""
+        """The draws of an iteration, on the CPU.
+
+        There are as many draws (P, 2 P) as the choice of its negatives needs, and then one (P, 2, 9) if patches are
+        augmented.
+        """
         pairs, generator = len(batch[1]), torch_generator(self.seed, NEGATIVES_STREAM, iteration)
         count = 1 if self._is_random(iteration) else 2 if self._sampling == "fork" else 0
-        return tuple(torch.rand((pairs, 2 * pairs), generator=generator) for _ in range(count))
+        negatives = tuple(torch.rand((pairs, 2 * pairs), generator=generator) for _ in range(count))
+        if self.loss_settings.augment.only_flips:
+            return negatives
+        generator = torch_generator(self.seed, AUGMENT_STREAM, iteration)
+        return *negatives, torch.rand((pairs, 2, len(DRAWS)), generator=generator)
 
     def phase(self, iteration: int) -> bool:
         """Iterations of equal phase do the same operations."""
         return self._is_random(iteration)
 
     def _is_random(self, iteration: int) -> bool:
-        return iteration < self.random_iterations
+        return iteration < self.random_iterations and self.loss_settings.form != "infonce"
 
     @property
     def _sampling(self) -> str:
@@ -77,26 +95,38 @@ class RankingObjective:
 
     def __call__(self, net: CaffeNet, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and measurements of one batch."""
-        margin, negatives_per_pair = self.loss_settings.margin, self.loss_settings.negatives
+        settings = self.loss_settings
         patches, videos, *draws = batch
         draws = draws or list(self.draw(net, batch, iteration))
-        features = net(to_input(patches.flatten(0, 1), net.mean_bgr), "fc7")
+        patches = patches.flatten(0, 1)  # (2 p, S, S, 3) of this process's p pairs
+        if not settings.augment.only_flips:
+            of_patches = draws.pop()[self.world.part(len(videos))].flatten(0, 1)
+            patches = augmented(patches, of_patches, settings.augment)
+        features = net(to_input(patches, net.mean_bgr), "fc7")
         features = self.world.gather(features.unflatten(0, (-1, 2)), len(videos)).flatten(0, 1)  # (2 P, F)
         distances = cosine_distances(features)  # (2 P, 2 P)
         others = other_videos(videos)  # (P, 2 P)
         with torch.no_grad():
             negatives = self.choose(distances, others, draws, iteration)
-        if self.loss_settings.form == "fork":
-            loss = fork_loss(distances, negatives, margin=margin, negatives_per_pair=negatives_per_pair)
-        else:
-            loss = paper_loss(distances, negatives, margin=margin)
-        return loss, measure(distances.detach(), others, negatives, margin=margin)
+        match settings.form:
+            case "paper":
+                loss = paper_loss(distances, negatives, margin=settings.margin)
+            case "fork":
+                loss = fork_loss(distances, negatives, margin=settings.margin, negatives_per_pair=settings.negatives)
+            case "infonce":
+                loss = infonce_loss(
+                    distances, negatives, temperature=settings.temperature, symmetric=settings.symmetric
+                )
+        return loss, measure(distances.detach(), others, negatives, margin=settings.margin)
 
     def choose(self, distances: Tensor, others: Tensor, draws: Sequence[Tensor], iteration: int) -> Tensor:
         """The negatives (P, 2 P), chosen among the rows `others` (P, 2 P), see `other_videos`.
 
-        They are random in the first `random_iterations`, then the hardest ones or those of the released code.
+        They are random in the first `random_iterations`, then the hardest ones or those of the released code. InfoNCE
+        takes all rows.
         """
+        if self.loss_settings.form == "infonce":
+            return others
         negatives_per_pair = self.loss_settings.negatives
         if self._is_random(iteration):
             return random_negatives(others, draws[0], negatives_per_pair=negatives_per_pair)
@@ -142,9 +172,10 @@ class Pairs(Protocol):
 class PairBatches:
     """Makes the batch of an iteration: `pairs_per_batch` pairs and their videos.
 
-    Each patch is mirrored at random, independently of the other patch of its pair. The pairs of a batch are of
-    different videos, except where a video has more than 1/`pairs_per_batch` of all pairs or there are hardly more
-    videos than pairs in a batch, see `SpreadOrder`; the loss takes no negative from the query's own video in any case.
+    Each patch is mirrored with the probability `flip`, independently of the other patch of its pair. The pairs of a
+    batch are of different videos, except where a video has more than 1/`pairs_per_batch` of all pairs or there are
+    hardly more videos than pairs in a batch, see `SpreadOrder`; the loss takes no negative from the query's own video
+    in any case.
 
     With several processes, each decodes its part of the pairs. If all decoded pairs fit into `decoded_bytes` of memory,
     each pair is decoded once. With `pinned`, batches lie in memory from which a GPU
@@ -158,11 +189,12 @@ class PairBatches:
         seed: int,
         world: World = ALONE,
         *,
+        flip: float = Augment().flip,
         pinned: bool = False,
         decoded_bytes: float = DECODED_IMAGES_BYTES,
     ) -> None:
         self.subset, self.pairs_per_batch, self.seed = subset, pairs_per_batch, seed
-        self.world, self.pinned = world, pinned
+        self.world, self.flip, self.pinned = world, flip, pinned
         self._order = SpreadOrder(subset.video_of_pair, seed, count=pairs_per_batch)
         shape = (len(subset), 2, subset.size, subset.size, 3)
         # The system gives memory to this array only where pairs are written.
@@ -173,7 +205,8 @@ class PairBatches:
         """Patches uint8 (p, 2, S, S, 3) of this process's part, p = P for one process, and all videos (P,)."""
         indices = self._order.batch(iteration)
         part, side = self.world.part(self.pairs_per_batch), self.subset.size
-        mirror = coins(batch_rng(self.seed, iteration), 2 * self.pairs_per_batch).reshape(-1, 2)[part]  # (p, 2)
+        coin_of_patch = coins(batch_rng(self.seed, iteration), 2 * self.pairs_per_batch, self.flip)
+        mirror = coin_of_patch.reshape(-1, 2)[part]  # (p, 2)
         patches = torch.empty((len(mirror), 2, side, side, 3), dtype=torch.uint8, pin_memory=self.pinned)
         self._read(indices[part], patches.numpy())
         mirrored(patches.flatten(0, 1).numpy(), mirror.reshape(-1))
@@ -227,7 +260,7 @@ def train_ranking(
         schedule: settings of `settings.training.RankingSchedule`; `batch` counts patches (PAPER §5.6: 100), two for
             each pair, of all processes together.
         saving: settings of `settings.training.Saving`.
-        seed: of the initial weights, batches and negatives.
+        seed: of the initial weights, batches, negatives and augmentation.
         weights: path of the file to write the weights to.
         log: path of the file to write the log to, CSV.
         checkpoints: path of a folder that only this training uses.
@@ -243,39 +276,92 @@ def train_ranking(
             a single video, or as `loop.train`.
         SystemExit: as `loop.train`.
     """
-    schedule, loss_settings = RankingSchedule.read(schedule), Loss.read(loss)
-    net = new_network(network, head="ranking", seed=seed)
     subset = Subset(stores, patches, inner=inner, strict=strict)
-    check_pairs(subset, net.input_size)
-    if parent:
-        transfer(net, parent, CONV_LAYERS)
-    world = this_world()
+    training = RankingTraining(
+        subset, parent=parent, network=network, loss=Loss.read(loss), schedule=RankingSchedule.read(schedule), seed=seed
+    )
     return run_job(
-        net,
-        PairBatches(subset, schedule.batch // 2, seed, world, pinned=own_device().type == "cuda"),
-        RankingObjective(
-            loss_settings=loss_settings, random_iterations=schedule.random_iterations, seed=seed, world=world
-        ),
-        schedule=schedule,
+        training.net,
+        training.batches,
+        training.objective,
+        schedule=training.schedule,
         saving=Saving.read(saving),
         weights=weights,
         log=log,
         checkpoints=checkpoints,
-        identity={
+        identity=training.identity,
+        conv1=conv1,
+        metadata=training.metadata,
+        threads=threads,
+        report=training.watched(report),
+    )
+
+
+class RankingTraining:
+    """What the training loop needs to train a network on a subset.
+
+    Args:
+        subset: the pairs.
+        parent, network, seed: as in `train_ranking`.
+        loss, schedule: settings that were read.
+
+    Attributes:
+        net: the network, untrained but for the parent's layers.
+        batches, objective, schedule, identity: as in `loop.train`.
+        metadata: what the weights file says of the training.
+
+    Raises:
+        UserError: a wrong setting, settings that do not fit each other, or pairs from which ranking cannot learn.
+    """
+
+    def __init__(
+        self,
+        subset: Subset,
+        *,
+        parent: str | Path | None,
+        network: Block,
+        loss: Loss,
+        schedule: RankingSchedule,
+        seed: int,
+    ) -> None:
+        check_schedule(schedule, loss)
+        self.net, self.schedule, self._loss = new_network(network, head="ranking", seed=seed), schedule, loss
+        check_pairs(subset, self.net.input_size)
+        if parent:
+            transfer(self.net, parent, CONV_LAYERS)
+        pairs_per_batch, world, on_gpu = schedule.batch // 2, this_world(), own_device().type == "cuda"
+        self.batches = PairBatches(subset, pairs_per_batch, seed, world, flip=loss.augment.flip, pinned=on_gpu)
+        self.objective = RankingObjective(
+            loss_settings=loss, random_iterations=schedule.random_iterations, seed=seed, world=world
+        )
+        self.identity = {
             "training": "ranking",
             "network": Network.read(network).complete(),
-            "ranking": loss_settings.complete(),
+            "ranking": loss.complete(),
             "schedule": schedule.complete(),
             "seed": seed,
             "parent": digest_of_weights(parent),
             "pairs": len(subset),
             "stores": [{"name": store.path.name, "bytes": store.path.stat().st_size} for store in subset.stores],
-        },
-        conv1=conv1,
-        metadata={"training": "ranking", "seed": seed, "pairs": len(subset)},
-        threads=threads,
-        report=StallWatch(report, loss_settings.margin),
-    )
+        }
+        self.metadata = {"training": "ranking", "seed": seed, "pairs": len(subset)}
+
+    def watched(self, report: Report) -> StallWatch:
+        """A report that warns of features which do not distinguish patches."""
+        return StallWatch(report, self._loss.margin, hinges=self._loss.form != "infonce")
+
+
+def check_schedule(schedule: RankingSchedule, loss: Loss) -> None:
+    """Check that the loss takes negatives if the schedule has iterations with random ones.
+
+    Raises:
+        UserError: it does not.
+    """
+    if loss.form == "infonce" and schedule.random_iterations:
+        raise UserError(
+            f"schedule.random_iterations is {schedule.random_iterations}; expected 0, since ranking.form infonce "
+            "chooses no negatives"
+        )
 
 
 def check_pairs(subset: Subset, input_size: int) -> None:

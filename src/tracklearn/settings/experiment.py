@@ -30,7 +30,7 @@ MOVED = {
     "detection.keep_features": "features.keep",
     "retrieval.models": "section6.retrieval",
 }
-NAMED = ("subsets", "schedules", "models")
+NAMED = ("subsets", "losses", "schedules", "models")
 
 
 class Configuration(Settings):
@@ -56,6 +56,7 @@ class Configuration(Settings):
     subsets: dict[str, Subset] = setting({}, "Parts of the patches by name")
     network: Network = setting(Network(), "CaffeNet's size and initial weights")
     ranking: Loss = setting(Loss(), "The ranking loss")
+    losses: dict[str, Loss] = setting({}, "Further ranking losses by name, for models that name one")
     schedules: dict[str, RankingSchedule | SoftmaxSchedule] = setting({}, "Schedules of trainings by name")
     saving: Saving = setting(Saving(), "How often a training writes to disk")
     imagenet: ImageNet = setting(ImageNet(), "Images of the RCNN rows")
@@ -93,7 +94,7 @@ class Configuration(Settings):
             raise UserError(f"config: {error}") from None
 
     def complete(self) -> dict[str, Any]:
-        """The whole with its defaults; subsets, schedules and models in the order of their names."""
+        """The whole with its defaults; subsets, losses, schedules and models in the order of their names."""
         blocks = super().complete()
         return blocks | {name: dict(sorted(blocks[name].items())) for name in NAMED}
 

@@ -38,7 +38,7 @@ WAYS = {
     "ranking": Way(
         SHAPE | FILLERS | {"ranking_fc7", "ranking_fc_std"},
         needs={"from", "subset", "schedule"},
-        may_have={"seed"},
+        may_have={"seed", "loss"},
         schedule=RankingSchedule,
     ),
     "imagenet": Way(
@@ -78,6 +78,10 @@ class Model(Settings):
     parent: str | None = setting(None, "Model whose weights the training starts from, or `random`", alias="from")
     subset: str | None = setting(None, "Entry of `subsets` that a ranking training sees")
     schedule: str | None = setting(None, "Entry of `schedules` that the training follows")
+    loss: str | None = setting(
+        None,
+        "Only for `train: ranking`: entry of `losses` that the training minimises; `null` means the block `ranking`",
+    )
     transfer: Literal["conv", "fc7"] | None = setting(
         None,
         "Only for `train: voc`: layers that the model takes from its parent. `conv` takes conv1 to conv5; `fc7` takes "

@@ -64,7 +64,8 @@ class RankingSchedule(Schedule):
 
     random_iterations: Natural = setting(
         150_000,
-        "Only for `train: ranking`: number of iterations with random negatives; later iterations have hard negatives",
+        "Only for `train: ranking`: number of iterations with random negatives; later iterations have hard negatives. "
+        "A loss of the form `infonce` has neither and needs 0",
         unit="iterations",
         paper="§5.6",
     )
@@ -73,7 +74,8 @@ class RankingSchedule(Schedule):
         "Only for `train: ranking`: how §5.6 is read. With `two`, `random_iterations` at the constant rate `lr` come "
         "first. Then hard negatives follow for `iterations` with a fresh schedule: steps are counted from the switch, "
         "and velocities are zero there, as in a training that restarts from weights. With `one`, the "
-        "`random_iterations` are the first of the `iterations` of a single schedule",
+        "`random_iterations` are the first of the `iterations` of a single schedule. With 0 `random_iterations` both "
+        "are the same",
         assume="the paper trains with random negatives first, and then with hard negatives from there; it does not say "
         "whether the steps of its schedules begin with the first iteration or with the hard negatives",
     )

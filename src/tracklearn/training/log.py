@@ -60,6 +60,21 @@ class Means:
         return values
 
 
+class NewestRow:
+    """Stands in for a `Log` where none is written: it holds the newest row alone."""
+
+    def __init__(self) -> None:
+        self._row: dict[str, float] = {}
+
+    def write(self, iteration: int, row: Mapping[str, float]) -> None:
+        """Take the row of an iteration."""
+        self._row = {"iteration": iteration, **row}
+
+    def last_row(self) -> dict[str, float]:
+        """The newest row; empty if there is none."""
+        return self._row
+
+
 class Log:
     """A CSV file that continues at the byte where a checkpoint left it."""
 

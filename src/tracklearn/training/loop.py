@@ -20,7 +20,7 @@ from tracklearn.training.checkpoint import load_checkpoint, save_checkpoint
 from tracklearn.training.distributed import World, joined_processes
 from tracklearn.training.feed import Batch, Feed, MakeBatch, feed
 from tracklearn.training.gpu import set_precision
-from tracklearn.training.log import Log
+from tracklearn.training.log import Log, NewestRow
 from tracklearn.training.progress import Progress
 from tracklearn.training.schedule import learning_rate
 from tracklearn.training.solver import Solver
@@ -38,7 +38,7 @@ def train(
     *,
     schedule: Schedule,
     saving: Saving,
-    checkpoints: str | Path,
+    checkpoints: str | Path | None,
     identity: Mapping[str, Any],
     layer_rates: Mapping[str, float] | None = None,
     threads: int | None = None,
@@ -55,7 +55,8 @@ def train(
         objective: computes loss and measurements. They depend on its arguments alone, not on earlier calls.
         schedule: how many iterations there are, and the learning rate of each.
         saving: how often checkpoints and rows of the log are written. It changes nothing else.
-        checkpoints: a folder that only this job uses. The caller removes it once the job's outputs are written.
+        checkpoints: a folder that only this job uses. The caller removes it once the job's outputs are written. With
+            None, neither checkpoints nor a log are written, and a stopped training is lost.
         identity: everything that the result depends on, in values that JSON can hold: the kind of training, network,
             loss, schedule, seed, digest of the parent, and what identifies the data. Checkpoints record it, and a
             checkpoint with another identity is refused.
@@ -66,11 +67,11 @@ def train(
     Raises:
         UserError: the folder holds a checkpoint with another identity, the loss or a weight is not finite, a batch
             cannot be made, or the disk is full. An error in one of several processes is raised in all of them.
-        SystemExit: code 143 after SIGTERM and 130 after SIGINT, with a checkpoint written.
+        SystemExit: code 143 after SIGTERM and 130 after SIGINT, with a checkpoint written if there is a folder.
     """
     if threads:
         torch.set_num_threads(threads)
-    folder, device = Path(checkpoints), own_device()
+    folder, device = Path(checkpoints) if checkpoints else None, own_device()
 
     def make_whole_batch(iteration: int) -> Batch:
         batch = make_batch(iteration)
@@ -82,9 +83,12 @@ def train(
         state = TrainingState(net, solver)
         _resume(state, folder, identity, world)
         parallel_net = cast(CaffeNet, world.parallel(net))  # with the first process's weights in all of them
-        log = Log(folder / "log.csv", state.log_bytes) if world.is_first else None
-        listeners: list[Report] = [log.write, report, Progress(schedule.total, state.iteration)] if log else []
-        saver = _Saver(state, folder, log, saving=saving, identity=identity)
+        log = Log(folder / "log.csv", state.log_bytes) if folder and world.is_first else None
+        rows = log or NewestRow()
+        listeners: list[Report] = []
+        if world.is_first:
+            listeners = [rows.write, report, Progress(schedule.total, state.iteration)]
+        saver = _Saver(state, log, saving=saving, identity=identity)
         batches = feed(make_whole_batch, device, state.iteration, schedule.total, threads=threads or 1)
         step = new_step(
             parallel_net, solver, objective,
@@ -106,23 +110,23 @@ def train(
                     failure.catch(lambda: _report_row(state, schedule.batch, batches, listeners))
                 if saver.due():
                     failure.catch(saver.save)
-            failure.catch(saver.save_if_newer)
+            failure.catch(saver.save_if_newer if log else state.check)
             stop_signal = world.largest(stop.signal)
         _raise_in_all(world, failure.error)
         if stop_signal:
             raise SystemExit(exit_code(stop_signal))
-        row = world.value_of_first(log.last_row() if log else {})
+        row = world.value_of_first(rows.last_row())
     net.eval().cpu()
     return row
 
 
-def _resume(state: TrainingState, folder: Path, identity: Mapping[str, Any], world: World) -> None:
+def _resume(state: TrainingState, folder: Path | None, identity: Mapping[str, Any], world: World) -> None:
     """Continue from the newest checkpoint, if there is one; only the first process reads it.
 
     The other processes get the iteration and the velocities here, and the network by `World.parallel`.
     """
     failure = _FirstError()
-    if world.is_first and (checkpoint := failure.catch(lambda: load_checkpoint(folder, identity))):
+    if folder and world.is_first and (checkpoint := failure.catch(lambda: load_checkpoint(folder, identity))):
         state.restore(checkpoint)
     _raise_in_all(world, failure.error)
     state.iteration = world.value_of_first(state.iteration)
@@ -159,12 +163,10 @@ def _raise_in_all(world: World, error: UserError | None) -> None:
 
 
 class _Saver:
-    """Writes checkpoints and, beside each, a picture of conv1. A process without a log writes nothing."""
+    """Writes checkpoints beside the log and, with each, a picture of conv1. Without a log it writes nothing."""
 
-    def __init__(
-        self, state: TrainingState, folder: Path, log: Log | None, *, saving: Saving, identity: Mapping[str, Any]
-    ) -> None:
-        self.state, self.folder, self.log, self.saving, self.identity = state, folder, log, saving, identity
+    def __init__(self, state: TrainingState, log: Log | None, *, saving: Saving, identity: Mapping[str, Any]) -> None:
+        self.state, self.log, self.saving, self.identity = state, log, saving, identity
         self.iteration, self.time = state.iteration, time.monotonic()  # of the newest checkpoint
 
     def due(self) -> bool:
@@ -180,9 +182,10 @@ class _Saver:
         """
         self.iteration, self.time = self.state.iteration, time.monotonic()
         if self.log:
+            folder = self.log.path.parent
             self.state.log_bytes = self.log.sync()
-            save_checkpoint(self.folder, self.state.checkpoint(self.identity))
-            draw_filters(self.folder / f"conv1-{self.iteration:07d}.png", self.state.net)
+            save_checkpoint(folder, self.state.checkpoint(self.identity))
+            draw_filters(folder / f"conv1-{self.iteration:07d}.png", self.state.net)
 
     def save_if_newer(self) -> None:
         """Write a checkpoint if an iteration was done since the newest one."""

@@ -12,7 +12,10 @@ from matplotlib.rcsetup import cycler
 from tracklearn.pages.rendering import Picture, render
 from tracklearn.report import NO_MEASUREMENT
 
-HOW = ("train", "from", "subset", "schedule", "seed")  # entries of a model that the page shows
+HOW = {  # columns of the page by the key of a model's entry; the column "loss" is that of the log
+    **{key: key for key in ("train", "from", "subset", "schedule", "seed")},
+    "loss": "ranking loss",
+}
 STYLES = cycler(linestyle=["-", "--", ":", "-."]) * cycler(color=list(TABLEAU_COLORS))
 
 
@@ -38,10 +41,12 @@ def models_page(
     """
     trainings = {Path(path).parent.name: pd.read_csv(path) for path in logs}
     rows = [
-        {"network": name} | {key: str(entry[key]) for key in HOW if key in entry} | _last_row(trainings.get(name))
+        {"network": name}
+        | {column: str(entry[key]) for key, column in HOW.items() if key in entry}
+        | _last_row(trainings.get(name))
         for name, entry in models.items()
     ]
-    columns = dict.fromkeys(["network", *HOW, *(column for row in rows for column in row)])
+    columns = dict.fromkeys(["network", *HOW.values(), *(column for row in rows for column in row)])
     render(
         "models.html.jinja",
         page,

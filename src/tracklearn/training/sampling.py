@@ -120,9 +120,9 @@ def batch_rng(seed: int, iteration: int) -> np.random.Generator:
     return np.random.default_rng([seed, 1, iteration])
 
 
-def coins(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Bool (count,), each true with a probability of one half."""
-    return rng.random(count) < 0.5
+def coins(rng: np.random.Generator, count: int, probability: float = 0.5) -> np.ndarray:
+    """Bool (count,), each true with a probability."""
+    return rng.random(count) < probability
 
 
 def mirrored(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -49,8 +49,7 @@ class TrainingState:
         Raises:
             UserError: the loss or a weight is not finite.
         """
-        self._check_loss()
-        self._check_weights()
+        self.check()
         tensors = {"net": self.net.state_dict(), "velocity": self.solver.velocities, "sums": self.means.sums}
         numbers = {"iteration": self.iteration, "summed": self.means.count, "log": self.log_bytes}
         return Checkpoint(tensors, numbers, identity)
@@ -62,6 +61,15 @@ class TrainingState:
         device = self.net.conv1.weight.device
         self.means.restore(checkpoint.tensors.get("sums", {}), checkpoint.numbers["summed"], device)
         self.iteration, self.log_bytes = checkpoint.numbers["iteration"], checkpoint.numbers["log"]
+
+    def check(self) -> None:
+        """Check what has been learned so far.
+
+        Raises:
+            UserError: the loss or a weight is not finite.
+        """
+        self._check_loss()
+        self._check_weights()
 
     def _check_loss(self) -> None:
         """Checked at rows and checkpoints alone, which suffices: a sum that is not finite never becomes finite."""

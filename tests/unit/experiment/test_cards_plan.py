@@ -65,3 +65,13 @@ def test_what_lacks_imagenet_has_no_card_and_no_cell(planned):
     assert not {"imagenet-2", "rcnn-70K-2", "imagenet-1"} & set(plan.trained_models())
     assert "rcnn-70K-1" in plan.trained_models()  # it starts from the released network
     assert not [cell for cell in plan.cards.cells() if "rcnn-70K-2x" in cell]
+
+
+def test_a_card_states_the_loss_that_its_network_names(planned):
+    models = planned().config["models"]
+    models["unsup-8M"] = models["unsup-8M"] | {"loss": "wide"}
+    described = {
+        model["name"]: model for model in planned(models=models, losses={"wide": {"margin": 1}}).cards.described()
+    }
+    assert described["unsup-8M"]["loss"] == {"form": "paper", "sampling": None, "margin": 1.0, "negatives": 4}
+    assert "loss" not in described["unsup-5M"]

@@ -108,3 +108,43 @@ def test_the_filler_of_ranking_takes_the_place_of_the_general_one(config):
     config["network"]["ranking_fc_std"] = 0.03
     assert "fc_std" not in model_graph.network_settings(config, "unsup-5M")
     assert "fc_std" in model_graph.network_settings(config, "scratch-1")
+
+
+def test_a_model_s_loss_is_the_block_ranking_or_the_entry_that_it_names(config):
+    config["losses"] = {"mild": {"form": "infonce"}, "wide": {"margin": 1.0}}
+    config["ranking"] = {"negatives": 6}
+    config["schedules"]["short"] = {"lr": 0.01, "iterations": 5, "batch": 8, "random_iterations": 0}
+    config["models"]["unsup-5M"] |= {"loss": "mild", "schedule": "short"}
+    config["models"]["unsup-8M"] |= {"loss": "wide"}
+    whole = complete(config)
+    found = [model_graph.loss_settings(whole, name) for name in ("unsup-1.5M", "unsup-5M", "unsup-8M")]
+    assert [loss["form"] for loss in found] == ["paper", "infonce", "paper"]
+    assert [loss.get("negatives") for loss in found] == [6, None, 4]  # an entry is whole by itself
+    assert [loss["margin"] for loss in found] == [0.5, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": "mld", "schedule": "short"}, "config: models.unsup-5M: unknown loss mld; did you mean mild?"),
+        (
+            {"loss": "mild"},
+            "config: schedules.ranking-5M.random_iterations is 150000, and the loss of models.unsup-5M, infonce, "
+            "chooses no negatives; give the model a schedule with random_iterations: 0",
+        ),
+    ],
+)
+def test_a_loss_that_does_not_fit_is_named(config, changes, message):
+    config["losses"] = {"mild": {"form": "infonce"}}
+    config["schedules"]["short"] = {"lr": 0.01, "iterations": 5, "batch": 8, "random_iterations": 0}
+    config["models"]["unsup-5M"] |= changes
+    with pytest.raises(UserError) as raised:
+        complete(config)
+    assert str(raised.value) == message
+
+
+def test_only_ranking_has_a_loss(config):
+    config["losses"] = {"mild": {}}
+    config["models"]["scratch-1"]["loss"] = "mild"
+    with pytest.raises(UserError, match=r"^config: models.scratch-1: train: voc has no use for loss; take it out$"):
+        complete(config)

@@ -14,7 +14,7 @@ from tracklearn.networks.weights import save_weights
 def card(tmp_path):
     """A function that writes the card of one network and returns its front matter and its text."""
 
-    def write(entry, *, ancestors=(), data=None, metadata=None, measures=(), width=0.0625):
+    def write(entry, *, ancestors=(), data=None, metadata=None, measures=(), width=0.0625, **more):
         outputs = len(metadata["classes"]) if "classes" in (metadata or {}) else None
         net = CaffeNet(width=width, input_size=67, fc7=8, outputs=outputs, mean_bgr=(1, 2.5, 3))
         described = {"training": entry["train"], "seed": 7, **(metadata or {})}
@@ -26,6 +26,7 @@ def card(tmp_path):
             "schedule": {"lr": 0.001, "iterations": 20},
             "data": data or {},
             "measures": list(measures),
+            **more,
         }
         path = tmp_path / "mine/card.md"
         assert write_cards(models=[model], weights=[tmp_path / "mine/weights.safetensors"], cards=[path]) == {
@@ -70,6 +71,14 @@ def test_a_ranking_network_states_its_data_its_schedule_and_how_to_use_it(card):
     assert "subtracts the mean (1, 2.5, 3)." in text
     assert "The videos from which this network learned belong to\ntheir owners" in text
     assert "(width 0.0625), so its figures cannot be compared with the paper's" in text
+
+
+def test_a_network_with_a_loss_of_its_own_states_it(card):
+    loss = {"form": "infonce", "margin": 0.5, "temperature": 0.1, "augment": {"crop": [0.5, 1.0]}}
+    _, text = card(RANKING | {"loss": "mild"}, data=PAIRS, metadata={"pairs": 1}, loss=loss)
+    line = "- **Loss**: `mild`: form infonce, margin 0.5, temperature 0.1, augment {'crop': [0.5, 1.0]}"
+    assert f"- **Seed**: 7\n{line}\n- **Schedule**: `short`\n" in text
+    assert "**Loss**" not in card(RANKING, data=PAIRS, metadata={"pairs": 1})[1]
 
 
 def test_the_python_of_a_card_runs(card, tmp_path, monkeypatch):

@@ -1,9 +1,16 @@
 import numpy as np
 import pytest
 import torch
-from reference.ranking import cosine_distance, loops_gradient, loops_paper_loss
+from reference.ranking import cosine_distance, loops_gradient, loops_infonce, loops_paper_loss
 
-from tracklearn.ranking.loss import cosine_distances, fork_loss, paper_loss, positive_distances, query_hinges
+from tracklearn.ranking.loss import (
+    cosine_distances,
+    fork_loss,
+    infonce_loss,
+    paper_loss,
+    positive_distances,
+    query_hinges,
+)
 from tracklearn.ranking.negatives import fork_negatives, hardest_negatives, other_videos, random_negatives
 from tracklearn.seeds import torch_generator
 
@@ -119,3 +126,63 @@ def test_a_step_against_the_gradient_ranks_better():
     before.backward()
     after = paper_loss(cosine_distances(values - 0.1 * values.grad), negatives, margin=0.5)
     assert after.item() < before.item()
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("temperature", [0.05, 0.1, 1.0])
+def test_infonce_is_the_loop_over_queries(temperature, symmetric):
+    values, videos = features(6), [0, 0, 1, 2, 2, 3]
+    others = other_videos(torch.tensor(videos))
+    loss = infonce_loss(cosine_distances(values), others, temperature=temperature, symmetric=symmetric)
+    expected = loops_infonce(values.double().numpy(), videos, temperature, symmetric=symmetric)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_infonce_by_hand():
+    # Pair 0 has D(q, t) = 0.4 and negatives at 0.2 and 2; pair 1 has D(q, t) = 1.8 and negatives at 0.2 and 0.04.
+    distances = cosine_distances(torch.tensor([[1.0, 0], [0.6, 0.8], [0.8, 0.6], [-1.0, 0]]))
+    others = other_videos(torch.arange(2))
+    queries = np.log(1 + np.exp(1) + np.exp(-8)) + np.log(1 + np.exp(8) + np.exp(8.8))
+    assert infonce_loss(distances, others, temperature=0.2).item() == pytest.approx(queries / 2)
+    # The tracked patches have their negatives at 0.04 and 1.6, and at 2 and 1.6.
+    tracked = np.log(1 + np.exp(1.8) + np.exp(-6)) + np.log(1 + np.exp(-1) + np.exp(1))
+    loss = infonce_loss(distances, others, temperature=0.2, symmetric=True)
+    assert loss.item() == pytest.approx((queries + tracked) / 4)
+
+
+def test_infonce_of_equal_features_is_the_logarithm_of_the_number_of_rows_compared():
+    others = other_videos(torch.tensor([0, 1, 1]))  # 4, 2 and 2 rows of other videos, and the tracked patch
+    for symmetric in (False, True):
+        loss = infonce_loss(cosine_distances(torch.ones(6, 4)), others, temperature=0.1, symmetric=symmetric)
+        assert loss.item() == pytest.approx((np.log(5) + 2 * np.log(3)) / 3)
+
+
+def test_infonce_takes_no_negative_of_the_query_s_own_video():
+    values, others = features(4, seed=3), other_videos(torch.tensor([0, 0, 0, 0]))
+    values.requires_grad_()
+    loss = infonce_loss(cosine_distances(values), others, temperature=0.1, symmetric=True)
+    loss.backward()
+    assert loss.item() == 0
+    assert not values.grad.any()
+
+
+def test_infonce_approaches_the_hardest_hinge_as_the_temperature_falls():
+    """T log(1 + sum of exp((D(q, t) - D(q, n)) / T)) tends to max(0, D(q, t) - min D(q, n)), a hinge of margin 0."""
+    distances, others = cosine_distances(features(6, seed=4)), other_videos(torch.arange(6))
+    hinges = (query_hinges(distances, margin=0.0) * others).amax(1).mean().item()
+    errors = [0.1, 0.01, 0.001]
+    errors = [abs(t * infonce_loss(distances, others, temperature=t).item() - hinges) for t in errors]
+    assert errors[2] < errors[1] < errors[0]
+    assert errors[2] < 0.001 * np.log(11)
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_infonce_s_gradients_are_the_numerical_ones(symmetric):
+    values = features(4, size=4).double().requires_grad_()
+    others = other_videos(torch.tensor([0, 0, 1, 2]))
+
+    def loss(rows):
+        unit = torch.nn.functional.normalize(rows)
+        return infonce_loss(1 - unit @ unit.T, others, temperature=0.3, symmetric=symmetric)
+
+    assert torch.autograd.gradcheck(loss, values)

@@ -37,6 +37,20 @@ def test_a_row_at_the_margin_has_its_loss_and_equal_distances(row, margin, stall
     assert at_margin(row, margin) is stalled
 
 
+def test_without_hinges_equal_distances_are_a_stall_whatever_the_loss():
+    assert at_margin(EQUAL | {"loss": 4.6}, 0.5, hinges=False)
+    assert not at_margin(LEARNED | {"loss": 0.5}, 0.5, hinges=False)
+
+
+def test_the_warning_of_infonce_speaks_of_no_margin(caplog):
+    watch = StallWatch(silent, margin=1.0, hinges=False)
+    for step in range(ROWS):
+        watch(step, EQUAL | {"loss": 4.6})
+    ((_, line),) = lines(caplog)
+    assert line.startswith("ranking: all distances have been equal from iteration 0 to 19: the features do not dist")
+    assert "ranking.margin" not in line
+
+
 def lines(caplog):
     return [(record.levelname, record.getMessage()) for record in caplog.records]
 

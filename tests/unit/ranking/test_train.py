@@ -13,6 +13,7 @@ from tracklearn.ranking.loss import cosine_distances, query_hinges
 from tracklearn.ranking.negatives import hardest_negatives, other_videos
 from tracklearn.ranking.train import PairBatches, RankingObjective, measure, train_ranking
 from tracklearn.settings.ranking import Loss
+from tracklearn.settings.training import RankingSchedule
 from tracklearn.training import job
 
 # Standard deviations at which the signal passes through so narrow a network.
@@ -319,3 +320,68 @@ def test_a_single_video_is_refused(tmp_path):
     lone = write_store(tmp_path / "lone.h5", videos=1)
     with pytest.raises(UserError, match="ranking: 3 pairs of 1 videos; negatives need at least 2; add videos"):
         run(tmp_path, lone)
+
+
+INFONCE = {"form": "infonce", "temperature": 0.1}
+INFONCE_SCHEDULE = SCHEDULE | {"lr": 0.001, "warmup": 20, "random_iterations": 0, "iterations": 80}
+
+
+def test_infonce_learns_to_rank_and_its_measurements_mean_what_they_mean_elsewhere(tmp_path, store):
+    metrics = run(tmp_path, store, loss=INFONCE, schedule=INFONCE_SCHEDULE)
+    log = read_log(tmp_path)
+    assert len(log) == 8
+    assert float(log[-1]["loss"]) < 0.5 * float(log[0]["loss"])
+    assert metrics["negative_distance"] > 3 * metrics["positive_distance"]
+    assert metrics["violated"] < 0.7 * float(log[0]["violated"])
+
+
+def test_infonce_compares_with_all_patches_of_other_videos():
+    distances = cosine_distances(torch.randn(24, 5, generator=torch.Generator().manual_seed(1)))
+    others = other_videos(torch.arange(12) // 2)
+    for iteration in (0, 10):
+        assert torch.equal(choose(objective(**INFONCE), distances, others, iteration), others)
+
+
+def test_infonce_takes_a_schedule_without_random_negatives(tmp_path, store):
+    expected = r"^schedule.random_iterations is 50; expected 0, since ranking.form infonce chooses no negatives$"
+    with pytest.raises(UserError, match=expected):
+        run(tmp_path, store, loss=INFONCE)
+
+
+@pytest.mark.parametrize("stages", ["one", "two"])
+def test_stages_mean_the_same_without_random_negatives(stages):
+    schedule = RankingSchedule.read(INFONCE_SCHEDULE | {"stages": stages})
+    assert (schedule.restart, schedule.total) == (0, 80)
+
+
+AUGMENT = {"crop": [0.5, 1], "colour": 0.4, "grey": 0.2, "blur": 0.2}
+
+
+def test_a_stopped_training_with_augmented_patches_goes_on_to_the_same_bits(tmp_path, store):
+    arguments = {
+        "loss": INFONCE | {"augment": AUGMENT},
+        "schedule": INFONCE_SCHEDULE | {"iterations": 6},
+        "saving": {"log_every": 2, "checkpoint_every": 3},
+    }
+
+    def stop(iteration, row):
+        if iteration == 4:
+            raise KeyboardInterrupt
+
+    run(tmp_path / "whole", store, **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "stopped", store, report=stop, **arguments)
+    run(tmp_path / "stopped", store, **arguments)
+    run(tmp_path / "plain", store, **arguments | {"loss": INFONCE})
+    whole, stopped, plain = (
+        load_weights(tmp_path / name / "weights.safetensors")[0] for name in ("whole", "stopped", "plain")
+    )
+    assert all(torch.equal(stopped[name], value) for name, value in whole.items())
+    assert not torch.equal(plain["conv1.weight"], whole["conv1.weight"])
+
+
+def test_augmented_patches_still_teach_to_rank(tmp_path, store):
+    metrics = run(
+        tmp_path, store, loss=INFONCE | {"augment": {"crop": [0.7, 1], "colour": 0.2}}, schedule=INFONCE_SCHEDULE
+    )
+    assert metrics["negative_distance"] > 3 * metrics["positive_distance"]

@@ -95,7 +95,7 @@ def assert_close(folder, other):
 
 
 @pytest.mark.parametrize(
-    ("form", "processes"), [("paper", 2), ("fork", 3)]
+    ("form", "processes"), [("paper", 2), ("fork", 3), ("infonce", 2)]
 )  # of seven pairs, so that parts differ in length
 def test_the_weights_are_those_of_one_process(tmp_path, form, processes):
     (alone, together) = (tmp_path / "alone", tmp_path / "together")

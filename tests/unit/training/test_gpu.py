@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.ranking.train import RankingObjective
-from tracklearn.settings.ranking import Loss
+from tracklearn.settings.ranking import Augment, Loss
 from tracklearn.training import gpu
 from tracklearn.training.gpu import compiled, set_precision
 from tracklearn.training.log import Means
@@ -21,6 +21,11 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 ON_GPU = pytest.mark.gpu
 OBJECTIVES = {
     "paper": RankingObjective(loss_settings=Loss(), random_iterations=4, seed=1),
+    "infonce": RankingObjective(
+        loss_settings=Loss(form="infonce", augment=Augment(crop=(0.5, 1.0), colour=0.4, grey=0.5, blur=0.5)),
+        random_iterations=0,
+        seed=1,
+    ),
     "fork": RankingObjective(loss_settings=Loss(form="fork", margin=1.0), random_iterations=4, seed=1),
     "softmax": SoftmaxObjective(dropout=0.5, seed=1, background=True),
 }

@@ -7,7 +7,7 @@ CLOCK = {"lr": 0.1, "images_per_s": 1234.5, "waiting": 0}
 RANKING = pd.DataFrame({"iteration": [1, 2], "loss": [1, 0.5], "violated": [1, 0.5], **CLOCK})
 SOFTMAX = pd.DataFrame({"iteration": [5], "loss": [2], "accuracy": [0.25], **CLOCK})
 MODELS = {
-    "alex": {"train": "ranking", "from": "random", "subset": "8M", "schedule": "long", "seed": 3},
+    "alex": {"train": "ranking", "from": "random", "subset": "8M", "schedule": "long", "seed": 3, "loss": "mild"},
     "tuned": {"train": "voc", "from": "alex", "schedule": "short"},
     "<given>": {"train": "given", "weights": "x.caffemodel"},
 }
@@ -37,6 +37,7 @@ def test_the_page_tells_what_each_network_learned_from_and_where_its_training_en
     heads = [head.split("</th>")[0] for head in page.split("<th>")[1:]]
     alex, tuned, given = (dict(zip(heads, row, strict=True)) for row in rows)
     assert alex | {"network": "alex", "train": "ranking", "subset": "8M", "seed": "3", "iteration": "2"} == alex
+    assert (alex["ranking loss"], tuned["ranking loss"]) == ("mild", "-")
     assert (alex["loss"], alex["violated"], alex["accuracy"], alex["images_per_s"]) == ("0.5", "0.5", "-", "1,234")
     assert (tuned["from"], tuned["iteration"], tuned["loss"], tuned["accuracy"]) == ("alex", "5", "2", "0.25")
     assert (given["network"], given["train"], given["loss"]) == ("&lt;given&gt;", "given", "-")

@@ -85,3 +85,13 @@ def test_only_a_gpu_that_trains_alone_records(cuda):
 
     assert kind("cuda", alone=True) is RecordedStep
     assert kind("cuda", alone=False) is kind("cpu", alone=True) is Step
+
+
+def test_infonce_has_one_phase_and_no_draws(cuda):
+    step, weights, losses = trained(StandIn, "infonce")
+    _, expected, expected_losses = trained(Step, "infonce")
+    assert all(torch.equal(weights[name], value) for name, value in expected.items())
+    assert losses == expected_losses
+    assert step.recorded_at == [SEEN, SLOWER + SEEN]
+    objective = RankingObjective(loss_settings=Loss(form="infonce"), random_iterations=SWITCH, seed=1)
+    assert objective.draw(None, (torch.zeros(6), torch.arange(6)), 0) == ()
