@@ -20,24 +20,13 @@ ROOMS = (
     "detection",
     "retrieval",
     "scenes",
+    "frozen",
     "figures",
     "normals",
 )
 OPEN_TO_ALL = (
     *("errors", "files", "hdf5", "download", "photos", "seeds", "report", "settings"),
     *("pages", "machine", "runs"),
-)
-    "errors",
-    "files",
-    "hdf5",
-    "download",
-    "photos",
-    "seeds",
-    "report",
-    "settings",
-    "pages",
-    "machine",
-    "runs",
 )
 MODELS = ("networks", "training", "ranking", "supervised")  # rooms behind the rules of models.smk
 

@@ -84,9 +84,12 @@ def _check_rows(config: Config) -> None:
     _check_ids("section6.retrieval", section6.get("retrieval", []))
     _check_ids("section6.scenes", section6.get("scenes", []))
     _check_ids("table2", config["table2"])
+    frozen = config["frozen"] or {"rows": []}
+    _check_ids("frozen.rows", frozen["rows"])
     for table, rows in {
         "table1": config["table1"],
         "table2": config["table2"],
+        "frozen": frozen["rows"],
         **{f"section6.{task}": section6[task] for task in section6},
     }.items():
         for row in rows:
