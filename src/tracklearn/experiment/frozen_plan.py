@@ -10,7 +10,8 @@ from tracklearn.experiment.file_digests import digest_of_folder
 if TYPE_CHECKING:
     from tracklearn.experiment.plan import Plan
 
-OF_TABLE = {"sets", "rows"}  # settings that say which cells there are
+OF_TABLE = {"sets", "masks", "rows"}  # settings that say which cells there are
+OF_MASKS = {"propagation", "bootstrap"}
 
 
 class FrozenPlan:
@@ -18,27 +19,36 @@ class FrozenPlan:
 
     Attributes:
         rows: rows of the table; none if the configuration leaves the table out.
-        image_sets: the sets of photos by column.
+        image_sets, mask_sets: the sets of photos, and of videos with masks, by column.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._settings: dict[str, Any] = plan.config["frozen"] or {"rows": [], "sets": {}}
+        self._settings: dict[str, Any] = plan.config["frozen"] or {"rows": [], "sets": {}, "masks": {}}
         self.rows: list[dict[str, Any]] = self._settings["rows"]
         self.image_sets: dict[str, dict[str, Any]] = self._settings["sets"]
+        self.mask_sets: dict[str, dict[str, Any]] = self._settings["masks"]
 
     def columns(self) -> list[str]:
         """The data sets, in the order of the table."""
-        return [*self.image_sets]
+        return [*self.image_sets, *self.mask_sets]
 
     def of_images(self, column: str) -> dict[str, Any]:
         """The settings that the cells of a set of photos depend on."""
-        shared = {name: value for name, value in self._settings.items() if name not in OF_TABLE}
+        shared = {name: value for name, value in self._settings.items() if name not in {*OF_TABLE, "propagation"}}
         return {**shared, "sets": {column: self.image_sets[column]}}
+
+    def of_masks(self, column: str) -> dict[str, Any]:
+        """The settings that the cells of videos with masks depend on."""
+        return {name: self._settings[name] for name in OF_MASKS} | {"masks": {column: self.mask_sets[column]}}
+
+    def folder(self, column: str) -> str:
+        """The folder of a column's data."""
+        return str({**self.image_sets, **self.mask_sets}[column]["folder"])
 
     def digest(self, column: str) -> str:
         """Digest of the files of a column: a replaced or added file re-runs what reads it."""
-        folder = self.image_sets[column]["folder"]
+        folder = self.folder(column)
         return digest_of_folder(folder) if Path(folder).is_dir() else ""
 
     def networks(self) -> list[str]:

@@ -69,6 +69,52 @@ class Precision(Settings):
     )
 
 
+class MaskSet(Settings):
+    """Videos whose objects have masks, in the layout of DAVIS."""
+
+    where: ClassVar[str] = "frozen.masks"
+
+    folder: str = setting(
+        ...,
+        "Folder with the frames `JPEGImages/{resolution}/{sequence}/*.jpg` and the masks "
+        "`Annotations/{resolution}/{sequence}/*.png`, as DAVIS has them",
+    )
+    resolution: str = setting("480p", "Name of the folder of the resolution")
+    sequences: Names | None = setting(None, "Names of the evaluated sequences; `null` takes all")
+
+
+class Propagation(Settings):
+    """Labels of the first frame, carried to later frames by the likeness of features."""
+
+    where: ClassVar[str] = "frozen.propagation"
+
+    layer: Literal["conv5", "pool5"] = setting(
+        "conv5", "Layer whose cells carry labels; a cell of conv5 has 16 pixels, a cell of pool5 32"
+    )
+    side: int = setting(
+        480,
+        "Length of the shorter side to which a frame is resized; both sides are rounded to whole cells",
+        unit="pixels",
+        ge=64,
+    )
+    context: Count = setting(
+        7,
+        "Number of last frames whose labels are carried on, beside those of the first frame",
+        unit="frames",
+        assume="as Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021",
+    )
+    radius: Natural = setting(
+        6,
+        "A cell takes labels from cells at most this far away, in rows and in columns",
+        unit="cells",
+        assume="12 cells of 8 pixels are usual; cells of conv5 are twice as long",
+    )
+    top_k: Count = setting(
+        5, "Number of cells, of highest cosine, whose labels a cell takes", unit="cells", assume="see `context`"
+    )
+    temperature: Positive = setting(0.1, "A label counts exp(cosine / temperature)", assume="see `context`")
+
+
 class FrozenRow(Settings):
     """A row of the table of frozen features."""
 
@@ -90,6 +136,7 @@ class Frozen(Settings):
     where: ClassVar[str] = "frozen"
 
     sets: dict[str, ImageSet] = setting({}, "Folders of photos by the name of their column")
+    masks: dict[str, MaskSet] = setting({}, "Folders of videos with masks by the name of their column")
     rows: tuple[FrozenRow, ...] = setting((), "Rows of the table; each is compared with the first")
     layer: Literal["pool5", "fc6", "fc7", "fc8"] = setting(
         "pool5", "Layer whose features of whole photos are evaluated; only networks with outputs have fc8"
@@ -107,12 +154,17 @@ class Frozen(Settings):
     knn: Knn = setting(Knn(), "Vote of the nearest training photos")
     linear: Linear = setting(Linear(), "The linear probe, a softmax as that of `scenes`")
     precision: Precision = setting(Precision(), "Retrieval of each photo's nearest photos")
-    bootstrap: Count = setting(1000, "Number of draws of the photos behind each 95% interval", unit="draws")
+    propagation: Propagation = setting(Propagation(), "Propagation of masks through videos")
+    bootstrap: Count = setting(
+        1000, "Number of draws of the photos, or of the sequences, behind each 95% interval", unit="draws"
+    )
 
     @model_validator(mode="after")
     def _columns_and_rows(self) -> Self:
-        if wrong := [name for name in self.sets if not re.match(ID, name)]:
+        if wrong := [name for name in [*self.sets, *self.masks] if not re.match(ID, name)]:
             raise ValueError(f"sets: the name is {wrong[0]!r}; expected letters, digits, `.`, `_` and `-`")
-        if self.rows and not self.sets:
-            raise ValueError("rows has rows, but no data set; write frozen.sets")
+        if twice := self.sets.keys() & self.masks.keys():
+            raise ValueError(f"masks.{min(twice)}: a set has this name too; a column needs a name of its own")
+        if self.rows and not self.sets and not self.masks:
+            raise ValueError("rows has rows, but no data set; write frozen.sets or frozen.masks")
         return self

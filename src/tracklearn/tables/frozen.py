@@ -134,11 +134,18 @@ def _part(column: str, lines: Sequence[Line], by_model: Mapping[str, Cell]) -> P
 
 def _notes(cell: Cell) -> list[str]:
     """What was evaluated, and what chance gives."""
+    if "sequences" in cell:
+        objects, frames = (sum(one[name] for one in cell["sequences"].values()) for name in ("objects", "frames"))
+        return [
+            f"{len(cell['sequences'])} sequences with {objects} objects and {frames:,} frames. The masks of the first "
+            f"frame are propagated by {cell['features']}. J and F are those of DAVIS 2017: means over objects of their "
+            "means over all frames but the first and the last. Intervals are over sequences in place of images."
+        ]
     half = "" if cell["half"] == "all" else f" (half: {cell['half']})"
     return [
-        f"{cell['images']:,} photos of {cell['classes']} categories{half}, described by {cell['features']}. The probe and the "
-        f"neighbours learn from {cell['train_images']} photos of each category, and their accuracies are means over "
-        f"categories and over {cell['training_draws']} draws of these photos.",
+        f"{cell['images']:,} photos of {cell['classes']} categories{half}, described by {cell['features']}. The probe "
+        f"and the neighbours learn from {cell['train_images']} photos of each category, and their accuracies are means "
+        f"over categories and over {cell['training_draws']} draws of these photos.",
         f"A guess has an accuracy of {cell['chance']['linear']:.1f}, and photos at random a precision of "
         f"{cell['chance']['precision']:.1f}.",
     ]

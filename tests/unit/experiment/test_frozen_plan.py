@@ -10,11 +10,13 @@ from tracklearn.experiment.targets import check_targets
 PAPER = Path(__file__).parents[3] / "config/config.yaml"
 FROZEN = {
     "sets": {"sun8": {"folder": "photos"}, "grey": {"folder": "grey", "half": "choose"}},
+    "masks": {"davis": {"folder": "davis", "sequences": ["dog"]}},
     "rows": [
         {"id": "random", "label": "random", "models": ["random-1", "random-2"]},
         {"id": "both", "label": "both", "models": ["random-1", "imagenet-2"]},
     ],
 }
+COLUMNS = ("sun8", "grey", "davis")
 
 
 @pytest.fixture(autouse=True)
@@ -35,17 +37,19 @@ def test_every_network_has_a_cell_for_each_data_set_and_one_that_lacks_images_an
     frozen = planned().frozen
     folder = "results/cells/frozen/voc2012-val"
     names = ("random-1", "random-2", "imagenet-2")
-    assert frozen.cells() == [f"{folder}/{column}/{name}.json" for column in ("sun8", "grey") for name in names]
-    assert frozen.empty() == ["sun8/imagenet-2", "grey/imagenet-2"]
+    assert frozen.cells() == [f"{folder}/{column}/{name}.json" for column in COLUMNS for name in names]
+    assert frozen.empty() == [f"{column}/imagenet-2" for column in COLUMNS]
     assert "no ImageNet there" in frozen.lack("sun8", "imagenet-2")
-    assert len(frozen.bootstraps()) == 4
+    assert len(frozen.bootstraps()) == 6
     assert "imagenet-2" not in frozen.computed_models()
 
 
 def test_a_cell_depends_on_its_own_data_set():
     settings = planned().frozen.of_images("grey")
     assert settings["sets"] == {"grey": {"folder": "grey", "half": "choose"}}
-    assert "rows" not in settings and settings["precision"] == {"k": 20}
+    assert not settings.keys() & {"rows", "masks", "propagation"} and settings["precision"] == {"k": 20}
+    settings = planned().frozen.of_masks("davis")
+    assert settings.keys() == {"masks", "propagation", "bootstrap"} and settings["masks"]["davis"]["folder"] == "davis"
 
 
 def test_a_photo_that_is_added_counts():
@@ -80,6 +84,11 @@ def test_a_table_without_rows_is_refused():
         ({"sets": FROZEN["sets"], "rows": FROZEN["rows"][:1] * 2}, "frozen.rows: two rows have the id random"),
         ({"rows": FROZEN["rows"]}, "frozen.rows has rows, but no data set; write"),
         ({"sets": {"a/b": {"folder": "photos"}}}, "frozen.sets: the name is 'a/b'; expected letters"),
+        ({"masks": {"a/b": {"folder": "photos"}}}, "the name is 'a/b'; expected letters"),
+        (
+            {"sets": {"a": {"folder": "photos"}}, "masks": {"a": {"folder": "davis"}}},
+            r"frozen\.masks\.a: a set has this name too; a column needs a name of its own",
+        ),
     ],
 )
 def test_rows_and_names_are_checked(frozen, message):
