@@ -15,7 +15,7 @@ from tracklearn.settings.frozen import MaskSet, Propagation
 PROPAGATION = {"layer": "conv5", "side": 96, "radius": 2, "top_k": 1}
 
 
-def film(folder, name, lefts, *, size=(96, 128), binary=True):
+def film(folder, name, lefts, *, size=(96, 320), binary=True):
     """A textured rectangle that moves over a dark ground, and its masks; its lower half may be a second object."""
     texture = np.random.default_rng(0).integers(60, 256, (64, 48, 3), dtype=np.uint8)
     for number, left in enumerate(lefts):
@@ -32,8 +32,8 @@ def film(folder, name, lefts, *, size=(96, 128), binary=True):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("davis")
-    film(folder / "data", "still", [48] * 4)
-    film(folder / "data", "two", [16, 32, 48, 64], binary=False)
+    film(folder / "data", "still", [128] * 4)
+    film(folder / "data", "two", [96, 112, 128, 144], binary=False)
     save_weights(folder / "net.safetensors", CaffeNet(width=1 / 4, input_size=67, fc7=8, conv_std=0.05, fc_std=0.05))
     return folder
 
@@ -110,8 +110,8 @@ def test_what_is_missing_is_told(tmp_path, harm, message):
 @pytest.mark.parametrize(
     ("number", "mask", "message"),
     [
-        (0, np.zeros((96, 128), np.uint8), "no object in the first frame"),
-        (1, np.zeros((96, 128, 3), np.uint8), "mode RGB; expected one value a pixel"),
+        (0, np.zeros((96, 320), np.uint8), "no object in the first frame"),
+        (1, np.zeros((96, 320, 3), np.uint8), "mode RGB; expected one value a pixel"),
         (2, np.zeros((9, 9), np.uint8), "another size than the first mask of v"),
     ],
 )
