@@ -71,7 +71,12 @@ def image_set_figures(
         files, weights=weights, layer=frozen.layer, precision=precision, threads=threads, report=report
     )
     training = [training_photos(labels, frozen.train_images, seed=frozen.seed, draw=i) for i in range(frozen.draws)]
-    probed, chosen = zip(*(_probe(features, labels, own, frozen, report) for own in training), strict=True)
+    probed, chosen = [], []
+    for done, own in enumerate(training):
+        correct, name = _probe(features, labels, own, frozen)
+        probed.append(correct)
+        chosen.append(name)
+        report(done + 1, {"draws": done + 1.0})
     voted = [_vote(features, labels, own, frozen.knn) for own in training]
     same = precision_of_nearest(features, labels, frozen.precision.k)
     drawn = np.vstack([np.ones(len(labels), np.int64), image_draws(len(labels), frozen.bootstrap)])  # (1 + B, N)
@@ -133,9 +138,7 @@ def training_photos(labels: np.ndarray, count: int, *, seed: int, draw: int) -> 
     return trains
 
 
-def _probe(
-    features: np.ndarray, labels: np.ndarray, trains: np.ndarray, frozen: Frozen, report: Report
-) -> tuple[np.ndarray, str]:
+def _probe(features: np.ndarray, labels: np.ndarray, trains: np.ndarray, frozen: Frozen) -> tuple[np.ndarray, str]:
     """Whether each photo that does not train is recognised by the linear probe (N,) bool, and the probe's name."""
     predicted, chosen, _ = best_predictions(
         softmax_candidates(frozen.linear, width=features.shape[1]),
@@ -143,7 +146,6 @@ def _probe(
         labels[trains],
         features[~trains],
         held_out=stratified(labels[trains], frozen.linear.held_out, seed=frozen.seed),
-        report=report,
     )
     return _correct(predicted, labels, trains), chosen
 

@@ -125,8 +125,8 @@ class FrozenRow(Settings):
     external: str = setting("", "Text of the column of external data")
     models: Names = setting(
         ...,
-        "Entries of `models`; several models are seeds of one method: the row shows their mean, and its interval is "
-        "over seeds and images",
+        "Entries of `models`, or copies of them for the further seeds of `evidence`, such as `unsup-8M-seed2`; several "
+        "models are seeds of one method: the row shows their mean, and its interval is over seeds and images",
     )
 
 

@@ -98,3 +98,16 @@ def test_rows_and_names_are_checked(frozen, message):
 
 def test_what_the_rows_learned_from_is_told():
     assert set(planned().external_data("frozen")) == {"random", "both"}
+
+
+def test_a_row_may_name_the_copies_of_further_seeds():
+    row = {"id": "unsup", "label": "unsup", "models": ["unsup-8M", "unsup-8M-seed2"]}
+    evidence = {
+        "seeds": 2,
+        "rows": ["unsup-ft-8M"],
+        "retrieval": {"a": ["unsup-8M"]},
+        "comparisons": [["unsup-ft-8M"] * 2],
+    }
+    assert planned({"sets": FROZEN["sets"], "rows": [row]}, evidence=evidence).frozen.networks() == row["models"]
+    with pytest.raises(UserError, match=r"frozen row unsup: .*unsup-8M-seed2"):
+        planned({"sets": FROZEN["sets"], "rows": [row]}, evidence=None)
