@@ -131,9 +131,10 @@ class Lease:
         except OSError as error:
             if error.errno not in TAKEN:
                 raise
-            # A network filesystem repeats a call whose answer was lost, and reports an error for what it has done.
-            if not _find(self.folder, self._name):
-                return False
+        # The file alone tells. A network filesystem repeats a call whose answer was lost, and reports an error for what
+        # it has done; and a process that released the lease may have taken the new folder for a leftover and emptied it.
+        if not _find(self.folder, self._name):
+            return False
         os.environ[HELD] = str(self.folder / self._name)
         self._thread = threading.Thread(target=self._keep, daemon=True)
         self._thread.start()

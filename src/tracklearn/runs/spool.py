@@ -206,7 +206,7 @@ FIELDS: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     "start": {
         "time": _is_number,
         "name": _is_text,
-        "host": _is_text,
+        "writer": _is_text,
         "params": _maps_to(_is_text),
         "tags": lambda tags: _maps_to(_is_text)(tags) and "rule" in tags,
         "inputs": _maps_to(_lists(_is_text)),

@@ -75,7 +75,7 @@ def test_a_photo_that_cannot_be_decoded_is_named(tmp_path, photos):
 
 def test_a_diverged_network_is_a_one_line_error(tmp_path, photos):
     net = CaffeNet(width=1 / 8, input_size=67, fc7=32)
-    torch.nn.init.constant_(net.conv5.bias, float("inf"))
+    torch.nn.init.constant_(net.conv5.weight, 1e38)
     save_weights(tmp_path / "net.safetensors", net)
     with pytest.raises(UserError, match="a feature of pool5 is not a finite number; the training has diverged"):
         whole_image_features(photos, weights=tmp_path / "net.safetensors")

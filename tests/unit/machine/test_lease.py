@@ -81,6 +81,19 @@ def test_an_empty_folder_is_free(folder, take):
     assert take()
 
 
+def test_a_lease_whose_file_was_removed_before_it_stood_is_not_taken(folder, take, monkeypatch):
+    def touch_and_lose(path):  # a process that releases the lease removes what others left, and this folder with it
+        touch(path)
+        path.unlink()
+
+    touch = Path.touch
+    monkeypatch.setattr(Path, "touch", touch_and_lose)
+    assert not take()
+    monkeypatch.undo()
+    assert take()
+    confirm()
+
+
 def test_a_process_lives_until_it_ends_and_its_number_may_be_given_again():
     assert not HERE.is_dead
     assert replace(HERE, start=HERE.start - 1).is_dead

@@ -4,8 +4,8 @@ from tracklearn.runs.lineage import Lineage
 from tracklearn.runs.spool import Spool
 
 START = {
-    "event": "start", "time": 0.0, "name": "rule", "host": "here", "params": {}, "tags": {"rule": "rule"}, "inputs": {},
-    "cell": None, "pages": [], "network": None,
+    "event": "start", "time": 0.0, "name": "rule", "writer": "here", "params": {}, "tags": {"rule": "rule"},
+    "inputs": {}, "cell": None, "pages": [], "network": None,
 }  # fmt: skip
 
 
