@@ -1,6 +1,7 @@
 """Masks of the objects of a video's first frame, propagated through the video, in the layout of DAVIS."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +52,7 @@ def mask_set_figures(
 
     J and F are means over all objects of their means over the frames but the first, which is given, and the last, as in
     DAVIS 2017's evaluation; J&F is the mean of both. All are in percent. The interval is over the sequences, each with
-    all its objects.
+    all its objects. Under `chance` stand the figures of the first frame's masks if they stay where they are.
 
     Args:
         settings: settings of `settings.frozen.Frozen`.
@@ -70,36 +71,49 @@ def mask_set_figures(
     videos = videos_of(frozen.masks[column], f"frozen.masks.{column}")
     device = own_device()
     net = build(weights).to(device)
-    scores, done = {}, 0
+    scores, still, done = [], [], 0
     with set_precision(device, "fp32"), torch.inference_mode():  # in fewer bits, conv1 takes squares only
         for video in videos:
-            scores[video.name] = scores_of(net, video, frozen.propagation)  # (O, T - 2, 2)
+            truth = read_masks(video)
+            scores.append(compared(predicted_masks(net, video, truth[0], frozen.propagation), truth))
+            still.append(compared(repeat(truth[0], len(truth) - 2), truth))
             done += len(video.frames)
             report(done, {"frames": float(done)})
-    sums = np.array([100 * each.mean(axis=1).sum(axis=0) for each in scores.values()])  # (S, 2)
-    objects = np.array([len(each) for each in scores.values()])
-    drawn = np.vstack([np.ones(len(videos), np.int64), image_draws(len(videos), frozen.bootstrap)])  # (1 + B, S)
-    j, f = (drawn @ sums / (drawn @ objects)[:, None]).T
-    figures = {"J&F": (j + f) / 2, "J": j, "F": f}
-    values = {name: float(figure[0]) for name, figure in figures.items()}
+    every = np.ones((1, len(videos)), np.int64)
+    values, unmoved = (
+        {name: float(figure[0]) for name, figure in figures(of, every).items()} for of in (scores, still)
+    )
     write_figures(
         cell,
         replicates,
         values=values,
-        draws={name: figure[1:] for name, figure in figures.items()},
+        draws=figures(scores, image_draws(len(videos), frozen.bootstrap)),
         features=frozen.propagation.layer,
         folder=frozen.masks[column].folder,
         sequences={
             video.name: {
-                "objects": len(each),
+                "objects": len(of),
                 "frames": len(video.frames),
-                **dict(zip(("J", "F"), (100 * each.mean(axis=(0, 1))).tolist(), strict=True)),
+                **{name: float(figure[0]) for name, figure in figures([of], np.ones((1, 1))).items()},
             }
-            for video, each in zip(videos, scores.values(), strict=True)
+            for video, of in zip(videos, scores, strict=True)
         },
+        chance=unmoved,
         runs=runs,
     )
     return values
+
+
+def figures(scores: Sequence[np.ndarray], drawn: np.ndarray) -> dict[str, np.ndarray]:
+    """J&F, J and F in percent for each of B weightings of the sequences, (B,) by name.
+
+    Args:
+        scores: of each of S sequences J and F of its objects in each frame, as `compared` gives them.
+        drawn: (B, S), how often each sequence counts.
+    """
+    sums = np.array([100 * each.mean(axis=1).sum(axis=0) for each in scores])  # (S, 2)
+    j, f = (drawn @ sums / (drawn @ [len(each) for each in scores])[:, None]).T
+    return {"J&F": (j + f) / 2, "J": j, "F": f}
 
 
 def videos_of(masks: MaskSet, where: str) -> list[Video]:
@@ -163,11 +177,14 @@ def read_masks(video: Video) -> np.ndarray:
     return masks
 
 
-def scores_of(net: CaffeNet, video: Video, settings: Propagation) -> np.ndarray:
-    """J and F of each object in each frame but the first and the last: (O, T - 2, 2)."""
-    truth = read_masks(video)
-    labels = np.arange(1, truth[0].max() + 1)
-    found = predicted_masks(net, video, truth[0], settings)
+def compared(found: Iterable[np.ndarray], truth: np.ndarray) -> np.ndarray:
+    """J and F of each object of the first frame in each frame but the first and the last: (O, T - 2, 2).
+
+    Args:
+        found: the objects (H, W) of these frames.
+        truth: those of all frames, as `read_masks` gives them.
+    """
+    labels = range(1, truth[0].max() + 1)
     scores = [
         [(region_j(mask == label, true == label), boundary_f(mask == label, true == label)) for label in labels]
         for mask, true in zip(found, truth[1:-1], strict=True)

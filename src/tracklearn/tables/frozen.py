@@ -139,7 +139,8 @@ def _notes(cell: Cell) -> list[str]:
         return [
             f"{len(cell['sequences'])} sequences with {objects} objects and {frames:,} frames. The masks of the first "
             f"frame are propagated by {cell['features']}. J and F are those of DAVIS 2017: means over objects of their "
-            "means over all frames but the first and the last. Intervals are over sequences in place of images."
+            "means over all frames but the first and the last. Intervals are over sequences in place of images.",
+            f"Masks that stay where they are in the first frame have a J&F of {cell['chance']['J&F']:.1f}.",
         ]
     half = "" if cell["half"] == "all" else f" (half: {cell['half']})"
     return [

@@ -6,8 +6,7 @@ import torch
 from PIL import Image
 
 from tracklearn.errors import UserError
-from tracklearn.frozen import masks as module
-from tracklearn.frozen.masks import mask_set_figures, predicted_masks, read_masks, videos_of
+from tracklearn.frozen.masks import compared, figures, mask_set_figures, predicted_masks, read_masks, videos_of
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import build, save_weights
 from tracklearn.settings.frozen import MaskSet, Propagation
@@ -48,22 +47,24 @@ def evaluate(world, out, **masks):
     return values, json.loads((out / "net.json").read_text()), dict(np.load(out / "net.npz"))
 
 
-def test_the_figures_are_means_over_objects_and_frames_between_the_first_and_the_last(world, tmp_path, monkeypatch):
+def test_the_figures_are_means_over_objects_of_means_over_frames():
     two = [[[1, 0], [1, 0.2]], [[0, 0], [0.4, 0.2]]]
-    scores = {"still": np.array([[[0.5, 0.3], [0.7, 0.5]]]), "two": np.array(two)}
-    monkeypatch.setattr(module, "scores_of", lambda net, video, settings: scores[video.name])
-    values, cell, draws = evaluate(world, tmp_path)
-    # J of the three objects: 0.6, 1, 0.2; F: 0.4, 0.1, 0.1
-    assert values == {"J&F": pytest.approx(40), "J": pytest.approx(60), "F": pytest.approx(20)}
-    assert cell["value"] == pytest.approx(40) and list(cell["figures"]) == ["J&F", "J", "F"]
-    assert cell["sequences"]["two"] == {"objects": 2, "frames": 4, "J": pytest.approx(60), "F": pytest.approx(10)}
-    # A draw of two sequences takes one of them twice, or both.
-    assert {round(float(j), 6) for j in draws["J"]} <= {60.0}
-    assert {round(float(f), 6) for f in draws["F"]} == {10.0, 20.0, 40.0}
+    scores = [np.array([[[0.5, 0.3], [0.7, 0.5]]]), np.array(two)]  # one object, and two
+    # J of the three objects: 0.6, 1, 0.2; F: 0.4, 0.1, 0.1. The second draw has the second sequence twice.
+    found = figures(scores, np.array([[1, 1], [0, 2]]))
+    assert list(found) == ["J&F", "J", "F"]
+    np.testing.assert_allclose(list(found.values()), [[40, 35], [60, 60], [20, 10]])
+
+
+def test_each_object_is_compared_in_all_frames_but_the_first_and_the_last():
+    truth = np.array([[[1, 2]], [[1, 2]], [[1, 0]], [[0, 0]]], np.uint8)  # (T, 1, 2)
+    scores = compared([truth[1], np.array([[2, 0]])], truth)
+    assert scores.shape == (2, 2, 2)
+    np.testing.assert_array_equal(scores[:, :, 0], [[1, 0], [1, 0]])
 
 
 def test_what_is_still_keeps_its_mask_and_what_moves_is_followed(world, tmp_path):
-    values, cell, _ = evaluate(world, tmp_path)
+    values, cell, draws = evaluate(world, tmp_path)
     assert cell["sequences"]["still"]["J"] > 95  # its edges are those of cells, whose corners are rounded
     net, (_, video) = build(world / "net.safetensors"), videos_of(MaskSet(folder=str(world / "data")), "x")
     truth = read_masks(video)
@@ -74,6 +75,9 @@ def test_what_is_still_keeps_its_mask_and_what_moves_is_followed(world, tmp_path
     assert moved[1] == pytest.approx(moved[2], abs=3) and moved[2] - moved[0] == 32
     assert evaluate(world, tmp_path, sequences=["still"])[1]["sequences"].keys() == {"still"}
     assert values["J&F"] == pytest.approx((values["J"] + values["F"]) / 2)
+    assert cell["value"] == values["J&F"] > cell["chance"]["J&F"] + 10  # masks that stay where they are
+    assert [cell["sequences"]["two"][name] for name in ("objects", "frames")] == [2, 4]
+    assert {len(array) for array in draws.values()} == {20}
 
 
 def test_masks_of_davis_2016_and_2017(world, tmp_path):

@@ -69,3 +69,24 @@ def test_figures_are_named_with_their_settings_and_chance_and_halves_are_stated(
 def test_one_seed_s_draws_are_its_images(joined):
     np.testing.assert_array_equal(drawn_over_seeds(IMAGES[None]), IMAGES)
     assert {row["reason"] for row in joined[1] if row["id"] == "imagenet"} == {"no images; put them there"}
+
+
+def test_videos_with_masks_have_notes_of_their_own(tmp_path):
+    cell, replicates = tmp_path / "davis/u1.json", tmp_path / "davis/u1.npz"
+    cell.parent.mkdir()
+    values = {"J&F": 50.0, "J": 60.0, "F": 40.0}
+    sequences = {"dog": {"objects": 1, "frames": 60}, "two": {"objects": 2, "frames": 40}}
+    write_figures(
+        cell, replicates, values=values, draws={name: value + IMAGES for name, value in values.items()},
+        features="conv5", sequences=sequences, chance={"J&F": 12.34},
+    )  # fmt: skip
+    (tmp_path / "external.json").write_text('{"ours": "0"}')
+    found = frozen_table(
+        rows=ROWS[1:2], columns=["davis"], cells=[cell], bootstraps=[replicates], external=tmp_path / "external.json",
+        protocol="val", table=tmp_path / "t.csv", markdown=tmp_path / "t.md", page=tmp_path / "t.html",
+    )  # fmt: skip
+    assert found == {"davis.ours": 50}
+    markdown = (tmp_path / "t.md").read_text()
+    assert "2 sequences with 3 objects and 100 frames" in markdown
+    assert "Masks that stay where they are in the first frame have a J&F of 12.3." in markdown
+    assert "| row | external | J&F | against our net | J | F |" in markdown
