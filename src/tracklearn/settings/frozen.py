@@ -161,8 +161,9 @@ class Frozen(Settings):
 
     @model_validator(mode="after")
     def _columns_and_rows(self) -> Self:
-        if wrong := [name for name in [*self.sets, *self.masks] if not re.match(ID, name)]:
-            raise ValueError(f"sets: the name is {wrong[0]!r}; expected letters, digits, `.`, `_` and `-`")
+        for key, columns in {"sets": self.sets, "masks": self.masks}.items():
+            if wrong := [name for name in columns if not re.match(ID, name)]:
+                raise ValueError(f"{key}: the name is {wrong[0]!r}; expected letters, digits, `.`, `_` and `-`")
         if twice := self.sets.keys() & self.masks.keys():
             raise ValueError(f"masks.{min(twice)}: a set has this name too; a column needs a name of its own")
         if self.rows and not self.sets and not self.masks:

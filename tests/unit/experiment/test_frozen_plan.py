@@ -84,7 +84,7 @@ def test_a_table_without_rows_is_refused():
         ({"sets": FROZEN["sets"], "rows": FROZEN["rows"][:1] * 2}, "frozen.rows: two rows have the id random"),
         ({"rows": FROZEN["rows"]}, "frozen.rows has rows, but no data set; write"),
         ({"sets": {"a/b": {"folder": "photos"}}}, "frozen.sets: the name is 'a/b'; expected letters"),
-        ({"masks": {"a/b": {"folder": "photos"}}}, "the name is 'a/b'; expected letters"),
+        ({"masks": {"a/b": {"folder": "photos"}}}, "frozen.masks: the name is 'a/b'; expected letters"),
         (
             {"sets": {"a": {"folder": "photos"}}, "masks": {"a": {"folder": "davis"}}},
             r"frozen\.masks\.a: a set has this name too; a column needs a name of its own",
