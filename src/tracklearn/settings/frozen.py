@@ -161,7 +161,7 @@ class Frozen(Settings):
 
     @model_validator(mode="after")
     def _columns_and_rows(self) -> Self:
-        for key, columns in {"sets": self.sets, "masks": self.masks}.items():
+        for key, columns in (("sets", [*self.sets]), ("masks", [*self.masks])):
             if wrong := [name for name in columns if not re.match(ID, name)]:
                 raise ValueError(f"{key}: the name is {wrong[0]!r}; expected letters, digits, `.`, `_` and `-`")
         if twice := self.sets.keys() & self.masks.keys():
