@@ -45,6 +45,7 @@ include: HERE / "workflow/rules/features.smk"
 include: HERE / "workflow/rules/detection.smk"
 include: HERE / "workflow/rules/retrieval.smk"
 include: HERE / "workflow/rules/scenes.smk"
+include: HERE / "workflow/rules/frozen.smk"
 include: HERE / "workflow/rules/normals.smk"
 include: HERE / "workflow/rules/tables.smk"
 include: HERE / "workflow/rules/figures.smk"
@@ -59,6 +60,7 @@ rule all:
         ["results/section6.csv", "results/section6.md", "results/section6.html", "results/figures.html"]
         if plan.section6.tasks
         else [],
+        ["results/frozen.csv", "results/frozen.md", "results/frozen.html"] if plan.frozen.rows else [],
         ["results/table2.csv", "results/table2.md", "results/table2.html"] if plan.normals.rows else [],
         plan.detection_pages(),
         plan.figures.figure7_page(),

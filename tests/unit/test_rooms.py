@@ -20,6 +20,7 @@ ROOMS = (
     "detection",
     "retrieval",
     "scenes",
+    "frozen",
     "figures",
     "normals",
 )

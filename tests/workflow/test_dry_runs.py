@@ -384,6 +384,28 @@ def test_a_cell_of_retrieval_needs_no_other_method(own):
     assert set(planned) == {"voc_proposals", "models_given", "retrieval_precision", "total"}
 
 
+def test_the_table_of_frozen_networks_needs_their_weights_alone(own):
+    frozen = """comparisons: []
+frozen:
+  sets: {photos: {folder: photos}}
+  masks: {davis: {folder: davis}}
+  rows: [{id: mine, label: mine, models: [mine]}, {id: random, label: random, models: [random-1, random-2]}]
+"""
+    planned = jobs(own("results/frozen.csv", "results/frozen.html", settings=frozen))
+    assert planned == {
+        "models_given": 1,
+        "models_random": 2,
+        "frozen_images": 3,
+        "frozen_masks": 3,
+        "detection_external": 1,
+        "tables_frozen": 1,
+        "tables_configured": 2,
+        "total": 13,
+    }
+    output = own("results/frozen.csv", settings="comparisons: []\n", ok=False)
+    assert "config: frozen has no rows; write some to get their table" in output
+
+
 def test_figure7_needs_the_networks_of_retrieval(own):
     output = own("results/retrieval/labelled-test/figure7.html", settings=ELDA, ok=False)
     assert "models.unsup-8M, which the target needs, learns from pairs" in output

@@ -268,7 +268,7 @@ rule detection_external:
     log:
         "results/logs/detection_external/{protocol}/{table}.log",
     wildcard_constraints:
-        table="table1|section6|table2",
+        table="table1|section6|table2|frozen",
     params:
         rows=lambda wildcards: plan.external_data(wildcards.table),
         code=code("detection/detection_external.py"),

@@ -1,8 +1,9 @@
-# Tables: Table 1, section 6 and Table 2 beside the paper's numbers, their pages, and the evidence over seeds, joined from cells.
+# Tables: Table 1, section 6 and Table 2 beside the paper's numbers, frozen networks, their pages, and the evidence over
+# seeds, joined from cells.
 #
 # inputs   results/cells/{table}/{protocol}/{row}/{column}.json, results/{stage}/{protocol}/bootstraps/{row}.npz
 # outputs  results/tables/{protocol}/table1.csv, .md, .html and differences.csv; section6.csv, .md and .html; table2.csv,
-#          .md and .html; evidence.md and .csv; results/table1.csv and so on: copies of the tables of the configured protocol
+#          .md and .html; frozen.csv, .md and .html; evidence.md and .csv; results/table1.csv and so on: copies of the tables of the configured protocol
 # steps    join cells, copy the configured protocol's tables
 
 
@@ -141,6 +142,40 @@ rule tables_table2:
         "../scripts/tables/tables_table2.py"
 
 
+rule tables_frozen:
+    input:
+        cells=plan.frozen.cells(),
+        bootstraps=plan.frozen.bootstraps(),
+        external="results/detection/{protocol}/external/frozen.json",
+    output:
+        table=report(
+            "results/tables/{protocol}/frozen.csv",
+            caption="../report/frozen.rst",
+            category="6.1 Features without fine-tuning",
+            subcategory="Tables",
+            labels={"content": "Frozen networks as CSV"},
+        ),
+        markdown="results/tables/{protocol}/frozen.md",
+        page=report(
+            "results/tables/{protocol}/frozen.html",
+            caption="../report/frozen.rst",
+            category="6.1 Features without fine-tuning",
+            subcategory="Tables",
+            labels={"content": "Frozen networks"},
+        ),
+    log:
+        "results/logs/tables_frozen/{protocol}.log",
+    params:
+        rows=plan.frozen.rows,
+        columns=plan.frozen.columns(),
+        protocol=plan.protocol.name,
+        code=code("tables/tables_frozen.py"),
+    message:
+        "Join the cells of frozen networks into a table"
+    script:
+        "../scripts/tables/tables_frozen.py"
+
+
 # A cell that cannot be computed says why, so that the table is made all the same.
 rule tables_empty_cell:
     output:
@@ -148,12 +183,12 @@ rule tables_empty_cell:
     log:
         "results/logs/tables_empty_cell/{table}/{protocol}/{cell}.log",
     wildcard_constraints:
-        table="section6|table2",
-        cell=names([*plan.section6.empty(), *plan.normals.empty()]),
+        table="section6|table2|frozen",
+        cell=names([*plan.section6.empty(), *plan.normals.empty(), *plan.frozen.empty()]),
     params:
-        reason=lambda wildcards: (plan.section6 if wildcards.table == "section6" else plan.normals).lack(
-            *wildcards.cell.split("/")
-        ),
+        reason=lambda wildcards: {"section6": plan.section6, "table2": plan.normals, "frozen": plan.frozen}[
+            wildcards.table
+        ].lack(*wildcards.cell.split("/")),
         code=code("tables/tables_empty_cell.py"),
     message:
         "Leave the cell {wildcards.cell} of {wildcards.table} empty: {params.reason}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracklearn.errors import UserError
-from tracklearn.experiment.model_graph import Config, check_known, check_models, retrieval_models
+from tracklearn.experiment.model_graph import Config, check_known, check_models, retrieval_models, with_seeds
 from tracklearn.experiment.normals_plan import METHODS as NORMALS_METHODS
 from tracklearn.settings.experiment import Configuration
 from tracklearn.settings.scenes import Scenes
@@ -34,6 +34,7 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     check_models(whole)
     _check_rows(whole)
     _check_normals(whole)
+    _check_frozen(whole)
     _check_frame(whole)
     _check_scenes(whole)
     return whole
@@ -120,6 +121,16 @@ def _check_normals(config: Config) -> None:
                     f"config: {entry}: models.{model} has train: {train}; expected a model with train: normals, such "
                     f"as `{{train: normals, from: {model}, schedule: normals}}`"
                 )
+
+
+def _check_frozen(config: Config) -> None:
+    """Check the rows of frozen networks, which may name the copies that `evidence:` makes for further seeds."""
+    rows = config["frozen"]["rows"] if config["frozen"] else []
+    _check_ids("frozen.rows", rows)
+    models = with_seeds(config)["models"] if rows else {}
+    for row in rows:
+        for model in row["models"]:
+            check_known(f"config: frozen row {row['id']}", "model", model, models)
 
 
 def _check_scenes(config: Config) -> None:

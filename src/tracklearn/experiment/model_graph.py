@@ -156,6 +156,8 @@ def with_stand_ins(config: Config, absent: Iterable[str]) -> dict[str, Any]:
     }
     if config["section6"]:
         changed["section6"] = {task: [*map(replaced, rows)] for task, rows in config["section6"].items()}
+    if frozen := config["frozen"]:
+        changed["frozen"] = {**frozen, "rows": [*map(replaced, frozen["rows"])]}
     check_models(changed)
     return changed
 

@@ -18,6 +18,7 @@ from tracklearn.experiment.cards_plan import CardsPlan
 from tracklearn.experiment.configuration import complete
 from tracklearn.experiment.figures_plan import FiguresPlan
 from tracklearn.experiment.file_digests import State, digest_of_files, digest_of_folder, text_digest, unpacked
+from tracklearn.experiment.frozen_plan import FrozenPlan
 from tracklearn.experiment.normals_plan import NormalsPlan
 from tracklearn.experiment.scenes_plan import ScenesPlan
 from tracklearn.experiment.section6_plan import Section6Plan
@@ -45,6 +46,7 @@ TABLES = (
     *("table1.csv", "table1.md", "table1.html", "differences.csv"),
     *("section6.csv", "section6.md", "section6.html"),
     *("table2.csv", "table2.md", "table2.html"),
+    *("frozen.csv", "frozen.md", "frozen.html"),
     *("evidence.csv", "evidence.md", "evidence_normals.csv", "evidence_normals.md"),
 )
 
@@ -59,7 +61,7 @@ class Plan:
     Attributes:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
         rows: rows of Table 1 with their copies for further seeds, and the rows of detection in section 6, by id.
-        section6, scenes, normals, figures, cards: what follows from the blocks of these names.
+        section6, scenes, frozen, normals, figures, cards: what follows from the blocks of these names.
         protocol: the evaluation protocol.
         untrainable: models that ImageNet's absent images would train and that have no weights from earlier.
 
@@ -79,6 +81,7 @@ class Plan:
         self.table1_rows = [row["id"] for row in whole["table1"]]
         self.section6 = Section6Plan(self)
         self.scenes = ScenesPlan(self.config["scenes"])
+        self.frozen = FrozenPlan(self)
         self.normals = NormalsPlan(self)
         self.figures = FiguresPlan(self)
         self.cards = CardsPlan(self)
@@ -316,7 +319,7 @@ class Plan:
         """The models behind all tables, each after those it learned from."""
         rows = self.computed_rows([*self.table1_rows, *self.section6.rows("detection")])
         named = [model for row in rows for model in self.rows[row]["models"]]
-        named += [*self.section6.networks(), *self.normals.networks()]
+        named += [*self.section6.networks(), *self.frozen.networks(), *self.normals.networks()]
         listed = dict.fromkeys(name for model in named for name in reversed(self.lineage([model])))
         return [model for model in listed if not self.lacking([model])]
 
@@ -493,6 +496,8 @@ class Plan:
             return {row: self._external_data(self.rows[row]) for row in self.table1_rows}
         if table == "table2":
             return {row["id"]: self._external_data(row) for row in self.normals.rows}
+        if table == "frozen":
+            return {row["id"]: self._external_data(row) for row in self.frozen.rows}
         return {
             f"{task}/{row['id']}": self._external_data(row)
             for task, rows in self.section6.tasks.items()

@@ -27,7 +27,11 @@ def warnings(plan: Plan, targets: Sequence[str]) -> list[str]:
     used = plan.lineage([*models, *(model for row in rows for model in plan.rows[row]["models"])])
     stand_ins = [plan.model_entry(name).get("stand_in") for name in plan.untrainable]
     taken = [name for name in dict.fromkeys(stand_ins) if name in used]
-    systems = {"section 6": plan.section6.networks(), "Table 2": plan.normals.networks()}
+    systems = {
+        "section 6": plan.section6.networks(),
+        "the table of frozen networks": plan.frozen.networks(),
+        "Table 2": plan.normals.networks(),
+    }
     lacking = {
         table: [name for name in models if name in of_table and plan.lacking([name])]
         for table, of_table in systems.items()
@@ -118,6 +122,7 @@ def _without_pairs(plan: Plan) -> str:
         "figures.unit_model": plan.figures.models("figure5"),
         "figures.conv1_models": plan.figures.models("figure6"),
         "table2": plan.normals.networks(),
+        "frozen.rows": plan.frozen.networks(),
     }
     entries = [entry for entry, models in needs.items() if plan.ranking_models(models)]
     remedy = "without such networks, or section6: null, which leaves out the figures too, and table2: []"
@@ -133,6 +138,8 @@ def _check_left_out(plan: Plan, target: str) -> None:
             raise UserError("config: evidence_normals is null; write its lines to get its table")
         if lack := plan.lack_of(models):
             raise UserError(f"config: evidence_normals cannot be computed: {lack}")
+    if not plan.frozen.rows and re.fullmatch(r"results/(tables/[^/]+/)?frozen\.(csv|md|html)", target):
+        raise UserError("config: frozen has no rows; write some to get their table")
     if not plan.normals.rows and re.fullmatch(r"results/(tables/[^/]+/)?table2\.(csv|md|html)", target):
         raise UserError("config: table2 has no rows; write some to get Table 2")
     if not plan.protocol.annotated and "/retrieval/" in target and target not in plan.section6.cells("retrieval"):
@@ -180,7 +187,7 @@ def _needs_nyuv2(plan: Plan, target: str) -> bool:
 
 
 def _needs_photos(plan: Plan, target: str) -> bool:
-    if target.startswith("results/models/") or "/scenes/" in target or _is_of_table2(target):
+    if target.startswith("results/models/") or "/scenes/" in target or _is_of_table2(target) or _is_of_frozen(target):
         return any(model_graph.depends_on_protocol(plan.config, model) for model in _named_by(plan, target)[1])
     return not _is_of_pairs(target)
 
@@ -229,13 +236,13 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
     models = [model for model in plan.config["models"] if model in parts]
     if rows or models or Path(target).stem in WITHOUT_MODELS:
         return rows, models
-    if "figure7" in target or _is_of_table2(target):
+    if "figure7" in target or _is_of_table2(target) or _is_of_frozen(target):
         return [], _networks_compared(plan, target)
     of_table1 = [] if "section6" in target else plan.table1_rows
     if target != ALL and "section6" not in target:
         return of_table1, []
     others = of_figures if target == ALL and plan.section6.tasks else []
-    others += plan.normals.networks() if target == ALL else []
+    others += [*plan.frozen.networks(), *plan.normals.networks()] if target == ALL else []
     compared = dict.fromkeys([*plan.section6.networks(), *others])
     return [*of_table1, *plan.section6.rows("detection")], [*compared]
 
@@ -244,12 +251,19 @@ def _networks_compared(plan: Plan, target: str) -> list[str]:
     """The networks that a page or table of retrieval or of normals compares."""
     if "figure7" in target:
         return plan.section6.networks("retrieval")
+    if _is_of_frozen(target):
+        return plan.frozen.networks()
     return plan.normals.evidence_models() if "evidence" in target else plan.normals.networks()
 
 
 def _is_of_table2(target: str) -> bool:
     named = Path(target).stem in ("table2", "evidence_normals") and "external" not in Path(target).parts
     return named or target.startswith(("results/normals/", "results/cells/table2/"))
+
+
+def _is_of_frozen(target: str) -> bool:
+    named = Path(target).stem == "frozen" and "external" not in Path(target).parts
+    return named or target.startswith(("results/frozen/", "results/cells/frozen/"))
 
 
 def _is_of_pairs(target: str) -> bool:

@@ -22,7 +22,7 @@ TEMPLATES = Environment(
 
 
 STAGES = {
-    "Tables": ("table*.html", "section6.html"),
+    "Tables": ("table*.html", "section6.html", "frozen.html"),
     "Figures": ("figures.html",),
     "Mining": (
         "videos/summary.html",

@@ -13,6 +13,7 @@ STAGES = {
     "detection": "Detects objects as R-CNN does: linear SVMs on features, scored windows, average precision.",
     "retrieval": "Retrieves the nearest windows of objects (section 6 of the paper).",
     "scenes": "Classifies the photos of MIT Indoor-67 (section 6 of the paper).",
+    "frozen": "Evaluates the features of a network that is trained no further.",
     "normals": "Predicts surface normals on NYUv2 (Table 2 of the paper).",
     "tables": "Joins cells into a table or a page.",
     "figures": "Draws the paper's figures from this run's networks and data.",

@@ -10,6 +10,7 @@ from tracklearn.settings.base import Block, Count, Settings, setting
 from tracklearn.settings.detection import Detection
 from tracklearn.settings.features import Features
 from tracklearn.settings.figures import Figures
+from tracklearn.settings.frozen import Frozen
 from tracklearn.settings.mining import Mining
 from tracklearn.settings.models import WAYS, Model
 from tracklearn.settings.network import Network
@@ -73,6 +74,9 @@ class Configuration(Settings):
     )
     retrieval: Retrieval = setting(Retrieval(), "Retrieval without fine-tuning")
     scenes: Scenes = setting(Scenes(), "Classification of whole photos, without fine-tuning")
+    frozen: Frozen | None = setting(
+        None, "Evaluations of networks that are trained no further, on any data sets; `null` leaves the table out"
+    )
     table2: tuple[NormalsRow, ...] = setting(
         (), "Rows of Table 2, surface normals, in order; each is compared with the first; `[]` leaves the table out"
     )

@@ -64,19 +64,8 @@ def evidence_table(
 
 
 def compare(better: str, worse: str, rows: BySeed, replicates: BySeed) -> dict[str, Any]:
-    """Mean difference over seeds (S,) and its 95% interval over test images (paired) and seeds.
-
-    Each draw takes S seeds with replacement and one draw of the images for each seed. The variance of S values drawn
-    from S values is (S - 1) / S of the population's, so the distances from the mean are stretched first.
-    """
-    gaps = replicates[better] - replicates[worse]  # (S, B)
-    count, draws = gaps.shape
-    if count > 1:
-        centre = gaps.mean(axis=0)
-        gaps = centre + (gaps - centre) * np.sqrt(count / (count - 1))
-    chosen = np.random.default_rng(0).integers(count, size=(count, draws))
-    drawn = np.take_along_axis(gaps, chosen, axis=0).mean(axis=0)  # (B,)
-    low, high = interval(drawn) or (np.nan, np.nan)
+    """Mean difference over seeds (S,) and its 95% interval over test images (paired) and seeds."""
+    low, high = interval(drawn_over_seeds(replicates[better] - replicates[worse])) or (np.nan, np.nan)
     by_seed = rows[better] - rows[worse]
     return {
         "row": better,
@@ -86,6 +75,24 @@ def compare(better: str, worse: str, rows: BySeed, replicates: BySeed) -> dict[s
         "high": round(high, 2),
         "by_seed": " ".join(f"{gap:+.1f}" for gap in by_seed),
     }
+
+
+def drawn_over_seeds(replicates: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Draws of a mean over seeds (B,) from the draws of the images of each seed (S, B).
+
+    Each draw takes one draw of the images and S seeds with replacement. The variance of S values drawn from S values is
+    (S - 1) / S of the population's, so the distances from the mean are stretched first.
+
+    Args:
+        seed: of the drawn seeds.
+    """
+    count, draws = replicates.shape
+    if count > 1:
+        centre = replicates.mean(axis=0)
+        replicates = centre + (replicates - centre) * np.sqrt(count / (count - 1))
+    chosen = np.random.default_rng(seed).integers(count, size=(count, draws))
+    drawn: np.ndarray = np.take_along_axis(replicates, chosen, axis=0).mean(axis=0)
+    return drawn
 
 
 def _write(

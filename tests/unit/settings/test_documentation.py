@@ -47,7 +47,7 @@ def test_an_assumption_is_marked() -> None:
         ("patches.import", ["folder", "list", "pairs_per_shard"]),
         ("subsets", ["share", "patches", "strict"]),
         ("table1", ["id", "label", "external", "models", "layer"]),
-        ("top level", ["gpus_per_training", "comparisons", "section6", "evidence", "evidence_normals"]),
+        ("top level", ["gpus_per_training", "comparisons", "section6", "frozen", "evidence", "evidence_normals"]),
     ],
 )
 def test_a_table_has_a_row_for_each_scalar_key(block: str, keys: list[str]) -> None:

@@ -1,0 +1,209 @@
+"""Masks of the objects of a video's first frame, propagated through the video, in the layout of DAVIS."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from tracklearn.errors import UserError
+from tracklearn.files import names_by_stem
+from tracklearn.frozen.cells import GRIDS, cell_features, whole_cells
+from tracklearn.frozen.overlap import boundary_f, region_j
+from tracklearn.frozen.propagation import propagate
+from tracklearn.machine.devices import own_device
+from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.weights import build
+from tracklearn.photos import opened_image, read_pixels
+from tracklearn.report import Report, silent
+from tracklearn.settings.base import Block
+from tracklearn.settings.frozen import Frozen, MaskSet, Propagation
+from tracklearn.tables.bootstrap import image_draws
+from tracklearn.tables.cells import write_figures
+from tracklearn.training.gpu import set_precision
+
+VOID = 255  # DAVIS 2017 counts it as background; in DAVIS 2016 it is the one object
+
+
+class Video(NamedTuple):
+    """A sequence: its frames and their masks, in order."""
+
+    name: str
+    frames: list[Path]
+    masks: list[Path]
+
+
+def mask_set_figures(
+    *,
+    settings: Block,
+    column: str,
+    weights: str | Path,
+    cell: str | Path,
+    replicates: str | Path,
+    runs: Any = (),
+    report: Report = silent,
+) -> dict[str, float]:
+    """Propagate the masks of the first frame of each sequence by a network's features, and write the cell.
+
+    J and F are means over all objects of their means over the frames but the first, which is given, and the last, as in
+    DAVIS 2017's evaluation; J&F is the mean of both. All are in percent. The interval is over the sequences, each with
+    all its objects. Under `chance` stand the figures of the first frame's masks if they stay where they are.
+
+    Args:
+        settings: settings of `settings.frozen.Frozen`.
+        column: entry of `masks`.
+        weights: file of the network.
+        cell, replicates: the files to write, as in `tables.cells.write_figures`.
+        runs: ids of the runs that made the weights, written to the cell.
+
+    Returns:
+        The figures.
+
+    Raises:
+        UserError: as `videos_of`, `read_masks` and `networks.weights.build`; nothing is written.
+    """
+    frozen = Frozen.read(settings)
+    videos = videos_of(frozen.masks[column], f"frozen.masks.{column}")
+    device = own_device()
+    net = build(weights).to(device)
+    scores, still, done = [], [], 0
+    with set_precision(device, "fp32"), torch.inference_mode():  # in fewer bits, conv1 takes squares only
+        for video in videos:
+            truth = read_masks(video)
+            scores.append(compared(predicted_masks(net, video, truth[0], frozen.propagation), truth))
+            still.append(compared(repeat(truth[0], len(truth) - 2), truth))
+            done += len(video.frames)
+            report(done, {"frames": float(done)})
+    every = np.ones((1, len(videos)), np.int64)
+    values, unmoved = (
+        {name: float(figure[0]) for name, figure in figures(of, every).items()} for of in (scores, still)
+    )
+    write_figures(
+        cell,
+        replicates,
+        values=values,
+        draws=figures(scores, image_draws(len(videos), frozen.bootstrap)),
+        features=frozen.propagation.layer,
+        folder=frozen.masks[column].folder,
+        sequences={
+            video.name: {
+                "objects": len(of),
+                "frames": len(video.frames),
+                **{name: float(figure[0]) for name, figure in figures([of], np.ones((1, 1))).items()},
+            }
+            for video, of in zip(videos, scores, strict=True)
+        },
+        chance=unmoved,
+        runs=runs,
+    )
+    return values
+
+
+def figures(scores: Sequence[np.ndarray], drawn: np.ndarray) -> dict[str, np.ndarray]:
+    """J&F, J and F in percent for each of B weightings of the sequences, (B,) by name.
+
+    Args:
+        scores: of each of S sequences J and F of its objects in each frame, as `compared` gives them.
+        drawn: (B, S), how often each sequence counts.
+    """
+    sums = np.array([100 * each.mean(axis=1).sum(axis=0) for each in scores])  # (S, 2)
+    j, f = (drawn @ sums / (drawn @ [len(each) for each in scores])[:, None]).T
+    return {"J&F": (j + f) / 2, "J": j, "F": f}
+
+
+def videos_of(masks: MaskSet, where: str) -> list[Video]:
+    """The sequences of a folder in DAVIS's layout.
+
+    Args:
+        where: place of the settings, for the errors.
+
+    Raises:
+        UserError: no such folder or sequence, a frame without a mask, or fewer than three frames.
+    """
+    images, annotations = (Path(masks.folder, kind, masks.resolution) for kind in ("JPEGImages", "Annotations"))
+    for folder in (images, annotations):
+        if not folder.is_dir():
+            raise UserError(f"{where}: {folder}: no such folder; expected the layout of DAVIS")
+    names = masks.sequences or sorted(path.name for path in images.iterdir() if path.is_dir())
+    videos = []
+    for name in names:
+        frames, own = names_by_stem(images / name), names_by_stem(annotations / name)
+        if len(frames) < 3:
+            raise UserError(f"{where}: {images / name}: {len(frames)} frames; expected at least 3")
+        if missing := sorted(frames.keys() - own.keys()):
+            raise UserError(
+                f"{where}: {annotations / name}: no mask {missing[0]}.png ({len(missing)} of {len(frames)} frames lack "
+                "theirs); add them, or leave the sequence out by `sequences`"
+            )
+        stems = sorted(frames)
+        videos.append(
+            Video(
+                name,
+                [images / name / frames[stem] for stem in stems],
+                [annotations / name / own[stem] for stem in stems],
+            )
+        )
+    if not videos:
+        raise UserError(f"{where}: {images}: no sequence in it; expected a folder of frames for each")
+    return videos
+
+
+def read_masks(video: Video) -> np.ndarray:
+    """The object of each pixel, (T, H, W) uint8: 0 is the background, and objects count from 1.
+
+    Where all masks are 0 and 255, as in DAVIS 2016, 255 is object 1. Elsewhere a value is an object, as in DAVIS 2017,
+    and 255 is background.
+
+    Raises:
+        UserError: a mask in colours or of another size, or a first frame without an object.
+    """
+    read = []
+    for path in video.masks:
+        with opened_image(path) as image:
+            if image.mode not in ("1", "L", "P"):
+                raise UserError(f"{path}: a mask of mode {image.mode}; expected one value a pixel, the object's number")
+            read.append(np.asarray(image).astype(np.uint8) * (VOID if image.mode == "1" else 1))
+    if differing := [path for path, mask in zip(video.masks, read, strict=True) if mask.shape != read[0].shape]:
+        raise UserError(f"{differing[0]}: a mask of another size than the first mask of {video.name}")
+    masks = np.stack(read)
+    masks[masks == VOID] = 1 if np.isin(masks, (0, VOID)).all() else 0
+    if not masks[0].any():
+        raise UserError(f"{video.masks[0]}: no object in the first frame, so none can be propagated; leave it out")
+    return masks
+
+
+def compared(found: Iterable[np.ndarray], truth: np.ndarray) -> np.ndarray:
+    """J and F of each object of the first frame in each frame but the first and the last: (O, T - 2, 2).
+
+    Args:
+        found: the objects (H, W) of these frames.
+        truth: those of all frames, as `read_masks` gives them.
+    """
+    labels = range(1, truth[0].max() + 1)
+    scores = [
+        [(region_j(mask == label, true == label), boundary_f(mask == label, true == label)) for label in labels]
+        for mask, true in zip(found, truth[1:-1], strict=True)
+    ]
+    return np.array(scores).transpose(1, 0, 2)
+
+
+def predicted_masks(net: CaffeNet, video: Video, first: np.ndarray, settings: Propagation) -> Iterator[np.ndarray]:
+    """The objects (H, W) of all frames but the first and the last, from those of the first."""
+    device = next(net.parameters()).device
+    stride = GRIDS[settings.layer].stride
+    height, width = whole_cells(*first.shape, side=settings.side, stride=stride)
+
+    def features(path: Path) -> Tensor:
+        resized = Image.fromarray(read_pixels(path)).resize((width, height), Image.Resampling.BILINEAR)
+        return cell_features(net, torch.from_numpy(np.array(resized))[None].to(device), settings.layer)[0]
+
+    shares = F.one_hot(torch.from_numpy(first).long()).permute(2, 0, 1).float().to(device)  # (1 + O, H, W)
+    shares = F.interpolate(shares[None], size=(height // stride, width // stride), mode="area")[0]
+    for carried in propagate(map(features, video.frames[:-1]), shares, settings):
+        full = F.interpolate(carried[None], size=first.shape, mode="bilinear", align_corners=False)[0]
+        yield full.argmax(dim=0).cpu().numpy()

@@ -1,0 +1,16 @@
+from tracklearn.frozen.masks import mask_set_figures
+from tracklearn.runs import recorded
+
+if __name__ == "__main__":
+    with recorded(snakemake) as run:
+        run.metrics(
+            mask_set_figures(
+                settings=snakemake.params.settings,
+                column=snakemake.wildcards.column,
+                weights=snakemake.input.weights,
+                cell=snakemake.output.cell,
+                replicates=snakemake.output.replicates,
+                runs=[run.key, *run.lineage(snakemake.input)],
+                report=run.report,
+            )
+        )
