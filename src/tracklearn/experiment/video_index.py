@@ -58,9 +58,8 @@ class VideoIndex:
         text, inside = self._read(positions)
         lines = _lines(text)[inside]
         ids = [line.partition("\t")[0].strip('"') for line in lines] if self.repeats else []
-        return text_digest(
-            "\n".join([*lines, *(f"{name} {self.repeats[name]}" for name in ids if name in self.repeats)])
-        )
+        again = [f"{name} {self.repeats[name]}" for name in ids if name in self.repeats]
+        return text_digest("\n".join([*lines, *again]))
 
     def _read(self, positions: range) -> tuple[str, slice]:
         """The lines of the blocks that hold consecutive positions of the list, and the place of these in them."""
