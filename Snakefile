@@ -6,6 +6,8 @@ import gc
 import os
 import shlex
 import sys
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 # Where another Snakefile imports this one as a module, the main Snakefile is not this file.
@@ -22,6 +24,13 @@ if shlex.quote(sys.executable) != sys.executable:
 # The graph of jobs and the syntax trees behind the digests of code are no garbage: collecting less often saves a tenth of
 # the planning.
 gc.set_threshold(100_000)
+
+# Of each job, Snakemake asks three times where its script lies, and smart_open makes a class for each answer. That is a
+# third of the planning of 50,000 jobs.
+with suppress(ImportError):
+    import smart_open
+
+    smart_open.parse_uri = cache(smart_open.parse_uri)
 
 
 configfile: HERE / "config/config.yaml"

@@ -1,4 +1,6 @@
-"""What a list of 10 million videos costs: a dry run of Table 1, and a job of one shard until it starts working.
+"""What a list of 10 million videos costs: dry runs of Table 1 and of all pairs, and a job until it starts working.
+
+Table 1 needs about 100 shards, whatever the length of the list; all pairs are five jobs a shard.
 
 Jobs are started as on a cluster: each is a Snakemake of its own. A job is at work when its log begins; the processor
 time is that until its end, for nothing is to be done. Goals: a dry run within 60 s and 4,096 MiB, a job at work within
@@ -58,8 +60,10 @@ def write_folder(folder: Path, videos: int) -> None:
 
 
 def measured(folder: Path) -> dict[str, Cost]:
-    """Costs of two dry runs, of which the first reads the whole list, and of two jobs."""
-    costs = {name: run(folder, "-n", "results/table1.csv") for name in ("dry run of a new list", "dry run")}
+    """Costs of dry runs, of which the first reads the whole list, and of two jobs."""
+    costs = {name: run(folder, "-n", TABLE) for name in ("dry run of a new list", "dry run")}
+    costs["dry run of `pairs`"] = run(folder, "-n", "pairs")
+    costs["dry run of `pairs`, `--quiet`"] = run(folder, "-n", "pairs", "--quiet")
     for rule in ("mining_filter", "videos_download"):
         job = ["--target-jobs", f"{rule}:shard=00000", "--allowed-rules", rule, "--force", "--mode", "remote"]
         log = folder / f"results/logs/{rule}/00000.log"

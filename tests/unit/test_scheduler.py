@@ -1,4 +1,4 @@
-"""Snakemake's scheduler looks at all startable jobs when a job is done, and not ever more often."""
+"""What the Snakefile changes in Snakemake: jobs and paths of scripts are looked at no more often than they must be."""
 
 import re
 import subprocess
@@ -31,3 +31,36 @@ def test_each_finished_job_makes_the_scheduler_look_once(repository, tmp_path):
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy", "--quiet", "all"]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
     assert len((tmp_path / "looks").read_text().split()) <= 13
+
+
+PLANNED = """
+import smart_open
+from contextlib import suppress
+from functools import cache
+parse = smart_open.parse_uri
+
+def counted(uri):
+    with open("parsed", "a") as file:
+        file.write(uri + "\\n")
+    return parse(uri)
+
+smart_open.parse_uri = counted
+
+LINES
+rule all:
+    input: expand("{number}.txt", number=range(5))
+
+rule one:
+    output: "{number}.txt"
+    script: "one.py"
+"""
+
+
+def test_the_path_of_a_script_is_parsed_once_for_all_jobs(repository, tmp_path):
+    (lines,) = re.findall(r"with suppress\(ImportError\):\n(?: .*\n|\n)+", (repository / "Snakefile").read_text())
+    (tmp_path / "Snakefile").write_text(PLANNED.replace("LINES", lines))
+    (tmp_path / "one.py").touch()
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
+    parsed = (tmp_path / "parsed").read_text().split()
+    assert parsed.count(str(tmp_path / "one.py")) == 1

@@ -12,7 +12,8 @@ from pathlib import Path
 from tracklearn.files import read_json
 
 State = tuple[int, int]
-"""Bytes and modification time in ns of a file; (-1, 0) if it does not exist."""
+"""Bytes and modification time in ns of a file; `ABSENT` if it does not exist."""
+ABSENT: State = -1, 0
 
 
 def digest_of_files(files: Iterable[str | Path], *, known: Mapping[str, State] | None = None) -> str:
@@ -62,7 +63,7 @@ def file_state(file: str | Path) -> State:
     try:
         found = os.stat(file)  # noqa: PTH116 (a Path for each of 100,000 names would take longer)
     except OSError:
-        return -1, 0
+        return ABSENT
     return found.st_size, found.st_mtime_ns
 
 

@@ -6,7 +6,7 @@ follows from which, so that the rules stay lists of inputs, outputs and settings
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from math import ceil, inf
 from pathlib import Path
@@ -17,7 +17,7 @@ from tracklearn.experiment import model_graph
 from tracklearn.experiment.cards_plan import CardsPlan
 from tracklearn.experiment.configuration import complete
 from tracklearn.experiment.figures_plan import FiguresPlan
-from tracklearn.experiment.file_digests import State, digest_of_files, digest_of_folder, text_digest, unpacked
+from tracklearn.experiment.file_digests import ABSENT, State, digest_of_files, digest_of_folder, text_digest, unpacked
 from tracklearn.experiment.frozen_plan import FrozenPlan
 from tracklearn.experiment.normals_plan import NormalsPlan
 from tracklearn.experiment.scenes_plan import ScenesPlan
@@ -128,16 +128,23 @@ class Plan:
             with atomic(COUNTED) as temporary:
                 temporary.write_text(json.dumps({name: self._counts(name) for name in self.config["subsets"]}))
 
-    def sources(self, shard: str) -> list[list[str]]:
-        """[video_id, source] of a shard's videos, and of a video that is listed again the id of the first."""
+    def sources(self, shard: str) -> "Deferred":
+        """[video_id, source] of a shard's videos, and of a video that is listed again the id of the first.
+
+        The scheduler holds the digest of these lines: those of 10 million videos take 2 GB.
+        """
+        return Deferred(self._list.digest(self.shards[shard]), lambda: self._sources(shard))
+
+    def _sources(self, shard: str) -> list[list[str]]:
         first = self._list.repeats
         videos = self._list.videos(self.shards[shard])
         return [[*video, *([first[video.video_id]] if video.video_id in first else [])] for video in videos]
 
     def local_videos_digest(self, shard: str) -> str:
         """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""
-        videos = self._list.videos(self.shards[shard])
-        return digest_of_files(video.source for video in videos if "://" not in video.source)
+        videos = self._list.videos(self.shards[shard]) if self._list.has_files else []
+        files = [video.source for video in videos if "://" not in video.source]
+        return digest_of_files(files, known=dict.fromkeys(files, ABSENT))
 
     def shards_with_unreachable_videos(self) -> list[str]:
         """The finished shards that have videos whose download may succeed later."""
@@ -576,6 +583,24 @@ class Plan:
         """Rows or models with their copies for each seed of `evidence:` or `evidence_normals:`."""
         seeds = range(1, self.config[block]["seeds"] + 1)
         return [model_graph.seed_name(name, seed) for name in names for seed in seeds]
+
+
+class Deferred(str):
+    """A param that is a digest to Snakemake, and to the script the list that is read when the job starts.
+
+    Snakemake holds the params of all jobs, and pickles those of a job that starts.
+    """
+
+    _read: Callable[[], list[Any]]
+
+    def __new__(cls, digest: str, read: Callable[[], list[Any]]) -> "Deferred":
+        """A digest, and what reads the list."""
+        self = super().__new__(cls, digest)
+        self._read = read
+        return self
+
+    def __reduce__(self) -> tuple[type[list[Any]], tuple[list[Any]]]:
+        return list, (self._read(),)
 
 
 def _store(shard: str) -> str:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tracklearn.experiment.file_digests import file_state
+from tracklearn.experiment.file_digests import file_state, text_digest
 from tracklearn.files import UTF_16, atomic
 from tracklearn.videos.lists import COLUMNS, YOUTUBE_ID, Video, identity, parse_line, read_list, repeats
 
@@ -36,26 +36,40 @@ class VideoIndex:
         offsets: of each block its first byte, and then the bytes of the list.
         firsts: of each block the position of its first video, and then the number of videos.
         repeats: {id: id of the first video of the list that is the same one}; see `lists.repeats`.
+        has_files: whether the list has local files.
     """
 
     path: str
     offsets: list[int]
     firsts: list[int]
     repeats: dict[str, str]
+    has_files: bool
 
     def __len__(self) -> int:
         return self.firsts[-1]
 
     def videos(self, positions: range) -> list[Video]:
         """The videos at consecutive positions of the list."""
+        text, inside = self._read(positions)
+        return [Video(row[0], row[1]) for row in _rows(text)[inside]]
+
+    def digest(self, positions: range) -> str:
+        """Digest of the lines at consecutive positions, and of what videos there are listed again."""
+        text, inside = self._read(positions)
+        lines = _lines(text)[inside]
+        ids = [line.partition("\t")[0].strip('"') for line in lines] if self.repeats else []
+        again = [f"{name} {self.repeats[name]}" for name in ids if name in self.repeats]
+        return text_digest("\n".join([*lines, *again]))
+
+    def _read(self, positions: range) -> tuple[str, slice]:
+        """The lines of the blocks that hold consecutive positions of the list, and the place of these in them."""
         first = bisect_right(self.firsts, positions.start) - 1
         end = bisect_left(self.firsts, positions.stop)
         with open(self.path, "rb") as file:
             file.seek(self.offsets[first])
             block = file.read(self.offsets[end] - self.offsets[first])
-        rows = _rows(block, self.offsets[first])
         before = self.firsts[first]
-        return [Video(row[0], row[1]) for row in rows[positions.start - before : positions.stop - before]]
+        return _text(block, self.offsets[first]), slice(positions.start - before, positions.stop - before)
 
 
 def video_index(path: str | Path, *, kept: Path, of_job: bool = False) -> VideoIndex:
@@ -72,20 +86,21 @@ def video_index(path: str | Path, *, kept: Path, of_job: bool = False) -> VideoI
     state = [str(path), *file_state(path), names]
     with suppress(OSError, ValueError, TypeError, KeyError):
         found = json.loads(kept.read_text())
-        if found["state"] == state and (of_job or not found["has_files"]):
-            return VideoIndex(**found["index"])
+        index = VideoIndex(**found["index"])
+        if found["state"] == state and (of_job or not index.has_files):
+            return index
     try:
-        index, has_files = _indexed(str(path), frozenset(names))
+        index = _indexed(str(path), frozenset(names))
     except (FileNotFoundError, ValueError):
         read_list(path)  # names all bad lines
         raise
     with suppress(OSError), atomic(kept, shared=True) as temporary:  # it need not be writable
-        temporary.write_text(json.dumps({"state": state, "has_files": has_files, "index": vars(index)}))
+        temporary.write_text(json.dumps({"state": state, "index": vars(index)}))
     return index
 
 
-def _indexed(path: str, names: frozenset[str]) -> tuple[VideoIndex, bool]:
-    """The index of a list without a bad line, and whether the list has local files; otherwise a ValueError.
+def _indexed(path: str, names: frozenset[str]) -> VideoIndex:
+    """The index of a list without a bad line; otherwise a ValueError.
 
     Of each video, two hashes of 8 bytes are held in memory. The few videos that share a hash with another one are then
     compared by their ids and sources.
@@ -94,7 +109,7 @@ def _indexed(path: str, names: frozenset[str]) -> tuple[VideoIndex, bool]:
     ids, identities = array("q"), array("q")
     has_files = False
     for block in _blocks(path):
-        rows = _rows(block, offsets[-1])
+        rows = _rows(_text(block, offsets[-1]))
         ids.extend([hash(row[0]) for row in rows])
         for _, source, youtube in rows:
             if youtube and youtube not in names:
@@ -104,11 +119,11 @@ def _indexed(path: str, names: frozenset[str]) -> tuple[VideoIndex, bool]:
                 has_files = has_files or "://" not in source
         offsets.append(offsets[-1] + len(block))
         firsts.append(len(ids))
-    index = VideoIndex(path, offsets, firsts, {})
+    index = VideoIndex(path, offsets, firsts, {}, has_files)
     alike = [video.video_id for video in _at(index, _shared(ids))]
     if len(alike) > len(set(alike)):
         raise ValueError("ids must be unique")
-    return replace(index, repeats=repeats(_at(index, _shared(identities)))), has_files
+    return replace(index, repeats=repeats(_at(index, _shared(identities))))
 
 
 def _blocks(path: str) -> Iterator[bytes]:
@@ -122,23 +137,33 @@ def _blocks(path: str) -> Iterator[bytes]:
             raise ValueError("no header")
 
 
-def _rows(block: bytes, offset: int) -> list[tuple[str, str, str]]:
-    """The videos of a block that begins at a byte of the list: id, source and, where it is plain to see, YouTube id.
+def _rows(text: str) -> list[tuple[str, str, str]]:
+    """The videos of some lines: id, source and, where it is plain to see, YouTube id.
 
     A line that is wrong raises a ValueError.
     """
+    rows: list[tuple[str, str, str]] = _PLAIN.findall(text)
+    if len(rows) == text.count("\n") and text.endswith("\n"):
+        return rows
+    if "\0" in text:
+        raise ValueError(text)
+    return [(*parse_line(line), "") for line in _lines(text)]
+
+
+def _text(block: bytes, offset: int) -> str:
+    """The lines of a block that begins at a byte of the list, without the header; another header is a ValueError."""
     text = block.decode("utf-8" if offset else "utf-16" if block.startswith(UTF_16) else "utf-8-sig")
     if not offset:
         header, *_ = text.splitlines(keepends=True) or [""]
         if header.rstrip("\r\n").split("\t") != list(COLUMNS):
             raise ValueError(header)
         text = text[len(header) :]
-    rows: list[tuple[str, str, str]] = _PLAIN.findall(text)
-    if len(rows) == text.count("\n") and text.endswith("\n"):
-        return rows
-    if "\0" in text:
-        raise ValueError(text)
-    return [(*parse_line(line), "") for line in text.splitlines() if line.strip()]
+    return text
+
+
+def _lines(text: str) -> list[str]:
+    """The lines that are not empty."""
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def _shared(hashes: "array[int]") -> list[int]:

@@ -1,12 +1,15 @@
 import json
+import pickle
 from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.iocontainers import Params
 
 from tracklearn.errors import UserError
 from tracklearn.experiment.plan import Plan
 from tracklearn.experiment.targets import warnings
+from tracklearn.experiment.video_index import VideoIndex
 from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 PAPER = Path(__file__).parents[3] / "config/config.yaml"
@@ -176,12 +179,59 @@ def test_a_video_that_is_listed_again_names_the_first(config):
     lines = ["a\tdQw4w9WgXcQ", "b\tb.mp4", "c\thttps://youtu.be/dQw4w9WgXcQ?t=15", "d\t./b.mp4"]
     Path("videos.tsv").write_text("\n".join(["video_id\tsource", *lines]) + "\n")
     plan = Plan(config)
-    assert [plan.sources(shard) for shard in plan.shards] == [
+    assert [pickle.loads(pickle.dumps(plan.sources(shard))) for shard in plan.shards] == [
         [["a", "dQw4w9WgXcQ"]],
         [["b", "b.mp4"]],
         [["c", "https://youtu.be/dQw4w9WgXcQ?t=15", "a"]],
         [["d", "./b.mp4", "b"]],
     ]
+
+
+def test_the_videos_of_a_shard_are_a_digest_until_its_job_starts(config, monkeypatch):
+    """Snakemake holds the params of all jobs; a script gets them pickled."""
+    plan = Plan(config)
+    assert len(plan.shards) == 10
+    with monkeypatch.context() as patched:
+        patched.setattr(VideoIndex, "videos", lambda *_: pytest.fail("the rows are read"))
+        sources = plan.sources("00001")
+        params = Params(fromdict={"videos": sources})
+        assert isinstance(params.videos, str)
+        assert repr(params.videos) == repr(str(sources))
+        assert len(sources) == 16
+    assert pickle.loads(pickle.dumps(params)).videos == pickle.loads(pickle.dumps(sources))
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_only_the_shards_of_changed_lines_have_other_videos(config, number):
+    lines = ["video_id\tsource", *(f"v{video}\thttps://host/{video}" for video in range(4))]
+    Path("videos.tsv").write_text("\n".join(lines))
+    before = {shard: str(sources) for shard, sources in all_sources(config)}
+    assert len(set(before.values())) == 4
+    lines[1 + number] += ".mp4"
+    Path("videos.tsv").write_text("\r\n".join([*lines, "new\thttps://host/2"]))
+    after = dict(all_sources(config))
+    assert [shard for shard in before if before[shard] != after[shard]] == [f"{number:05d}"]
+
+
+def all_sources(config):
+    plan = Plan(config)
+    return [(shard, plan.sources(shard)) for shard in plan.shards]
+
+
+def test_only_the_shard_of_a_replaced_file_has_another_digest(config):
+    """A list of YouTube videos to which a file is appended has the digests that it had."""
+    lines = ["video_id\tsource", "a\tdQw4w9WgXcQ", "b\thttps://youtu.be/aaaaaaaaaaa"]
+    digests = []
+    for more in ([], ["c\tc.mp4"], ["c\tc.mp4"], ["c\tc.mp4"]):
+        Path("videos.tsv").write_text("\n".join([*lines, *more]) + "\n")
+        digests.append([Plan(config).local_videos_digest(shard) for shard in Plan(config).shards])
+        Path(("b.mp4", "c.mp4", "dQw4w9WgXcQ")[min(len(digests) - 1, 2)]).write_text("a file")
+    nothing = digests[0][0]
+    assert digests[:2] == [[nothing] * 2, [nothing] * 3]
+    assert digests[2][:2] == [nothing] * 2
+    assert digests[2][2] != nothing
+    assert digests[3][0] != nothing
+    assert digests[3][1:] == digests[2][1:]
 
 
 def test_a_replaced_photo_of_any_suffix_changes_the_digest(config, devkit):

@@ -6,6 +6,7 @@ import pytest
 
 from tracklearn.errors import UserError
 from tracklearn.experiment import video_index as module
+from tracklearn.experiment.file_digests import text_digest
 from tracklearn.experiment.video_index import video_index
 from tracklearn.videos.lists import Video, read_list, repeats
 
@@ -38,8 +39,20 @@ def lines_of_all_kinds(seed=0, count=200):
         lambda: f'"{rng.randrange(60)}, ä.mp4"',
     ]
     for number in range(count):
-        yield f"v{number}\t{rng.choice(kinds)()}"
+        name = rng.choice([f"v{number}", f'"v{number}"'])
+        yield f"{name}\t{rng.choice(kinds)()}"
         yield from [""] * (rng.random() < 0.1)
+
+
+def digests_of_single_videos(text):
+    """Of the line, and of the video that it lists again."""
+    lines = [line for line in text.splitlines()[1:] if line]
+    first = repeats(read_list(LIST))
+    again = (first.get(line.split("\t")[0].strip('"')) for line in lines)
+    return [
+        text_digest(line + (f"\n{line.split()[0].strip(chr(34))} {name}" if name else ""))
+        for line, name in zip(lines, again, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -57,6 +70,7 @@ def test_the_index_says_of_any_list_what_reading_it_whole_says(newline, encoding
     for start in range(0, 200, 7):
         for stop in (start + 1, min(start + 30, 200), 200):
             assert index.videos(range(start, stop)) == videos[start:stop]
+    assert [index.digest(range(place, place + 1)) for place in range(200)] == digests_of_single_videos(text)
     assert video_index(LIST, kept=KEPT, of_job=True) == index
 
 
