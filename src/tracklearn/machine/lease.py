@@ -131,8 +131,8 @@ class Lease:
         except OSError as error:
             if error.errno not in TAKEN:
                 raise
-        # The file alone tells. A network filesystem repeats a call whose answer was lost, and reports an error for what it
-        # has done; and a process that released the lease may have emptied the new folder, which it took for a leftover.
+        # Only the file tells. A network filesystem repeats a call whose answer was lost, and reports an error for what
+        # it has done; and a process that released the lease may have emptied the new folder, as one that was left.
         if not _find(self.folder, self._name):
             return False
         os.environ[HELD] = str(self.folder / self._name)
