@@ -31,13 +31,18 @@ PATIENCE = 300  # seconds that a fault waits for its moment, on a busy machine
 
 @dataclass
 class Run:
-    """A run of snakemake on the cluster."""
+    """A run of snakemake on the cluster.
+
+    Attributes:
+        stopped_at: iteration of the checkpoint that a stopped training has written.
+    """
 
     checkout: Checkout
     cluster: Cluster
     tables: tuple[str, ...] = TABLES
     options: tuple[str, ...] = ()
     processes: list[subprocess.Popen] = field(default_factory=list)
+    stopped_at: int = 0
 
     def start(self) -> None:
         """Start snakemake with the profile for SLURM, or start it again."""
@@ -46,9 +51,6 @@ class Run:
         with open(self.output_file, "a") as output:
             environment = os.environ | {"PYTHONPATH": str(self.checkout.root / "src"), "OMP_NUM_THREADS": "1"}
             streams = {"stdout": output, "stderr": output, "cwd": self.checkout.root, "env": environment}
-            if self.processes:
-                unlock = [sys.executable, "-m", "snakemake", *folder, "--unlock"]
-                subprocess.run(unlock, check=True, timeout=PATIENCE, **streams)
             command = [sys.executable, str(OFTEN), *folder, "--workflow-profile", "profiles/often", *self.options]
             self.processes.append(subprocess.Popen([*command, "--", *targets], **streams))
 
@@ -174,7 +176,9 @@ def a_training_is_preempted(run: Run) -> None:
     job = run.training()
     run.cluster.run("scancel", "--signal=TERM", job)
     run.cluster.requeue(job)
-    assert list((run.folder / "results/checkpoints").rglob("newest.safetensors")), "no checkpoint was written"
+    pictures = list((run.folder / "results/checkpoints").rglob("conv1-*.png"))  # one beside each checkpoint
+    assert pictures, "no checkpoint was written"
+    run.stopped_at = max(int(picture.stem.removeprefix("conv1-")) for picture in pictures)
     run.wait(lambda: ": attempt 2 of " in run.ranking_log, "the second attempt")
     assert [*run.jobs("models_ranking")] == [job], "the job was sent again, not queued again"
 
@@ -251,6 +255,9 @@ def meets(run: Run, *faults: Callable[[Run], None]) -> dict[str, bytes]:
     tables = run.finish()
     trained = [int(number) for number in re.findall(r"iteration (\d+) of", run.ranking_log)]
     assert trained == sorted(set(trained)), f"iterations were trained twice\n{run.ranking_log}"
+    # The log is that of the last attempt. A training that does not resume comes to these iterations once more.
+    assert all(iteration > run.stopped_at for iteration in trained), f"stopped at {run.stopped_at}\n{run.ranking_log}"
+    assert "--unlock" not in run.output, run.output
     print(f"\n{time.monotonic() - start:4.0f} s: the run has ended")
     return tables
 
