@@ -90,7 +90,7 @@ def blurred(images: Tensor, deviation: float) -> Tensor:
     for axis, rims in ((3, (half, half, 0, 0)), (2, (0, 0, half, half))):
         padded, images = F.pad(images, rims, mode="reflect"), torch.zeros_like(images)
         for start, weight in enumerate(weights):
-            images = images.add(padded.narrow(axis, start, size), alpha=weight / sum(weights))
+            images.add_(padded.narrow(axis, start, size), alpha=weight / sum(weights))
     return images.clamp(0, 255)
 
 
