@@ -2,10 +2,11 @@
 
     python -m benchmarks.crawl 100000     addresses; 10,000 by default
 
-One job downloads from lying servers on 127.0.0.1, which run in a process of their own. Two thirds of the addresses hold
-a small video. The others are dead, forbidden, redirected, empty, web pages, break off, are reset, state a wrong length,
-or ask for a rest of a second. A few stall or drip until their time is over. The counts of the server are checked: each
-file is asked for its type and then downloaded once, and a host that rests is left alone.
+One job downloads from lying servers on 127.0.0.1, which run in a process of their own. Five of eight addresses hold
+a small video, some of them behind a redirection. The others are dead, forbidden, empty or web pages. A few break off,
+are reset, state a wrong length, ask for a rest of a second or two, or stall or drip until their time is over. The
+counts of the server are checked: each file is asked for its type and then downloaded once, and a host that rests is
+left alone.
 """
 
 import json
@@ -33,7 +34,7 @@ RARE = {
 }  # the largest number of each: one in so many, 20 at most
 MOST_RARE = 20
 KINDS = ("fine",) * 8 + ("gone",) * 3 + ("redirects", "redirects", "html", "forbidden", "nothing")
-ROUGH = ("drops", "resets", "longer")  # one in fifty each
+ROUGH = ("drops", "resets", "longer")  # one address in 150 each
 ASKED = {"fine": 2, "gone": 1, "forbidden": 1, "busy": 3, "dated": 3}  # requests for an address
 STATUS = {"fine": "ok", "redirects": "ok", "drops": "ok", "resets": "ok", "busy": "ok", "dated": "ok"} | dict.fromkeys(
     ("longer", "stalls", "drips"), "unreachable"
@@ -103,9 +104,9 @@ def _measure(count: int, folder: Path) -> list[str]:
 def _kinds(count: int) -> dict[str, str]:
     kinds = {}
     for number in range(count):
-        kind = KINDS[number % len(KINDS)]
-        kind = ROUGH[number // 50 % 3] if number % 50 < 3 and number // 50 % 3 == number % 50 else kind
-        kinds[f"v{number:06d}"] = kind
+        block, place = divmod(number, 50)
+        rough = place == block % len(ROUGH)
+        kinds[f"v{number:06d}"] = ROUGH[place] if rough else KINDS[number % len(KINDS)]
     names = list(kinds)
     for offset, (kind, every) in enumerate(RARE.items()):
         wanted = min(MOST_RARE, count // every)
@@ -124,8 +125,9 @@ def _check(kinds: dict[str, str], hosts: list[dict], folder: Path) -> None:
     found = {video: (kind, asked[video]) for video, kind in kinds.items() if kind in ASKED}
     bad = {video: seen for video, seen in found.items() if seen[1] != ASKED[seen[0]]}
     assert not bad, list(bad.items())[:5]
-    rests = sum(kind in ("busy", "dated") for kind in kinds.values())
-    assert sum(host["early"] for host in hosts) <= 3 * (THREADS - 1) * rests
+    # The addresses of a host that rests are at least 200 apart. No other download meets a rest, so that only the
+    # address that was refused could be asked for too early.
+    assert not any(host["early"] for host in hosts), [host["early"] for host in hosts]
 
 
 class _Memory:

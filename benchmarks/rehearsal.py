@@ -45,7 +45,10 @@ def main(shards: int = 1000, share: float = 1) -> None:
     subprocess.run([sys.executable, FOLDER / "prepare.py", str(shards), str(share)], check=True)
     os.chdir(FOLDER)
     Path("results").mkdir(exist_ok=True)
-    failed = snakemake("mining", "--until", "patches_pack") or grow() or snakemake("tables")
+    failed = snakemake("mining", "--until", "patches_pack")
+    if not failed:
+        grow()
+        failed = snakemake("tables")
     print(summary())
     sys.exit(failed)
 
@@ -84,8 +87,8 @@ def look(run: str, process: psutil.Process, ended: threading.Event) -> None:
             return
 
 
-def grow() -> int:
-    """Give every packed shard the tables of a real one; return 0."""
+def grow() -> None:
+    """Give every packed shard the tables of a real one."""
     pool = [
         _without_tables(simplejpeg.encode_jpeg(np.full((SIDE, SIDE, 1), level, np.uint8), 30, "GRAY", "Gray"))
         for level in range(256)
@@ -108,7 +111,6 @@ def grow() -> int:
         write_summary(f"results/patches/{shard}.json", write_shard(store, pairs, size=SIDE, quality=30), {})
         with open(GROWN, "a") as file:
             file.write(f"{shard}\n")
-    return 0
 
 
 def _table(path: str, columns: Sequence[str], videos: Sequence[str], count: int, **values: object) -> None:

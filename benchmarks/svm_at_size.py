@@ -35,7 +35,7 @@ OBJECT = (
 )
 
 
-class Rehearsal(Source):
+class SyntheticWindows(Source):
     """Photos and features that are drawn at random."""
 
     def __init__(self, with_proposals: int, classes: int, models: int) -> None:
@@ -98,14 +98,14 @@ class Rehearsal(Source):
 def main(with_proposals: int = 40, classes: int = 20, models: int = 1) -> None:
     """Print seconds and memory as the photos are mined, and what they make at VOC's size."""
     process = get_context("spawn").Process(
-        target=_rehearse, args=(with_proposals, classes, models)
+        target=_measure, args=(with_proposals, classes, models)
     )  # its memory is its own
     process.start()
     process.join()
 
 
-def _rehearse(with_proposals: int, classes: int, models: int) -> None:
-    source = Rehearsal(with_proposals, classes, models)
+def _measure(with_proposals: int, classes: int, models: int) -> None:
+    source = SyntheticWindows(with_proposals, classes, models)
     objects = sum(source.ground_truth)
     print(f"{models} models, {classes} classes; {objects} objects in {PHOTOS} photos; {with_proposals} with proposals")
     print("photos  seconds  cached negatives a class  peak MiB", flush=True)

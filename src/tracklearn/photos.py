@@ -190,7 +190,7 @@ def opened_image(path: str | Path) -> Iterator[Image.Image]:
 
 
 def _claims_too_much(path: str | Path) -> bool:
-    """Whether no photo in a file of this size takes all memory."""
+    """Whether every photo that a file of this size can hold fits into memory."""
     return Path(path).stat().st_size < SMALL
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fuzz import mutations, trials
+from fuzz import mutations, regressions, trials
 from fuzz.__main__ import KINDS, run
 from fuzz.regressions import FAILED_ONCE
 from tracklearn.errors import UserError
@@ -43,6 +43,13 @@ def outcomes(monkeypatch):
         return [(outcome.kind, outcome.line) for outcome in trials.trials("stub", [0, 1])]
 
     return run_reader
+
+
+def test_a_seed_that_gives_another_input_than_once_fails(outcomes, monkeypatch):
+    monkeypatch.setattr(trials, "FAILED_ONCE", {"stub": {0: regressions.CHANGING, 1: "01234567"}})
+    right, (kind, line) = outcomes(lambda folder, name: None)
+    assert (right, kind) == (("right", "a.txt"), "failed")
+    assert line.startswith("a.txt: the input of this seed was 01234567 and is ")
 
 
 def test_failures_are_found(outcomes, monkeypatch):

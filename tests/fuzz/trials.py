@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import hashlib
 import json
 import os
 import resource
@@ -19,6 +20,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from fuzz.mutations import mutated
+from fuzz.regressions import FAILED_ONCE
 
 MEMORY = 2 << 30  # bytes that a reader may use
 PATIENCE = 60  # seconds of a core that a reader may take
@@ -104,6 +106,10 @@ def _trial(kind: str, module: ModuleType, scratch: Path, number: int) -> Outcome
     folder = case / "inside"
     shutil.copytree(scratch / "samples", folder)
     name = damage(kind, module, folder, number)
+    failed_once = FAILED_ONCE.get(kind, {}).get(number)
+    if failed_once and (found := hashlib.sha256((folder / name).read_bytes()).hexdigest()[:8]) != failed_once:
+        line = f"{name}: the input of this seed was {failed_once} and is {found}, since a sample or a mutation changed"
+        return Outcome(number, "failed", f"{line}: take that back, or find another seed of the same fault")
     before = _outside(scratch)
     os.chdir(folder)
     try:

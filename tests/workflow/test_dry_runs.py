@@ -89,6 +89,15 @@ def test_a_cell_of_table_2_whose_parent_lacks_its_images_is_empty(paper):
     assert "Table 2 leaves out normals-imagenet; put ILSVRC 2012's training images there" in output
 
 
+def test_a_cell_of_frozen_networks_whose_network_lacks_its_images_is_empty(paper):
+    output = paper(
+        settings="frozen: {sets: {photos: {folder: photos}}, rows: [{id: a, label: a, models: [imagenet-2]}]}",
+        videos=0,
+        target="results/cells/frozen/voc2012-val/photos/imagenet-2.json",
+    )
+    assert jobs(output) == {"tables_empty_cell": 1, "total": 1}
+
+
 def test_with_imagenet_s_images_every_row_is_computed_and_nothing_is_released(paper, tmp_path):
     (tmp_path / "data/imagenet/train/n01440764").mkdir(parents=True)
     output = paper()

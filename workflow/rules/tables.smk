@@ -186,9 +186,11 @@ rule tables_empty_cell:
         table="section6|table2|frozen",
         cell=names([*plan.section6.empty(), *plan.normals.empty(), *plan.frozen.empty()]),
     params:
-        reason=lambda wildcards: {"section6": plan.section6, "table2": plan.normals, "frozen": plan.frozen}[
-            wildcards.table
-        ].lack(*wildcards.cell.split("/")),
+        reason=lambda wildcards: {
+            "section6": plan.section6.lack,
+            "table2": plan.normals.lack,
+            "frozen": lambda column, model: plan.frozen.lack(model),
+        }[wildcards.table](*wildcards.cell.split("/")),
         code=code("tables/tables_empty_cell.py"),
     message:
         "Leave the cell {wildcards.cell} of {wildcards.table} empty: {params.reason}"

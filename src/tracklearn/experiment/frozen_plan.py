@@ -59,8 +59,8 @@ class FrozenPlan:
         """Models whose features can be computed."""
         return [name for name in self._plan.config["models"] if not self._plan.lack_of([name])]
 
-    def lack(self, _column: str, model: str) -> str:
-        """Why a cell cannot be computed; "" for one that can."""
+    def lack(self, model: str) -> str:
+        """Why a model's cells cannot be computed; "" if they can."""
         return self._plan.lack_of([model])
 
     def _parts(self) -> list[tuple[str, str]]:
@@ -69,7 +69,7 @@ class FrozenPlan:
 
     def empty(self) -> list[str]:
         """The cells that cannot be computed, as `{column}/{model}`."""
-        return [f"{column}/{name}" for column, name in self._parts() if self.lack(column, name)]
+        return [f"{column}/{name}" for column, name in self._parts() if self.lack(name)]
 
     def cells(self) -> list[str]:
         """The cells of the table."""
@@ -79,4 +79,4 @@ class FrozenPlan:
     def bootstraps(self) -> list[str]:
         """Bootstrap replicates of the cells that can be computed."""
         folder = f"results/frozen/{self._plan.protocol.name}/bootstraps"
-        return [f"{folder}/{column}/{name}.npz" for column, name in self._parts() if not self.lack(column, name)]
+        return [f"{folder}/{column}/{name}.npz" for column, name in self._parts() if not self.lack(name)]

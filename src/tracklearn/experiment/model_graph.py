@@ -6,6 +6,7 @@ from typing import Any
 
 from tracklearn.errors import UserError
 from tracklearn.settings.models import FILES, RELEASED_NAMES, WAYS
+from tracklearn.settings.ranking import Loss, check_random_iterations
 
 Config = Mapping[str, Any]
 """A complete configuration: `settings.experiment.Configuration.complete`."""
@@ -38,7 +39,12 @@ def check_models(config: Config) -> None:
         if "loss" in model:
             check_known(entry, "loss", model["loss"], config["losses"])
         if train == "ranking":
-            _check_negatives(config, name)
+            schedule = model["schedule"]
+            check_random_iterations(
+                config["schedules"][schedule]["random_iterations"],
+                Loss.read(loss_settings(config, name)),
+                entry=f"{entry}: schedules.{schedule}",
+            )
         if "stand_in" in model:
             check_known(entry, "stand_in", model["stand_in"], models)
         if "subset" in model:
@@ -48,17 +54,6 @@ def check_models(config: Config) -> None:
             raise UserError(f"{entry}: transfer: fc7 needs a parent with fc7 of detection size, not {model['from']}")
     for name in models:
         ancestors(config, name)
-
-
-def _check_negatives(config: Config, name: str) -> None:
-    """Refuse iterations with random negatives for a loss that chooses none."""
-    schedule = config["models"][name]["schedule"]
-    random_iterations = config["schedules"][schedule]["random_iterations"]
-    if loss_settings(config, name)["form"] == "infonce" and random_iterations:
-        raise UserError(
-            f"config: schedules.{schedule}.random_iterations is {random_iterations}, and the loss of models.{name}, "
-            "infonce, chooses no negatives; give the model a schedule with random_iterations: 0"
-        )
 
 
 def check_known(entry: str, kind: str, name: str, names: Iterable[str], *, otherwise: str = "") -> None:

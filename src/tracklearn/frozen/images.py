@@ -16,11 +16,9 @@ from tracklearn.scenes.classifiers import best_predictions, neighbour_prediction
 from tracklearn.scenes.split import stratified
 from tracklearn.settings.base import Block
 from tracklearn.settings.frozen import Frozen, Knn
-from tracklearn.settings.scenes import Neighbours
 from tracklearn.tables.bootstrap import image_draws, mean_over_classes
 from tracklearn.tables.cells import write_figures
 
-PLAIN = 1e9  # a vote of this temperature counts 1, whatever its cosine
 TRAINING_STREAM = 1
 
 
@@ -67,6 +65,8 @@ def image_set_figures(
     classes, files, labels = photos_of(frozen, column)
     if len(files) <= frozen.precision.k:
         raise UserError(f"frozen.precision.k is {frozen.precision.k}, but {column} has {len(files)} photos; lower k")
+    if frozen.knn.k > (voters := frozen.train_images * len(classes)):
+        raise UserError(f"frozen.knn.k is {frozen.knn.k}, but {column} has {voters} training photos; lower k")
     features = whole_image_features(
         files, weights=weights, layer=frozen.layer, precision=precision, threads=threads, report=report
     )
@@ -156,7 +156,8 @@ def _vote(features: np.ndarray, labels: np.ndarray, trains: np.ndarray, knn: Knn
         features[trains],
         labels[trains],
         features[~trains],
-        settings=Neighbours(k=knn.k, temperature=knn.temperature or PLAIN),
+        k=knn.k,
+        temperature=knn.temperature,
         classes=labels.max() + 1,
     )
     return _correct(predicted, labels, trains)
@@ -191,9 +192,9 @@ def accuracy(
 def precision_of_nearest(features: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     """Share of a photo's category among the k other photos nearest to it by cosine: (N,).
 
-    A photo whose features are all 0 has no nearest photos and a precision of 0. `features` (N, D) are scaled in place.
+    A photo whose features, a row of (N, D), are all 0 has no nearest photos and a precision of 0.
     """
-    scaled = to_unit_length(features)
+    scaled = to_unit_length(features.copy())
     blocks = (scaled[start : start + AT_ONCE] for start in range(0, len(scaled), AT_ONCE))
     nearest, _ = nearest_by_cosine(scaled, blocks, k=k + 1)
     others = nearest != np.arange(len(labels))[:, None]

@@ -46,7 +46,8 @@ def load_weights(path: str | Path, *, tensors: bool = True) -> tuple[dict[str, T
     """Read what `save_weights` wrote: tensors by name (none without `tensors`), and the metadata.
 
     Raises:
-        UserError: the file does not exist, is not safetensors, is cut short, or lacks the metadata of `save_weights`.
+        UserError: the file does not exist, is not safetensors, is cut short, lacks the metadata of `save_weights`, or
+            holds NaN or numbers that are infinite in single precision.
     """
     try:
         with safe_open(path, framework="pt") as stored:
@@ -58,8 +59,8 @@ def load_weights(path: str | Path, *, tensors: bool = True) -> tuple[dict[str, T
     except Exception as error:  # safetensors raises errors of every kind
         raise UserError(f"{path}: not a readable weights file ({error}); train the model again") from error
     for name, tensor in state.items():
-        if not tensor.is_floating_point() or not torch.isfinite(tensor).all():
-            raise UserError(f"{path}: {name} holds NaN, infinite or no real numbers; train the model again")
+        if tensor.is_floating_point() and not torch.isfinite(tensor.float()).all():
+            raise UserError(f"{path}: {name} holds NaN or infinite numbers; train the model again")
     if text is None:
         raise UserError(f"{path}: not weights of this network; expected metadata {FORMAT!r}, as this package writes it")
     return state, _metadata(path, text)
@@ -107,7 +108,7 @@ def restore(path: str | Path, network: Callable[[Mapping[str, Any]], Net]) -> Ne
     for name in {**own, **state}:
         if problem := _difference(name, state.get(name), own.get(name)):
             raise UserError(f"{path}: {problem}, by its metadata {_shape(metadata)}; train or convert the model again")
-    net.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    net.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in state.items()}, assign=True)
     return net.to(memory_format=torch.channels_last).eval()
 
 
@@ -116,13 +117,18 @@ def _shape(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _difference(name: str, given: Tensor | None, wanted: Tensor | None) -> str | None:
-    """How the tensor `name` of a file differs from the network's, in words; None if their shapes are equal."""
+    """How the tensor `name` of a file differs from the network's, in words; None if shape and kind of numbers agree.
+
+    Floating-point numbers of another precision count as the same: other programs store halves.
+    """
     if wanted is None:
         return f"{name} is not a tensor of the network"
     if given is None:
         return f"{name} is missing, expected shape {tuple(wanted.shape)}"
     if given.shape != wanted.shape:
         return f"{name} has shape {tuple(given.shape)}, expected {tuple(wanted.shape)}"
+    if given.dtype != wanted.dtype and not (given.is_floating_point() and wanted.is_floating_point()):
+        return f"{name} holds {given.dtype}, expected {wanted.dtype}"
     return None
 
 
@@ -133,7 +139,7 @@ def transfer(net: CaffeNet, parent: str | Path, layers: Iterable[str]) -> None:
     network trained elsewhere may be 15 grey levels away from the one in `network`.
 
     Raises:
-        UserError: a layer is missing in the file or has another shape.
+        UserError: a layer is missing in the file, or has another shape or kind of numbers.
     """
     state, metadata = load_weights(parent)
     own = net.state_dict()

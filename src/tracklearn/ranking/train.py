@@ -35,7 +35,7 @@ from tracklearn.report import Report, silent
 from tracklearn.seeds import torch_generator
 from tracklearn.settings.base import Block
 from tracklearn.settings.network import Network
-from tracklearn.settings.ranking import Augment, Loss
+from tracklearn.settings.ranking import Augment, Loss, check_random_iterations
 from tracklearn.settings.training import RankingSchedule, Saving
 from tracklearn.training.checkpoint import digest_of_weights
 from tracklearn.training.distributed import ALONE, World, this_world
@@ -87,7 +87,7 @@ class RankingObjective:
         return self._is_random(iteration)
 
     def _is_random(self, iteration: int) -> bool:
-        return iteration < self.random_iterations and self.loss_settings.form != "infonce"
+        return iteration < self.random_iterations
 
     @property
     def _sampling(self) -> str:
@@ -125,7 +125,7 @@ class RankingObjective:
         They are random in the first `random_iterations`, then the hardest ones or those of the released code. InfoNCE
         takes all rows.
         """
-        if self.loss_settings.form == "infonce":
+        if not self.loss_settings.chooses_negatives:
             return others
         negatives_per_pair = self.loss_settings.negatives
         if self._is_random(iteration):
@@ -324,7 +324,7 @@ class RankingTraining:
         schedule: RankingSchedule,
         seed: int,
     ) -> None:
-        check_schedule(schedule, loss)
+        check_random_iterations(schedule.random_iterations, loss, entry="schedule")
         self.net, self.schedule, self._loss = new_network(network, head="ranking", seed=seed), schedule, loss
         check_pairs(subset, self.net.input_size)
         if parent:
@@ -348,20 +348,7 @@ class RankingTraining:
 
     def watched(self, report: Report) -> StallWatch:
         """A report that warns of features which do not distinguish patches."""
-        return StallWatch(report, self._loss.margin, hinges=self._loss.form != "infonce")
-
-
-def check_schedule(schedule: RankingSchedule, loss: Loss) -> None:
-    """Check that the loss takes negatives if the schedule has iterations with random ones.
-
-    Raises:
-        UserError: it does not.
-    """
-    if loss.form == "infonce" and schedule.random_iterations:
-        raise UserError(
-            f"schedule.random_iterations is {schedule.random_iterations}; expected 0, since ranking.form infonce "
-            "chooses no negatives"
-        )
+        return StallWatch(report, self._loss.margin if self._loss.chooses_negatives else None)
 
 
 def check_pairs(subset: Subset, input_size: int) -> None:

@@ -67,7 +67,12 @@ def classified(
         report=report,
     )
     voted = neighbour_predictions(
-        train, photos.train_labels, test, settings=scenes.neighbours, classes=len(photos.classes)
+        train,
+        photos.train_labels,
+        test,
+        k=scenes.neighbours.k,
+        temperature=scenes.neighbours.temperature,
+        classes=len(photos.classes),
     )
     correct = {"": predicted == photos.test_labels, "knn_": voted == photos.test_labels}
     values, draws = figures(correct, photos.test_labels, classes=len(photos.classes), draws=scenes.bootstrap)

@@ -11,7 +11,7 @@ from sklearn.svm import SVC
 
 from tracklearn.errors import UserError
 from tracklearn.report import Report, silent
-from tracklearn.settings.scenes import GistSvm, Neighbours, Softmax
+from tracklearn.settings.scenes import GistSvm, Softmax
 
 ITERATIONS = 1000  # of L-BFGS at most
 TOLERANCE = 1e-5  # of the gradient of the mean loss; 1e-4 stops early where there are many features
@@ -85,9 +85,17 @@ def best_predictions(
 
 
 def neighbour_predictions(
-    features: np.ndarray, labels: np.ndarray, test: np.ndarray, *, settings: Neighbours, classes: int
+    features: np.ndarray,
+    labels: np.ndarray,
+    test: np.ndarray,
+    *,
+    k: int,
+    temperature: float | None,
+    classes: int,
 ) -> np.ndarray:
     """Predict by the vote of the k training photos nearest by cosine, each vote weighted exp(cosine / temperature).
+
+    Without a temperature, each vote counts 1.
 
     Args:
         features, labels: (N, D) and (N,) of the training photos; with fewer than k photos, all of them vote.
@@ -99,10 +107,13 @@ def neighbour_predictions(
 
     Source: Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination, CVPR 2018, section 3.4.
     """
-    k = min(settings.k, len(labels))
+    k = min(k, len(labels))
     cosines = normalize(test) @ normalize(features).T  # (M, N)
     nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k]  # (M, k)
-    weights = np.exp((np.take_along_axis(cosines, nearest, axis=1) - 1) / settings.temperature)
+    if temperature is None:
+        weights = np.ones(nearest.shape)
+    else:
+        weights = np.exp((np.take_along_axis(cosines, nearest, axis=1) - 1) / temperature)
     votes = np.zeros((len(test), classes))
     np.add.at(votes, (np.arange(len(test))[:, None], labels[nearest]), weights)
     return votes.argmax(axis=1)

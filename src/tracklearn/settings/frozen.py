@@ -32,11 +32,11 @@ class Knn(Settings):
         20,
         "Number of training photos, nearest by the cosine of their features, that vote on a photo's category",
         unit="photos",
-        assume="20 gives many papers' best figures",
     )
     temperature: Positive | None = setting(
         0.07,
-        "A vote counts exp(cosine / temperature); with `null`, every vote counts 1",
+        "A vote counts exp(cosine / temperature); with `null`, every vote counts 1. Of categories with equal votes, "
+        "the first by name wins",
         assume="as Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination, 2018",
     )
 
@@ -142,11 +142,12 @@ class Frozen(Settings):
         "pool5", "Layer whose features of whole photos are evaluated; only networks with outputs have fc8"
     )
     seed: Natural = setting(0, "Seed of the halves and of all draws of training photos")
-    train_images: Count = setting(
+    train_images: int = setting(
         20,
         "Number of training photos of each category, for the linear probe and the nearest neighbours; the others are "
         "tested",
         unit="photos",
+        ge=2,
     )
     draws: Count = setting(
         5, "Number of draws of the training photos, over which accuracies are averaged", unit="draws"

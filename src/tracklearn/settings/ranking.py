@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from tracklearn.errors import UserError
 from tracklearn.settings.base import Count, Positive, Settings, Share, setting
 
 OF_INFONCE = frozenset({"temperature", "symmetric"})
@@ -88,7 +89,7 @@ class Loss(Settings):
         "Only for `infonce`: the cosine distances are divided by it; the lower it is, the more the nearest negatives "
         "count",
         unit="cosine distance",
-        assume="a usual value, at which networks learned from few clips",
+        assume="a usual value; networks learned with it from few clips",
     )
     symmetric: bool = setting(
         False,
@@ -98,6 +99,11 @@ class Loss(Settings):
     )
 
     augment: Augment = setting(Augment(), "How patches are changed at random before they are ranked")
+
+    @property
+    def chooses_negatives(self) -> bool:
+        """Whether hinges compare with some patches of other videos, rather than with all at once."""
+        return self.form != "infonce"
 
     @model_validator(mode="after")
     def _useful(self) -> Self:
@@ -109,3 +115,16 @@ class Loss(Settings):
     def _of_its_form(self, complete: SerializerFunctionWrapHandler) -> dict[str, Any]:
         left_out = USELESS[self.form] | ({"augment"} if self.augment == Augment() else set())
         return {key: value for key, value in complete(self).items() if key not in left_out}
+
+
+def check_random_iterations(random_iterations: int, loss: Loss, *, entry: str) -> None:
+    """Check that the loss chooses negatives if the schedule, an `entry`, has iterations with random ones.
+
+    Raises:
+        UserError: it does not.
+    """
+    if random_iterations and not loss.chooses_negatives:
+        raise UserError(
+            f"{entry}.random_iterations is {random_iterations}; expected 0, since a loss of the form {loss.form} "
+            "chooses no negatives"
+        )

@@ -1,11 +1,11 @@
 """The table of frozen networks: each row is a method, over the seeds of its networks, on each data set."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tracklearn.files import read_json
 from tracklearn.settings.base import Block
 from tracklearn.settings.frozen import FrozenRow
 from tracklearn.tables.cells import Cell, read_cell
@@ -61,7 +61,7 @@ def frozen_table(
         The first figure of each row that has one, by `{column}.{row id}`.
     """
     settings = [FrozenRow.read(row) for row in rows]
-    texts = json.loads(Path(external).read_text())
+    texts = read_json(external)
     found = {_key(path): read_cell(path) for path in cells}
     draws = {_key(path): dict(np.load(path)) for path in bootstraps}
     parts, of_table, every = [], [], []

@@ -129,8 +129,8 @@ def test_a_model_s_loss_is_the_block_ranking_or_the_entry_that_it_names(config):
         ({"loss": "mld", "schedule": "short"}, "config: models.unsup-5M: unknown loss mld; did you mean mild?"),
         (
             {"loss": "mild"},
-            "config: schedules.ranking-5M.random_iterations is 150000, and the loss of models.unsup-5M, infonce, "
-            "chooses no negatives; give the model a schedule with random_iterations: 0",
+            "config: models.unsup-5M: schedules.ranking-5M.random_iterations is 150000; expected 0, since a loss "
+            "of the form infonce chooses no negatives",
         ),
     ],
 )

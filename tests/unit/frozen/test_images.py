@@ -106,7 +106,9 @@ def test_precision_leaves_the_photo_itself_out():
     features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     labels = np.array([0, 0, 1, 1, 1])
     # The two nearest: of 0: 1, 2; of 1: 0, 2; of 2: 1, 0; of 3: 4, 2; of 4: 3, 2.
-    np.testing.assert_array_equal(precision_of_nearest(5 * features, labels, 2), [0.5, 0.5, 0, 1, 1])
+    given = 5 * features
+    np.testing.assert_array_equal(precision_of_nearest(given, labels, 2), [0.5, 0.5, 0, 1, 1])
+    np.testing.assert_array_equal(given, 5 * features)  # which stay as they are
 
 
 def test_precision_of_doubles_and_of_features_that_are_all_zero():
@@ -136,6 +138,8 @@ def test_votes_are_weighted_by_cosine_or_count_alike():
         ({"train_images": 10}, r"frozen\.sets\.colours\.folder: .*leaf has 10 photos \(half: all\), but frozen\.train"),
         ({"train_images": 5, "half": "report"}, r"has 5 photos \(half: report\)"),
         ({"precision": {"k": 30}}, r"frozen\.precision\.k is 30, but colours has 30 photos; lower k"),
+        ({"knn": {"k": 10}}, r"frozen\.knn\.k is 10, but colours has 9 training photos; lower k"),
+        ({"train_images": 1}, r"frozen\.train_images is 1; expected a whole number, at least 2"),
     ],
 )
 def test_too_few_photos_are_told(world, tmp_path, settings, message):

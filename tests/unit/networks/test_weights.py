@@ -114,6 +114,13 @@ def test_converted_weights_make_the_same_network(tmp_path):
     assert all(parameter.requires_grad for parameter in built.parameters())
 
 
+def test_weights_of_another_precision_are_taken_and_whole_numbers_are_read(tmp_path):
+    path = converted(tmp_path / "net.safetensors", lambda state: state.update({"fc8.bias": torch.ones(3).half()}))
+    assert torch.equal(build(path).fc8.bias, torch.ones(3))
+    converted(path, lambda state: state.update(count=torch.tensor(7)))
+    assert load_weights(path)[0]["count"] == 7
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -122,6 +129,22 @@ def test_converted_weights_make_the_same_network(tmp_path):
         (
             lambda state: state.update({"conv1.weight": torch.zeros(6, 3, 7, 7)}),
             "conv1.weight has shape (6, 3, 7, 7), expected (6, 3, 11, 11), by its metadata",
+        ),
+        (
+            lambda state: state.update({"fc8.bias": torch.zeros(3, dtype=torch.int64)}),
+            "fc8.bias holds torch.int64, expected torch.float32, by its metadata",
+        ),
+        (
+            lambda state: state.update({"fc8.bias": torch.zeros(3, dtype=torch.complex64)}),
+            "fc8.bias holds torch.complex64, expected torch.float32, by its metadata",
+        ),
+        (
+            lambda state: state.update({"fc8.bias": torch.full((3,), torch.nan)}),
+            "fc8.bias holds NaN or infinite numbers; train",
+        ),
+        (
+            lambda state: state.update({"fc8.bias": torch.full((3,), 1e300, dtype=torch.float64)}),
+            "fc8.bias holds NaN or infinite numbers; train",
         ),
     ],
 )

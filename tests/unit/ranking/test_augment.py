@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision.transforms.v2.functional as tv
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.patches.subset import Subset
@@ -24,7 +25,7 @@ ALL = Augment(crop=(0.3, 0.9), flip=0.5, colour=0.4, grey=0.3, blur=0.5)
 
 
 def images(count=4, size=31, seed=0):
-    """Smooth and noisy images, float RGB (N, 3, S, S) of whole numbers."""
+    """Images of noise, float RGB (N, 3, S, S) of whole numbers."""
     rng = np.random.default_rng(seed)
     return torch.from_numpy(rng.integers(0, 256, (count, 3, size, size))).float()
 
@@ -119,6 +120,19 @@ def test_the_blur_keeps_flat_images_and_is_torchvision_s():
     torch.testing.assert_close(blurred(values, 1.5), tv.gaussian_blur(values, [11, 11], [1.5, 1.5]))
     flat = torch.full((1, 3, 20, 20), 77.0)
     torch.testing.assert_close(blurred(flat, 2.0), flat)
+
+
+def test_patches_are_augmented_without_products_that_a_precision_rounds():
+    class Operations(TorchDispatchMode):
+        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+            seen.add(operation.__name__.partition(".")[0])
+            return operation(*args, **(kwargs or {}))
+
+    seen = set()
+    with Operations():
+        augmented(as_patches(images()), draws(), ALL)
+    assert "grid_sampler_2d" in seen
+    assert not {name for name in seen if "conv" in name or "mm" in name}
 
 
 def test_the_default_changes_nothing_but_flips():

@@ -1,11 +1,13 @@
 """A loss that stays at the margin gives one warning; a loss that is there for a short time gives none."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.ranking.stall import ROWS, StallWatch, at_margin
-from tracklearn.ranking.train import RankingObjective
+from tracklearn.ranking.train import RankingObjective, RankingTraining
 from tracklearn.report import silent
 from tracklearn.settings.ranking import Loss
 
@@ -38,17 +40,31 @@ def test_a_row_at_the_margin_has_its_loss_and_equal_distances(row, margin, stall
 
 
 def test_without_hinges_equal_distances_are_a_stall_whatever_the_loss():
-    assert at_margin(EQUAL | {"loss": 4.6}, 0.5, hinges=False)
-    assert not at_margin(LEARNED | {"loss": 0.5}, 0.5, hinges=False)
+    assert at_margin(EQUAL | {"loss": 4.6}, None)
+    assert not at_margin(LEARNED | {"loss": 0.5}, None)
+    assert not at_margin(STARTING | {"loss": 4.6}, None)
 
 
 def test_the_warning_of_infonce_speaks_of_no_margin(caplog):
-    watch = StallWatch(silent, margin=1.0, hinges=False)
+    caplog.set_level("INFO")
+    watch = StallWatch(silent, margin=None)
     for step in range(ROWS):
         watch(step, EQUAL | {"loss": 4.6})
     ((_, line),) = lines(caplog)
     assert line.startswith("ranking: all distances have been equal from iteration 0 to 19: the features do not dist")
-    assert "ranking.margin" not in line
+    assert line.endswith("if they stay equal, lower schedule.lr, set schedule.warmup, or try another seed")
+    assert "margin" not in line
+    watch(ROWS, LEARNED)
+    assert lines(caplog)[1:] == [("INFO", "ranking: distances differ again at iteration 20 (loss 0.12)")]
+
+
+@pytest.mark.parametrize("margin", [0.1, 0.5, 2.0])
+def test_a_training_is_watched_at_its_margin_and_infonce_without_one(margin):
+    def watched(loss):
+        return RankingTraining.watched(SimpleNamespace(_loss=loss), silent)
+
+    assert watched(Loss(margin=margin)).margin == margin
+    assert watched(Loss(form="infonce", margin=margin)).margin is None
 
 
 def lines(caplog):

@@ -6,7 +6,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from tracklearn.errors import UserError
 from tracklearn.scenes.classifiers import best_predictions, neighbour_predictions, softmax_candidates, svm_candidates
-from tracklearn.settings.scenes import GistSvm, Neighbours, Softmax
+from tracklearn.settings.scenes import GistSvm, Softmax
 
 
 def blobs(count=60, width=5, classes=3, noise=1.0, seed=0):
@@ -96,8 +96,7 @@ def test_nothing_held_out_is_a_one_line_error():
 def test_neighbours_are_those_of_the_loops(k):
     features, labels = blobs(classes=4)
     test, _ = blobs(count=25, classes=4, seed=1)
-    settings = Neighbours(k=k, temperature=0.1)
-    found = neighbour_predictions(features, labels, test, settings=settings, classes=4)
+    found = neighbour_predictions(features, labels, test, k=k, temperature=0.1, classes=4)
     assert len(set(found)) > 1
     expected = loops_neighbours(features.tolist(), labels.tolist(), test.tolist(), k=k, temperature=0.1, classes=4)
     assert found.tolist() == expected
@@ -106,18 +105,21 @@ def test_neighbours_are_those_of_the_loops(k):
 def test_votes_by_hand():
     # Cosines 1, 0.6 and 0.6: at temperature 1 two votes of exp(0.6) outweigh one of exp(1); at 0.1 they do not.
     features, labels = np.array([[2.0, 0.0], [3.0, 4.0], [0.6, -0.8]]), np.array([1, 0, 0])
-    for temperature, expected in ((1.0, 0), (0.1, 1)):
-        settings = Neighbours(k=3, temperature=temperature)
-        assert neighbour_predictions(
-            features, labels, np.array([[5.0, 0.0]]), settings=settings, classes=2
-        ).tolist() == [expected]
+    for temperature, expected in ((1.0, 0), (0.1, 1), (None, 0)):
+        found = neighbour_predictions(features, labels, np.array([[5.0, 0.0]]), k=3, temperature=temperature, classes=2)
+        assert found.tolist() == [expected]
+
+
+def test_of_classes_with_equal_votes_the_first_wins():
+    features, labels = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([2, 1])
+    near_class_2 = np.array([[0.9, 0.1]])  # class 2 is nearer, but each of the two votes counts 1
+    assert neighbour_predictions(features, labels, near_class_2, k=2, temperature=None, classes=3).tolist() == [1]
 
 
 def test_the_length_of_features_makes_no_difference_to_neighbours():
     features, labels = blobs()
     test, _ = blobs(count=25, seed=1)
-    settings = Neighbours(k=5)
-    plain = neighbour_predictions(features, labels, test, settings=settings, classes=3)
+    plain = neighbour_predictions(features, labels, test, k=5, temperature=0.07, classes=3)
     lengths = np.random.default_rng(2).uniform(0.1, 9, (60, 1))
-    scaled = neighbour_predictions(features * lengths, labels, test * 3, settings=settings, classes=3)
+    scaled = neighbour_predictions(features * lengths, labels, test * 3, k=5, temperature=0.07, classes=3)
     assert plain.tolist() == scaled.tolist()
