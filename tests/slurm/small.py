@@ -9,7 +9,6 @@ TABLES = ("table1.csv", "section6.csv", "table2.csv")
 SIZES = {"videos": 5, "train": 6, "val": 2, "tune": 2, "test": 6, "per_class": 2, "per_scene": 4, "rooms": 4}
 CHANGES = {
     "features": {"keep": False},  # as in the paper's experiment
-    # The ranking lasts long enough for a fault to meet it.
     # The faults need a training that has not ended when its first line is in the log, five seconds after its start.
     "schedules": {"ranking-5M": {"lr": 0.001, "random_iterations": 600, "iterations": 600, "step": 400}},
     "table1": [{"id": "unsup-ft-8M", "label": "unsup + ft", "external": "8M", "models": ["unsup-8M-ft"]}],
