@@ -38,6 +38,7 @@ rule videos_retry:
     resources:
         downloads=1,
     params:
+        videos=lambda wildcards: plan.sources(wildcards.shard),
         manifest="results/videos/{shard}.tsv",
         directory=f"{config['videos']['directory']}/{{shard}}",
         limits={key: config["videos"][key] for key in ("max_height", "max_duration")},

@@ -79,6 +79,7 @@ def download_shard(
 
 def retry_shard(
     *,
+    videos: Sequence[Sequence[str]],
     manifest: str | Path,
     directory: str | Path,
     limits: Block = None,
@@ -91,6 +92,7 @@ def retry_shard(
     become "ok", the manifest keeps its time of modification, so that Snakemake does not mine the shard again.
 
     Args:
+        videos: of the list, as those of `download_shard`: the manifest does not hold passwords and tokens of addresses.
         manifest: the TSV file of `download_shard`, with the same arguments.
 
     Returns:
@@ -100,7 +102,8 @@ def retry_shard(
         UserError: as `download_shard`, but not if all videos are unreachable. The manifest stays as it was.
     """
     rows = read_manifest(manifest)
-    wanted = [Video(row.video_id, row.source) for row in rows if row.status == "unreachable"]
+    unreachable = {row.video_id for row in rows if row.status == "unreachable"}
+    wanted = [Video(*video[:2]) for video in videos if video[0] in unreachable]
     known = {row.sha256: row.video_id for row in rows if row.ok}
     found = _rows_of_videos(wanted, Path(directory), Download.read(limits), threads, report)
     tried = _without_copies([found[video.video_id] for video in wanted], known)
