@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tracklearn.errors import UserError
+from tracklearn.errors import DISK_FULL, UserError
 from tracklearn.files import disk_full, read_errors_named
 from tracklearn.machine.workers import Lost, Workers
 from tracklearn.report import Report, silent
@@ -57,6 +57,7 @@ def download_shard(
         Counts: videos, ok, unreachable, failed, frames, bytes, seconds (of video).
 
     Raises:
+        OSError: the disk of the downloads is read-only or fails.
         UserError: a wrong setting; the disk is full; a video is on YouTube and yt-dlp finds no JavaScript runtime; or
             no remote video could be reached. Then no manifest is written, and what was downloaded stays, partial files
             included.
@@ -135,8 +136,10 @@ def _rows_of_videos(
             try:
                 path = finished.get(video.video_id) or downloads.fetch(video, directory)
             except fetch.UnavailableError as error:
-                if error.disk_full:
+                if error.disk_error in DISK_FULL:
                     raise disk_full(directory) from error
+                if error.disk_error:
+                    raise OSError(error.disk_error, os.strerror(error.disk_error), str(directory)) from error
                 status = "unreachable" if error.transient else "failed"
                 return ManifestRow(*video, status=status, reason=str(error))
             return _row_of_download(video, path, limits)

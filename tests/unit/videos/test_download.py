@@ -2,6 +2,8 @@ import ctypes
 import errno
 import hashlib
 import io
+import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ from yt_dlp.networking import Response
 from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.utils import DownloadError, ExtractorError
 
-from tracklearn.errors import UserError
+from tracklearn.errors import UserError, one_line
 from tracklearn.settings.videos import Download
 from tracklearn.videos import download, downloads, fetch
 from tracklearn.videos.download import download_shard
@@ -416,18 +418,38 @@ def test_a_missing_runtime_is_an_error_before_the_crawl(tmp_path: Path, monkeypa
     assert len(read_manifest(tmp_path / "m.tsv")) == 1
 
 
-def test_a_full_disk_stops_the_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = {"reason": "[Errno 28] No space left on device", "disk_full": True}
-    monkeypatch.setattr(downloads.Worker, "answer", lambda *_: answer)
-    with pytest.raises(UserError, match=r"videos: the disk is full \(\d+ MB left\); free space and run again"):
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (errno.ENOSPC, r"videos: the disk is full \(\d+ MB left\); free space and run again"),
+        (errno.EDQUOT, r"videos: the disk is full \(\d+ MB left\); free space and run again"),
+        (errno.EROFS, "videos: its file system is read-only; mount it writable"),
+        (errno.EIO, r"videos: the disk reports an error \(Input/output error\)"),
+    ],
+)
+def test_an_error_of_the_disk_stops_the_shard(
+    code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = fetch._unavailable(DownloadError(f"ERROR: unable to write data: {OSError(code, os.strerror(code))}"))
+    monkeypatch.setattr(downloads.Worker, "answer", lambda *_: {"reason": str(error), **vars(error)})
+    with pytest.raises((UserError, OSError)) as raised:
         download_shard(videos=[["a", "http://host/a.mp4"]], directory=tmp_path / "videos", manifest=tmp_path / "m.tsv")
+    assert re.search(message, one_line(raised.value) or "")
     assert not (tmp_path / "m.tsv").exists()
 
 
-def test_a_full_disk_is_recognised() -> None:
-    error = fetch._unavailable(OSError(errno.ENOSPC, "No space left on device"))
-    assert error.disk_full
-    assert not fetch._unavailable(OSError(errno.EACCES, "Permission denied")).disk_full
+@pytest.mark.parametrize("code", fetch.DISK_ERRORS)
+def test_an_error_of_the_disk_is_recognised(code: int) -> None:
+    cause = OSError(code, os.strerror(code))
+    for error in (cause, DownloadError("unable to open for writing", (OSError, cause, None))):
+        assert fetch._unavailable(error).disk_error == code
+
+
+def test_other_errors_are_none_of_the_disk() -> None:
+    assert fetch._unavailable(OSError(errno.EACCES, "Permission denied")).disk_error == 0
+    host_is_full = HTTPError(Response(io.BytesIO(), "http://host/a", {}, status=507, reason="No space left on device"))
+    error = fetch._unavailable(DownloadError("HTTP Error 507", (HTTPError, host_is_full, None)))
+    assert (error.disk_error, error.transient) == (0, True)
 
 
 def test_a_video_whose_downloader_crashed_has_a_row(
