@@ -27,6 +27,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 PR_SET_PDEATHSIG = 1  # Linux's prctl.h
+FAULTS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}  # of the code that runs
 REST = 5.0  # seconds to wait for a process that was killed; one that waits for a dead disk cannot end
 
 _fork = get_context("fork")
@@ -43,6 +44,11 @@ class Lost:
     """
 
     exit_status: int | None
+
+    @property
+    def killed(self) -> bool:
+        """Whether the process was ended from outside, as by Linux when memory runs out: its task is not at fault."""
+        return self.exit_status is not None and self.exit_status < 0 and -self.exit_status not in FAULTS
 
     @property
     def reason(self) -> str:

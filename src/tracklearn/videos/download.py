@@ -41,7 +41,7 @@ def download_shard(
 
     A local file is probed in place; its path is relative to the working directory. Downloaded files are not downloaded
     again, and partial files are resumed. If a video fails, its row states the reason. If the reason may pass (no
-    network, a busy or slow host), the status of the video is "unreachable".
+    network, a busy or slow host, no memory to probe the file), the status of the video is "unreachable".
 
     Args:
         videos: [video_id, source] pairs; a third value is the id of the same video under an earlier id of the list
@@ -181,7 +181,7 @@ def _row_of_download(video: Video, path: Path, limits: Download) -> ManifestRow:
     """The row of a downloaded file, which is deleted if it cannot be used."""
     row = _row_of_file(video, path, limits.timeout)
     excess = _excess(row, limits)
-    if row.ok and not excess:
+    if (row.ok and not excess) or row.status == "unreachable":
         return row
     path.unlink()  # a later run would take the file for a finished download, even if the host has corrected it
     return replace(row, path="", status="failed", reason=excess or row.reason)
@@ -201,10 +201,16 @@ def _row_of_file(video: Video, path: Path, timeout: float) -> ManifestRow:
     row = ManifestRow(video.video_id, video.source, path=str(path), bytes=size, sha256=sha256)
     try:
         with Workers(probe, 1, limit=timeout) as workers:
-            workers.begin(path)
-            [(_, found)] = workers.outcomes()
+            for _ in range(2):
+                workers.begin(path)
+                [(_, found)] = workers.outcomes()
+                if not (isinstance(found, Lost) and found.killed):
+                    break
     except UserError as error:
         return replace(row, reason=str(error).removeprefix(f"{path}: "))
+    if isinstance(found, Lost) and found.killed:
+        reason = f"its process {found.reason}, twice: use fewer threads or give the job more memory"
+        return ManifestRow(video.video_id, video.source, status="unreachable", reason=reason)
     if isinstance(found, Lost):
         failure = lost_error(found, timeout, "videos.timeout")
         log.warning("video %s: %s", video.video_id, failure)

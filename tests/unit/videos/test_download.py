@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import re
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -245,6 +246,39 @@ def test_a_file_that_crashes_or_hangs_a_decoder_has_a_row(
     )
     assert (rows["fine"].status, rows["fine"].frames) == ("ok", 7)
     assert rows["bad"].sha256 == hashlib.sha256(files["bad"].read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("kills", "status"), [(1, "ok"), (2, "unreachable")])
+def test_a_download_whose_probe_is_killed_stays(
+    shard: Callable[..., dict[str, ManifestRow]],
+    host: Host,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kills: int,
+    status: str,
+) -> None:
+    """Memory may have run out; the file says nothing of that, and is not downloaded again."""
+    real_probe = download.probe
+
+    def probe(path: Path) -> object:
+        before = len(list(tmp_path.glob("kill*")))
+        if path.stem == "a" and before < kills:
+            (tmp_path / f"kill{before}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real_probe(path)
+
+    monkeypatch.setattr(download, "probe", probe)
+    sources = {"a": host.url("fine", "a"), "b": host.url("fine", "b")}
+    row = shard(sources, timeout=60.0)["a"]
+    reason = "its process was ended by SIGKILL (as when memory runs out), twice: use fewer threads or give the job more"
+    assert (row.status, row.reason) == (status, "" if status == "ok" else f"{reason} memory")
+    assert (tmp_path / "videos/a.mp4").read_bytes() == host.file("a")
+    host.asked.clear()
+    download.retry_shard(
+        videos=list(sources.items()), directory=tmp_path / "videos", manifest=tmp_path / "m.tsv", limits=LIMITS
+    )
+    assert read_manifest(tmp_path / "m.tsv")[0].ok
+    assert not host.asked
 
 
 def test_totals_and_reports(make_video: Callable[..., Path], tmp_path: Path) -> None:
