@@ -31,7 +31,7 @@ FAULTS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.S
 REST = 5.0  # seconds to wait for a process that was killed; one that waits for a dead disk cannot end
 
 _fork = get_context("fork")
-_forking = threading.Lock()
+forking = threading.Lock()  # held while a process starts: a fork then would inherit the ends of its pipes
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class _Worker:
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         # Each end of the pipe is held by one process alone, and so it notices when the process at the other end ends.
-        with _forking:
+        with forking:
             self.connection, theirs = _fork.Pipe()
             register_after_fork(self.connection, type(self.connection).close)
             # Python ends a process that is a daemon before it exits itself.

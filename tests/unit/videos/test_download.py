@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from worlds.hosts import Host
@@ -98,7 +99,7 @@ def test_the_video_of_a_bad_host_has_a_row(
 def test_a_host_that_stalls_or_drips_is_stopped_from_outside(
     shard: Callable[..., dict[str, ManifestRow]], host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(downloads, "GRACE", 0.5)
+    monkeypatch.setattr(downloads, "KILL_WAIT", 0.5)
     start = time.monotonic()
     message = r"shard m: none of its 2 remote videos could be reached \(time limit of 7 s \(1 attempts\)\); check"
     with pytest.raises(UserError, match=message):
@@ -163,9 +164,9 @@ def test_the_time_limit_ends_a_slow_transfer(host: Host, tmp_path: Path) -> None
 
 def test_retries_wait_longer_each_time(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(downloads.time, "sleep", waits.append)
+    monkeypatch.setattr(downloads, "Event", lambda: SimpleNamespace(wait=waits.append, is_set=bool, set=bool))
     monkeypatch.setattr(downloads, "BACKOFF", 2.0)
-    with pytest.raises(fetch.UnavailableError):
+    with pytest.raises(fetch.UnavailableError, match="HTTP 500"):
         fetched(host, "broken", tmp_path)
     assert waits == [2.0, 4.0]
 
@@ -465,7 +466,7 @@ def test_an_error_of_the_disk_stops_the_shard(
     code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = fetch._unavailable(DownloadError(f"ERROR: unable to write data: {OSError(code, os.strerror(code))}"))
-    monkeypatch.setattr(downloads.Worker, "answer", lambda *_: {"reason": str(error), **vars(error)})
+    monkeypatch.setattr(downloads.FetchProcess, "answer", lambda *_: {"reason": str(error), **vars(error)})
     with pytest.raises((UserError, OSError)) as raised:
         download_shard(videos=[["a", "http://host/a.mp4"]], directory=tmp_path / "videos", manifest=tmp_path / "m.tsv")
     assert re.search(message, one_line(raised.value) or "")
