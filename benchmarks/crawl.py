@@ -85,7 +85,7 @@ def _measure(count: int, folder: Path) -> list[str]:
         totals = download_shard(videos=videos, limits=limits, report=memory.report, **shard)
         seconds, core_seconds = time.monotonic() - start, _core_seconds() - before
         _check(kinds, asked(), folder)
-        tried = retry_shard(limits=limits, **shard)["tried"]
+        tried = retry_shard(videos=videos, limits=limits, **shard)["tried"]
         kinds_again = Counter(path.split("/")[1] for host in asked() for path in host["asked"])
         assert set(kinds_again) <= {"longer", "stalls", "drips"}, kinds_again
         server.stdin.close()

@@ -28,8 +28,11 @@ class UserError(Exception):
 
 _ADDRESS = re.compile(r"""://[^\s"'<>]+""")
 _USER = re.compile(r"(?<=://)[^/]+@")
+# A parameter is secret by the end of its name; the short words count only as a whole word of the name.
 _SECRET = re.compile(
-    r"([?&;#][\w.%-]*(?:token|key|sig|secret|passw|pwd|auth|cred|session|jwt)[\w.%-]*=)[^&;#,)\]]+", re.IGNORECASE
+    r"([?&;#](?:[\w.%-]*(?i:token|secret|passwo?r?d|passphrase|pwd|signature|credential|session|jwt|apikey|accesskey)"
+    r"|(?:[\w.%-]*(?:[_.%-]|[a-z0-9](?=[A-Z])))?(?i:key|l?sig|sign|pass|auth|authorization|cred))"
+    r"(?i:[_.-]?(?:id|hash))?(?i:s?_*(?:%5D)?)=)[^&;#,)\]]+"
 )
 
 

@@ -194,6 +194,36 @@ def test_secrets_of_addresses_by_hand():
         assert without_secrets(text) == text
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "token",
+            "access_token",
+            "authToken",
+            "hdnts_token",
+            "key",
+            "api_key",
+            "apikey",
+            "X-Api-Key",
+            "AWSAccessKeyId",
+        ),
+        *("sig", "lsig", "sign", "X-Goog-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "client_secret"),
+        *("password", "passwd", "pass", "pwd", "auth", "cred", "session_id", "sessionid", "JWT", "wowzatokenhash"),
+    ],
+)
+def test_parameters_with_a_secret(name):
+    assert without_secrets(f"https://h/a?v=1&{name}=abc&w=2") == f"https://h/a?v=1&{name}=***&w=2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["author", "monkey", "keyword", "keywords", "design", "assign", "significant", "compass", "donkey", "authors"],
+)
+def test_parameters_that_look_like_a_secret(name):
+    assert without_secrets(f"https://h/a?{name}=abc") == f"https://h/a?{name}=abc"
+
+
 def test_errors_are_one_printable_line():
     assert printable("a\nb\tc\x1b[2J\u202e\udcff é") == "a b c\\x1b[2J\\u202e\\udcff é"
     assert one_line(UserError(f"{ADDRESS}\r\nfailed")) == (

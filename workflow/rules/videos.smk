@@ -38,6 +38,7 @@ rule videos_retry:
     resources:
         downloads=1,
     params:
+        videos=lambda wildcards: plan.sources(wildcards.shard),
         manifest="results/videos/{shard}.tsv",
         directory=f"{config['videos']['directory']}/{{shard}}",
         limits={key: config["videos"][key] for key in ("max_height", "max_duration")},
@@ -48,7 +49,8 @@ rule videos_retry:
         "../scripts/videos/videos_retry.py"
 
 
-# The page can be asked for during a crawl: it shows what is there, and is written again when there is more.
+# The page can be asked for between two runs, or with --nolock during one: without it Snakemake removes the lock of the
+# crawl when it ends. The page shows what is there, and is written again when there is more.
 rule videos_summary:
     output:
         page="results/videos/summary.html",

@@ -27,10 +27,11 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 PR_SET_PDEATHSIG = 1  # Linux's prctl.h
+FAULTS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}  # of the code that runs
 REST = 5.0  # seconds to wait for a process that was killed; one that waits for a dead disk cannot end
 
 _fork = get_context("fork")
-_forking = threading.Lock()
+forking = threading.Lock()  # held while a process starts: a fork then would inherit the ends of its pipes
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Lost:
     """
 
     exit_status: int | None
+
+    @property
+    def killed(self) -> bool:
+        """Whether the process was ended from outside, as by Linux when memory runs out: its task is not at fault."""
+        return self.exit_status is not None and self.exit_status < 0 and -self.exit_status not in FAULTS
 
     @property
     def reason(self) -> str:
@@ -119,7 +125,7 @@ class _Worker:
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         # Each end of the pipe is held by one process alone, and so it notices when the process at the other end ends.
-        with _forking:
+        with forking:
             self.connection, theirs = _fork.Pipe()
             register_after_fork(self.connection, type(self.connection).close)
             # Python ends a process that is a daemon before it exits itself.

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tracklearn.errors import UserError
+from tracklearn.errors import DISK_FULL, UserError
 from tracklearn.files import disk_full, read_errors_named
 from tracklearn.machine.workers import Lost, Workers
 from tracklearn.report import Report, silent
@@ -41,7 +41,7 @@ def download_shard(
 
     A local file is probed in place; its path is relative to the working directory. Downloaded files are not downloaded
     again, and partial files are resumed. If a video fails, its row states the reason. If the reason may pass (no
-    network, a busy or slow host), the status of the video is "unreachable".
+    network, a busy or slow host, no memory to probe the file), the status of the video is "unreachable".
 
     Args:
         videos: [video_id, source] pairs; a third value is the id of the same video under an earlier id of the list
@@ -57,6 +57,7 @@ def download_shard(
         Counts: videos, ok, unreachable, failed, frames, bytes, seconds (of video).
 
     Raises:
+        OSError: the disk of the downloads is read-only or fails.
         UserError: a wrong setting; the disk is full; a video is on YouTube and yt-dlp finds no JavaScript runtime; or
             no remote video could be reached. Then no manifest is written, and what was downloaded stays, partial files
             included.
@@ -79,6 +80,7 @@ def download_shard(
 
 def retry_shard(
     *,
+    videos: Sequence[Sequence[str]],
     manifest: str | Path,
     directory: str | Path,
     limits: Block = None,
@@ -91,6 +93,7 @@ def retry_shard(
     become "ok", the manifest keeps its time of modification, so that Snakemake does not mine the shard again.
 
     Args:
+        videos: of the list, as those of `download_shard`: the manifest does not hold passwords and tokens of addresses.
         manifest: the TSV file of `download_shard`, with the same arguments.
 
     Returns:
@@ -100,7 +103,8 @@ def retry_shard(
         UserError: as `download_shard`, but not if all videos are unreachable. The manifest stays as it was.
     """
     rows = read_manifest(manifest)
-    wanted = [Video(row.video_id, row.source) for row in rows if row.status == "unreachable"]
+    unreachable = {row.video_id for row in rows if row.status == "unreachable"}
+    wanted = [Video(*video[:2]) for video in videos if video[0] in unreachable]
     known = {row.sha256: row.video_id for row in rows if row.ok}
     found = _rows_of_videos(wanted, Path(directory), Download.read(limits), threads, report)
     tried = _without_copies([found[video.video_id] for video in wanted], known)
@@ -132,8 +136,10 @@ def _rows_of_videos(
             try:
                 path = finished.get(video.video_id) or downloads.fetch(video, directory)
             except fetch.UnavailableError as error:
-                if error.disk_full:
+                if error.disk_error in DISK_FULL:
                     raise disk_full(directory) from error
+                if error.disk_error:
+                    raise OSError(error.disk_error, os.strerror(error.disk_error), str(directory)) from error
                 status = "unreachable" if error.transient else "failed"
                 return ManifestRow(*video, status=status, reason=str(error))
             return _row_of_download(video, path, limits)
@@ -175,7 +181,7 @@ def _row_of_download(video: Video, path: Path, limits: Download) -> ManifestRow:
     """The row of a downloaded file, which is deleted if it cannot be used."""
     row = _row_of_file(video, path, limits.timeout)
     excess = _excess(row, limits)
-    if row.ok and not excess:
+    if (row.ok and not excess) or row.status == "unreachable":
         return row
     path.unlink()  # a later run would take the file for a finished download, even if the host has corrected it
     return replace(row, path="", status="failed", reason=excess or row.reason)
@@ -195,10 +201,16 @@ def _row_of_file(video: Video, path: Path, timeout: float) -> ManifestRow:
     row = ManifestRow(video.video_id, video.source, path=str(path), bytes=size, sha256=sha256)
     try:
         with Workers(probe, 1, limit=timeout) as workers:
-            workers.begin(path)
-            [(_, found)] = workers.outcomes()
+            for _ in range(2):
+                workers.begin(path)
+                [(_, found)] = workers.outcomes()
+                if not (isinstance(found, Lost) and found.killed):
+                    break
     except UserError as error:
         return replace(row, reason=str(error).removeprefix(f"{path}: "))
+    if isinstance(found, Lost) and found.killed:
+        reason = f"its process {found.reason}, twice: use fewer threads or give the job more memory"
+        return ManifestRow(video.video_id, video.source, status="unreachable", reason=reason)
     if isinstance(found, Lost):
         failure = lost_error(found, timeout, "videos.timeout")
         log.warning("video %s: %s", video.video_id, failure)

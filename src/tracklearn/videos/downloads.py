@@ -1,4 +1,4 @@
-"""The downloads of one job: its worker processes, their retries, and the rests that hosts ask for."""
+"""The downloads of one job: its processes, their retries, and the rests that hosts ask for."""
 
 import json
 import math
@@ -12,10 +12,11 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 from queue import Empty, LifoQueue
-from threading import Lock
+from threading import Event, Lock
 from types import TracebackType
 from typing import Any, Self
 
+from tracklearn.machine.workers import forking
 from tracklearn.settings.videos import Download
 from tracklearn.videos import fetch
 from tracklearn.videos.fetch import UnavailableError
@@ -23,7 +24,8 @@ from tracklearn.videos.lists import Video, is_youtube
 
 # Seconds that the process of a download may run beyond its time limit. yt-dlp checks the time only when bytes arrive,
 # so its process must be killed where a host sends one byte a second, or none.
-GRACE = 5.0
+KILL_WAIT = 5.0
+STOPPED = "the download was stopped"
 BACKOFF = 1.0  # seconds before the first retry, doubled for each further retry
 
 
@@ -37,13 +39,13 @@ class Downloads:
 
     def __init__(self, limits: Download, threads: int = 1) -> None:
         self._limits = limits
-        self._hosts = Hosts(pause=limits.pause, max_wait=limits.max_wait)
+        self._stopped = Event()
+        self._hosts = Hosts(pause=limits.pause, max_wait=limits.max_wait, stopped=self._stopped)
         self._settings = {name: getattr(limits, name) for name in ("max_height", "max_duration", "timeout")}
         self._settings["speed"] = limits.max_speed and limits.max_speed / threads
-        self._workers: set[Worker] = set()
-        self._idle: LifoQueue[Worker] = LifoQueue()
+        self._processes: set[FetchProcess] = set()
+        self._idle: LifoQueue[FetchProcess] = LifoQueue()
         self._lock = Lock()
-        self._stopped = False
 
     def __enter__(self) -> Self:
         return self
@@ -74,57 +76,59 @@ class Downloads:
                 left -= time.monotonic() - start + pause
                 if attempt == self._limits.retries or left < 0:
                     raise UnavailableError(f"{error} ({attempt + 1} attempts)", transient=True) from error
-                time.sleep(pause)
+                if self._stopped.wait(pause):
+                    raise UnavailableError(STOPPED, transient=True) from error
         raise ValueError(f"retries = {self._limits.retries}: expected 0 or more")
 
     def stop(self) -> None:
-        """End all workers; what is being downloaded stays as a partial file."""
+        """End all processes and all waiting; what is being downloaded stays as a partial file."""
+        self._stopped.set()
         with self._lock:
-            self._stopped = True
-            for worker in self._workers:
-                worker.kill()
+            for process in self._processes:
+                process.kill()
 
     def _ask(self, request: dict[str, Any]) -> Path:
-        worker = self._worker()
+        process = self._process()
         try:
-            answer = worker.answer(request, request["seconds"] + GRACE)
+            answer = process.answer(request, request["seconds"] + KILL_WAIT)
         except TimeoutError as error:
-            self._forget(worker)
+            self._forget(process)
             raise UnavailableError(f"time limit of {self._limits.timeout:g} s", transient=True) from error
         except EOFError as error:
-            self._forget(worker)
-            raise UnavailableError(f"the downloader failed: {error}") from error
-        self._idle.put(worker)
+            self._forget(process)
+            raise UnavailableError(f"the downloader failed: {error}", transient=process.was_killed) from error
+        self._idle.put(process)
         if "path" not in answer:
             raise UnavailableError(**answer)
         return Path(answer["path"])
 
-    def _worker(self) -> "Worker":
+    def _process(self) -> "FetchProcess":
         try:
             return self._idle.get_nowait()
         except Empty:
             with self._lock:
-                if self._stopped:
-                    raise UnavailableError("the download was stopped", transient=True) from None
-                worker = Worker(self._settings)
-                self._workers.add(worker)
-                return worker
+                if self._stopped.is_set():
+                    raise UnavailableError(STOPPED, transient=True) from None
+                process = FetchProcess(self._settings)
+                self._processes.add(process)
+                return process
 
-    def _forget(self, worker: "Worker") -> None:
+    def _forget(self, process: "FetchProcess") -> None:
         with self._lock:
-            self._workers.remove(worker)
-        worker.kill()
+            self._processes.remove(process)
+        process.kill()
 
 
-class Worker:
+class FetchProcess:
     """A process of `videos.fetch`."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (it is as long-lived as the process)
         command = [sys.executable, "-m", fetch.__name__, json.dumps(settings)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True
-        )
+        with forking:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True
+            )
 
     def answer(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The answer to a request.
@@ -143,10 +147,17 @@ class Worker:
         if line := self._process.stdout.readline():
             answer: dict[str, Any] = json.loads(line)
             return answer
-        status = self._process.wait()
+        with suppress(ChildProcessError):  # another thread has killed it
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)  # its id stays that of its group
+        self.kill()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        raise EOFError(lines[-1] if lines else f"exit status {status}")
+        raise EOFError(lines[-1] if lines else f"exit status {self._process.returncode}")
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal has ended the process, as when memory runs out."""
+        return (self._process.returncode or 0) < 0
 
     def kill(self) -> None:
         """Kill the process, which may hang in C, and all that it has started, such as a JavaScript runtime."""
@@ -162,10 +173,11 @@ class Hosts:
     Args:
         pause: seconds between the starts of two downloads from one host.
         max_wait: seconds; the longest rest that is waited for.
+        stopped: ends all waiting.
     """
 
-    def __init__(self, *, pause: float = 0.0, max_wait: float = math.inf) -> None:
-        self._pause, self._max_wait = pause, max_wait
+    def __init__(self, *, pause: float = 0.0, max_wait: float = math.inf, stopped: Event | None = None) -> None:
+        self._pause, self._max_wait, self._stopped = pause, max_wait, stopped or Event()
         self._lock = Lock()
         self._rests: dict[str, tuple[float, str]] = {}  # when the host's rest ends, and why it rests
         self._turns: dict[str, float] = {}
@@ -180,10 +192,11 @@ class Hosts:
         """Wait until a host may be asked.
 
         Raises:
-            UnavailableError: the host has asked for a longer rest than `max_wait`.
+            UnavailableError: the host has asked for a longer rest than `max_wait`, or the downloads were stopped.
         """
         while (seconds := self._seconds_to_wait(host)) > 0:
-            time.sleep(seconds)
+            if self._stopped.wait(seconds):
+                raise UnavailableError(STOPPED, transient=True)
 
     def _seconds_to_wait(self, host: str) -> float:
         """Seconds until a host may be asked; 0 takes the turn."""

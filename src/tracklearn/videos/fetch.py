@@ -2,7 +2,7 @@
 
 `python -m tracklearn.videos.fetch '{"max_height": ..., ...}'` takes the arguments of `Fetcher` as JSON. For each line
 of its input, the arguments of `Fetcher.fetch` as JSON, it prints a line of JSON: {"path": the file}, or {"reason": why
-there is no file, "transient": bool, "disk_full": bool, "rest": seconds or null}.
+there is no file, "transient": bool, "disk_error": a code of `errno` or 0, "rest": seconds or null}.
 """
 
 import errno
@@ -21,8 +21,10 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
+from tracklearn.errors import DISK_FULL, is_system_error
 from tracklearn.videos.lists import youtube_id
 
+DISK_ERRORS = (*DISK_FULL, errno.EROFS, errno.EIO)
 TOO_MANY_REQUESTS = 429
 
 # After these answers the same request may succeed a little later.
@@ -51,16 +53,14 @@ class UnavailableError(Exception):
 
     Attributes:
         transient: whether the same request may succeed later.
-        disk_full: whether the disk has no room for the file.
+        disk_error: the code of `errno` if this machine's disk is at fault, which says nothing of the video; else 0.
         rest: seconds for which the host wants no request; None if it does not say so.
     """
 
-    def __init__(
-        self, reason: str, *, transient: bool = False, disk_full: bool = False, rest: float | None = None
-    ) -> None:
+    def __init__(self, reason: str, *, transient: bool = False, disk_error: int = 0, rest: float | None = None) -> None:
         super().__init__(reason)
         self.transient = transient
-        self.disk_full = disk_full
+        self.disk_error = disk_error
         self.rest = rest
 
 
@@ -108,7 +108,7 @@ class Fetcher:
         except DownloadError as error:
             raise _unavailable(error) from error
         except OSError as error:
-            raise UnavailableError(str(error), disk_full=error.errno == errno.ENOSPC) from error
+            raise UnavailableError(str(error), disk_error=_disk_error(error)) from error
         if "entries" in found:
             raise UnavailableError("the address is a playlist, not a video")
         if self._refusals or not found.get("requested_downloads"):
@@ -195,8 +195,8 @@ def _unavailable(error: Exception) -> UnavailableError:
             rest = _retry_after(cause)
             transient = refused or rest is not None or cause.status in TRANSIENT_STATUS
             return UnavailableError(f"HTTP {cause.status} {cause.reason}", transient=transient, rest=rest)
-        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
-            return UnavailableError(reason, disk_full=True)
+        if isinstance(cause, OSError) and (code := _disk_error(cause)):
+            return UnavailableError(reason, disk_error=code)
         if isinstance(cause, TransportError | ConnectionError | TimeoutError):
             return UnavailableError(reason, transient=True)
     if "Did not get any data blocks" in reason:
@@ -206,7 +206,12 @@ def _unavailable(error: Exception) -> UnavailableError:
     # yt-dlp did not expect the site's answer, and a newer yt-dlp may.
     unexpected = any(isinstance(cause, ExtractorError) and not cause.expected for cause in _causes(error))
     passing = broken != reason or unexpected or any(words in reason.lower() for words in PASSING)
-    return UnavailableError(broken, transient=passing, disk_full="No space left" in reason)
+    return UnavailableError(broken, transient=passing, disk_error=_disk_error(error))
+
+
+def _disk_error(error: BaseException) -> int:
+    """The code of an error of this machine's disk, or 0."""
+    return next((code for code in DISK_ERRORS if is_system_error(error, code)), 0)
 
 
 def _retry_after(error: Any) -> float | None:

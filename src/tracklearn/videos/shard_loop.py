@@ -31,7 +31,8 @@ def each_video(
 
     The videos run in forked processes, because a broken video may crash a decoder, or keep it in a call that never
     returns. If a video does so, its process is killed, and `work` is called once more, in a new process where no video
-    can be opened: then its result is that of an unreadable video. At most `AHEAD` videos for each process are begun
+    can be opened: then its result is that of an unreadable video. A video whose process is killed from outside, as by
+    Linux when memory runs out, is tried once more. At most `AHEAD` videos for each process are begun
     before the first result is fetched, so the results that wait for a slow video do not grow with the shard.
 
     Args:
@@ -42,11 +43,13 @@ def each_video(
             after `GRACE` more seconds its process is killed.
 
     Raises:
-        UserError: as `work`; or `MOST_CRASHES` processes in a row crashed, or one that opened no video.
+        UserError: as `work`; or `MOST_CRASHES` processes in a row crashed, or one that opened no video, or a video's
+            process was killed from outside twice.
     """
     tasks: deque[tuple[int, UserError | None]] = deque((place, None) for place in range(len(videos)))
     results: dict[int, Result] = {}
     crashes = 0  # in a row
+    killed: set[int] = set()
 
     def limited(task: tuple[int, UserError | None]) -> Result:
         place, failure = task
@@ -63,11 +66,20 @@ def each_video(
             results[place] = outcome
             crashes = crashes if failure else 0
             return
+        name, what = f"video {videos[place].video_id}", f"its process {outcome.reason}"
+        if outcome.killed:
+            if place in killed:
+                raise UserError(f"{name}: {what}, twice: use fewer threads or give the job more memory, and run again")
+            log.warning("%s: %s; it is tried once more", name, what)
+            killed.add(place)
+            tasks.appendleft((place, failure))
+            return
+        machine = "check memory and libraries of this machine, and run again"
+        if failure:
+            raise UserError(f"{name}: {what}, although it opened no video: {machine}")
         crashes += outcome.exit_status is not None
-        name = f"video {videos[place].video_id}"
-        if failure or crashes == MOST_CRASHES:
-            many = f"{crashes} processes in a row crashed: check memory and libraries of this machine, and run again"
-            raise UserError(f"{name}: its process {outcome.reason}; {many}")
+        if crashes == MOST_CRASHES:
+            raise UserError(f"{name}: {what}; {crashes} processes in a row crashed: {machine}")
         failure = lost_error(outcome, timeout, "mining.timeout")
         log.warning("%s: %s", name, failure)
         tasks.appendleft((place, failure))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tracklearn.files import atomic
+from tracklearn.files import atomic, read_json
 from tracklearn.pages.rendering import render
 from tracklearn.videos.lists import REPEAT
 from tracklearn.videos.manifest import ManifestRow, read_manifest
@@ -47,7 +47,7 @@ def summarize_crawl(
         `pairs_per_hour`.
 
     Raises:
-        UserError: a file is not a manifest, or the disk is full.
+        UserError: a file is not a manifest, a summary is damaged, or the disk is full.
     """
     outcomes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
     reasons: dict[str, Counter[str]] = {"refused": Counter(), "unreachable": Counter()}
@@ -76,7 +76,7 @@ def summarize_crawl(
         seconds += (of_shard := sum(row.duration for row in good))
         if summary.exists():
             packed += 1
-            pairs += json.loads(summary.read_text())["pairs"]
+            pairs += read_json(summary)["pairs"]
             mined_seconds += of_shard
     counts: dict[str, Any] = {
         "listed": sum(listed.values()),

@@ -90,6 +90,12 @@ def test_a_process_that_ends_in_a_task_is_noticed(function, task, reason):
     assert outcome(function, task).reason == reason
 
 
+def test_a_signal_from_outside_is_no_fault_of_the_task():
+    faults = {number for number in signal.Signals if not Lost(-number).killed}
+    assert faults == {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+    assert not any(Lost(status).killed for status in (None, 0, 1))
+
+
 def test_a_lost_process_is_replaced():
     with Workers(lambda task: os._exit(1) if task == "bad" else task, 1) as workers:
         for task in ("good", "bad", "good"):

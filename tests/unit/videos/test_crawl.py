@@ -43,5 +43,5 @@ def test_a_crawl_of_200_addresses(host: Host, tmp_path: Path, monkeypatch: pytes
     assert not any(host.asked[f"/{kinds[row.video_id]}/{row.video_id}.mp4"] for row in rows if row.ok)
 
     host.asked.clear()
-    assert retry_shard(limits=limits, **shard)["tried"] == 20
+    assert retry_shard(videos=videos, limits=limits, **shard)["tried"] == 20
     assert {path.split("/")[1] for path in host.asked} == {"longer"}

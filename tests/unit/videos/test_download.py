@@ -2,9 +2,13 @@ import ctypes
 import errno
 import hashlib
 import io
+import os
+import re
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from worlds.hosts import Host
@@ -13,7 +17,7 @@ from yt_dlp.networking import Response
 from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.utils import DownloadError, ExtractorError
 
-from tracklearn.errors import UserError
+from tracklearn.errors import UserError, one_line
 from tracklearn.settings.videos import Download
 from tracklearn.videos import download, downloads, fetch
 from tracklearn.videos.download import download_shard
@@ -95,7 +99,7 @@ def test_the_video_of_a_bad_host_has_a_row(
 def test_a_host_that_stalls_or_drips_is_stopped_from_outside(
     shard: Callable[..., dict[str, ManifestRow]], host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(downloads, "GRACE", 0.5)
+    monkeypatch.setattr(downloads, "KILL_WAIT", 0.5)
     start = time.monotonic()
     message = r"shard m: none of its 2 remote videos could be reached \(time limit of 7 s \(1 attempts\)\); check"
     with pytest.raises(UserError, match=message):
@@ -160,9 +164,9 @@ def test_the_time_limit_ends_a_slow_transfer(host: Host, tmp_path: Path) -> None
 
 def test_retries_wait_longer_each_time(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(downloads.time, "sleep", waits.append)
+    monkeypatch.setattr(downloads, "Event", lambda: SimpleNamespace(wait=waits.append, is_set=bool, set=bool))
     monkeypatch.setattr(downloads, "BACKOFF", 2.0)
-    with pytest.raises(fetch.UnavailableError):
+    with pytest.raises(fetch.UnavailableError, match="HTTP 500"):
         fetched(host, "broken", tmp_path)
     assert waits == [2.0, 4.0]
 
@@ -243,6 +247,39 @@ def test_a_file_that_crashes_or_hangs_a_decoder_has_a_row(
     )
     assert (rows["fine"].status, rows["fine"].frames) == ("ok", 7)
     assert rows["bad"].sha256 == hashlib.sha256(files["bad"].read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("kills", "status"), [(1, "ok"), (2, "unreachable")])
+def test_a_download_whose_probe_is_killed_stays(
+    shard: Callable[..., dict[str, ManifestRow]],
+    host: Host,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kills: int,
+    status: str,
+) -> None:
+    """Memory may have run out; the file says nothing of that, and is not downloaded again."""
+    real_probe = download.probe
+
+    def probe(path: Path) -> object:
+        before = len(list(tmp_path.glob("kill*")))
+        if path.stem == "a" and before < kills:
+            (tmp_path / f"kill{before}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real_probe(path)
+
+    monkeypatch.setattr(download, "probe", probe)
+    sources = {"a": host.url("fine", "a"), "b": host.url("fine", "b")}
+    row = shard(sources, timeout=60.0)["a"]
+    reason = "its process was ended by SIGKILL (as when memory runs out), twice: use fewer threads or give the job more"
+    assert (row.status, row.reason) == (status, "" if status == "ok" else f"{reason} memory")
+    assert (tmp_path / "videos/a.mp4").read_bytes() == host.file("a")
+    host.asked.clear()
+    download.retry_shard(
+        videos=list(sources.items()), directory=tmp_path / "videos", manifest=tmp_path / "m.tsv", limits=LIMITS
+    )
+    assert read_manifest(tmp_path / "m.tsv")[0].ok
+    assert not host.asked
 
 
 def test_totals_and_reports(make_video: Callable[..., Path], tmp_path: Path) -> None:
@@ -416,18 +453,38 @@ def test_a_missing_runtime_is_an_error_before_the_crawl(tmp_path: Path, monkeypa
     assert len(read_manifest(tmp_path / "m.tsv")) == 1
 
 
-def test_a_full_disk_stops_the_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = {"reason": "[Errno 28] No space left on device", "disk_full": True}
-    monkeypatch.setattr(downloads.Worker, "answer", lambda *_: answer)
-    with pytest.raises(UserError, match=r"videos: the disk is full \(\d+ MB left\); free space and run again"):
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (errno.ENOSPC, r"videos: the disk is full \(\d+ MB left\); free space and run again"),
+        (errno.EDQUOT, r"videos: the disk is full \(\d+ MB left\); free space and run again"),
+        (errno.EROFS, "videos: its file system is read-only; mount it writable"),
+        (errno.EIO, r"videos: the disk reports an error \(Input/output error\)"),
+    ],
+)
+def test_an_error_of_the_disk_stops_the_shard(
+    code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = fetch._unavailable(DownloadError(f"ERROR: unable to write data: {OSError(code, os.strerror(code))}"))
+    monkeypatch.setattr(downloads.FetchProcess, "answer", lambda *_: {"reason": str(error), **vars(error)})
+    with pytest.raises((UserError, OSError)) as raised:
         download_shard(videos=[["a", "http://host/a.mp4"]], directory=tmp_path / "videos", manifest=tmp_path / "m.tsv")
+    assert re.search(message, one_line(raised.value) or "")
     assert not (tmp_path / "m.tsv").exists()
 
 
-def test_a_full_disk_is_recognised() -> None:
-    error = fetch._unavailable(OSError(errno.ENOSPC, "No space left on device"))
-    assert error.disk_full
-    assert not fetch._unavailable(OSError(errno.EACCES, "Permission denied")).disk_full
+@pytest.mark.parametrize("code", fetch.DISK_ERRORS)
+def test_an_error_of_the_disk_is_recognised(code: int) -> None:
+    cause = OSError(code, os.strerror(code))
+    for error in (cause, DownloadError("unable to open for writing", (OSError, cause, None))):
+        assert fetch._unavailable(error).disk_error == code
+
+
+def test_other_errors_are_none_of_the_disk() -> None:
+    assert fetch._unavailable(OSError(errno.EACCES, "Permission denied")).disk_error == 0
+    host_is_full = HTTPError(Response(io.BytesIO(), "http://host/a", {}, status=507, reason="No space left on device"))
+    error = fetch._unavailable(DownloadError("HTTP Error 507", (HTTPError, host_is_full, None)))
+    assert (error.disk_error, error.transient) == (0, True)
 
 
 def test_a_video_whose_downloader_crashed_has_a_row(

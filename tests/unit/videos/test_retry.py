@@ -22,7 +22,8 @@ def retry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
         manifest = tmp_path / "m.tsv"
         write_manifest(manifest, rows)
         os.utime(manifest, (LONG_AGO, LONG_AGO))
-        counts = retry_shard(manifest=manifest, directory=tmp_path / "videos", limits=LIMITS)
+        videos = [[row.video_id, row.source] for row in rows]
+        counts = retry_shard(videos=videos, manifest=manifest, directory=tmp_path / "videos", limits=LIMITS)
         return counts, manifest.stat().st_mtime != LONG_AGO
 
     return run
@@ -91,3 +92,13 @@ def test_a_partial_file_is_resumed(
     (tmp_path / "videos/a.mp4.part").write_bytes(host.video[:40_000])
     assert retry(unreachable("a", host.url("fine")))[0]["ok"] == 1
     assert host.ranges == [40_000]
+
+
+def test_the_address_is_that_of_the_list(
+    retry: Callable[..., tuple[dict[str, float], bool]], host: Host, tmp_path: Path
+) -> None:
+    """The manifest does not hold the token, without which the host would refuse."""
+    source = host.url("fine") + "?token=abc&author=me"
+    assert retry(unreachable("late", source))[0]["ok"] == 1
+    assert {path.partition("?")[2] for path in host.asked} == {"token=abc&author=me"}
+    assert read_manifest(tmp_path / "m.tsv")[0].source == host.url("fine") + "?token=***&author=me"

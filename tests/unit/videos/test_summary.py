@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tracklearn.errors import UserError
 from tracklearn.videos.manifest import ManifestRow, write_manifest
 from tracklearn.videos.summary import general_reason, summarize_crawl
 
@@ -71,6 +72,12 @@ def test_the_page_says_what_is_there_and_what_is_to_come(crawl: dict[str, object
     assert "the downloads take 4.0 more hours" in text
     assert "<tr><td>e</td><td>a</td></tr>" in text
     assert text.index("HTTP 404 Not Found") < text.index("not a video")
+
+
+def test_a_damaged_summary_is_named(crawl: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "packed/00000.json").write_text('{"pairs": 3')
+    with pytest.raises(UserError, match=r"packed/00000\.json: cannot be read .*; delete it and run again"):
+        summarize_crawl(**crawl)  # type: ignore[arg-type]
 
 
 def test_a_crawl_that_has_not_begun(crawl: dict[str, object], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ if __name__ == "__main__":
     with recorded(snakemake) as run:
         run.metrics(
             retry_shard(
+                videos=snakemake.params.videos,
                 manifest=snakemake.params.manifest,
                 directory=snakemake.params.directory,
                 limits={key: snakemake.config["videos"][key] for key in Download.model_fields},
