@@ -6,7 +6,7 @@ follows from which, so that the rules stay lists of inputs, outputs and settings
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from math import ceil, inf
 from pathlib import Path
@@ -133,11 +133,12 @@ class Plan:
 
         The scheduler holds the digest of these lines: those of 10 million videos take 2 GB.
         """
-        return Deferred(self._list.digest(self.shards[shard]), lambda: self._sources(shard))
+        digest = self._list.digest(self.shards[shard])
+        return Deferred(digest, lambda: self._sources(shard, digest))
 
-    def _sources(self, shard: str) -> list[list[str]]:
+    def _sources(self, shard: str, digest: str) -> list[list[str]]:
         first = self._list.repeats
-        videos = self._list.videos(self.shards[shard])
+        videos = self._list.unchanged_videos(self.shards[shard], digest)
         return [[*video, *([first[video.video_id]] if video.video_id in first else [])] for video in videos]
 
     def local_videos_digest(self, shard: str) -> str:
@@ -599,8 +600,23 @@ class Deferred(str):
         self._read = read
         return self
 
-    def __reduce__(self) -> tuple[type[list[Any]], tuple[list[Any]]]:
-        return list, (self._read(),)
+    def __reduce__(self) -> tuple[type[Any], tuple[Any]]:
+        try:
+            return list, (self._read(),)
+        except UserError as error:  # of an error raised here, Snakemake would print a traceback
+            return Unreadable, (str(error),)
+
+
+class Unreadable(str):
+    """Why a list could not be read: a job that goes through it instead of the list reports this in one line."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Give nothing.
+
+        Raises:
+            UserError: with the reason.
+        """
+        raise UserError(str(self))
 
 
 def _store(shard: str) -> str:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tracklearn.errors import UserError
 from tracklearn.experiment.file_digests import file_state, text_digest
 from tracklearn.files import UTF_16, atomic
 from tracklearn.videos.lists import COLUMNS, YOUTUBE_ID, Video, identity, parse_line, read_list, repeats
@@ -53,9 +54,26 @@ class VideoIndex:
         text, inside = self._read(positions)
         return [Video(row[0], row[1]) for row in _rows(text)[inside]]
 
+    def unchanged_videos(self, positions: range, digest: str) -> list[Video]:
+        """The videos at positions whose lines have a digest, as `digest` gave it.
+
+        Raises:
+            UserError: they have another one, or cannot be read: the list is no longer the one that was indexed.
+        """
+        try:
+            text, inside = self._read(positions)
+            unchanged = self._digest(text, inside) == digest
+        except (OSError, ValueError):  # there is no list, or its blocks begin elsewhere
+            unchanged = False
+        if not unchanged:
+            raise UserError(f"{self.path}: changed during the run; run again")
+        return [Video(row[0], row[1]) for row in _rows(text)[inside]]
+
     def digest(self, positions: range) -> str:
         """Digest of the lines at consecutive positions, and of what videos there are listed again."""
-        text, inside = self._read(positions)
+        return self._digest(*self._read(positions))
+
+    def _digest(self, text: str, inside: slice) -> str:
         lines = _lines(text)[inside]
         ids = [line.partition("\t")[0].strip('"') for line in lines] if self.repeats else []
         again = [f"{name} {self.repeats[name]}" for name in ids if name in self.repeats]
