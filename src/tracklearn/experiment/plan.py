@@ -57,6 +57,7 @@ class Plan:
     Args:
         config: what the user wrote.
         of_job: the plan is made again in the process of a single job, and must be that of the run which started it.
+        videos: length of the list of videos where no run is planned, only its size; by default the list is read.
 
     Attributes:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
@@ -70,8 +71,8 @@ class Plan:
             what.
     """
 
-    def __init__(self, config: Mapping[str, Any], *, of_job: bool = False) -> None:
-        self._of_job = of_job
+    def __init__(self, config: Mapping[str, Any], *, of_job: bool = False, videos: int | None = None) -> None:
+        self._of_job, self._videos = of_job, videos
         whole = self.config = complete(config)
         self.protocol = protocol_named(whole["voc"]["protocol"])
         self.config = model_graph.with_stand_ins(whole, self._untrainable())
@@ -104,8 +105,10 @@ class Plan:
         """The places in the list of each shard's videos; none where pairs are imported."""
         if self.config["patches"]["import"]:
             return {}
-        ledger = read_json(LEDGER) if LEDGER.exists() else []
         settings = self.config["videos"]
+        if self._videos is not None:
+            return plan_shards(self._videos, [], settings["shard_size"])
+        ledger = read_json(LEDGER) if LEDGER.exists() else []
         if not len(self._list):
             raise UserError(f"{settings['list']}: the list holds no video; append lines of `video_id<TAB>source`")
         return plan_shards(len(self._list), ledger, settings["shard_size"])
