@@ -24,6 +24,7 @@ rule frozen_images:
     threads: config["threads"]["detection"]
     resources:
         gpu=1,
+        mem_mb=memory(JOB_MB),
     params:
         folder=lambda wildcards: plan.frozen.folder(wildcards.column),
         # A digest among the parameters shows whether a photo was replaced since.
@@ -51,6 +52,7 @@ rule frozen_masks:
     threads: config["threads"]["detection"]
     resources:
         gpu=1,
+        mem_mb=memory(JOB_MB),
     params:
         folder=lambda wildcards: plan.frozen.folder(wildcards.column),
         # A digest among the parameters shows whether a frame or a mask was replaced since.
