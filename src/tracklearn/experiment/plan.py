@@ -136,19 +136,29 @@ class Plan:
 
         The scheduler holds the digest of these lines: those of 10 million videos take 2 GB.
         """
-        digest = self._list.digest(self.shards[shard])
-        return Deferred(digest, lambda: self._sources(shard, digest))
+        return Deferred(self._of_lines(lambda: self._list.digest(self.shards[shard])), lambda: self._sources(shard))
 
-    def _sources(self, shard: str, digest: str) -> list[list[str]]:
+    def _sources(self, shard: str) -> list[list[str]]:
         first = self._list.repeats
-        videos = self._list.unchanged_videos(self.shards[shard], digest)
+        videos = self._list.videos(self.shards[shard])
         return [[*video, *([first[video.video_id]] if video.video_id in first else [])] for video in videos]
+
+    def _of_lines(self, digest: Callable[[], str]) -> str:
+        """A digest of lines; "" if the list has changed since it was indexed, which the job that reads them reports."""
+        try:
+            return digest()
+        except UserError:  # of an error raised here when a job starts, Snakemake would print a traceback
+            return ""
 
     def local_videos_digest(self, shard: str) -> str:
         """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""
-        videos = self._list.videos(self.shards[shard]) if self._list.has_files else []
-        files = [video.source for video in videos if "://" not in video.source]
-        return digest_of_files(files, known=dict.fromkeys(files, ABSENT))
+
+        def digest() -> str:
+            videos = self._list.videos(self.shards[shard]) if self._list.has_files else []
+            files = [video.source for video in videos if "://" not in video.source]
+            return digest_of_files(files, known=dict.fromkeys(files, ABSENT))
+
+        return self._of_lines(digest)
 
     def shards_with_unreachable_videos(self) -> list[str]:
         """The finished shards that have videos whose download may succeed later."""

@@ -213,13 +213,17 @@ def spoil(listed, edit):
         listed.unlink()
 
 
+@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("edit", ["longer", "cut", "empty", "deleted"])
-def test_a_list_that_changes_during_the_run_is_one_line_of_the_job(config, edit, monkeypatch, capsys):
-    """The blocks of the list, here of one line, begin where they did when the run was planned."""
+def test_a_list_that_changes_during_the_run_is_one_line_of_the_job(config, edit, late, monkeypatch, capsys):
+    """The blocks, here of one line, begin where they did when the run was planned; some params are read at the job."""
     monkeypatch.setattr(video_index, "BLOCK", 1)
-    sources = Plan(config).sources("00009")
+    plan = Plan(config)
+    sources = plan.sources("00009")
     assert pickle.loads(pickle.dumps(sources)) == [["v9", "clip.mp4", "v0"]]
     spoil(Path("videos.tsv"), edit)
+    assert [str(plan.sources("00009")), plan.local_videos_digest("00009")] == ["", ""]
+    sources = plan.sources("00009") if late else sources
     given = pickle.loads(pickle.dumps(Params(fromdict={"videos": sources})))
     files = dict.fromkeys(("wildcards", "input", "output", "log"), Namedlist())
     job = SimpleNamespace(rule="videos_download", params=given, threads=1, **files)
