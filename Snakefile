@@ -104,6 +104,12 @@ rule cards:
         plan.cards.files(),
 
 
+from tracklearn.experiment.command_line import check_executor
+from tracklearn.experiment.killed_runs import remove_leftovers
+from tracklearn.pages.index import write_index
+from tracklearn.runs import start_sender
+
+
 onstart:
     # Only now are the settings known that a profile gives to the plugin that runs the jobs.
     with exit_with_one_line():

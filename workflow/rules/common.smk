@@ -1,5 +1,4 @@
 # All rule files use these names: the plan that follows from the configuration, and the digests of code.
-import os
 import re
 
 from snakemake.cli import get_argument_parser
@@ -7,14 +6,13 @@ from snakemake.utils import update_config
 
 from tracklearn.errors import exit_with_one_line
 from tracklearn.experiment.code_digests import digests_of
-from tracklearn.experiment.command_line import check_executor, command_line_settings
-from tracklearn.experiment.killed_runs import note_scheduler, remove_leftovers
-from tracklearn.experiment.plan import TABLES, Plan, count_gpus
+from tracklearn.experiment.command_line import command_line_settings
+from tracklearn.experiment.killed_runs import note_scheduler
+from tracklearn.experiment.plan import Plan
 from tracklearn.experiment.targets import check_targets, warnings
 from tracklearn.files import check_writable
-from tracklearn.machine.limits import JOB_MB, TRAINING_MB
-from tracklearn.pages.index import write_index
-from tracklearn.runs import start_sender
+from tracklearn.machine.limits import JOB_MB, memory
+from tracklearn.machine.threads import set_environment
 
 # Only Snakemake's parser knows which words of the command line are targets and which are values of options.
 arguments, _ = get_argument_parser().parse_known_args(sys.argv[1:])
@@ -44,26 +42,8 @@ code = digests_of(HERE / "workflow/scripts", kept=Path(".snakemake/tracklearn/co
 # A wildcard constraint that matches exactly these names; for an empty list, it matches nothing.
 names = lambda listed: "|".join(map(re.escape, listed)) or "(?!)"
 
-# Memory of a job in MB: after a failure, which may have been for want of memory, the next attempt gets as much again.
-memory = lambda megabytes: lambda wildcards, attempt: attempt * megabytes
-COMPUTING_MB = config["features"]["processes"] * JOB_MB  # of a job that computes features
-
-# Priority of the rules that the longest chain of jobs begins with: from videos to patches and ranking nets, which are
-# fine-tuned, ranked and fine-tuned again.
-LONGEST_CHAIN = 10
-
-VOC = f"VOC{plan.protocol.year}"
-
-# Waiting threads must not spin: on busy cores, spinning costs ten times more than the work.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-# Memory in large pages, where the system has them: a training step takes 3 to 5% less time, with the same result.
-os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
-
-# A GPU runs one training at a time. On a machine without a GPU, only the cores limit the number of trainings.
-gpus = count_gpus() or workflow.resource_settings.cores
-if gpus and "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", gpus)
+# The jobs inherit this process's environment.
+set_environment()
 
 
 wildcard_constraints:

@@ -5,6 +5,7 @@
 # steps    warp every proposal and every annotated box to the network's input, run one forward pass
 # With features.keep an edit of svm.py re-runs no network. Otherwise this rule has no jobs: SVMs and detection compute
 # their features themselves, as retrieval always does.
+COMPUTING_MB = config["features"]["processes"] * JOB_MB  # memory of a job that computes features
 
 
 rule features_extract:

@@ -7,6 +7,13 @@
 #          card.md of each trained network, which says what it is, with its figures of the tables
 # steps    one rule a way of training: random weights (none), given, ranking, supervised (imagenet), finetuning (voc),
 #          normals; one job for all cards
+from tracklearn.experiment.plan import count_gpus
+from tracklearn.machine.limits import TRAINING_MB
+
+# A GPU runs one training at a time. On a machine without a GPU, only the cores limit the number of trainings.
+gpus = count_gpus() or workflow.resource_settings.cores
+if gpus and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", gpus)
 
 
 rule models_random:

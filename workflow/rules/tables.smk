@@ -3,8 +3,10 @@
 #
 # inputs   results/cells/{table}/{protocol}/{row}/{column}.json, results/{stage}/{protocol}/bootstraps/{row}.npz
 # outputs  results/tables/{protocol}/table1.csv, .md, .html and differences.csv; section6.csv, .md and .html; table2.csv,
-#          .md and .html; frozen.csv, .md and .html; evidence.md and .csv; results/table1.csv and so on: copies of the tables of the configured protocol
+#          .md and .html; frozen.csv, .md and .html; evidence.md and .csv; evidence_normals.md and .csv;
+#          results/table1.csv and so on: copies of the tables of the configured protocol
 # steps    join cells, copy the configured protocol's tables
+from tracklearn.experiment.plan import TABLES
 
 
 rule tables_table1:

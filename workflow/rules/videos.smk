@@ -5,6 +5,10 @@
 #          results/videos/summary.html, .json: what became of all videos so far, and what is still to come
 # steps    download and probe every video of a shard; try unreachable videos again; sum up the crawl
 
+# Priority of the rules that the longest chain of jobs begins with: from videos to patches and ranking nets, which are
+# fine-tuned, ranked and fine-tuned again.
+LONGEST_CHAIN = 10
+
 
 rule videos_download:
     output:

@@ -4,6 +4,7 @@
 # outputs  results/voc/VOC{year}/{archive}.json, written when the archives lie unpacked under voc.root;
 #          results/voc/proposals/VOC{year}/{set}-{part}.npz; results/voc/object_crops/VOC{year}/{set}: an ImageFolder
 # steps    download and check missing archives, run selective search in every image, crop the annotated objects
+VOC = f"VOC{plan.protocol.year}"
 
 
 rule voc_download:

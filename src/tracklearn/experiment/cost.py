@@ -20,9 +20,9 @@ import yaml
 
 from tracklearn.errors import UserError
 from tracklearn.experiment.command_line import command_line_settings
+from tracklearn.experiment.configuration import complete
 from tracklearn.experiment.plan import Plan
 from tracklearn.settings.training import RankingSchedule, SoftmaxSchedule
-from tracklearn.videos.lists import plan_shards
 
 MEASURED = Path(__file__).with_name("measured.tsv")
 PAPER = Path(__file__).parents[3] / "config/config.yaml"
@@ -81,6 +81,8 @@ def stages(plan: Plan, figures: Figures) -> list[Stage]:
         *_section6(plan, figures),
         *_trainings(plan, figures, "Table 2", models["Table 2"]),
         *_normals(plan, figures),
+        *_trainings(plan, figures, "frozen", models["frozen"]),
+        *_frozen(plan, figures),
     ]
 
 
@@ -109,6 +111,7 @@ def _models_by_table(plan: Plan) -> dict[str, list[str]]:
             ),
         ],
         "Table 2": plan.normals.networks(),
+        "frozen": plan.frozen.networks(),
     }
     seen: set[str] = set()
     found = {}
@@ -276,7 +279,8 @@ def _section6(plan: Plan, figures: Figures) -> list[Stage]:
 def _normals(plan: Plan, figures: Figures) -> list[Stage]:
     if not plan.normals.rows:
         return []
-    images = figures["nyuv2.photos"]
+    images, evaluated = figures["nyuv2.photos"], figures[f"nyuv2.{plan.config['normals']['split']}"]
+    networks = [name for name in plan.normals.networks() if not plan.normals.lack(name)]
     download = figures["nyuv2.download"] if plan.config["normals"]["download"] else 0.0
     return [
         Stage("Table 2", "NYUv2", f"{images:,.0f} images", disk=download, network=download),
@@ -287,7 +291,22 @@ def _normals(plan: Plan, figures: Figures) -> list[Stage]:
             cores=figures.hours("nyuv2.normals", images),
             disk=images * figures["nyuv2.bytes"],
         ),
+        Stage(
+            "Table 2",
+            "evaluation",
+            f"{len(networks)} networks on {evaluated:,.0f} images",
+            gpu=figures.hours("normals.evaluation.h100", evaluated * len(networks)),
+            instead=figures.hours("normals.evaluation.cpu", evaluated * len(networks)),
+        ),
     ]
+
+
+def _frozen(plan: Plan, figures: Figures) -> list[Stage]:
+    if not (cells := len(plan.frozen.bootstraps())):
+        return []
+    work = f"{cells} cells of {len(plan.frozen.columns())} data sets"
+    hours = [figures.hours(f"frozen.evaluation.{device}", cells) for device in ("h100", "cpu")]
+    return [Stage("frozen", "evaluation", work, gpu=hours[0], instead=hours[1])]
 
 
 def _sum(values: Iterable[float]) -> float:
@@ -314,14 +333,29 @@ def read_plan(settings: Sequence[str] = (), videos: int | None = None) -> Plan:
     Raises:
         UserError: see `Plan`.
     """
-    config: dict[str, Any] = yaml.safe_load(PAPER.read_text())
+    config = _settings_in(PAPER)
     own = Path("config/config.yaml")
-    for update in [yaml.safe_load(own.read_text()) if own.exists() else {}, *command_line_settings(settings)]:
-        config = _updated(config, update or {})
-    plan = Plan(config)
-    if videos or not Path(plan.config["videos"]["list"]).exists():
-        vars(plan)["shards"] = plan_shards(videos or VIDEOS, [], plan.config["videos"]["shard_size"])
-    return plan
+    for update in [_settings_in(own) if own.exists() else {}, *command_line_settings(settings)]:
+        config = _updated(config, update)
+    is_there = Path(complete(config)["videos"]["list"]).exists()
+    return Plan(config, videos=videos or (None if is_there else VIDEOS))
+
+
+def _settings_in(path: Path) -> dict[str, Any]:
+    """The settings of a file.
+
+    Raises:
+        UserError: it cannot be read, or is not YAML of `name: value`.
+    """
+    try:
+        found = yaml.safe_load(path.read_bytes()) or {}
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; expected a file of settings") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a number of 5,000 digits, a date
+        raise UserError(f"{path}: {error}; expected YAML") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: {type(found).__name__}; expected settings, such as `videos: {{shard_size: 10}}`")
+    return found
 
 
 def _updated(config: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
@@ -344,13 +378,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--videos", type=int, help=f"length of the list (default: that of the list, else {VIDEOS})")
     given = parser.parse_args(arguments)
     try:
-        os.chdir(given.directory)
+        _enter(given.directory)
         plan = read_plan(given.config, given.videos)
         print(markdown(stages(plan, Figures())))
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _enter(folder: Path) -> None:
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise UserError(f"--directory {folder}: {error.strerror}; expected the folder of an experiment") from error
 
 
 if __name__ == "__main__":

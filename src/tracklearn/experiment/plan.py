@@ -6,7 +6,7 @@ follows from which, so that the rules stay lists of inputs, outputs and settings
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from math import ceil, inf
 from pathlib import Path
@@ -57,6 +57,7 @@ class Plan:
     Args:
         config: what the user wrote.
         of_job: the plan is made again in the process of a single job, and must be that of the run which started it.
+        videos: length of the list of videos where no run is planned, only its size; by default the list is read.
 
     Attributes:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
@@ -70,8 +71,8 @@ class Plan:
             what.
     """
 
-    def __init__(self, config: Mapping[str, Any], *, of_job: bool = False) -> None:
-        self._of_job = of_job
+    def __init__(self, config: Mapping[str, Any], *, of_job: bool = False, videos: int | None = None) -> None:
+        self._of_job, self._videos = of_job, videos
         whole = self.config = complete(config)
         self.protocol = protocol_named(whole["voc"]["protocol"])
         self.config = model_graph.with_stand_ins(whole, self._untrainable())
@@ -104,8 +105,10 @@ class Plan:
         """The places in the list of each shard's videos; none where pairs are imported."""
         if self.config["patches"]["import"]:
             return {}
-        ledger = read_json(LEDGER) if LEDGER.exists() else []
         settings = self.config["videos"]
+        if self._videos is not None:
+            return plan_shards(self._videos, [], settings["shard_size"])
+        ledger = read_json(LEDGER) if LEDGER.exists() else []
         if not len(self._list):
             raise UserError(f"{settings['list']}: the list holds no video; append lines of `video_id<TAB>source`")
         return plan_shards(len(self._list), ledger, settings["shard_size"])
@@ -133,18 +136,29 @@ class Plan:
 
         The scheduler holds the digest of these lines: those of 10 million videos take 2 GB.
         """
-        return Deferred(self._list.digest(self.shards[shard]), lambda: self._sources(shard))
+        return Deferred(self._of_lines(lambda: self._list.digest(self.shards[shard])), lambda: self._sources(shard))
 
     def _sources(self, shard: str) -> list[list[str]]:
         first = self._list.repeats
         videos = self._list.videos(self.shards[shard])
         return [[*video, *([first[video.video_id]] if video.video_id in first else [])] for video in videos]
 
+    def _of_lines(self, digest: Callable[[], str]) -> str:
+        """A digest of lines; "" if the list has changed since it was indexed, which the job that reads them reports."""
+        try:
+            return digest()
+        except UserError:  # of an error raised here when a job starts, Snakemake would print a traceback
+            return ""
+
     def local_videos_digest(self, shard: str) -> str:
         """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""
-        videos = self._list.videos(self.shards[shard]) if self._list.has_files else []
-        files = [video.source for video in videos if "://" not in video.source]
-        return digest_of_files(files, known=dict.fromkeys(files, ABSENT))
+
+        def digest() -> str:
+            videos = self._list.videos(self.shards[shard]) if self._list.has_files else []
+            files = [video.source for video in videos if "://" not in video.source]
+            return digest_of_files(files, known=dict.fromkeys(files, ABSENT))
+
+        return self._of_lines(digest)
 
     def shards_with_unreachable_videos(self) -> list[str]:
         """The finished shards that have videos whose download may succeed later."""
@@ -599,8 +613,23 @@ class Deferred(str):
         self._read = read
         return self
 
-    def __reduce__(self) -> tuple[type[list[Any]], tuple[list[Any]]]:
-        return list, (self._read(),)
+    def __reduce__(self) -> tuple[type[Any], tuple[Any]]:
+        try:
+            return list, (self._read(),)
+        except UserError as error:  # of an error raised here, Snakemake would print a traceback
+            return Unreadable, (str(error),)
+
+
+class Unreadable(str):
+    """Why a list could not be read: a job that goes through it instead of the list reports this in one line."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Give nothing.
+
+        Raises:
+            UserError: with the reason.
+        """
+        raise UserError(str(self))
 
 
 def _store(shard: str) -> str:

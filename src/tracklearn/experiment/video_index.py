@@ -12,8 +12,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from zlib import crc32
 
+from tracklearn.errors import UserError
 from tracklearn.experiment.file_digests import file_state, text_digest
 from tracklearn.files import UTF_16, atomic
 from tracklearn.videos.lists import COLUMNS, YOUTUBE_ID, Video, identity, parse_line, read_list, repeats
@@ -35,6 +38,7 @@ class VideoIndex:
         path: the list.
         offsets: of each block its first byte, and then the bytes of the list.
         firsts: of each block the position of its first video, and then the number of videos.
+        checksums: of each block.
         repeats: {id: id of the first video of the list that is the same one}; see `lists.repeats`.
         has_files: whether the list has local files.
     """
@@ -42,6 +46,7 @@ class VideoIndex:
     path: str
     offsets: list[int]
     firsts: list[int]
+    checksums: list[int]
     repeats: dict[str, str]
     has_files: bool
 
@@ -49,12 +54,20 @@ class VideoIndex:
         return self.firsts[-1]
 
     def videos(self, positions: range) -> list[Video]:
-        """The videos at consecutive positions of the list."""
+        """The videos at consecutive positions of the list.
+
+        Raises:
+            UserError: their lines are no longer those that were indexed.
+        """
         text, inside = self._read(positions)
         return [Video(row[0], row[1]) for row in _rows(text)[inside]]
 
     def digest(self, positions: range) -> str:
-        """Digest of the lines at consecutive positions, and of what videos there are listed again."""
+        """Digest of the lines at consecutive positions, and of what videos there are listed again.
+
+        Raises:
+            UserError: as `videos`.
+        """
         text, inside = self._read(positions)
         lines = _lines(text)[inside]
         ids = [line.partition("\t")[0].strip('"') for line in lines] if self.repeats else []
@@ -65,11 +78,14 @@ class VideoIndex:
         """The lines of the blocks that hold consecutive positions of the list, and the place of these in them."""
         first = bisect_right(self.firsts, positions.start) - 1
         end = bisect_left(self.firsts, positions.stop)
-        with open(self.path, "rb") as file:
+        blocks = []
+        with suppress(FileNotFoundError), open(self.path, "rb") as file:
             file.seek(self.offsets[first])
-            block = file.read(self.offsets[end] - self.offsets[first])
+            blocks = [file.read(stop - start) for start, stop in pairwise(self.offsets[first : end + 1])]
+        if [*map(crc32, blocks)] != self.checksums[first:end]:
+            raise UserError(f"{self.path}: changed during the run; run again")
         before = self.firsts[first]
-        return _text(block, self.offsets[first]), slice(positions.start - before, positions.stop - before)
+        return _text(b"".join(blocks), self.offsets[first]), slice(positions.start - before, positions.stop - before)
 
 
 def video_index(path: str | Path, *, kept: Path, of_job: bool = False) -> VideoIndex:
@@ -105,7 +121,7 @@ def _indexed(path: str, names: frozenset[str]) -> VideoIndex:
     Of each video, two hashes of 8 bytes are held in memory. The few videos that share a hash with another one are then
     compared by their ids and sources.
     """
-    offsets, firsts = [0], [0]
+    offsets, firsts, checksums = [0], [0], []
     ids, identities = array("q"), array("q")
     has_files = False
     for block in _blocks(path):
@@ -119,7 +135,8 @@ def _indexed(path: str, names: frozenset[str]) -> VideoIndex:
                 has_files = has_files or "://" not in source
         offsets.append(offsets[-1] + len(block))
         firsts.append(len(ids))
-    index = VideoIndex(path, offsets, firsts, {}, has_files)
+        checksums.append(crc32(block))
+    index = VideoIndex(path, offsets, firsts, checksums, {}, has_files)
     alike = [video.video_id for video in _at(index, _shared(ids))]
     if len(alike) > len(set(alike)):
         raise ValueError("ids must be unique")

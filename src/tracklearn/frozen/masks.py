@@ -13,11 +13,10 @@ from torch import Tensor
 
 from tracklearn.errors import UserError
 from tracklearn.files import names_by_stem
-from tracklearn.frozen.cells import GRIDS, cell_features, whole_cells
 from tracklearn.frozen.overlap import boundary_f, region_j
 from tracklearn.frozen.propagation import propagate
 from tracklearn.machine.devices import own_device
-from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.caffenet import GRIDS, CaffeNet
 from tracklearn.networks.weights import build
 from tracklearn.photos import opened_image, read_pixels
 from tracklearn.report import Report, silent
@@ -200,10 +199,16 @@ def predicted_masks(net: CaffeNet, video: Video, first: np.ndarray, settings: Pr
 
     def features(path: Path) -> Tensor:
         resized = Image.fromarray(read_pixels(path)).resize((width, height), Image.Resampling.BILINEAR)
-        return cell_features(net, torch.from_numpy(np.array(resized))[None].to(device), settings.layer)[0]
+        return net.cell_features(torch.from_numpy(np.array(resized))[None].to(device), settings.layer)[0]
 
     shares = F.one_hot(torch.from_numpy(first).long()).permute(2, 0, 1).float().to(device)  # (1 + O, H, W)
     shares = F.interpolate(shares[None], size=(height // stride, width // stride), mode="area")[0]
     for carried in propagate(map(features, video.frames[:-1]), shares, settings):
         full = F.interpolate(carried[None], size=first.shape, mode="bilinear", align_corners=False)[0]
         yield full.argmax(dim=0).cpu().numpy()
+
+
+def whole_cells(height: int, width: int, *, side: int, stride: int) -> tuple[int, int]:
+    """Height and width to which an image is resized: the shorter side is about `side`, both are whole cells."""
+    scale = side / min(height, width) / stride
+    return max(1, round(height * scale)) * stride, max(1, round(width * scale)) * stride

@@ -24,6 +24,23 @@ BIASED = ("conv2", "conv4", "conv5", "fc6", "fc7")  # the initial biases of the 
 Layer = Literal["pool5", "fc6", "fc7", "fc8"]
 
 
+class Grid(NamedTuple):
+    """How the cells of a layer lie on an image of any size.
+
+    Attributes:
+        stride: pixels along each side of a cell.
+        before, after: pixels that the image needs on its left and right, so that the middle of each cell's receptive
+            field is the middle of the cell: conv1 and the poolings have no padding of their own.
+    """
+
+    stride: int
+    before: int
+    after: int
+
+
+GRIDS = {"conv5": Grid(16, 9, 10), "pool5": Grid(32, 17, 18)}
+
+
 def to_input(images: Tensor, mean_bgr: Sequence[float] = DEFAULTS.mean_bgr) -> Tensor:
     """Turn uint8 RGB images (N, S, S, 3) into the network's input: float BGR minus the mean, (N, 3, S, S).
 
@@ -122,11 +139,7 @@ class CaffeNet(nn.Module):
         `dropout` drops units of fc6 and fc7.
         """
         # The ReLU follows the pooling here: the result is the same, on a quarter of the values.
-        norm1 = local_response_norm(F.relu(pool(convolve(self.conv1, images))))
-        norm2 = local_response_norm(F.relu(pool(convolve(self.conv2, norm1))))
-        conv3 = F.relu(convolve(self.conv3, norm2))
-        conv4 = F.relu(convolve(self.conv4, conv3))
-        pool5 = F.relu(pool(convolve(self.conv5, conv4))).flatten(1)  # (N, C * H * W), in Caffe's order
+        pool5 = F.relu(pool(self._conv5(images))).flatten(1)  # (N, C * H * W), in Caffe's order
         if layer == "pool5":
             return pool5
         fc6 = F.relu(self.fc6(pool5))
@@ -136,6 +149,27 @@ class CaffeNet(nn.Module):
         fc7 = F.relu(self.fc7(fc6))
         fc7 = dropout(fc7, 1) if dropout else fc7
         return fc7 if layer == "fc7" else self.fc8(fc7)
+
+    def cell_features(self, images: Tensor, layer: str) -> Tensor:
+        """Activations of conv5 or pool5 after the ReLU in each cell of images, (N, C, H / stride, W / stride).
+
+        The images are surrounded by the mean colour.
+
+        Args:
+            images: uint8 RGB (N, H, W, 3), whose sides are whole numbers of cells.
+            layer: one of `GRIDS`.
+        """
+        edges = GRIDS[layer].before, GRIDS[layer].after
+        conv5 = self._conv5(F.pad(to_input(images, self.mean_bgr), edges + edges))
+        return F.relu(pool(conv5) if layer == "pool5" else conv5)
+
+    def _conv5(self, images: Tensor) -> Tensor:
+        """conv5 before its ReLU, (N, C, H', W'), for input (N, 3, H, W) of any size."""
+        norm1 = local_response_norm(F.relu(pool(convolve(self.conv1, images))))
+        norm2 = local_response_norm(F.relu(pool(convolve(self.conv2, norm1))))
+        conv3 = F.relu(convolve(self.conv3, norm2))
+        conv4 = F.relu(convolve(self.conv4, conv3))
+        return convolve(self.conv5, conv4)
 
 
 def _uninitialised(kind: type[nn.Module], *sizes: int, **options: int) -> Any:

@@ -100,6 +100,54 @@ def test_the_command_takes_a_folder_and_settings_as_snakemake_does(tmp_path, cap
     assert "Table 2" not in printed
 
 
+def test_networks_of_frozen_alone_and_its_cells_count(figures):
+    """Rows of `frozen` bring trainings that no other table needs; a network that lacks ImageNet has no cell."""
+    rows = "rows: [{id: a, label: a, models: [random-1, mine]}, {id: b, label: b, models: [imagenet-2]}]"
+    sets = "sets: {sun: {folder: s}, grey: {folder: g}}, masks: {davis: {folder: d}}"
+    mine = "{train: ranking, from: random-1, subset: 5M, schedule: ranking-5M, seed: 7}"
+    changed = [f"frozen={{{sets}, {rows}}}", f"models={{mine: {mine}}}"]
+    plain, found = stages(read_plan(), figures), stages(read_plan(changed), figures)
+    assert [stage[:3] for stage in found[: len(plain)]] == [stage[:3] for stage in plain]
+    training, evaluation = found[len(plain) :]
+    assert training[:3] == ("frozen", "ranking", "1 networks: 50M patches")
+    assert training.gpu == pytest.approx(500_000 * 100 / 1000 / 3600)
+    assert evaluation[:3] == ("frozen", "evaluation", "6 cells of 3 data sets")
+    assert markdown([evaluation]).splitlines()[2].count("not measured") == 2
+
+
+def test_pairs_that_only_frozen_networks_read_are_mined(figures):
+    only = ["table1=[]", "section6=null", "table2=[]", "comparisons=[]", "evidence=null", "evidence_normals=null"]
+    nothing = read_plan(only)
+    assert ("all", "mining") not in by_name(stages(nothing, figures))
+    rows = "frozen={sets: {sun: {folder: s}}, rows: [{id: a, label: a, models: [unsup-5M]}]}"
+    found = by_name(stages(read_plan([*only, rows]), figures))
+    assert found["frozen", "ranking"].work == "1 networks: 50M patches"
+    assert ("all", "mining") in found
+
+
+def test_the_networks_of_table_2_are_evaluated_on_the_images_of_the_split():
+    for split, images in {"official": 654, "tuning": 159}.items():
+        stage = by_name(stages(read_plan([f"normals={{split: {split}}}"]), Figures()))["Table 2", "evaluation"]
+        assert stage.work == f"5 networks on {images} images"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (None, r"--directory mine: No such file or directory; expected the folder of an experiment\n"),
+        ("videos: {", r"config/config\.yaml: .*expected YAML\n"),
+        ("- videos", r"config/config\.yaml: list; expected settings, such as `videos: \{shard_size: 10\}`\n"),
+        ("day: 2026-13-45", r"config/config\.yaml: month must be in 1\.\.12; expected YAML\n"),
+    ],
+)
+def test_a_folder_that_is_none_and_settings_that_are_none_are_one_line(text, line, tmp_path, capsys):
+    if text:
+        (tmp_path / "mine/config").mkdir(parents=True)
+        (tmp_path / "mine/config/config.yaml").write_text(text)
+    assert main(["--directory", "mine"]) == 1
+    assert re.fullmatch(line, capsys.readouterr().err)
+
+
 def test_a_wrong_setting_is_one_line(capsys):
     assert main(["--config", "videos={shard_size: none}"]) == 1
     assert re.fullmatch(r"config: videos\.shard_size.*\n", capsys.readouterr().err)

@@ -1,15 +1,19 @@
 import json
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
-from snakemake.iocontainers import Params
+from snakemake.iocontainers import Namedlist, Params
 
 from tracklearn.errors import UserError
+from tracklearn.experiment import video_index
 from tracklearn.experiment.plan import Plan
 from tracklearn.experiment.targets import warnings
 from tracklearn.experiment.video_index import VideoIndex
+from tracklearn.runs import recorded
+from tracklearn.videos.download import download_shard
 from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 PAPER = Path(__file__).parents[3] / "config/config.yaml"
@@ -199,6 +203,41 @@ def test_the_videos_of_a_shard_are_a_digest_until_its_job_starts(config, monkeyp
         assert repr(params.videos) == repr(str(sources))
         assert len(sources) == 16
     assert pickle.loads(pickle.dumps(params)).videos == pickle.loads(pickle.dumps(sources))
+
+
+def spoil(listed, edit):
+    """Edit a list as its user may while a run goes on: the first line, in a way that moves all others, or all of it."""
+    text = listed.read_text()
+    listed.write_text({"longer": text.replace("v0", "vé0"), "cut": text[:40], "empty": ""}.get(edit, text))
+    if edit == "deleted":
+        listed.unlink()
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("edit", ["longer", "cut", "empty", "deleted"])
+def test_a_list_that_changes_during_the_run_is_one_line_of_the_job(config, edit, late, monkeypatch, capsys):
+    """The blocks, here of one line, begin where they did when the run was planned; some params are read at the job."""
+    monkeypatch.setattr(video_index, "BLOCK", 1)
+    plan = Plan(config)
+    sources = plan.sources("00009")
+    assert pickle.loads(pickle.dumps(sources)) == [["v9", "clip.mp4", "v0"]]
+    spoil(Path("videos.tsv"), edit)
+    assert [str(plan.sources("00009")), plan.local_videos_digest("00009")] == ["", ""]
+    sources = plan.sources("00009") if late else sources
+    given = pickle.loads(pickle.dumps(Params(fromdict={"videos": sources})))
+    files = dict.fromkeys(("wildcards", "input", "output", "log"), Namedlist())
+    job = SimpleNamespace(rule="videos_download", params=given, threads=1, **files)
+    with pytest.raises(SystemExit) as stopped, recorded(job):
+        download_shard(videos=job.params.videos, directory="videos", manifest="m.tsv")
+    assert stopped.value.code == 1
+    assert "videos.tsv: changed during the run; run again\n" in capsys.readouterr().err
+    assert not Path("m.tsv").exists()
+
+
+def test_appended_videos_change_no_shard_of_the_run(config):
+    sources = Plan(config).sources("00009")
+    append_videos(1)
+    assert pickle.loads(pickle.dumps(sources)) == [["v9", "clip.mp4", "v0"]]
 
 
 @pytest.mark.parametrize("number", [0, 1, 3])

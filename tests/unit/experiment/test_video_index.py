@@ -133,6 +133,19 @@ def test_appended_videos_are_found_and_so_are_repeats_of_earlier_ones():
     assert (len(index), index.repeats) == (2, {"b": "a"})
 
 
+def test_an_edited_block_is_refused_and_the_others_are_read(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 1)  # a block a line, the header being the first
+    LIST.write_text(HEADER + "a\ta.mp4\nb\tb.mp4\nc\tc.mp4\n")
+    index = video_index(LIST, kept=KEPT)
+    assert index.firsts == [0, 0, 1, 2, 3]
+    LIST.write_text(HEADER + "a\ta.mp4\nB\tb.mp4\nc\tc.mp4\n")
+    assert [index.videos(range(place, place + 1))[0].video_id for place in (0, 2)] == ["a", "c"]
+    for read in (index.videos, index.digest):
+        for positions in (range(1, 2), range(3)):
+            with pytest.raises(UserError, match=f"^{LIST}: changed during the run; run again$"):
+                read(positions)
+
+
 def test_a_file_that_takes_another_ones_place_counts_in_the_next_run():
     """The list itself stays as it is."""
     Path("a.mp4").write_text("one")

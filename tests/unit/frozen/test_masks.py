@@ -6,7 +6,15 @@ import torch
 from PIL import Image
 
 from tracklearn.errors import UserError
-from tracklearn.frozen.masks import compared, figures, mask_set_figures, predicted_masks, read_masks, videos_of
+from tracklearn.frozen.masks import (
+    compared,
+    figures,
+    mask_set_figures,
+    predicted_masks,
+    read_masks,
+    videos_of,
+    whole_cells,
+)
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import build, save_weights
 from tracklearn.settings.frozen import MaskSet, Propagation
@@ -125,3 +133,9 @@ def test_masks_that_are_none_are_told(tmp_path, number, mask, message):
     (video,) = videos_of(MaskSet(folder=str(tmp_path)), "a")
     with pytest.raises(UserError, match=message):
         read_masks(video)
+
+
+def test_images_are_resized_to_whole_cells():
+    assert whole_cells(240, 428, side=480, stride=16) == (480, 864)  # 856 is 53.5 cells
+    assert whole_cells(428, 240, side=480, stride=32) == (864, 480)
+    assert whole_cells(100, 1000, side=64, stride=32) == (64, 640)

@@ -3,10 +3,12 @@ import copy
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from reference.caffe import loops_forward, loops_max_pool
 from scipy.stats import kstest
 
 from tracklearn.networks.caffenet import (
+    GRIDS,
     CaffeNet,
     Dropout,
     draw_kept,
@@ -207,3 +209,32 @@ def test_conv1_in_blocks_is_conv1(side):
     expected, found = net.conv1(images), convolve_in_blocks(net.conv1, images)
     assert found.shape == expected.shape
     assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("layer", list(GRIDS))
+def test_the_cells_of_an_image_are_those_of_the_layers(layer):
+    """Pooled, and on the image with its edges, they are pool5 of `forward`."""
+    net, grid = small(input_size=99), GRIDS[layer]
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8))
+    edges = (grid.before, grid.after)
+    with torch.inference_mode():
+        found = net.cell_features(image, layer)
+        surrounded = F.pad(to_input(image, net.mean_bgr), edges + edges)
+        pool5 = found if layer == "pool5" else pool(found)
+        assert torch.equal(pool5.flatten(1), net(surrounded, "pool5"))
+    assert found.shape[2:] == (64 // grid.stride, 64 // grid.stride)
+
+
+@pytest.mark.parametrize("layer", list(GRIDS))
+def test_a_cell_sees_its_own_place(layer):
+    net = CaffeNet(width=1 / 8, input_size=99, fc7=8, conv_std=0.05, fc_std=0.05)
+    stride = GRIDS[layer].stride
+    image = torch.full((1, 9 * stride, 11 * stride, 3), 128, dtype=torch.uint8)
+    spot = image.clone()
+    rows, columns = (slice(place * stride, (place + 1) * stride) for place in (3, 7))
+    spot[:, rows, columns] = 255
+    with torch.inference_mode():
+        change = (net.cell_features(spot, layer) - net.cell_features(image, layer))[0].square().sum(0)
+    assert change.shape == (9, 11)
+    places = np.indices(change.shape).reshape(2, -1)
+    assert (places * change.flatten().numpy()).sum(1) / change.sum().item() == pytest.approx([3, 7], abs=0.35)
