@@ -40,6 +40,8 @@ LOOK = 1.0  # seconds between two looks of a job that waits
 REPEAT = 600.0  # seconds between two lines of a job that waits
 HELD = "TRACKLEARN_LEASE"
 """Environment variable with the file of this job's lease, which the processes that the job starts inherit."""
+TAKEN_OVER = "TRACKLEARN_LEASE_TAKEN_OVER"
+"""As `HELD`, with the file of the writer from which the lease was taken over, if there was one."""
 
 TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT, errno.ESTALE}  # of a call for which another process was faster
 
@@ -126,6 +128,7 @@ class Lease:
                 pass  # an earlier call was done, though it was reported as failed
             elif file == silent or Writer.named(file).is_dead:
                 (self.folder / file).rename(self.folder / _with_heartbeat(self._name))
+                os.environ[TAKEN_OVER] = str(self.folder / file)
             else:
                 return False
         except OSError as error:
@@ -174,7 +177,8 @@ class Lease:
             return
         self.stop_heartbeat()
         self._thread = None
-        os.environ.pop(HELD, None)
+        for variable in (HELD, TAKEN_OVER):
+            os.environ.pop(variable, None)
         with suppress(OSError):
             _on_own_file(self.folder, self._name, Path.unlink)
             self.folder.rmdir()
@@ -202,6 +206,11 @@ class Lease:
                 except LeaseLostError:
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
+
+
+def token(variable: str = HELD) -> str:
+    """What tells the lease of this job (or the one in `TAKEN_OVER`) from all others; "" if there is none."""
+    return "".join(Path(os.environ.get(variable, "")).name.split(",")[5:6])
 
 
 def confirm() -> None:

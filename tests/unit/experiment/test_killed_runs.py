@@ -178,6 +178,7 @@ def left(folder) -> list[Path]:
         Path("results/mining/00000/.tracks.tmp.csv"),
         Path("results/mlflow/outputs/.abc.0123456789abcdef.tmp.json"),
         Path("results/models/.weights.tmp.safetensors"),
+        Path("results/models/.weights.01234567.tmp.safetensors"),  # of a job with a lease
         Path(".snakemake/scripts/tmpabc.mining_track.py"),
     ]
     for path in [*left, Path("results/mlflow/sent/.abc.tmp.json"), Path("results/mining/00000/tracks.csv")]:

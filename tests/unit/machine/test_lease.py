@@ -56,7 +56,8 @@ def test_a_lease_is_one_writers_until_it_is_released(folder):
     assert second.take()
     second.release()
     assert list(folder.parent.iterdir()) == []
-    assert lease.HELD not in os.environ
+    assert not {lease.HELD, lease.TAKEN_OVER} & set(os.environ)
+    assert lease.token() == ""
 
 
 def test_what_a_killed_process_leaves_blocks_nobody_and_is_removed(folder):
@@ -297,6 +298,25 @@ def test_a_writer_that_was_taken_over_writes_nothing(folder, take, tmp_path):
     with pytest.raises(LeaseLostError), disk_errors_explained(table):
         table.write_text("too late")
     assert table.read_text() == "still mine"
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["table.csv"]
+
+
+def test_two_writers_of_a_file_do_not_meet_after_a_lease_was_taken_over(folder, take, tmp_path, monkeypatch):
+    table = tmp_path / "table.csv"
+    assert take()
+    suspended, held = atomic(table), os.environ[lease.HELD]
+    left = suspended.__enter__()
+    left.write_text("the suspended one's")
+    assert take(ELSEWHERE, silent=next(folder.iterdir()).name)
+    with atomic(table) as temporary:
+        assert not left.exists()  # the next attempt removes what a dead one has left
+        temporary.write_text("the new one's")
+        with monkeypatch.context() as other:  # the dead one was only suspended
+            other.setenv(lease.HELD, held)
+            left.write_text("the suspended one's")
+            with pytest.raises(LeaseLostError):
+                suspended.__exit__(None, None, None)
+    assert table.read_text() == "the new one's"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["table.csv"]
 
 
