@@ -85,7 +85,8 @@ def recorded(job: Any) -> Iterator["Run"]:
             run._record_start()
             try:
                 yield run
-                confirm()
+                with suppress(OSError):  # the outputs are made, whatever troubles the folder of leases
+                    confirm()
                 run._lease.stop_heartbeat()  # the files are made: from here on, a loss of the lease stops nothing
             except BaseException as error:
                 status = run._end_after(error)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -299,6 +300,32 @@ def test_a_writer_that_was_taken_over_writes_nothing(folder, take, tmp_path):
         table.write_text("too late")
     assert table.read_text() == "still mine"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["table.csv"]
+
+
+def test_a_lease_whose_folder_was_deleted_is_made_again(folder, take):
+    assert take()
+    for delete in (folder.parent, folder):  # all leases, and one
+        shutil.rmtree(delete)
+        confirm()
+        (file,) = folder.iterdir()
+        assert Writer.named(file.name) == HERE
+        assert not Lease(folder, ELSEWHERE).take()
+    shutil.rmtree(folder)
+    held_by(folder, ELSEWHERE)  # it waited, and was faster
+    with pytest.raises(LeaseLostError, match="by process 12 on node7"):
+        confirm()
+
+
+def test_a_lease_that_is_gone_after_a_long_silence_is_lost(folder, take, monkeypatch):
+    """Another process may have taken the job over, and have ended."""
+    now = 1000.0
+    monkeypatch.setattr(lease, "_clock", lambda: now)
+    assert take()
+    now += lease.SILENCE
+    shutil.rmtree(folder)
+    with pytest.raises(LeaseLostError):
+        confirm()
+    assert not folder.exists()
 
 
 def test_two_writers_of_a_file_do_not_meet_after_a_lease_was_taken_over(folder, take, tmp_path, monkeypatch):
