@@ -298,7 +298,7 @@ def _start(pid: int) -> int | None:
     """When a process started, in the kernel's ticks; 0 if it is hidden from this user, None if there is none."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # OverflowError: no number of a process is so large
         return None
     except PermissionError:
         pass

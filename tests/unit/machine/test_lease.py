@@ -99,6 +99,7 @@ def test_a_lease_whose_file_was_removed_before_it_stood_is_not_taken(folder, tak
 def test_a_process_lives_until_it_ends_and_its_number_may_be_given_again():
     assert not HERE.is_dead
     assert replace(HERE, start=HERE.start - 1).is_dead
+    assert replace(HERE, pid=10**30).is_dead
     assert not replace(HERE, place="another kernel", start=1).is_dead
     assert not replace(HERE, place="").is_here
     with subprocess.Popen(["sleep", "60"]) as child:
