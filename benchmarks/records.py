@@ -93,7 +93,7 @@ def write(spool: Spool, job: Job) -> Iterator[None]:
         "network": network,
         "cell": job.cell,
         "pages": [job.page] if job.page else [],
-        "writer": "elsewhere",
+        "writer": None,
     }
     spool.append(job.key, {"event": "start", "time": time.time(), **start})
     for step in range(1, steps + 1 if curves else 1):

@@ -82,10 +82,11 @@ def atomic(path: str | Path, *, shared: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` once the block ends without an error.
 
     The temporary name keeps the suffix, since libraries choose a format by it. An exception leaves no file behind; a
-    killed process leaves a hidden `.tmp` file, which no rule takes for an output and the next attempt overwrites.
+    killed process leaves a hidden `.tmp` file, which no rule takes for an output. The next attempt removes it.
 
     Args:
-        path: the file, which one process at a time writes.
+        path: the file, which one process at a time writes. In a job, the temporary name has the token of its lease: a
+            process that was suspended, and whose lease was taken over, may go on while another one writes.
         shared: several processes may write the file at once; each has a temporary name of its own.
 
     Raises:
@@ -94,11 +95,15 @@ def atomic(path: str | Path, *, shared: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = f".{secrets.token_hex(8)}" if shared else ""
-    temporary = path.with_name(f".{path.stem}{writer}.tmp{path.suffix}")
+
+    def named(token: str) -> Path:
+        return path.with_name(".".join(filter(None, ["", path.stem, token, f"tmp{path.suffix}"])))
+
+    temporary = named(secrets.token_hex(8) if shared else lease.token())
     try:
         with disk_errors_explained(path):
-            temporary.unlink(missing_ok=True)
+            for left in {temporary, named(lease.token(lease.TAKEN_OVER))}:
+                left.unlink(missing_ok=True)
             yield temporary
             with open(temporary, "rb+") as written:
                 os.fsync(written.fileno())

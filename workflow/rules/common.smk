@@ -7,7 +7,7 @@ from snakemake.utils import update_config
 from tracklearn.errors import exit_with_one_line
 from tracklearn.experiment.code_digests import digests_of
 from tracklearn.experiment.command_line import command_line_settings
-from tracklearn.experiment.killed_runs import note_scheduler
+from tracklearn.experiment.killed_runs import forget_schedulers, locks_folder, note_scheduler
 from tracklearn.experiment.plan import Plan
 from tracklearn.experiment.targets import check_targets, warnings
 from tracklearn.files import check_writable
@@ -30,8 +30,11 @@ with exit_with_one_line():
 if not arguments.target_jobs and not arguments.dryrun:
     with exit_with_one_line():
         check_writable(Path("results"))
-    # A run that was killed left its lock: the same command goes on.
-    note_scheduler(unlock=arguments.unlock)
+        if arguments.unlock:
+            forget_schedulers()
+        elif locks_folder(arguments):
+            # A run that was killed left its lock: the same command goes on.
+            note_scheduler()
 
 for line in warnings(plan, arguments.targets):
     print(f"tracklearn: {line}", file=sys.stderr)

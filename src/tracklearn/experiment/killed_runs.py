@@ -1,63 +1,107 @@
 """What runs that were killed leave behind: Snakemake's lock, the scripts of their jobs, half-written files.
 
 Snakemake locks a folder, and a killed Snakemake leaves its lock: `snakemake --unlock` is then needed, although nothing
-runs any more. Each run of Snakemake therefore notes its process in `.snakemake/tracklearn/schedulers/{host}-{pid}.json`
-and removes the note at its end. The next run knows by the notes of dead processes that the lock is nobody's.
+runs any more. Each run of Snakemake therefore leaves a note in `.snakemake/tracklearn/schedulers`, an empty file whose
+name is that of its process (`lease.Writer`), and removes it at its end. The next run knows by the notes of dead
+processes that the lock is nobody's.
 """
 
 import atexit
-import json
 import os
 import re
-import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from tracklearn.files import atomic
+from tracklearn.errors import UserError
+from tracklearn.machine.lease import Writer
 
 SNAKEMAKE = Path(".snakemake")
 NOTES = SNAKEMAKE / "tracklearn/schedulers"
+NOTE = ",scheduler"  # what follows the name of the process
 JOB_SCRIPTS = SNAKEMAKE / "scripts"
 TEMPORARY = re.compile(r"\..+\.tmp(\..*)?")  # names that `files.atomic` gives
 OF_THE_SENDER = {"sent", "artifacts"}  # folders of results/mlflow: the sender goes on after the run
+# Options with which Snakemake neither runs jobs nor locks the folder.
+ONLY_LOOKS = [
+    "lint",
+    "list_target_rules",
+    "list_rules",
+    "print_compilation",
+    "containerize",
+    "generate_unit_tests",
+    "dag",
+    "rulegraph",
+    "filegraph",
+    "d3dag",
+    "list_conda_envs",
+    "list_changes",
+    "list_input_changes",
+    "list_params_changes",
+    "list_untracked",
+    "summary",
+    "detailed_summary",
+    "archive",
+    "dryrun",
+]
 
 
-def note_scheduler(*, unlock: bool = False) -> None:
+def locks_folder(arguments: Any) -> bool:
+    """Whether Snakemake runs jobs, or locks the folder for something else, with these arguments of its parser."""
+    reports = arguments.report and not arguments.report_after_run
+    return not reports and not any(getattr(arguments, name) for name in ONLY_LOOKS)
+
+
+def note_scheduler() -> None:
     """Note that this process is a scheduler in the working directory, and remove the lock of a killed one.
 
-    The lock stays where another scheduler lives or may live: of processes on other hosts nothing is known. In a folder
-    that cannot be written nothing is done.
+    The lock stays where another scheduler lives or may live: of processes on other hosts nothing is known.
 
-    Args:
-        unlock: the user says that no other scheduler lives (`snakemake --unlock`), whose notes are then removed.
+    Raises:
+        UserError: the note cannot be written.
     """
-    import psutil  # noqa: PLC0415 (jobs import this package too)
-
-    own = NOTES / f"{socket.gethostname()}-{os.getpid()}.json"
+    own = _own_note()
     try:
         # The own note comes first: of two schedulers that start at once, each sees the other.
-        with atomic(own) as temporary:
-            temporary.write_text(json.dumps({"started": psutil.Process().create_time()}))
-    except OSError:
-        return
+        NOTES.mkdir(parents=True, exist_ok=True)
+        own.touch()
+        noted = own.stat().st_mtime_ns
+    except OSError as error:
+        raise UserError(
+            f"{NOTES}: no file can be written there ({error.strerror}); make it writable and run again"
+        ) from error
     # Absolute, because Snakemake leaves the folder at its end.
     atexit.register(own.absolute().unlink, missing_ok=True)
-    dead = [note for note in NOTES.glob("*.json") if note != own and (unlock or not _may_live(note))]
-    if dead and (unlock or not other_schedulers()):
-        locks = list((SNAKEMAKE / "locks").glob("*"))
-        for path in [*locks, *dead]:
-            path.unlink(missing_ok=True)
-        if locks:
-            killed = " and ".join(sorted(note.stem.rpartition("-")[2] for note in dead))
-            print(f"tracklearn: the run of process {killed} was killed; its lock is removed", file=sys.stderr)
+    # Locks first, schedulers last: one that starts in between is seen, and the lock of a later one is not in the list.
+    locks = _times((SNAKEMAKE / "locks").glob("*"))
+    dead = _times(note for note in _other_notes() if _is_dead(note))
+    if other_schedulers():
+        return
+    killed = set()
+    for lock, locked in locks.items():
+        # A scheduler leaves its note before it locks the folder.
+        before = [note for note, time in dead.items() if time <= locked <= noted]
+        if before:
+            lock.unlink(missing_ok=True)
+            killed.add(max(before, key=dead.__getitem__))
+    for note in killed:
+        pid = Writer.named(note.name).pid
+        print(f"tracklearn: the run of process {pid} was killed; its lock is removed", file=sys.stderr)
+    for note in dead:
+        note.unlink(missing_ok=True)
+
+
+def forget_schedulers() -> None:
+    """Remove the notes of all schedulers: the user says that none lives (`snakemake --unlock`)."""
+    for note in _other_notes():
+        note.unlink(missing_ok=True)
 
 
 def other_schedulers() -> list[Path]:
     """Notes of the other schedulers of the working directory that live or, on another host, may live."""
-    own = f"{socket.gethostname()}-{os.getpid()}.json"
-    return [note for note in NOTES.glob("*.json") if note.name != own and _may_live(note)]
+    return [note for note in _other_notes() if not _is_dead(note)]
 
 
 def remove_leftovers(results: Path = Path("results"), *, local: bool) -> None:
@@ -77,26 +121,35 @@ def remove_leftovers(results: Path = Path("results"), *, local: bool) -> None:
             Path(folder, name).unlink(missing_ok=True)
 
 
-def _may_live(note: Path) -> bool:
-    """Whether the process of a note lives; True for one on another host, and for a note that cannot be read."""
-    import psutil  # noqa: PLC0415
+def _own_note() -> Path:
+    return NOTES / f"{Writer.this_process().name}{NOTE}"
 
-    host, _, pid = note.stem.rpartition("-")
-    if host != socket.gethostname():
-        return True
+
+def _other_notes() -> list[Path]:
+    own = _own_note()
+    return [note for note in NOTES.glob(f"*{NOTE}") if note != own]
+
+
+def _is_dead(note: Path) -> bool:
+    """Whether the process of a note is known to be dead."""
     try:
-        process = psutil.Process(int(pid))
-        started = json.loads(note.read_text())["started"]
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 1
-    except psutil.NoSuchProcess:
+        return Writer.named(note.name).is_dead
+    except ValueError:  # of a name that no process gave
         return False
-    except (OSError, ValueError, KeyError):
-        return note.exists()
+
+
+def _times(files: Iterable[Path]) -> dict[Path, int]:
+    """When each file was written, in nanoseconds, without those that are gone."""
+    times = {}
+    for file in files:
+        with suppress(FileNotFoundError):
+            times[file] = file.stat().st_mtime_ns
+    return times
 
 
 def _running_job_scripts() -> Iterator[str]:
     """Paths of the scripts of the working directory that processes of this host run."""
-    import psutil  # noqa: PLC0415
+    import psutil  # noqa: PLC0415 (jobs import this package too)
 
     folder = str(JOB_SCRIPTS.resolve())
     for process in psutil.process_iter():

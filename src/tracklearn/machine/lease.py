@@ -40,6 +40,10 @@ LOOK = 1.0  # seconds between two looks of a job that waits
 REPEAT = 600.0  # seconds between two lines of a job that waits
 HELD = "TRACKLEARN_LEASE"
 """Environment variable with the file of this job's lease, which the processes that the job starts inherit."""
+TAKEN_OVER = "TRACKLEARN_LEASE_TAKEN_OVER"
+"""As `HELD`, with the file of the writer from which the lease was taken over, if there was one."""
+
+_shown: dict[str, float] = {}  # when this process has shown the last heartbeat of each lease, on `_clock`
 
 TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT, errno.ESTALE}  # of a call for which another process was faster
 
@@ -121,11 +125,12 @@ class Lease:
         file = self.holder()
         try:
             if file is None:
-                self._create()
+                _create(self.folder, self._name)
             elif file.startswith(self._name):
                 pass  # an earlier call was done, though it was reported as failed
             elif file == silent or Writer.named(file).is_dead:
                 (self.folder / file).rename(self.folder / _with_heartbeat(self._name))
+                os.environ[TAKEN_OVER] = str(self.folder / file)
             else:
                 return False
         except OSError as error:
@@ -135,7 +140,8 @@ class Lease:
         # it has done; and a process that released the lease may have emptied the new folder, as one that was left.
         if not _find(self.folder, self._name):
             return False
-        os.environ[HELD] = str(self.folder / self._name)
+        os.environ[HELD] = held = str(self.folder / self._name)
+        _shown[held] = _clock()
         self._thread = threading.Thread(target=self._keep, daemon=True)
         self._thread.start()
         return True
@@ -174,24 +180,13 @@ class Lease:
             return
         self.stop_heartbeat()
         self._thread = None
-        os.environ.pop(HELD, None)
+        for variable in (HELD, TAKEN_OVER):
+            os.environ.pop(variable, None)
         with suppress(OSError):
             _on_own_file(self.folder, self._name, Path.unlink)
             self.folder.rmdir()
         for left in self.folder.parent.glob(f".{self.folder.name}.*"):  # by a process that was killed as it began
             _remove(left)
-
-    def _create(self) -> None:
-        """Create the folder with the file inside it."""
-        fresh = self.folder.with_name(f".{self.folder.name}.{secrets.token_hex(4)}")
-        try:
-            fresh.mkdir(parents=True)
-            (fresh / _with_heartbeat(self._name)).touch()
-            with suppress(OSError):
-                self.folder.rmdir()  # it is empty if a process was killed while it released the lease
-            fresh.rename(self.folder)
-        finally:
-            _remove(fresh)
 
     def _keep(self) -> None:
         """Show a heartbeat now and then; if the lease is lost, end the process as SIGTERM does."""
@@ -204,8 +199,15 @@ class Lease:
                     return
 
 
+def token(variable: str = HELD) -> str:
+    """What tells the lease of this job (or the one in `TAKEN_OVER`) from all others; "" if there is none."""
+    return "".join(Path(os.environ.get(variable, "")).name.split(",")[5:6])
+
+
 def confirm() -> None:
     """Show a heartbeat, if this process works for a job that has a lease.
+
+    A lease whose folder was deleted under a running job is made again.
 
     Raises:
         LeaseLostError: another process has taken the lease over.
@@ -213,11 +215,39 @@ def confirm() -> None:
     """
     if not (held := os.environ.get(HELD)):
         return
-    folder, name = Path(held).parent, Path(held).name
-    if not _on_own_file(folder, name, lambda file: file.rename(folder / _with_heartbeat(name))):
+    folder, name, now = Path(held).parent, Path(held).name, _clock()
+    there = _on_own_file(folder, name, lambda file: file.rename(folder / _with_heartbeat(name)))
+    if not there and not _files(folder) and now - _shown.get(held, -SILENCE) < SILENCE:
+        # Nobody can have taken the lease over so soon after a heartbeat: somebody has deleted its folder.
+        try:
+            _create(folder, name)
+        except OSError as error:
+            if error.errno not in TAKEN:
+                raise
+        there = _find(folder, name) is not None
+    if not there:
         other = next(iter(_files(folder)), None)
         by = f" by {Writer.named(other)}" if other else ""
         raise LeaseLostError(f"this job was taken over{by} while this process was suspended")
+    _shown[held] = now
+
+
+def _clock() -> float:
+    """Seconds, those in which the machine slept too."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _create(folder: Path, name: str) -> None:
+    """Create the folder of a lease with the file of its writer inside."""
+    fresh = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        fresh.mkdir(parents=True)
+        (fresh / _with_heartbeat(name)).touch()
+        with suppress(OSError):
+            folder.rmdir()  # it is empty if a process was killed while it released the lease
+        fresh.rename(folder)
+    finally:
+        _remove(fresh)
 
 
 def _on_own_file(folder: Path, name: str, act: Callable[[Path], object]) -> bool:
@@ -268,7 +298,7 @@ def _start(pid: int) -> int | None:
     """When a process started, in the kernel's ticks; 0 if it is hidden from this user, None if there is none."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # OverflowError: no number of a process is so large
         return None
     except PermissionError:
         pass

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from numbers import Real
 from pathlib import Path
@@ -85,7 +85,8 @@ def recorded(job: Any) -> Iterator["Run"]:
             run._record_start()
             try:
                 yield run
-                confirm()
+                with suppress(OSError):  # the outputs are made, whatever troubles the folder of leases
+                    confirm()
                 run._lease.stop_heartbeat()  # the files are made: from here on, a loss of the lease stops nothing
             except BaseException as error:
                 status = run._end_after(error)
@@ -146,8 +147,12 @@ class Run:
         self._read_past()
         return alone
 
-    def _wait(self) -> None:
-        """Wait until no other process writes the outputs."""
+    def _wait(self, *, here: bool = True) -> None:
+        """Wait until no other process writes the outputs.
+
+        Args:
+            here: no other host has written the outputs, as far as is known.
+        """
         writers: list[Writer] = []
 
         def tell(writer: Writer) -> None:
@@ -158,7 +163,7 @@ class Run:
             self._lease.wait(tell)
             self._read_past()
             # A network filesystem shows late what another host has written.
-            deadline = time.monotonic() + (0.0 if all(writer.is_here for writer in writers) else LATENCY)
+            deadline = time.monotonic() + (0.0 if here and all(writer.is_here for writer in writers) else LATENCY)
             while self._ran_whole and not self._outputs_made() and time.monotonic() < deadline:
                 time.sleep(1.0)
         except KeyboardInterrupt:
@@ -179,9 +184,11 @@ class Run:
         Snakemake removes all outputs before it starts a job. A folder may have lost some of its files then, if another
         process was filling it.
         """
-        outputs = list(map(str, self._job.output))
-        made = (Path(path).is_file() and self.spool.maker(path) == self.key for path in outputs)
-        return bool(outputs) and self._ran_whole and all(made)
+        return bool(self._job.output) and self._ran_whole and self._made_by_this_run(Path.is_file)
+
+    def _made_by_this_run(self, is_there: Callable[[Path], bool]) -> bool:
+        """Whether all outputs are there, and the last run that made each of them has this key."""
+        return all(is_there(Path(path)) and self.spool.maker(str(path)) == self.key for path in self._job.output)
 
     def _read_past(self) -> None:
         """Read what earlier attempts recorded."""
@@ -294,8 +301,8 @@ class Run:
         """Record that the attempt ended with an error; return the exit status, or None for an unexpected error."""
         if self._lost_lease():
             # A status other than 0 would have Snakemake remove the outputs, which are the other process's.
-            self._wait()
-            return 0 if all(Path(path).exists() for path in self._job.output) else 1
+            self._wait(here=False)
+            return 0 if self._made_by_this_run(Path.exists) else 1
         if isinstance(error, KeyboardInterrupt | SystemExit):
             status = getattr(error, "code", 130)
             cause = {130: "SIGINT", 143: "SIGTERM"}.get(status, f"exit status {status}")

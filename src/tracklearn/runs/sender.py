@@ -37,7 +37,7 @@ from tracklearn.report import NO_MEASUREMENT
 from tracklearn.runs.description import description
 from tracklearn.runs.lineage import Lineage
 from tracklearn.runs.output import counted
-from tracklearn.runs.spool import Event, Spool, key_of, link_or_copy
+from tracklearn.runs.spool import Event, Spool, is_none_or_writer, key_of, link_or_copy
 
 INTERVAL = 10.0  # seconds between two deliveries
 FAILURES = 3  # runs that fail one after the other before the store, or its store of files, is taken for unreachable
@@ -446,6 +446,8 @@ class Sender:
             self._progress[key] = Progress(**stored)
             if type(self._progress[key].offset) is not int or self._progress[key].offset < 0:
                 raise ValueError("no offset")
+            if not is_none_or_writer(self._progress[key].writer):
+                raise ValueError("no writer")
         except (FileNotFoundError, TypeError, ValueError):  # TypeError: unknown keys; ValueError: damaged
             self._progress[key] = Progress()
         return self._progress[key]

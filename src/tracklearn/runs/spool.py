@@ -25,6 +25,7 @@ from typing import Any
 
 from tracklearn.errors import without_secrets
 from tracklearn.files import atomic
+from tracklearn.machine.lease import Writer
 
 Event = dict[str, Any]
 
@@ -190,6 +191,14 @@ def _is_none_or_text(value: Any) -> bool:
     return value is None or isinstance(value, str)
 
 
+def is_none_or_writer(value: Any) -> bool:
+    """Whether a JSON value is None or names a process (`lease.Writer`)."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return bool(Writer.named(value))
+    return value is None
+
+
 def _maps_to(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, dict) and all(map(is_valid, value.values()))
 
@@ -206,7 +215,7 @@ FIELDS: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     "start": {
         "time": _is_number,
         "name": _is_text,
-        "writer": _is_text,
+        "writer": is_none_or_writer,  # of None nothing is known
         "params": _maps_to(_is_text),
         "tags": lambda tags: _maps_to(_is_text)(tags) and "rule" in tags,
         "inputs": _maps_to(_lists(_is_text)),

@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -67,3 +68,13 @@ def test_the_plugin_still_drops_jobs_of_arrays():
     assert submitted == []
     plugin.run_jobs(jobs)
     assert submitted == jobs
+
+
+def test_slurm_starts_a_job_again_whose_node_failed_and_snakemake_does_not():
+    from snakemake.cli import parse_args  # noqa: PLC0415
+    from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry  # noqa: PLC0415
+
+    profile = Path(__file__).parents[3] / "profiles/slurm"
+    _, arguments = parse_args(["--workflow-profile", str(profile)])
+    settings = ExecutorPluginRegistry().get_plugin("slurm").get_settings(arguments)
+    assert (settings.requeue, settings.no_requeue) == (True, False)

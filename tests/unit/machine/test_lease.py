@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -56,7 +57,8 @@ def test_a_lease_is_one_writers_until_it_is_released(folder):
     assert second.take()
     second.release()
     assert list(folder.parent.iterdir()) == []
-    assert lease.HELD not in os.environ
+    assert not {lease.HELD, lease.TAKEN_OVER} & set(os.environ)
+    assert lease.token() == ""
 
 
 def test_what_a_killed_process_leaves_blocks_nobody_and_is_removed(folder):
@@ -97,6 +99,7 @@ def test_a_lease_whose_file_was_removed_before_it_stood_is_not_taken(folder, tak
 def test_a_process_lives_until_it_ends_and_its_number_may_be_given_again():
     assert not HERE.is_dead
     assert replace(HERE, start=HERE.start - 1).is_dead
+    assert replace(HERE, pid=10**30).is_dead
     assert not replace(HERE, place="another kernel", start=1).is_dead
     assert not replace(HERE, place="").is_here
     with subprocess.Popen(["sleep", "60"]) as child:
@@ -297,6 +300,51 @@ def test_a_writer_that_was_taken_over_writes_nothing(folder, take, tmp_path):
     with pytest.raises(LeaseLostError), disk_errors_explained(table):
         table.write_text("too late")
     assert table.read_text() == "still mine"
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["table.csv"]
+
+
+def test_a_lease_whose_folder_was_deleted_is_made_again(folder, take):
+    assert take()
+    for delete in (folder.parent, folder):  # all leases, and one
+        shutil.rmtree(delete)
+        confirm()
+        (file,) = folder.iterdir()
+        assert Writer.named(file.name) == HERE
+        assert not Lease(folder, ELSEWHERE).take()
+    shutil.rmtree(folder)
+    held_by(folder, ELSEWHERE)  # it waited, and was faster
+    with pytest.raises(LeaseLostError, match="by process 12 on node7"):
+        confirm()
+
+
+def test_a_lease_that_is_gone_after_a_long_silence_is_lost(folder, take, monkeypatch):
+    """Another process may have taken the job over, and have ended."""
+    now = 1000.0
+    monkeypatch.setattr(lease, "_clock", lambda: now)
+    assert take()
+    now += lease.SILENCE
+    shutil.rmtree(folder)
+    with pytest.raises(LeaseLostError):
+        confirm()
+    assert not folder.exists()
+
+
+def test_two_writers_of_a_file_do_not_meet_after_a_lease_was_taken_over(folder, take, tmp_path, monkeypatch):
+    table = tmp_path / "table.csv"
+    assert take()
+    suspended, held = atomic(table), os.environ[lease.HELD]
+    left = suspended.__enter__()
+    left.write_text("the suspended one's")
+    assert take(ELSEWHERE, silent=next(folder.iterdir()).name)
+    with atomic(table) as temporary:
+        assert not left.exists()  # the next attempt removes what a dead one has left
+        temporary.write_text("the new one's")
+        with monkeypatch.context() as other:  # the dead one was only suspended
+            other.setenv(lease.HELD, held)
+            left.write_text("the suspended one's")
+            with pytest.raises(LeaseLostError):
+                suspended.__exit__(None, None, None)
+    assert table.read_text() == "the new one's"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["table.csv"]
 
 

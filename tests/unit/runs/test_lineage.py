@@ -4,7 +4,7 @@ from tracklearn.runs.lineage import Lineage
 from tracklearn.runs.spool import Spool
 
 START = {
-    "event": "start", "time": 0.0, "name": "rule", "writer": "here", "params": {}, "tags": {"rule": "rule"},
+    "event": "start", "time": 0.0, "name": "rule", "params": {}, "tags": {"rule": "rule"},
     "inputs": {}, "cell": None, "pages": [], "network": None,
 }  # fmt: skip
 

@@ -253,3 +253,18 @@ def test_a_job_that_was_suspended_and_taken_over_writes_nothing(start, second_fi
     (key,) = SPOOL.keys()
     ends = [event["status"] for event in SPOOL.read(key)[0] if event["event"] == "end"]
     assert (starts(), ends) == (2, ["FINISHED"])
+
+
+def test_a_job_that_was_taken_over_by_one_with_other_settings_has_not_made_its_outputs(start):
+    first = start("a", kernel="elsewhere")
+    until(lambda: runs("a"))
+    second = start("b", seed=2)
+    until(lambda: f"waiting for process {first.pid} on" in log())
+    first.send_signal(signal.SIGSTOP)
+    until(lambda: runs("b"))
+    end("b")
+    assert second.wait(30) == 0
+    end("a")
+    first.send_signal(signal.SIGCONT)
+    assert first.wait(30) == 1
+    assert "this job was taken over" in log()

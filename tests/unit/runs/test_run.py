@@ -381,6 +381,16 @@ def test_a_record_that_cannot_be_written_stops_no_job(job, capsys):
     assert "that no other process writes the same files cannot be made sure ([Errno 20] Not a directory" in log
 
 
+def test_trouble_of_the_folder_of_leases_fails_no_job_whose_outputs_are_made(job, monkeypatch):
+    def confirm():
+        raise OSError(errno.EIO, "Input/output error")
+
+    with recorded(job("train", output={"weights": "net.safetensors"})) as run:
+        write("net.safetensors")
+        monkeypatch.setattr("tracklearn.runs.run.confirm", confirm)
+    assert [end["status"] for end in events_of(run, "end")] == ["FINISHED"]
+
+
 def test_warnings_and_records_go_to_the_log(job):
     with recorded(job("train")):
         warnings.warn("fc8 has no positives", stacklevel=1)

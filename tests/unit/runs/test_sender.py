@@ -278,6 +278,21 @@ def test_a_job_on_another_host_is_believed_to_live(job, store):
     assert [found.info.status for found in runs()] == ["RUNNING"]
 
 
+@pytest.mark.parametrize(("writer", "runs_found"), [(None, 1), ("x", 0), ("host,place,1,x,", 0), (7, 0)])
+def test_a_start_whose_writer_is_unknown_or_damaged_stops_no_delivery(job, store, writer, runs_found):
+    """A damaged event is left out."""
+    run = do(job("train"), loss=0.5)
+    start = Spool().read(run.key)[0][0]
+    Spool().events_file(run.key).write_text(json.dumps(start | {"writer": writer}) + "\n")
+    assert len(Spool().read(run.key)[0]) == runs_found
+    assert Sender().deliver_all() == 0
+    assert Sender().pending() == []
+    assert [found.info.status for found in runs()] == ["RUNNING"]
+    (progress,) = Path("results/mlflow/sent/local").glob("*.json")
+    progress.write_text(json.dumps(json.loads(progress.read_text()) | {"writer": "x"}))
+    assert Sender().pending() == [run.key]  # damaged progress counts as nothing delivered
+
+
 def query(filter_string: str) -> list[str]:
     """Names of the runs that a query finds, oldest first."""
     import mlflow  # noqa: PLC0415
