@@ -276,7 +276,9 @@ class Run:
     def _record_start(self) -> None:
         """Record that an attempt begins."""
         if self._lease_error:
-            log.warning("that no other process writes the same files cannot be made sure (%s)", self._lease_error)
+            log.warning(
+                "another process may be writing the same files: the lease cannot be written (%s)", self._lease_error
+            )
         params, git = dict(self._params), git_tags()
         tags = {
             "rule": self._job.rule,

@@ -399,7 +399,9 @@ def test_a_record_that_cannot_be_written_stops_no_job(job, capsys):
         run.metrics({"loss": 1.0})
     assert "train: done in" in capsys.readouterr().err
     assert "the job continues without a record" in (log := Path("logs/train.log").read_text())
-    assert "that no other process writes the same files cannot be made sure ([Errno 20] Not a directory" in log
+    assert (
+        "another process may be writing the same files: the lease cannot be written ([Errno 20] Not a directory" in log
+    )
 
 
 def test_trouble_of_the_folder_of_leases_fails_no_job_whose_outputs_are_made(job, monkeypatch):
