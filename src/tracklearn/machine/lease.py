@@ -117,7 +117,7 @@ class Lease:
         """Take the lease and keep it from now on, if it is free or its writer is dead; else return False.
 
         Args:
-            silent: the file of a writer on another host that is dead, too.
+            silent: the lease's file, if its writer is on another host and counts as dead.
 
         Raises:
             OSError: the folder cannot be written.
@@ -136,8 +136,9 @@ class Lease:
         except OSError as error:
             if error.errno not in TAKEN:
                 raise
-        # Only the file tells. A network filesystem repeats a call whose answer was lost, and reports an error for what
-        # it has done; and a process that released the lease may have emptied the new folder, as one that was left.
+        # Only the file shows who holds the lease. A network filesystem repeats a call whose answer was lost, and may
+        # report an error although the call was done. And a process that releases the lease may have emptied the new
+        # folder, which it cannot tell from one that a killed process left.
         if not _find(self.folder, self._name):
             return False
         os.environ[HELD] = held = str(self.folder / self._name)
@@ -185,7 +186,9 @@ class Lease:
         with suppress(OSError):
             _on_own_file(self.folder, self._name, Path.unlink)
             self.folder.rmdir()
-        for left in self.folder.parent.glob(f".{self.folder.name}.*"):  # by a process that was killed as it began
+        # Processes that were killed while they took the lease left these folders. One of them may belong to a process
+        # that lives: it finds its file gone, and tries again.
+        for left in self.folder.parent.glob(f".{self.folder.name}.*"):
             _remove(left)
 
     def _keep(self) -> None:
@@ -269,7 +272,7 @@ def _files(folder: Path) -> list[str]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder with its files, each by its path, which is another one once the folder became a lease."""
+    """Remove a folder with its files. If another process renames it to the lease meanwhile, its files stay."""
     with suppress(OSError):
         for file in folder.iterdir():
             file.unlink()

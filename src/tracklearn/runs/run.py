@@ -4,6 +4,7 @@ Every job pays for the import of this module, which therefore imports neither ML
 """
 
 import gc
+import hashlib
 import logging
 import os
 import platform
@@ -107,8 +108,9 @@ class Run:
     Attributes:
         name: the rule and its wildcards.
         key: digest of the rule, the wildcards, the params and the inputs. The key of the run that wrote an input stands
-            for this input; if no job wrote it, its path, size and time do. A job that resumes has the same key and
-            continues its run; a job that changed has another key and another run.
+            for this input, with a digest of its content if it was changed since (`changing`); if no job wrote it, its
+            path, size and time do. A job that resumes has the same key and continues its run; a job that changed has
+            another key and another run.
         previous_attempt_unfinished: whether the attempt before this one failed, was stopped or was killed.
         final_metrics: the numbers that `metrics` recorded.
         spool: the runs on disk.
@@ -236,6 +238,17 @@ class Run:
         """
         return versions_behind(self.spool, self.lineage(paths))
 
+    @contextmanager
+    def changing(self, path: str | Path) -> Iterator[None]:
+        """Surround what changes a file of another job in place: if it did, jobs with this input get other keys."""
+        before = _digest(path)
+        try:
+            yield
+        finally:
+            if (after := _digest(path)) != before:
+                with self._warn_if_unrecorded():
+                    self.spool.set_content(str(path), after)
+
     def report(self, step: int, values: Mapping[str, float]) -> None:
         """Add a point to each curve, unless the curve already has a point at this or a later step.
 
@@ -263,7 +276,9 @@ class Run:
     def _record_start(self) -> None:
         """Record that an attempt begins."""
         if self._lease_error:
-            log.warning("that no other process writes the same files cannot be made sure (%s)", self._lease_error)
+            log.warning(
+                "another process may be writing the same files: the lease cannot be written (%s)", self._lease_error
+            )
         params, git = dict(self._params), git_tags()
         tags = {
             "rule": self._job.rule,
@@ -381,7 +396,8 @@ class Run:
         """What stands for an input in the key: the key of its run, or its path, size and time."""
         maker = self.spool.maker(path)
         if maker or not Path(path).exists():
-            return maker or path
+            content = self.spool.content(path)
+            return [maker, content] if content else maker or path
         found = Path(path).stat()
         return [path, found.st_size, found.st_mtime_ns]
 
@@ -411,6 +427,10 @@ class Run:
             if not self._warned:
                 log.warning("the run cannot be recorded (%s); the job continues without a record", error)
             self._warned = True
+
+
+def _digest(path: str | Path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:20]
 
 
 def cell_of(outputs: Iterable[str]) -> str | None:

@@ -3,7 +3,7 @@
     results/mlflow/runs/{key}/events.jsonl    one JSON object a line, only ever appended
     results/mlflow/runs/{key}/artifacts/      pictures and small files, under the paths that the rule declares
     results/mlflow/runs/{key}/model/          of a run that made a network: its weights and MLmodel, MLflow's loader
-    results/mlflow/outputs/{digest}.json      the run that wrote an output: {path, key}
+    results/mlflow/outputs/{digest}.json      the run that wrote an output: {path, key}; after a change, {.., content}
     results/mlflow/jobs/{digest}/             the lease of a job that runs (`machine.lease`)
     results/mlflow/sent/{store}/{key}.json    how much of a run a store has
 
@@ -126,10 +126,23 @@ class Spool:
             with atomic(self._maker_file(path), shared=True) as temporary:
                 temporary.write_text(json.dumps({"path": os.path.relpath(path), "key": key}))
 
+    def set_content(self, path: str, content: str) -> None:
+        """Record that a file was changed in place after its run, with a digest of its content now."""
+        if key := self.maker(path):
+            with atomic(self._maker_file(path), shared=True) as temporary:
+                temporary.write_text(json.dumps({"path": os.path.relpath(path), "key": key, "content": content}))
+
     def maker(self, path: str) -> str | None:
         """Key of the run that wrote `path`; None if no job wrote the file or the record cannot be read."""
+        return self._of_maker(path, "key")
+
+    def content(self, path: str) -> str | None:
+        """Digest of what `path` holds, if it was changed after its run; None if it was not."""
+        return self._of_maker(path, "content")
+
+    def _of_maker(self, path: str, name: str) -> str | None:
         try:
-            return str(json.loads(self._maker_file(path).read_text())["key"])
+            return str(json.loads(self._maker_file(path).read_text())[name])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -222,6 +222,27 @@ def test_a_key_follows_the_runs_of_its_inputs(job):
     assert keys[0] != keys[1]
 
 
+def test_a_key_follows_what_changes_an_input_in_place(job):
+    """Videos that became reachable are added to the manifest of their shard."""
+    with recorded(job("videos_download", output={"manifest": "00000.tsv"})):
+        write("00000.tsv", "a ok\nb unreachable\n")
+
+    def key_after(text: str) -> str:
+        with recorded(job("videos_retry")) as run, run.changing("00000.tsv"):
+            write("00000.tsv", text)
+        os.utime("00000.tsv")  # as Snakemake does after a job
+        mining = Run(job("mining_track", input={"manifest": "00000.tsv"}))
+        assert mining.lineage(["00000.tsv"]) == [downloaded]
+        return mining.key
+
+    downloaded = SPOOL.maker("00000.tsv")
+    before = Run(job("mining_track", input={"manifest": "00000.tsv"})).key
+    assert key_after("a ok\nb unreachable\n") == before
+    keys = [before, key_after("a ok\nb ok\n"), key_after("a ok\nb no\n")]
+    assert len(set(keys)) == 3
+    assert key_after("a ok\nb ok\n") == keys[1]
+
+
 def test_pictures_and_small_files_are_kept_under_their_names(job):
     outputs = {"sheet": "results/mining/sheet.png", "table": "results/t.csv", "big": "results/b.json", "net": "n.h5"}
     with recorded(job("pack", output=outputs)) as run:
@@ -378,7 +399,9 @@ def test_a_record_that_cannot_be_written_stops_no_job(job, capsys):
         run.metrics({"loss": 1.0})
     assert "train: done in" in capsys.readouterr().err
     assert "the job continues without a record" in (log := Path("logs/train.log").read_text())
-    assert "that no other process writes the same files cannot be made sure ([Errno 20] Not a directory" in log
+    assert (
+        "another process may be writing the same files: the lease cannot be written ([Errno 20] Not a directory" in log
+    )
 
 
 def test_trouble_of_the_folder_of_leases_fails_no_job_whose_outputs_are_made(job, monkeypatch):

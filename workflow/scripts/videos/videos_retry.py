@@ -3,7 +3,7 @@ from tracklearn.settings.videos import Download
 from tracklearn.videos.download import retry_shard
 
 if __name__ == "__main__":
-    with recorded(snakemake) as run:
+    with recorded(snakemake) as run, run.changing(snakemake.params.manifest):
         run.metrics(
             retry_shard(
                 videos=snakemake.params.videos,
