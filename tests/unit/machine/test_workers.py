@@ -18,7 +18,7 @@ import ctypes, os, sys
 from tracklearn.machine.workers import Workers
 
 def hang(task):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\n".encode())  # at once: the other process writes too
     ctypes.PyDLL(None).pause()
 
 with Workers(hang, 2) as workers:

@@ -123,7 +123,10 @@ def test_a_folder_of_other_settings_is_refused(tmp_path, shard, changes, message
     ("changes", "message"),
     [
         ({"augment": {"crp": 1}}, "augment.crp: unknown key; did you mean crop?"),
-        ({"loss": {"form": "infonce"}}, "schedule.random_iterations is 2; expected 0, since ranking.form infonce"),
+        (
+            {"loss": {"form": "infonce"}},
+            "schedule.random_iterations is 2; expected 0, since a loss of the form infonce",
+        ),
         ({"schedule": {"lr": 0.1}}, "schedule.iterations is missing; it has no default"),
         ({"network": {"input_size": 99}}, "ranking: the patches are 67 px and network.input_size is 99"),
         (
