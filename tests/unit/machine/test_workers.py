@@ -18,7 +18,7 @@ import ctypes, os, sys
 from tracklearn.machine.workers import Workers
 
 def hang(task):
-    os.write(1, f"{os.getpid()}\n".encode())  # at once: the other process writes too
+    os.write(1, b"%d\\n" % os.getpid())  # at once: the other process writes too
     ctypes.PyDLL(None).pause()
 
 with Workers(hang, 2) as workers:
