@@ -72,7 +72,7 @@ def one_line(error: BaseException, inputs: Iterable[str | Path] = ()) -> str | N
 
     Args:
         error: the error.
-        inputs: files that were read: where an error of the disk names none, the first that cannot be read is named.
+        inputs: files that were read. If an error of the disk names no file, the line names the first unreadable input.
     """
     if isinstance(error, UserError):
         return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""A results folder that cannot be written: one line before any job begins, and the run goes on once it can."""
+"""A read-only results folder is one line before any job begins. Once the folder can be written, the run goes on."""
 
 import shutil
 

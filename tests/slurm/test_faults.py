@@ -65,6 +65,11 @@ class Run:
             process.kill()
             process.wait()
         self.cluster.end_jobs()
+        # SLURM without cgroups may leave a process of a cancelled job alive.
+        for process in [int(path.name) for path in Path("/proc").glob("[0-9]*")]:
+            if str(self.checkout.root) in command_of(process):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
 
     @property
     def folder(self) -> Path:

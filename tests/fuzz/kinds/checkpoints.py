@@ -1,4 +1,4 @@
-"""Checkpoints: a damaged one is told by its checksum, and the one before it goes on."""
+"""Checkpoints: the checksum shows that one is damaged, and the training resumes from the checkpoint before it."""
 
 from pathlib import Path
 
