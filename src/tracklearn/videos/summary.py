@@ -14,7 +14,7 @@ from tracklearn.videos.manifest import ManifestRow, read_manifest
 
 OUTCOMES = {
     "downloaded": "can be mined",
-    "repeated": "listed again, or the same bytes as a video of the shard",
+    "repeated": "listed or downloaded twice",
     "refused": "failed for good",
     "unreachable": "failed, but may pass",
     "to_come": "not tried yet",
