@@ -33,6 +33,7 @@ from tracklearn.experiment.video_index import VideoIndex, video_index
 from tracklearn.files import atomic, read_json
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
+from tracklearn.settings.ranking import MINED_CONTROLS
 from tracklearn.videos.lists import ledger_of, plan_shards
 from tracklearn.videos.manifest import COLUMNS as MANIFEST_COLUMNS
 from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
@@ -203,7 +204,8 @@ class Plan:
         if not shards:
             raise UserError(self._no_shard(name))
         inner = [path for paths, _ in self.inner_parts(model) for path in paths]
-        paths = list(dict.fromkeys([*inner, *map(_store, shards)]))
+        kind = self.kind_of_pairs(model)
+        paths = list(dict.fromkeys([*inner, *(_store(shard, kind) for shard in shards)]))
         wanted = self.patches_wanted(model) or 0
         packed = sum(self._packed_patches.get(Path(path).stem, inf) for path in paths)
         # In a job, the training itself checks the shards that it is given.
@@ -221,9 +223,9 @@ class Plan:
         Their patches are read first. A smaller subset therefore lies inside a larger one, however many patches each
         shard holds.
         """
-        subsets = self.config["subsets"]
+        subsets, kind = self.config["subsets"], self.kind_of_pairs(model)
         names = inner_subsets(subsets, self.model_entry(model)["subset"])
-        return [([*map(_store, self._subset(name))], subsets[name]["patches"]) for name in names]
+        return [([_store(shard, kind) for shard in self._subset(name)], subsets[name]["patches"]) for name in names]
 
     def _no_shard(self, name: str) -> str:
         """What to do about a subset in whose share no shard lies."""
@@ -242,8 +244,13 @@ class Plan:
         return f"config: subsets.{name}: none of the {count} shards lies in its share {share}; {remedy}"
 
     def reading_order_digest(self, model: str) -> str:
-        """Digest of the order of a model's shards: Snakemake compares the inputs of a job as a set."""
-        return text_digest(repr((self.inner_parts(model), self.ranking_shards(model))))
+        """Digest of the order of a model's shards, which Snakemake compares as a set, and of `one-patch`."""
+        one_patch = ["one-patch"] if self.kind_of_pairs(model) == "one-patch" else []
+        return text_digest(repr((self.inner_parts(model), self.ranking_shards(model), *one_patch)))
+
+    def kind_of_pairs(self, path: str) -> str:
+        """Where the positives of a ranking model come from: `tracked`, or the name of a control."""
+        return model_graph.kind_of_pairs(self.config, _name(path))
 
     def is_strict(self, model: str) -> bool:
         """Whether a ranking training with fewer patches than its subset wants is an error."""
@@ -632,9 +639,9 @@ class Unreadable(str):
         raise UserError(str(self))
 
 
-def _store(shard: str) -> str:
-    """The file of a shard's patches."""
-    return f"results/patches/{shard}.h5"
+def _store(shard: str, kind: str) -> str:
+    """The file of a shard's pairs of a kind; `one-patch` reads the queries of the tracked pairs."""
+    return f"results/patches/{f'controls/{kind}/' if kind in MINED_CONTROLS else ''}{shard}.h5"
 
 
 def _name(path: str) -> str:
