@@ -6,7 +6,7 @@ from typing import Any
 
 from tracklearn.errors import UserError
 from tracklearn.settings.models import FILES, RELEASED_NAMES, WAYS
-from tracklearn.settings.ranking import MINED_CONTROLS, Loss, check_augmented, check_random_iterations
+from tracklearn.settings.ranking import OF_VIDEOS, Loss, check_augmented, check_random_iterations
 
 Config = Mapping[str, Any]
 """A complete configuration: `settings.experiment.Configuration.complete`."""
@@ -43,7 +43,7 @@ def check_models(config: Config) -> None:
             random_iterations = config["schedules"][schedule]["random_iterations"]
             check_random_iterations(random_iterations, loss, entry=f"{entry}: schedules.{schedule}")
             check_augmented(kind_of_pairs(config, name), loss, entry=f"{entry}.pairs")
-            if config["patches"]["import"] and kind_of_pairs(config, name) in MINED_CONTROLS:
+            if config["patches"]["import"] and kind_of_pairs(config, name) in OF_VIDEOS:
                 raise UserError(
                     f"{entry}.pairs is {model['pairs']}, which is mined from videos, and patches.import brings pairs "
                     "without videos; take patches.import out, or write pairs: tracked"

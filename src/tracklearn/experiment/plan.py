@@ -33,7 +33,6 @@ from tracklearn.experiment.video_index import VideoIndex, video_index
 from tracklearn.files import atomic, read_json
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
-from tracklearn.settings.ranking import MINED_CONTROLS
 from tracklearn.videos.lists import ledger_of, plan_shards
 from tracklearn.videos.manifest import COLUMNS as MANIFEST_COLUMNS
 from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
@@ -244,9 +243,8 @@ class Plan:
         return f"config: subsets.{name}: none of the {count} shards lies in its share {share}; {remedy}"
 
     def reading_order_digest(self, model: str) -> str:
-        """Digest of the order of a model's shards, which Snakemake compares as a set, and of `one-patch`."""
-        one_patch = ["one-patch"] if self.kind_of_pairs(model) == "one-patch" else []
-        return text_digest(repr((self.inner_parts(model), self.ranking_shards(model), *one_patch)))
+        """Digest of the order of a model's shards: Snakemake compares the inputs of a job as a set."""
+        return text_digest(repr((self.inner_parts(model), self.ranking_shards(model))))
 
     def kind_of_pairs(self, path: str) -> str:
         """Where the positives of a ranking model come from: `tracked`, or the name of a control."""
@@ -640,8 +638,8 @@ class Unreadable(str):
 
 
 def _store(shard: str, kind: str) -> str:
-    """The file of a shard's pairs of a kind; `one-patch` reads the queries of the tracked pairs."""
-    return f"results/patches/{f'controls/{kind}/' if kind in MINED_CONTROLS else ''}{shard}.h5"
+    """The file of a shard's pairs of a kind."""
+    return f"results/patches/{'' if kind == 'tracked' else f'controls/{kind}/'}{shard}.h5"
 
 
 def _name(path: str) -> str:

@@ -10,8 +10,8 @@ from tracklearn.settings.base import Count, Positive, Settings, Share, setting
 Kind = Literal["tracked", "still", "random-box", "any-frame", "one-patch"]
 """Where the positives of a ranking training come from: from tracking, or from a control of what tracking adds."""
 
-MINED_CONTROLS = ("still", "random-box", "any-frame")
-"""The controls whose pairs are mined beside the tracked ones, in stores of their own."""
+OF_VIDEOS = ("still", "random-box", "any-frame")
+"""The controls whose pairs are cut out of the videos; the others need stored pairs alone."""
 
 OF_INFONCE = frozenset({"temperature", "symmetric"})
 USELESS = {"paper": OF_INFONCE, "fork": OF_INFONCE, "infonce": frozenset({"sampling", "negatives"})}
