@@ -135,8 +135,8 @@ def _check_left_out(plan: Plan, target: str) -> None:
     control = re.match(r"results/(?:patches/controls|mining)/([a-z-]+)/", target)
     if control and control[1] in OF_VIDEOS and plan.config["patches"]["import"]:
         raise UserError(
-            f"{target}: the pairs of {control[1]} are cut out of videos, and patches.import brings pairs without videos; "
-            "take patches.import out"
+            f"{target}: the pairs of {control[1]} are cut out of videos, and patches.import brings pairs without "
+            "videos; take patches.import out"
         )
     if not plan.section6.tasks and re.fullmatch(r"results/(tables/[^/]+/)?section6\.(csv|md|html)", target):
         raise UserError("config: section6 is null; write its rows to get its table")
