@@ -44,8 +44,8 @@ HUE_SPREAD = 20  # largest distance of a shape's hue from its habitat's
 
 
 def habitats(grants: Grants, *, count: int) -> Sequence[Habitat]:
-    """The habitat of each canvas: one for all of the `count` canvases, or two canvases of each habitat."""
-    return [EVERYWHERE] * count if grants.equal_backgrounds else HABITATS * 2
+    """The habitat of each of about `count` canvases: the same for all, or equally many canvases of each habitat."""
+    return [EVERYWHERE] * count if grants.equal_backgrounds else HABITATS * round(count / len(HABITATS))
 
 
 def draw_canvases(rng: np.random.Generator, grants: Grants, *, count: int = 6) -> list[Image]:
