@@ -1,7 +1,7 @@
 """Prepare this experiment from a folder with `web_clips/`, `videos/`, `scenes_sun8/`, `voc_fruit/` and `davis_mini/`.
 
-The clips are listed in two parts: those to learn from, and those that are set aside. The photos and masks are linked, and
-the photos of fruit become a VOCdevkit.
+The clips are listed in two parts: those to learn from, and those that are set aside. The photos and masks are linked,
+and the photos of fruit become a VOCdevkit.
 """
 
 import hashlib

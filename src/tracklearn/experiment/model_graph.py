@@ -171,7 +171,7 @@ def rows_by_id(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def with_seeds(config: Config) -> dict[str, Any]:
-    """The configuration with the models that `evidence:`, `evidence_normals:` and `questions:` ask for, for seeds 2, ...
+    """The configuration with the models that `evidence`, `evidence_normals` and `questions` ask for, with seeds 2, ...
 
     The copy of a model for seed 2 is named `{model}-seed2`. Its parents are copies too, so that the copy shares nothing
     random with the original but the mined patches.

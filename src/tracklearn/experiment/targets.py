@@ -239,9 +239,9 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
         return [], [*of_figures, *of_figure8, *plan.ranking_models()]
     if _is_of_pairs(target) or target.startswith("results/voc/") or Path(target).name == GROUND_TRUTH:
         return [], []
-    if asked := QUESTION.fullmatch(target):
-        return plan.questions.rows(asked[1]), plan.questions.models(asked[1])
     parts = {*Path(target).parts, *Path(target).stem.split(ENSEMBLE)}
+    if asked := QUESTION.fullmatch(target):
+        parts = {*plan.questions.rows(asked[1]), *plan.questions.models(asked[1])}
     rows = [row for row in plan.rows if row in parts]
     models = [model for model in plan.config["models"] if model in parts]
     if rows or models or Path(target).stem in WITHOUT_MODELS:

@@ -1,6 +1,7 @@
 """Features of whole photos of categories: a linear probe, nearest neighbours, and precision among the nearest."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,8 @@ def image_set_figures(
         raise UserError(f"frozen.precision.k is {frozen.precision.k}, but {column} has {len(files)} photos; lower k")
     if frozen.knn.k > (voters := frozen.train_images * len(classes)):
         raise UserError(f"frozen.knn.k is {frozen.knn.k}, but {column} has {voters} training photos; lower k")
-    by_net = [
-        whole_image_features(
-            files, weights=path, layer=frozen.layer, precision=precision, threads=threads, report=report
-        )
-        for path in weights
-    ]
+    described = partial(whole_image_features, layer=frozen.layer, precision=precision, threads=threads, report=report)
+    by_net = [described(files, weights=path) for path in weights]
     features = by_net[0] if len(by_net) == 1 else np.hstack([*map(to_unit_length, by_net)])
     training = [training_photos(labels, frozen.train_images, seed=frozen.seed, draw=i) for i in range(frozen.draws)]
     probed, chosen = [], []

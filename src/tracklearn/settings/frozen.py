@@ -9,7 +9,6 @@ from tracklearn.settings.base import Count, Names, Natural, Positive, Settings, 
 from tracklearn.settings.scenes import Softmax
 from tracklearn.settings.tables import ID
 
-
 FIGURES = {
     "sets": ("linear", "knn", "precision"),
     "masks": ("J&F", "J", "F"),
@@ -187,7 +186,7 @@ class Frozen(Settings):
                 raise ValueError(f"{key}: the name is {wrong[0]!r}; expected letters, digits, `.`, `_` and `-`")
         for key, others in (("masks", self.sets.keys()), ("pairs", self.sets.keys() | self.masks.keys())):
             if twice := others & {*columns_of[key]}:
-                raise ValueError(f"{key}.{min(twice)}: another column has this name; give it a name of its own")
+                raise ValueError(f"{key}.{min(twice)}: a set has this name too; a column needs a name of its own")
         if self.rows and not any(columns_of.values()):
             raise ValueError("rows has rows, but no data set; write frozen.sets, frozen.masks or frozen.pairs")
         return self

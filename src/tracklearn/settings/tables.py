@@ -165,8 +165,8 @@ class Question(Settings):
     )
     figures: tuple[str, ...] = setting(
         (),
-        "Columns of the table: `{column}.{figure}` with a column of `frozen` and a figure of its cells: `linear`, `knn` "
-        "or `precision` of `sets`, `J&F`, `J` or `F` of `masks`, `recall` or `recall_other_clips` of `pairs`",
+        "Columns of the table: `{column}.{figure}` with a column of `frozen` and a figure of its cells: `linear`, "
+        "`knn` or `precision` of `sets`, `J&F`, `J` or `F` of `masks`, `recall` or `recall_other_clips` of `pairs`",
     )
     detection: dict[str, str] = setting(
         {}, "Row of Table 1 of each line whose detections count, as a column `mAP`; a line may have this figure alone"

@@ -146,8 +146,8 @@ def _notes(cell: Cell) -> list[str]:
         ]
     if "pairs" in cell:
         return [
-            f"{cell['pairs']:,} pairs of {cell['clips']} clips, described by {cell['features']}. A query is right if its "
-            "tracked patch is nearer to it than all other patches. Intervals are over clips in place of images.",
+            f"{cell['pairs']:,} pairs of {cell['clips']} clips, described by {cell['features']}. A query is right if "
+            "its tracked patch is nearer to it than all other patches. Intervals are over clips in place of images.",
             f"A guess has a recall of {cell['chance']['recall']:.1f}.",
         ]
     half = "" if cell["half"] == "all" else f" (half: {cell['half']})"

@@ -1,4 +1,4 @@
-"""Tables of questions: lines of networks over training seeds, their differences, and slopes against the size of the data."""
+"""Tables of questions: lines of networks over seeds, their differences, and slopes against the size of the data."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -78,8 +78,7 @@ def question_table(
     lines = list(dict.fromkeys([*asked.lines, *asked.detection]))
     means = [_mean(figure, line, sample) for (figure, line), sample in found.items()]
     differences = [
-        {"figure": figure}
-        | _with_verdict(compare(*pair, *({line: found[figure, line][part] for line in pair} for part in (0, 1))))
+        _difference(figure, pair, found)
         for figure in columns
         for pair in asked.comparisons
         if all((figure, line) in found for line in pair)
@@ -186,8 +185,14 @@ def _mean(figure: str, line: str, sample: Sample) -> dict[str, Any]:
     return {"figure": figure, "line": line, **bounds, "by_seed": by_seed}
 
 
+def _difference(figure: str, pair: tuple[str, str], found: Mapping[Any, Sample]) -> dict[str, Any]:
+    values = {line: found[figure, line].values for line in pair}
+    draws = {line: found[figure, line].draws for line in pair}
+    return _with_verdict({"figure": figure} | compare(*pair, values, draws))
+
+
 def _slope(figure: str, samples: Sequence[Sample], sizes: Sequence[int]) -> dict[str, Any]:
-    """The slope of a figure, whose interval draws seeds, each with all its sizes, and photos, the same for all sizes."""
+    """The slope of a figure; its interval draws seeds, each with all its sizes, and photos, the same for all sizes."""
     by_seed = slope_per_doubling(sizes, np.stack([sample.values for sample in samples]))  # (S,)
     draws = slope_per_doubling(sizes, np.stack([sample.draws for sample in samples]))  # (S, B)
     low, high = interval(drawn_over_seeds(draws)) or (np.nan, np.nan)
@@ -213,9 +218,7 @@ def _by_line(lines: Sequence[str], columns: Iterable[str], found: Mapping[Any, S
     rows = [
         {"": line} | {figure: _text(figure, line, found.get((figure, line))) for figure in columns} for line in lines
     ]
-    chances = {
-        figure: next(sample.chance for (name, _), sample in found.items() if name == figure) for figure in columns
-    }
+    chances = {figure: sample.chance for (figure, _), sample in found.items()}
     guessed = {figure: "-" if chance is None else f"{chance:.1f}" for figure, chance in chances.items()}
     return [*rows, {"": CHANCE} | guessed] if any(text != "-" for text in guessed.values()) else rows
 
