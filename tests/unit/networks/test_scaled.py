@@ -70,7 +70,7 @@ def test_a_scaled_network_has_the_directions_of_the_random_one_and_says_what_it_
         seed=5,
         weights=tmp_path / "w.safetensors",
         conv1=tmp_path / "c.png",
-    )
+    )  # fmt: skip
     assert done == {"patches": 3}
     scaled, random = build(tmp_path / "w.safetensors"), new_network(NETWORK, head="detection", seed=5)
     ratio = (scaled.conv1.weight / random.conv1.weight).flatten(1)
