@@ -4,7 +4,9 @@
 # outputs  results/mining/{shard}/frames.csv: every candidate frame, accepted or rejected, with the reason
 #          results/mining/{shard}/tracks.csv: every accepted frame's query box, and its tracked box or the reason
 #          why the track was lost
-# steps    filter the candidate frames by their moving points, track the query boxes
+#          results/mining/any-frame/{shard}/frames.csv, tracks.csv: the same of frames that the rule rejected
+# steps    filter the candidate frames by their moving points, track the query boxes; for models with `pairs: any-frame`,
+#          find and track the boxes of frames that the rule rejected
 
 
 rule mining_filter:
@@ -47,3 +49,41 @@ rule mining_track:
         "Shard {wildcards.shard}: track the query boxes over {params.tracking[frames]} frames"
     script:
         "../scripts/mining/mining_track.py"
+
+
+rule mining_any_frame:
+    input:
+        manifest="results/videos/{shard}.tsv",
+        frames="results/mining/{shard}/frames.csv",
+        tracks="results/mining/{shard}/tracks.csv",
+    output:
+        frames="results/mining/any-frame/{shard}/frames.csv",
+    log:
+        "results/logs/mining_any_frame/{shard}.log",
+    priority: LONGEST_CHAIN
+    threads: config["threads"]["mining"]
+    params:
+        frame=config["mining"]["frame"],
+        # The other settings of the filter decide which frames its table has, with which verdicts and by which flow.
+        filtering={
+            key: config["mining"]["filter"][key]
+            for key in ("surf", "surf_threshold", "max_points", "min_points", "moving_px", "box", "overlays")
+        },
+        resample_fps=config["mining"]["resample_fps"],
+        code=code("mining/mining_any_frame.py"),
+    message:
+        "Shard {wildcards.shard}: find the query boxes of rejected frames"
+    script:
+        "../scripts/mining/mining_any_frame.py"
+
+
+use rule mining_track as mining_track_any_frame with:
+    input:
+        manifest="results/videos/{shard}.tsv",
+        frames="results/mining/any-frame/{shard}/frames.csv",
+    output:
+        tracks="results/mining/any-frame/{shard}/tracks.csv",
+    log:
+        "results/logs/mining_track_any_frame/{shard}.log",
+    message:
+        "Shard {wildcards.shard}: track the query boxes of rejected frames over {params.tracking[frames]} frames"

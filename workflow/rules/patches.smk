@@ -4,8 +4,9 @@
 # outputs  results/patches/{shard}.h5: JPEG pairs; {shard}.json: counts of pairs and of each reason for dropping frames;
 #          {shard}.png: a contact sheet; {shard}.html: some frames, pairs and lost tracks, and the counts of the reasons;
 #          pairs.parquet: a row for each pair of all shards; pairs.html: a page of all shards
+#          results/patches/controls/{kind}/{shard}.h5, .json, .png: the pairs of a control, for models with `pairs: {kind}`
 # steps    crop and pack the pairs of a shard, or import published pairs; draw the contact sheet and the page; index and
-#          show the pairs of all shards
+#          show the pairs of all shards; pack the pairs of the controls that models ask for
 
 if config["patches"]["import"]:
 
@@ -50,6 +51,68 @@ else:
         script:
             "../scripts/patches/patches_pack.py"
 
+    rule patches_untracked:
+        input:
+            manifest="results/videos/{shard}.tsv",
+            frames="results/mining/{shard}/frames.csv",
+            tracked="results/patches/{shard}.h5",
+        output:
+            store="results/patches/controls/{kind}/{shard}.h5",
+            summary="results/patches/controls/{kind}/{shard}.json",
+        log:
+            "results/logs/patches_untracked/{kind}/{shard}.log",
+        wildcard_constraints:
+            kind="still|random-box",
+        priority: LONGEST_CHAIN
+        threads: config["threads"]["mining"]
+        params:
+            frame=config["mining"]["frame"],
+            packing={key: config["patches"][key] for key in ("size", "quality")},
+            code=code("patches/patches_untracked.py"),
+        message:
+            "Shard {wildcards.shard}: pack the queries of the pairs with other boxes ({wildcards.kind})"
+        script:
+            "../scripts/patches/patches_untracked.py"
+
+    rule patches_any_frame:
+        input:
+            manifest="results/videos/{shard}.tsv",
+            tracks="results/mining/any-frame/{shard}/tracks.csv",
+            tracked="results/patches/{shard}.h5",
+        output:
+            store="results/patches/controls/any-frame/{shard}.h5",
+            summary="results/patches/controls/any-frame/{shard}.json",
+        log:
+            "results/logs/patches_any_frame/{shard}.log",
+        priority: LONGEST_CHAIN
+        threads: config["threads"]["mining"]
+        params:
+            frame=config["mining"]["frame"],
+            packing={key: config["patches"][key] for key in ("size", "quality", "duplicate_bits", "min_change")},
+            code=code("patches/patches_any_frame.py"),
+        message:
+            "Shard {wildcards.shard}: pack as many pairs from rejected frames as there are tracked pairs"
+        script:
+            "../scripts/patches/patches_any_frame.py"
+
+
+rule patches_one_patch:
+    input:
+        tracked="results/patches/{shard}.h5",
+    output:
+        store="results/patches/controls/one-patch/{shard}.h5",
+        summary="results/patches/controls/one-patch/{shard}.json",
+    log:
+        "results/logs/patches_one_patch/{shard}.log",
+    priority: LONGEST_CHAIN
+    params:
+        packing={key: config["patches"][key] for key in ("size", "quality")},
+        code=code("patches/patches_one_patch.py"),
+    message:
+        "Shard {wildcards.shard}: pack the query of each pair with itself"
+    script:
+        "../scripts/patches/patches_one_patch.py"
+
 
 rule patches_sheet:
     input:
@@ -64,6 +127,17 @@ rule patches_sheet:
         "Shard {wildcards.shard}: draw a contact sheet of the pairs"
     script:
         "../scripts/patches/patches_sheet.py"
+
+
+use rule patches_sheet as patches_control_sheet with:
+    input:
+        store="results/patches/controls/{kind}/{shard}.h5",
+    output:
+        sheet="results/patches/controls/{kind}/{shard}.png",
+    log:
+        "results/logs/patches_control_sheet/{kind}/{shard}.log",
+    message:
+        "Shard {wildcards.shard}: draw a contact sheet of the control {wildcards.kind}"
 
 
 rule patches_gallery:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tracklearn.errors import UserError
 from tracklearn.settings.models import FILES, RELEASED_NAMES, WAYS
-from tracklearn.settings.ranking import Loss, check_random_iterations
+from tracklearn.settings.ranking import OF_VIDEOS, Loss, check_augmented, check_random_iterations
 
 Config = Mapping[str, Any]
 """A complete configuration: `settings.experiment.Configuration.complete`."""
@@ -39,12 +39,15 @@ def check_models(config: Config) -> None:
         if "loss" in model:
             check_known(entry, "loss", model["loss"], config["losses"])
         if train == "ranking":
-            schedule = model["schedule"]
-            check_random_iterations(
-                config["schedules"][schedule]["random_iterations"],
-                Loss.read(loss_settings(config, name)),
-                entry=f"{entry}: schedules.{schedule}",
-            )
+            schedule, loss = model["schedule"], Loss.read(loss_settings(config, name))
+            random_iterations = config["schedules"][schedule]["random_iterations"]
+            check_random_iterations(random_iterations, loss, entry=f"{entry}: schedules.{schedule}")
+            check_augmented(kind_of_pairs(config, name), loss, entry=f"{entry}.pairs")
+            if config["patches"]["import"] and kind_of_pairs(config, name) in OF_VIDEOS:
+                raise UserError(
+                    f"{entry}.pairs is {model['pairs']}, which is mined from videos, and patches.import brings pairs "
+                    "without videos; take patches.import out, or write pairs: tracked"
+                )
         if "stand_in" in model:
             check_known(entry, "stand_in", model["stand_in"], models)
         if "subset" in model:
@@ -112,6 +115,12 @@ def loss_settings(config: Config, name: str) -> dict[str, Any]:
     """The ranking loss of a model: the entry of `losses:` that the model names, or the block `ranking:`."""
     loss = config["models"][name].get("loss")
     return dict(config["ranking"] if loss is None else config["losses"][loss])
+
+
+def kind_of_pairs(config: Config, name: str) -> str:
+    """Where the positives of a ranking model come from; its entry leaves out the key for tracked pairs."""
+    kind: str = config["models"][name].get("pairs", "tracked")
+    return kind
 
 
 def fits_network(config: Config, name: str) -> bool:

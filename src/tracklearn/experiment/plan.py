@@ -205,7 +205,8 @@ class Plan:
         if not shards:
             raise UserError(self._no_shard(name))
         inner = [path for paths, _ in self.inner_parts(model) for path in paths]
-        paths = list(dict.fromkeys([*inner, *map(_store, shards)]))
+        kind = self.kind_of_pairs(model)
+        paths = list(dict.fromkeys([*inner, *(_store(shard, kind) for shard in shards)]))
         wanted = self.patches_wanted(model) or 0
         packed = sum(self._packed_patches.get(Path(path).stem, inf) for path in paths)
         # In a job, the training itself checks the shards that it is given.
@@ -223,9 +224,9 @@ class Plan:
         Their patches are read first. A smaller subset therefore lies inside a larger one, however many patches each
         shard holds.
         """
-        subsets = self.config["subsets"]
+        subsets, kind = self.config["subsets"], self.kind_of_pairs(model)
         names = inner_subsets(subsets, self.model_entry(model)["subset"])
-        return [([*map(_store, self._subset(name))], subsets[name]["patches"]) for name in names]
+        return [([_store(shard, kind) for shard in self._subset(name)], subsets[name]["patches"]) for name in names]
 
     def _no_shard(self, name: str) -> str:
         """What to do about a subset in whose share no shard lies."""
@@ -246,6 +247,10 @@ class Plan:
     def reading_order_digest(self, model: str) -> str:
         """Digest of the order of a model's shards: Snakemake compares the inputs of a job as a set."""
         return text_digest(repr((self.inner_parts(model), self.ranking_shards(model))))
+
+    def kind_of_pairs(self, path: str) -> str:
+        """Where the positives of a ranking model come from: `tracked`, or the name of a control."""
+        return model_graph.kind_of_pairs(self.config, _name(path))
 
     def is_strict(self, model: str) -> bool:
         """Whether a ranking training with fewer patches than its subset wants is an error."""
@@ -634,9 +639,9 @@ class Unreadable(str):
         raise UserError(str(self))
 
 
-def _store(shard: str) -> str:
-    """The file of a shard's patches."""
-    return f"results/patches/{shard}.h5"
+def _store(shard: str, kind: str) -> str:
+    """The file of a shard's pairs of a kind."""
+    return f"results/patches/{'' if kind == 'tracked' else f'controls/{kind}/'}{shard}.h5"
 
 
 def _name(path: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from tracklearn.settings.base import Natural, Settings, setting
+from tracklearn.settings.ranking import Kind
 from tracklearn.settings.training import RankingSchedule, SoftmaxSchedule
 
 SHAPE = {"width", "input_size", "mean_bgr"}
@@ -39,7 +40,7 @@ WAYS = {
     "ranking": Way(
         SHAPE | FILLERS | {"ranking_fc7", "ranking_fc_std"},
         needs={"from", "subset", "schedule"},
-        may_have={"seed", "loss"},
+        may_have={"seed", "loss", "pairs"},
         schedule=RankingSchedule,
     ),
     "imagenet": Way(
@@ -86,6 +87,14 @@ class Model(Settings):
         None,
         "Only for `train: ranking`: entry of `losses` that the training minimises; `null` means the block `ranking`",
     )
+    pairs: Kind = setting(
+        "tracked",
+        "Only for `train: ranking`: where the second patch of each pair comes from. `tracked` is the method, the "
+        "others are controls. In the frame of the tracked patch, `still` takes the query's box, and `random-box` any "
+        "box of its size; `any-frame` tracks boxes from frames that the limits `noise` and `camera` of `mining.filter` "
+        "reject, as many as there are tracked pairs; `one-patch` takes the query itself and needs a loss with "
+        "`augment`",
+    )
     transfer: Literal["conv", "fc7"] | None = setting(
         None,
         "Only for `train: voc`: layers that the model takes from its parent. `conv` takes conv1 to conv5; `fc7` takes "
@@ -110,4 +119,5 @@ class Model(Settings):
 
     @model_serializer(mode="wrap")
     def _given(self, complete: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in complete(self).items() if value is not None}
+        absent = {"pairs": "tracked"}
+        return {key: value for key, value in complete(self).items() if value != absent.get(key)}

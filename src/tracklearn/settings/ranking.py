@@ -7,6 +7,12 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer, model_vali
 from tracklearn.errors import UserError
 from tracklearn.settings.base import Count, Positive, Settings, Share, setting
 
+Kind = Literal["tracked", "still", "random-box", "any-frame", "one-patch"]
+"""Where the positives of a ranking training come from: from tracking, or from a control of what tracking adds."""
+
+OF_VIDEOS = ("still", "random-box", "any-frame")
+"""The controls whose pairs are cut out of the videos; the others need stored pairs alone."""
+
 OF_INFONCE = frozenset({"temperature", "symmetric"})
 USELESS = {"paper": OF_INFONCE, "fork": OF_INFONCE, "infonce": frozenset({"sampling", "negatives"})}
 """The keys that mean nothing to a form of the loss."""
@@ -115,6 +121,19 @@ class Loss(Settings):
     def _of_its_form(self, complete: SerializerFunctionWrapHandler) -> dict[str, Any]:
         left_out = USELESS[self.form] | ({"augment"} if self.augment == Augment() else set())
         return {key: value for key, value in complete(self).items() if key not in left_out}
+
+
+def check_augmented(kind: str, loss: Loss, *, entry: str) -> None:
+    """Check that patches are augmented if both patches of a pair are the same one.
+
+    Raises:
+        UserError: they are not.
+    """
+    if kind == "one-patch" and loss.augment.only_flips:
+        raise UserError(
+            f"{entry} is one-patch, but the loss does not augment its patches, and equal patches teach nothing; set "
+            "its `augment`, for example `augment: {crop: [0.5, 1]}`"
+        )
 
 
 def check_random_iterations(random_iterations: int, loss: Loss, *, entry: str) -> None:

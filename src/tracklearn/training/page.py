@@ -13,7 +13,7 @@ from tracklearn.pages.rendering import Picture, render
 from tracklearn.report import NO_MEASUREMENT
 
 HOW = {  # columns of the page by the key of a model's entry; the column "loss" is that of the log
-    **{key: key for key in ("train", "from", "subset", "schedule", "seed")},
+    **{key: key for key in ("train", "from", "subset", "pairs", "schedule", "seed")},
     "loss": "ranking loss",
 }
 STYLES = cycler(linestyle=["-", "--", ":", "-."]) * cycler(color=list(TABLEAU_COLORS))

@@ -148,3 +148,58 @@ def test_only_ranking_has_a_loss(config):
     config["models"]["scratch-1"]["loss"] = "mild"
     with pytest.raises(UserError, match=r"^config: models.scratch-1: train: voc has no use for loss; take it out$"):
         complete(config)
+
+
+@pytest.fixture
+def controls(config):
+    """The configuration with a copy of unsup-5M for each kind of pairs, whose losses augment."""
+    config["ranking"] = {"augment": {"crop": [0.5, 1]}}
+    for kind in ("tracked", "still", "random-box", "any-frame", "one-patch"):
+        config["models"][kind] = config["models"]["unsup-5M"] | {"pairs": kind}
+    return config
+
+
+def test_pairs_are_tracked_unless_the_entry_names_a_control(controls):
+    whole = complete(controls)
+    kinds = ("still", "random-box", "any-frame", "one-patch")
+    assert [model_graph.kind_of_pairs(whole, kind) for kind in kinds] == [*kinds]
+    assert model_graph.kind_of_pairs(whole, "unsup-5M") == "tracked"
+    assert whole["models"]["tracked"] == whole["models"]["unsup-5M"]  # so that writing it out trains nothing again
+    assert model_graph.with_seeds(whole)["models"]["still"]["pairs"] == "still"
+
+
+def test_a_parent_may_have_the_name_of_a_kind_of_pairs(controls):
+    controls["models"]["again"] = controls["models"]["unsup-5M"] | {"from": "tracked"}
+    assert complete(controls)["models"]["again"]["from"] == "tracked"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"models": {"one-patch": {"pairs": "patch"}}},
+            "config: models.one-patch.pairs is 'patch'; expected one of tracked, still, random-box, any-frame, "
+            "one-patch",
+        ),
+        (
+            {"models": {"scratch-1": {"pairs": "still"}}},
+            "config: models.scratch-1: train: voc has no use for pairs; take it out",
+        ),
+        (
+            {"ranking": {"augment": {"flip": 1.0}}},
+            "config: models.one-patch.pairs is one-patch, but the loss does not augment its patches, and equal patches "
+            "teach nothing; set its `augment`, for example `augment: {crop: [0.5, 1]}`",
+        ),
+        (
+            {"patches": {"import": {"folder": "shared", "list": "pairs.txt", "pairs_per_shard": 2}}},
+            "config: models.any-frame.pairs is any-frame, which is mined from videos, and patches.import brings pairs "
+            "without videos; take patches.import out, or write pairs: tracked",
+        ),
+    ],
+)
+def test_pairs_that_no_training_can_have_are_named(controls, changes, message):
+    for name, change in changes.pop("models", {}).items():
+        controls["models"][name] = controls["models"][name] | change
+    with pytest.raises(UserError) as raised:
+        complete(controls | changes)
+    assert str(raised.value) == message

@@ -109,6 +109,24 @@ def test_a_strict_subset_with_too_few_patches_stops_the_run_after_the_training_t
     assert run(config)[1] == 10
 
 
+def test_a_control_reads_the_shards_of_its_method_in_the_same_order(config):
+    """5M is a part of 8M, and 1.5M has a shard of its own in front."""
+    config["ranking"] = {"augment": {"crop": [0.5, 1]}}
+    for kind in ("still", "random-box", "any-frame", "one-patch"):
+        config["models"][kind] = config["models"]["unsup-8M"] | {"pairs": kind}
+    plan = Plan(config)
+    assert plan.kind_of_pairs("still") == "still"
+    method, parts = plan.ranking_shards("unsup-8M"), plan.inner_parts("unsup-8M")
+    assert len(method) == 6
+    for kind in ("still", "random-box", "any-frame", "one-patch"):
+        there = [path.replace("results/patches/", f"results/patches/controls/{kind}/") for path in method]
+        assert plan.ranking_shards(kind) == there
+        assert [number for _, number in plan.inner_parts(kind)] == [number for _, number in parts]
+        assert {path for paths, _ in plan.inner_parts(kind) for path in paths} <= {*there}
+    pack([50] * 10)
+    assert len(Plan(config).ranking_shards("still")) == len(Plan(config).ranking_shards("unsup-8M")) == 10
+
+
 def test_a_warning_is_of_the_rows_that_are_asked_for(config):
     plan = Plan(config)
     assert warnings(plan, ["pairs"]) == warnings(plan, ["results/cells/table1/voc2012-val/scratch/mAP.json"]) == []

@@ -73,6 +73,18 @@ def test_a_ranking_network_states_its_data_its_schedule_and_how_to_use_it(card):
     assert "(width 0.0625), so its figures cannot be compared with the paper's" in text
 
 
+def test_a_control_says_where_its_pairs_come_from(card):
+    _, text = card(RANKING | {"pairs": "still"}, data=PAIRS, metadata={"pairs": 3456})
+    assert "two patches at one place of a video, some frames apart, are to be nearer to each other than" in text
+    assert "other videos. It is a control of the method. It was trained by" in text
+    assert (
+        "3,456 pairs of patches (subset `8M`, 8,000,000 patches at most, `pairs: still`), taken from the 1,200" in text
+    )
+    _, text = card(RANKING, data=PAIRS, metadata={"pairs": 3456})
+    assert "two patches which a tracker connects are to be nearer" in text
+    assert "control" not in text and "patches at most), tracked in the 1,200 videos" in text
+
+
 def test_a_network_with_a_loss_of_its_own_states_it(card):
     loss = {"form": "infonce", "margin": 0.5, "temperature": 0.1, "augment": {"crop": [0.5, 1.0]}}
     _, text = card(RANKING | {"loss": "mild"}, data=PAIRS, metadata={"pairs": 1}, loss=loss)

@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 
@@ -39,8 +41,17 @@ def test_the_page_tells_what_each_network_learned_from_and_where_its_training_en
     assert alex | {"network": "alex", "train": "ranking", "subset": "8M", "seed": "3", "iteration": "2"} == alex
     assert (alex["ranking loss"], tuned["ranking loss"]) == ("mild", "-")
     assert (alex["loss"], alex["violated"], alex["accuracy"], alex["images_per_s"]) == ("0.5", "0.5", "-", "1,234")
+    assert "pairs" not in heads  # all pairs are tracked
     assert (tuned["from"], tuned["iteration"], tuned["loss"], tuned["accuracy"]) == ("alex", "5", "2", "0.25")
     assert (given["network"], given["train"], given["loss"]) == ("&lt;given&gt;", "given", "-")
+
+
+def test_the_page_names_the_kind_of_pairs_of_a_control(tmp_path):
+    models = {"mine": MODELS["alex"], "its control": MODELS["alex"] | {"pairs": "random-box"}}
+    models_page(models=models, logs=[], filters=[], protocol="val", page=tmp_path / "models.html")
+    page = (tmp_path / "models.html").read_text()
+    assert "<th>subset</th><th>pairs</th><th>schedule</th>" in re.sub(r">\s+<", "><", page)
+    assert page.count("<td>random-box</td>") == 1
 
 
 def test_every_picture_is_named(made):
