@@ -1,4 +1,4 @@
-"""Write docs/evidence.md from the tables that are there: `make evidence-page`, also at the end of the evidence's targets.
+"""Write docs/evidence.md from the tables that are there, as `make evidence-page` does.
 
 A table that has not been computed yet is named with the command that makes it.
 """
@@ -14,11 +14,11 @@ PAGE = ROOT / "docs/evidence.md"
 INTRODUCTION = """\
 # Evidence
 
-`make evidence-page` writes this page from the tables of four commands, each of which says what it asks of the data and what
-the data cannot say. Nothing was left out because of its result. Every figure is a mean over training seeds, each of which
-trains every network anew, with its own pretraining. Every figure and every difference stands beside its 95% interval, and
-the text says over what the interval is drawn. A difference whose interval holds 0 is *not told apart*: this is no proof that
-there is none. The tables hold some hundred intervals, of which one in twenty misses by chance."""
+`make evidence-page` writes this page from the tables of four commands. Above each table stands what the data grant and
+what they cannot say. No table is left out because of its result. Every figure is a mean over training seeds; each seed
+trains every network anew, with its own pretraining. Every figure and every difference stands beside its 95% interval,
+and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told apart*: this is no
+proof that there is none. The tables hold some hundred intervals, and one in twenty of them misses by chance."""
 
 
 class Source(NamedTuple):
@@ -47,8 +47,8 @@ SOURCES = (
         "",
         "demo",
         file="evidence.md",
-        data="The small world is built so that the method can win: its clips show the categories of the test images, and what "
-        "moves is what is tested. It shows that the machine works, not that the claim holds.",
+        data="The small world is built so that the method can win: its clips show the categories of the test images, and "
+        "what moves is what is tested. It shows that the machine works, not that the claim holds.",
     ),
     Source("make evidence-real", "", "examples/real_evidence", ("config.yaml",)),
     Source("make evidence-controls", "", "demo", ("config.yaml", "controls.yaml")),
@@ -65,8 +65,8 @@ SOURCES = (
         "",
         "examples/real_mini",
         file="evidence_normals.md",
-        data="NYUv2 at half its size, and networks of sixteen real clips: too few to learn from, so a missing gain says "
-        "nothing about the paper's four million pairs.",
+        data="NYUv2 at half its size, and networks of sixteen real clips: too few to learn from, so a missing gain "
+        "says nothing about the paper's four million pairs.",
     ),
 )
 

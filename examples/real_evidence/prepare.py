@@ -37,7 +37,7 @@ def main() -> None:
 def divided(clips: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """The clips to learn from, and those set aside: the 20 whose file names have the smallest SHA-256.
 
-    Three clips show scenes of the videos with masks; they are in neither part.
+    Three clips that show scenes of the videos with masks are not learned from.
     """
     ranked = sorted(clips, key=lambda path: hashlib.sha256(path.name.encode()).digest())
     left = [path for path in ranked[SET_ASIDE:] if path.name not in ALSO_IN_DAVIS]
