@@ -47,8 +47,8 @@ SOURCES = (
         "",
         "demo",
         file="evidence.md",
-        data="The small world is built so that the method can win: its clips show the categories of the test images, and "
-        "what moves is what is tested. It shows that the machine works, not that the claim holds.",
+        data="The small world is built so that the method can win: its clips show the categories of the test images, "
+        "and what moves is what is tested. It shows that the machine works, not that the claim holds.",
     ),
     Source("make evidence-real", "", "examples/real_evidence", ("config.yaml",)),
     Source("make evidence-controls", "", "demo", ("config.yaml", "controls.yaml")),
