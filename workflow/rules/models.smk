@@ -5,7 +5,7 @@
 # outputs  results/models/{path}/weights.safetensors, log.csv (loss and rate by iteration), conv1.png (its filters);
 #          {path} is the model's name; a model that learned from the protocol's images lies in the protocol's folder;
 #          card.md of each trained network, which says what it is, with its figures of the tables
-# steps    one rule a way of training: random weights (none), given, ranking, supervised (imagenet), finetuning (voc),
+# steps    one rule a way of training: random weights (none), random weights scaled by patches (scaled), given, ranking, supervised (imagenet), finetuning (voc),
 #          normals; one job for all cards
 from tracklearn.experiment.plan import count_gpus
 from tracklearn.machine.limits import TRAINING_MB
@@ -32,6 +32,26 @@ rule models_random:
         "{wildcards.path}: draw random weights (seed {params.seed})"
     script:
         "../scripts/models/models_random.py"
+
+
+rule models_scaled:
+    input:
+        stores=lambda wildcards: plan.ranking_shards(wildcards.path),
+    output:
+        weights="results/models/{path}/weights.safetensors",
+        conv1="results/models/{path}/conv1.png",
+    log:
+        "results/logs/models_scaled/{path}.log",
+    wildcard_constraints:
+        path=names(plan.model_paths("scaled")),
+    params:
+        network=lambda wildcards: plan.network(wildcards.path),
+        seed=lambda wildcards: plan.seed(wildcards.path),
+        code=code("models/models_scaled.py"),
+    message:
+        "{wildcards.path}: scale random weights (seed {params.seed}) by patches"
+    script:
+        "../scripts/models/models_scaled.py"
 
 
 rule models_given:

@@ -1,9 +1,10 @@
 # Tables: Table 1, section 6 and Table 2 beside the paper's numbers, frozen networks, their pages, and the evidence over
-# seeds, joined from cells.
+# seeds and the questions that networks over seeds answer, joined from cells.
 #
 # inputs   results/cells/{table}/{protocol}/{row}/{column}.json, results/{stage}/{protocol}/bootstraps/{row}.npz
 # outputs  results/tables/{protocol}/table1.csv, .md, .html and differences.csv; section6.csv, .md and .html; table2.csv,
 #          .md and .html; frozen.csv, .md and .html; evidence.md and .csv; evidence_normals.md and .csv;
+#          questions/{question}.md and .csv;
 #          results/table1.csv and so on: copies of the tables of the configured protocol
 # steps    join cells, copy the configured protocol's tables
 from tracklearn.experiment.plan import TABLES
@@ -255,6 +256,34 @@ if config["evidence_normals"]:
             "Join the networks of surface normals over {params.evidence[seeds]} seeds"
         script:
             "../scripts/tables/tables_evidence_normals.py"
+
+
+rule tables_question:
+    input:
+        cells=lambda wildcards: plan.questions.cells(wildcards.question),
+        bootstraps=lambda wildcards: plan.questions.bootstraps(wildcards.question),
+        detections=lambda wildcards: plan.questions.detections(wildcards.question),
+        detection_bootstraps=lambda wildcards: plan.bootstraps(plan.questions.rows(wildcards.question)),
+    output:
+        markdown="results/tables/{protocol}/questions/{question}.md",
+        table=report(
+            "results/tables/{protocol}/questions/{question}.csv",
+            caption="../report/question.rst",
+            category="Questions",
+            subcategory="Tables",
+            labels={"content": "{question} as CSV"},
+        ),
+    log:
+        "results/logs/tables_question/{protocol}/{question}.log",
+    wildcard_constraints:
+        question=names(plan.questions.by_id),
+    params:
+        question=lambda wildcards: plan.questions.by_id[wildcards.question],
+        code=code("tables/tables_question.py"),
+    message:
+        "{params.question[question]} Join {params.question[seeds]} seeds"
+    script:
+        "../scripts/tables/tables_question.py"
 
 
 # The tables of all protocols stand side by side. The short paths hold copies of the configured protocol's tables. Links of

@@ -12,6 +12,7 @@ from tracklearn.errors import UserError
 from tracklearn.experiment.model_graph import Config, check_known, check_models, retrieval_models, with_seeds
 from tracklearn.experiment.normals_plan import METHODS as NORMALS_METHODS
 from tracklearn.settings.experiment import Configuration
+from tracklearn.settings.frozen import FIGURES
 from tracklearn.settings.scenes import Scenes
 
 MOST_VALUES, DEEPEST = 1_000_000, 50
@@ -35,6 +36,7 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     _check_rows(whole)
     _check_normals(whole)
     _check_frozen(whole)
+    _check_questions(whole)
     _check_frame(whole)
     _check_scenes(whole)
     return whole
@@ -131,6 +133,23 @@ def _check_frozen(config: Config) -> None:
     for row in rows:
         for model in row["models"]:
             check_known(f"config: frozen row {row['id']}", "model", model, models)
+
+
+def _check_questions(config: Config) -> None:
+    """Check the names that the questions refer to."""
+    _check_ids("questions", config["questions"])
+    frozen = config["frozen"] or {"sets": {}, "masks": {}, "pairs": {}}
+    rows = {row["id"] for row in config["table1"]}
+    for question in config["questions"]:
+        entry = f"config: question {question['id']}"
+        for model in (model for models in question["lines"].values() for model in models):
+            check_known(entry, "model", model, config["models"])
+        for row in question["detection"].values():
+            check_known(entry, "row", row, rows)
+        kinds = ["sets"] if question["ensembles"] else [*FIGURES]
+        known = [f"{column}.{figure}" for kind in kinds for column in frozen[kind] for figure in FIGURES[kind]]
+        for figure in question["figures"]:
+            check_known(entry, "figure", figure, known)
 
 
 def _check_scenes(config: Config) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklearn.experiment.file_digests import digest_of_folder
+from tracklearn.experiment.file_digests import digest_of_files, digest_of_folder
 
 if TYPE_CHECKING:
     from tracklearn.experiment.plan import Plan
 
-OF_TABLE = {"sets", "masks", "rows"}  # settings that say which cells there are
+ENSEMBLE = "+"  # between the names of an ensemble's models
+OF_TABLE = {"sets", "masks", "pairs", "rows"}  # settings that say which cells there are
 OF_MASKS = {"propagation", "bootstrap"}
+OF_PAIRS = {"layer", "bootstrap"}
 
 
 class FrozenPlan:
@@ -19,19 +21,20 @@ class FrozenPlan:
 
     Attributes:
         rows: rows of the table; none if the configuration leaves the table out.
-        image_sets, mask_sets: the sets of photos, and of videos with masks, by column.
+        image_sets, mask_sets, pair_sets: the sets of photos, of videos with masks, and of pairs, by column.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._settings: dict[str, Any] = plan.config["frozen"] or {"rows": [], "sets": {}, "masks": {}}
+        self._settings: dict[str, Any] = plan.config["frozen"] or {"rows": [], "sets": {}, "masks": {}, "pairs": {}}
         self.rows: list[dict[str, Any]] = self._settings["rows"]
         self.image_sets: dict[str, dict[str, Any]] = self._settings["sets"]
         self.mask_sets: dict[str, dict[str, Any]] = self._settings["masks"]
+        self.pair_sets: dict[str, dict[str, Any]] = self._settings["pairs"]
 
     def columns(self) -> list[str]:
         """The data sets, in the order of the table."""
-        return [*self.image_sets, *self.mask_sets]
+        return [*self.image_sets, *self.mask_sets, *self.pair_sets]
 
     def of_images(self, column: str) -> dict[str, Any]:
         """The settings that the cells of a set of photos depend on."""
@@ -42,14 +45,24 @@ class FrozenPlan:
         """The settings that the cells of videos with masks depend on."""
         return {name: self._settings[name] for name in OF_MASKS} | {"masks": {column: self.mask_sets[column]}}
 
+    def of_pairs(self, column: str) -> dict[str, Any]:
+        """The settings that the cells of a set of pairs depend on."""
+        return {name: self._settings[name] for name in OF_PAIRS} | {"pairs": {column: self.pair_sets[column]}}
+
     def folder(self, column: str) -> str:
         """The folder of a column's data."""
-        return str({**self.image_sets, **self.mask_sets}[column]["folder"])
+        return str({**self.image_sets, **self.mask_sets, **self.pair_sets}[column]["folder"])
 
     def digest(self, column: str) -> str:
         """Digest of the files of a column: a replaced or added file re-runs what reads it."""
         folder = self.folder(column)
+        if column in self.pair_sets:
+            return digest_of_files(self.stores(column))
         return digest_of_folder(folder) if Path(folder).is_dir() else ""
+
+    def stores(self, column: str) -> list[str]:
+        """The shards of a set of pairs."""
+        return sorted(map(str, Path(self.folder(column)).glob("[0-9]*.h5")))
 
     def networks(self) -> list[str]:
         """The models of all rows."""
@@ -63,6 +76,22 @@ class FrozenPlan:
         """Why a model's cells cannot be computed; "" if they can."""
         return self._plan.lack_of([model])
 
+    def ensembles(self) -> list[str]:
+        """Names of the ensembles that questions ask for."""
+        return list(dict.fromkeys(name for name in self._plan.questions.systems() if ENSEMBLE in name))
+
+    def members(self, system: str) -> list[str]:
+        """The weights of a model or of the models of an ensemble."""
+        return [self._plan.weights(name) for name in system.split(ENSEMBLE)]
+
+    def cell(self, column: str, system: str) -> str:
+        """The cell of a model or of an ensemble."""
+        return f"results/cells/frozen/{self._plan.protocol.name}/{column}/{system}.json"
+
+    def bootstrap(self, column: str, system: str) -> str:
+        """The bootstrap replicates of a cell."""
+        return f"results/frozen/{self._plan.protocol.name}/bootstraps/{column}/{system}.npz"
+
     def _parts(self) -> list[tuple[str, str]]:
         """Column and model of every cell of the table."""
         return [(column, name) for column in self.columns() for name in self.networks()]
@@ -73,10 +102,8 @@ class FrozenPlan:
 
     def cells(self) -> list[str]:
         """The cells of the table."""
-        folder = f"results/cells/frozen/{self._plan.protocol.name}"
-        return [f"{folder}/{column}/{name}.json" for column, name in self._parts()]
+        return [self.cell(column, name) for column, name in self._parts()]
 
     def bootstraps(self) -> list[str]:
         """Bootstrap replicates of the cells that can be computed."""
-        folder = f"results/frozen/{self._plan.protocol.name}/bootstraps"
-        return [f"{folder}/{column}/{name}.npz" for column, name in self._parts() if not self.lack(name)]
+        return [self.bootstrap(column, name) for column, name in self._parts() if not self.lack(name)]

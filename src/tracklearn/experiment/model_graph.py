@@ -87,7 +87,7 @@ def ancestors(config: Config, name: str) -> list[str]:
 
 
 def trained_by(config: Config, way: str) -> list[str]:
-    """Names of the models trained in one way: none, given, ranking, imagenet, voc or normals."""
+    """Names of the models trained in one way: none, scaled, given, ranking, imagenet, voc or normals."""
     return [name for name, model in config["models"].items() if model["train"] == way]
 
 
@@ -167,19 +167,20 @@ def with_stand_ins(config: Config, absent: Iterable[str]) -> dict[str, Any]:
 
 
 def rows_by_id(config: Config) -> dict[str, dict[str, Any]]:
-    """Rows with SVMs by id: those of Table 1 and of section 6, then the copies for each further seed of `evidence:`."""
+    """Rows with SVMs by id: those of Table 1 and of section 6, then the copies for each further seed."""
     section6 = config["section6"] or {"detection": []}
     rows = {row["id"]: dict(row) for row in [*config["table1"], *section6["detection"]]}
-    evidence = config["evidence"] or {"rows": [], "seeds": 1}
-    for seed in range(2, evidence["seeds"] + 1):
-        for name in evidence["rows"]:
-            models = [seed_name(model, seed) for model in rows[name]["models"]]
-            rows[seed_name(name, seed)] = {**rows[name], "id": seed_name(name, seed), "models": models}
+    evidence = [config["evidence"]] if config["evidence"] else []
+    asked = [(each["rows"], each["seeds"]) for each in evidence]
+    asked += [([*each["detection"].values()], each["seeds"]) for each in config["questions"]]
+    for name, seed in ((name, seed) for names, seeds in asked for name in names for seed in range(2, seeds + 1)):
+        models = [seed_name(model, seed) for model in rows[name]["models"]]
+        rows[seed_name(name, seed)] = {**rows[name], "id": seed_name(name, seed), "models": models}
     return rows
 
 
 def with_seeds(config: Config) -> dict[str, Any]:
-    """The configuration with the models that `evidence:` and `evidence_normals:` ask for, for seeds 2, 3, ...
+    """The configuration with the models that `evidence`, `evidence_normals` and `questions` ask for, with seeds 2, ...
 
     The copy of a model for seed 2 is named `{model}-seed2`. Its parents are copies too, so that the copy shares nothing
     random with the original but the mined patches.
@@ -206,6 +207,10 @@ def _models_of_evidence(config: Config) -> list[tuple[list[str], int]]:
         found.append(([*of_rows, *retrieval_models(evidence)], evidence["seeds"]))
     if evidence := config["evidence_normals"]:
         found.append(([model for models in evidence["lines"].values() for model in models], evidence["seeds"]))
+    for question in config["questions"]:
+        rows = {row["id"]: row for row in config["table1"]}
+        lines = [*question["lines"].values(), *(rows[row]["models"] for row in question["detection"].values())]
+        found.append(([model for models in lines for model in models], question["seeds"]))
     return found
 
 

@@ -20,6 +20,7 @@ from tracklearn.experiment.figures_plan import FiguresPlan
 from tracklearn.experiment.file_digests import ABSENT, State, digest_of_files, digest_of_folder, text_digest, unpacked
 from tracklearn.experiment.frozen_plan import FrozenPlan
 from tracklearn.experiment.normals_plan import NormalsPlan
+from tracklearn.experiment.questions_plan import QuestionsPlan
 from tracklearn.experiment.scenes_plan import ScenesPlan
 from tracklearn.experiment.section6_plan import Section6Plan
 from tracklearn.experiment.subsets import (
@@ -62,7 +63,7 @@ class Plan:
     Attributes:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
         rows: rows of Table 1 with their copies for further seeds, and the rows of detection in section 6, by id.
-        section6, scenes, frozen, normals, figures, cards: what follows from the blocks of these names.
+        section6, scenes, frozen, questions, normals, figures, cards: what follows from the blocks of these names.
         protocol: the evaluation protocol.
         untrainable: models that ImageNet's absent images would train and that have no weights from earlier.
 
@@ -83,6 +84,7 @@ class Plan:
         self.section6 = Section6Plan(self)
         self.scenes = ScenesPlan(self.config["scenes"])
         self.frozen = FrozenPlan(self)
+        self.questions = QuestionsPlan(self)
         self.normals = NormalsPlan(self)
         self.figures = FiguresPlan(self)
         self.cards = CardsPlan(self)

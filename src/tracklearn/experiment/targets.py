@@ -7,6 +7,7 @@ from pathlib import Path
 from tracklearn.errors import UserError
 from tracklearn.experiment import model_graph
 from tracklearn.experiment.configuration import check_patches
+from tracklearn.experiment.frozen_plan import ENSEMBLE
 from tracklearn.experiment.normals_plan import METHODS as NORMALS_METHODS
 from tracklearn.experiment.plan import GET_IMAGENET, Plan
 from tracklearn.experiment.section6_plan import NO_ANNOTATIONS
@@ -18,6 +19,9 @@ GROUND_TRUTH = "ground_truth.json"  # of COCO
 PAIRS = ("results/videos/", "results/mining/", "results/patches/", "patches_", "results/figures/figure")
 # Cells and files of section 6 and of Table 2 that need no network are named so, with any suffix.
 WITHOUT_MODELS = ("elda", "hog_statistics", "gist", "indoor67", "truth", "codebook", "nyuv2", *NORMALS_METHODS)
+
+
+QUESTION = re.compile(r"results/tables/[^/]+/questions/([^/]+)\.(?:csv|md)")
 
 
 def warnings(plan: Plan, targets: Sequence[str]) -> list[str]:
@@ -152,6 +156,8 @@ def _check_left_out(plan: Plan, target: str) -> None:
             raise UserError("config: evidence_normals is null; write its lines to get its table")
         if lack := plan.lack_of(models):
             raise UserError(f"config: evidence_normals cannot be computed: {lack}")
+    if (asked := QUESTION.fullmatch(target)) and asked[1] not in plan.questions.by_id:
+        model_graph.check_known(f"{target}: config: questions", "question", asked[1], plan.questions.by_id)
     if not plan.frozen.rows and re.fullmatch(r"results/(tables/[^/]+/)?frozen\.(csv|md|html)", target):
         raise UserError("config: frozen has no rows; write some to get their table")
     if not plan.normals.rows and re.fullmatch(r"results/(tables/[^/]+/)?table2\.(csv|md|html)", target):
@@ -201,6 +207,8 @@ def _needs_nyuv2(plan: Plan, target: str) -> bool:
 
 
 def _needs_photos(plan: Plan, target: str) -> bool:
+    if (asked := QUESTION.fullmatch(target)) and not plan.questions.rows(asked[1]):
+        return any(model_graph.depends_on_protocol(plan.config, model) for model in plan.questions.models(asked[1]))
     if target.startswith("results/models/") or "/scenes/" in target or _is_of_table2(target) or _is_of_frozen(target):
         return any(model_graph.depends_on_protocol(plan.config, model) for model in _named_by(plan, target)[1])
     return not _is_of_pairs(target)
@@ -245,7 +253,9 @@ def _named_by(plan: Plan, target: str) -> tuple[list[str], list[str]]:
         return [], [*of_figures, *of_figure8, *plan.ranking_models()]
     if _is_of_pairs(target) or target.startswith("results/voc/") or Path(target).name == GROUND_TRUTH:
         return [], []
-    parts = {*Path(target).parts, Path(target).stem}
+    parts = {*Path(target).parts, *Path(target).stem.split(ENSEMBLE)}
+    if asked := QUESTION.fullmatch(target):
+        parts = {*plan.questions.rows(asked[1]), *plan.questions.models(asked[1])}
     rows = [row for row in plan.rows if row in parts]
     models = [model for model in plan.config["models"] if model in parts]
     if rows or models or Path(target).stem in WITHOUT_MODELS:

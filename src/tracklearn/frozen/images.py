@@ -1,6 +1,7 @@
 """Features of whole photos of categories: a linear probe, nearest neighbours, and precision among the nearest."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from tracklearn.errors import UserError
 from tracklearn.features.whole_images import whole_image_features
+from tracklearn.networks.weights import load_weights
 from tracklearn.photos import list_image_folder
 from tracklearn.report import Report, silent
 from tracklearn.retrieval.neighbours import AT_ONCE, NOBODY, nearest_by_cosine, to_unit_length
@@ -26,7 +28,7 @@ def image_set_figures(
     *,
     settings: Block,
     column: str,
-    weights: str | Path,
+    weights: Sequence[str | Path],
     cell: str | Path,
     replicates: str | Path,
     precision: str = "fp32",
@@ -50,7 +52,8 @@ def image_set_figures(
     Args:
         settings: settings of `settings.frozen.Frozen`.
         column: entry of `sets`.
-        weights: file of the network.
+        weights: file of the network; of an ensemble, files of its networks, whose features, each scaled to unit length,
+            stand side by side.
         cell, replicates: the files to write, as in `tables.cells.write_figures`.
         precision, threads: as in `whole_image_features`.
         runs: ids of the runs that made the weights, written to the cell.
@@ -67,9 +70,9 @@ def image_set_figures(
         raise UserError(f"frozen.precision.k is {frozen.precision.k}, but {column} has {len(files)} photos; lower k")
     if frozen.knn.k > (voters := frozen.train_images * len(classes)):
         raise UserError(f"frozen.knn.k is {frozen.knn.k}, but {column} has {voters} training photos; lower k")
-    features = whole_image_features(
-        files, weights=weights, layer=frozen.layer, precision=precision, threads=threads, report=report
-    )
+    described = partial(whole_image_features, layer=frozen.layer, precision=precision, threads=threads, report=report)
+    by_net = [described(files, weights=path) for path in weights]
+    features = by_net[0] if len(by_net) == 1 else np.hstack([*map(to_unit_length, by_net)])
     training = [training_photos(labels, frozen.train_images, seed=frozen.seed, draw=i) for i in range(frozen.draws)]
     probed, chosen = [], []
     for done, own in enumerate(training):
@@ -102,6 +105,7 @@ def image_set_figures(
         knn_k=frozen.knn.k,
         precision_k=frozen.precision.k,
         chance={"linear": 100 / len(classes), "knn": 100 / len(classes), "precision": precision_by_chance(labels)},
+        learned_pairs=load_weights(weights[0], tensors=False)[1].get("pairs"),
         runs=runs,
     )
     return values

@@ -17,7 +17,7 @@ from tracklearn.frozen.overlap import boundary_f, region_j
 from tracklearn.frozen.propagation import propagate
 from tracklearn.machine.devices import own_device
 from tracklearn.networks.caffenet import GRIDS, CaffeNet
-from tracklearn.networks.weights import build
+from tracklearn.networks.weights import build, load_weights
 from tracklearn.photos import opened_image, read_pixels
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
@@ -98,6 +98,7 @@ def mask_set_figures(
             for video, of in zip(videos, scores, strict=True)
         },
         chance=unmoved,
+        learned_pairs=load_weights(weights, tensors=False)[1].get("pairs"),
         runs=runs,
     )
     return values

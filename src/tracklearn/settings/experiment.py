@@ -19,7 +19,7 @@ from tracklearn.settings.patches import Patches, Subset
 from tracklearn.settings.ranking import Loss
 from tracklearn.settings.retrieval import Retrieval
 from tracklearn.settings.scenes import Scenes
-from tracklearn.settings.tables import Evidence, NormalsEvidence, NormalsRow, Pair, Row, Section6
+from tracklearn.settings.tables import Evidence, NormalsEvidence, NormalsRow, Pair, Question, Row, Section6
 from tracklearn.settings.training import RankingSchedule, Saving, Schedule, SoftmaxSchedule, Threads
 from tracklearn.settings.videos import Videos
 from tracklearn.settings.voc import ImageNet, Voc
@@ -87,6 +87,9 @@ class Configuration(Settings):
     )
     evidence_normals: NormalsEvidence | None = setting(
         None, "Networks of surface normals that are trained again with other training seeds (`make evidence-normals`)"
+    )
+    questions: tuple[Question, ...] = setting(
+        (), "Questions that networks of several training seeds answer, a table each (`make evidence-real`)"
     )
 
     @classmethod

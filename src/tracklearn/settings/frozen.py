@@ -9,6 +9,13 @@ from tracklearn.settings.base import Count, Names, Natural, Positive, Settings, 
 from tracklearn.settings.scenes import Softmax
 from tracklearn.settings.tables import ID
 
+FIGURES = {
+    "sets": ("linear", "knn", "precision"),
+    "masks": ("J&F", "J", "F"),
+    "pairs": ("recall", "recall_other_clips"),
+}
+"""The figures of the cells, by the key of their data set."""
+
 
 class ImageSet(Settings):
     """Photos of categories."""
@@ -83,6 +90,16 @@ class MaskSet(Settings):
     sequences: Names | None = setting(None, "Names of the evaluated sequences; `null` takes all")
 
 
+class PairSet(Settings):
+    """Pairs of patches of videos that no network learned from."""
+
+    where: ClassVar[str] = "frozen.pairs"
+
+    folder: str = setting(
+        ..., "Folder of patch shards, `results/patches` of another experiment; the patches have the size of the input"
+    )
+
+
 class Propagation(Settings):
     """Labels of the first frame, carried to later frames by the likeness of features."""
 
@@ -137,6 +154,7 @@ class Frozen(Settings):
 
     sets: dict[str, ImageSet] = setting({}, "Folders of photos by the name of their column")
     masks: dict[str, MaskSet] = setting({}, "Folders of videos with masks by the name of their column")
+    pairs: dict[str, PairSet] = setting({}, "Folders of patch shards by the name of their column")
     rows: tuple[FrozenRow, ...] = setting((), "Rows of the table; each is compared with the first")
     layer: Literal["pool5", "fc6", "fc7", "fc8"] = setting(
         "pool5", "Layer whose features of whole photos are evaluated; only networks with outputs have fc8"
@@ -162,11 +180,13 @@ class Frozen(Settings):
 
     @model_validator(mode="after")
     def _columns_and_rows(self) -> Self:
-        for key, columns in (("sets", [*self.sets]), ("masks", [*self.masks])):
+        columns_of = {"sets": [*self.sets], "masks": [*self.masks], "pairs": [*self.pairs]}
+        for key, columns in columns_of.items():
             if wrong := [name for name in columns if not re.match(ID, name)]:
                 raise ValueError(f"{key}: the name is {wrong[0]!r}; expected letters, digits, `.`, `_` and `-`")
-        if twice := self.sets.keys() & self.masks.keys():
-            raise ValueError(f"masks.{min(twice)}: a set has this name too; a column needs a name of its own")
-        if self.rows and not self.sets and not self.masks:
-            raise ValueError("rows has rows, but no data set; write frozen.sets or frozen.masks")
+        for key, others in (("masks", self.sets.keys()), ("pairs", self.sets.keys() | self.masks.keys())):
+            if twice := others & {*columns_of[key]}:
+                raise ValueError(f"{key}.{min(twice)}: a set has this name too; a column needs a name of its own")
+        if self.rows and not any(columns_of.values()):
+            raise ValueError("rows has rows, but no data set; write frozen.sets, frozen.masks or frozen.pairs")
         return self

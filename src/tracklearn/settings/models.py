@@ -35,6 +35,7 @@ class Way(NamedTuple):
 
 WAYS = {
     "none": Way(SHAPE | FILLERS | {"detection_fc7"}, may_have={"seed"}),
+    "scaled": Way(SHAPE | FILLERS | {"detection_fc7"}, needs={"subset"}, may_have={"seed"}),
     "given": Way(SHAPE, needs={"weights"}),
     "ranking": Way(
         SHAPE | FILLERS | {"ranking_fc7", "ranking_fc_std"},
@@ -71,13 +72,16 @@ class Model(Settings):
 
     where: ClassVar[str] = "models"
 
-    train: Literal["none", "given", "ranking", "imagenet", "voc", "normals"] = setting(
+    train: Literal["none", "scaled", "given", "ranking", "imagenet", "voc", "normals"] = setting(
         ...,
-        "`none` keeps random weights; `given` reads the file `weights`; `ranking` needs `from`, `subset` and "
+        "`none` keeps random weights; `scaled` scales random weights until each channel of every layer has mean 0 and "
+        "variance 1 over patches of `subset`; `given` reads the file `weights`; `ranking` needs `from`, `subset` and "
         "`schedule`; `imagenet`, `voc` and `normals` need `from` and `schedule`",
     )
     parent: str | None = setting(None, "Model whose weights the training starts from, or `random`", alias="from")
-    subset: str | None = setting(None, "Entry of `subsets` that a ranking training sees")
+    subset: str | None = setting(
+        None, "Entry of `subsets` whose patches a ranking training, or the scaling of `scaled`, sees"
+    )
     schedule: str | None = setting(None, "Entry of `schedules` that the training follows")
     loss: str | None = setting(
         None,

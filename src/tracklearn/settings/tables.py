@@ -1,4 +1,4 @@
-"""Settings of the blocks `table1`, `section6`, `table2` and `evidence`: what is reported."""
+"""Settings of the blocks `table1`, `section6`, `table2`, `evidence` and `questions`: what is reported."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -146,3 +146,50 @@ class NormalsEvidence(Settings):
         "Each key names a line of the table, and its value lists the line's models, which have `train: normals`. Every "
         "further line is compared with the first",
     )
+
+
+class Question(Settings):
+    """A question that networks answer which are trained again from other seeds, each seed with its own pretraining."""
+
+    where: ClassVar[str] = "questions"
+
+    id: str = setting(..., "Name of the table, `results/tables/{protocol}/questions/{id}.md`", pattern=ID)
+    question: str = setting(..., "The question, heading of the table")
+    data: str = setting(..., "What the data grant, and what they cannot say: a text above the table")
+    seeds: Count = setting(..., "Number of training seeds, the first of which is the experiment itself")
+    lines: dict[str, Names] = setting(
+        {}, "Each key names a line of the table, and its value lists the line's models, of which the mean counts"
+    )
+    ensembles: bool = setting(
+        False,
+        "Whether several models of a line are an ensemble, whose features stand side by side; only for columns of "
+        "`frozen.sets`",
+    )
+    figures: tuple[str, ...] = setting(
+        (),
+        "Columns of the table: `{column}.{figure}` with a column of `frozen` and a figure of its cells: `linear`, "
+        "`knn` or `precision` of `sets`, `J&F`, `J` or `F` of `masks`, `recall` or `recall_other_clips` of `pairs`",
+    )
+    detection: dict[str, str] = setting(
+        {}, "Row of Table 1 of each line whose detections count, as a column `mAP`; a line may have this figure alone"
+    )
+    comparisons: tuple[Pair, ...] = setting((), "Pairs of lines whose difference is averaged over the training seeds")
+    slope: bool = setting(
+        False,
+        "Whether the lines learned from more and more pairs: each figure gets its slope for each doubling of the pairs",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        where, lines = f"question {self.id}", self.lines.keys() | self.detection.keys()
+        if not lines:
+            raise ValueError(f"{where} has no lines; expected lines of models, or detection")
+        if bool(self.lines) != bool(self.figures):
+            raise ValueError(f"{where} has lines or figures alone; expected both, as a line of models shows figures")
+        if wrong := [figure for figure in self.figures if not all(figure.rpartition("."))]:
+            raise ValueError(f"{where}: figures has {wrong[0]!r}; expected {{column}}.{{figure}}")
+        if unknown := [line for pair in self.comparisons for line in pair if line not in lines]:
+            raise ValueError(f"{where}: comparisons names {unknown[0]!r}; expected one of {', '.join(sorted(lines))}")
+        if self.slope and (len(self.lines) < 3 or any(len(models) > 1 for models in self.lines.values())):
+            raise ValueError(f"{where}: a slope needs at least three lines of one model each")
+        return self

@@ -17,6 +17,8 @@ WORDS = {
     "linear": "linear probe",
     "knn": "{knn_k} nearest neighbours",
     "precision": "precision at {precision_k}",
+    "recall": "recall among all patches",
+    "recall_other_clips": "recall among patches of other clips",
 }
 EXPLANATION = (
     "Features of networks that are trained no further. All figures are percentages. A row of several networks, which "
@@ -141,6 +143,12 @@ def _notes(cell: Cell) -> list[str]:
             f"frame are propagated by {cell['features']}. J and F are those of DAVIS 2017: means over objects of their "
             "means over all frames but the first and the last. Intervals are over sequences in place of images.",
             f"Masks that stay where they are in the first frame have a J&F of {cell['chance']['J&F']:.1f}.",
+        ]
+    if "pairs" in cell:
+        return [
+            f"{cell['pairs']:,} pairs of {cell['clips']} clips, described by {cell['features']}. A query is right if "
+            "its tracked patch is nearer to it than all other patches. Intervals are over clips in place of images.",
+            f"A guess has a recall of {cell['chance']['recall']:.1f}.",
         ]
     half = "" if cell["half"] == "all" else f" (half: {cell['half']})"
     return [

@@ -42,10 +42,10 @@ def world(tmp_path_factory):
     return folder
 
 
-def evaluate(world, out, *, half="all", **settings):
+def evaluate(world, out, *, half="all", nets=1, **settings):
     block = SETTINGS | settings | {"sets": {"colours": {"folder": str(world / "photos"), "half": half}}}
     values = image_set_figures(
-        settings=block, column="colours", weights=world / "net.safetensors", cell=out / "net.json",
+        settings=block, column="colours", weights=[world / "net.safetensors"] * nets, cell=out / "net.json",
         replicates=out / "net.npz", runs=["a"],
     )  # fmt: skip
     return values, json.loads((out / "net.json").read_text()), dict(np.load(out / "net.npz"))
@@ -59,6 +59,11 @@ def test_colours_are_told_apart_and_the_cell_says_how(world, tmp_path):
     assert (cell["images"], cell["classes"], cell["train_images"], cell["half"]) == (30, 3, 3, "all")
     assert cell["chance"] == {"linear": 100 / 3, "knn": 100 / 3, "precision": pytest.approx(100 * 9 / 29)}
     assert len(cell["chosen"]) == 2 and cell["runs"] == ["a"]
+
+
+def test_an_ensemble_of_one_network_twice_finds_the_same_nearest_photos(world, tmp_path):
+    once, twice = (evaluate(world, tmp_path, nets=nets)[2] for nets in (1, 2))
+    np.testing.assert_allclose(once["precision"], twice["precision"])
 
 
 def test_equal_settings_give_equal_cells_and_another_half_has_other_photos(world, tmp_path):

@@ -1,0 +1,113 @@
+"""Write docs/evidence.md from the tables that are there, as `make evidence-page` does.
+
+A table that has not been computed yet is named with the command that makes it.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs/evidence.md"
+INTRODUCTION = """\
+# Evidence
+
+`make evidence-page` writes this page from the tables of four commands. Above each table stands what the data grant and
+what they cannot say. No table is left out because of its result. Every figure is a mean over training seeds; each seed
+trains every network anew, with its own pretraining. Every figure and every difference stands beside its 95% interval,
+and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told apart*: this is no
+proof that there is none. The tables hold some hundred intervals, and one in twenty of them misses by chance."""
+
+
+class Source(NamedTuple):
+    """Tables that one command makes.
+
+    Attributes:
+        command: of the Makefile.
+        minutes: what it took on two quiet cores; "" before it was measured.
+        folder: of the experiment.
+        config: files below `config/`, of which the last has the questions; none if `file` is the table.
+        file: a table below `results/`.
+        data: what the data grant, for a file that does not say so itself.
+    """
+
+    command: str
+    minutes: str
+    folder: str
+    config: tuple[str, ...] = ()
+    file: str = ""
+    data: str = ""
+
+
+SOURCES = (
+    Source(
+        "make evidence",
+        "",
+        "demo",
+        file="evidence.md",
+        data="The small world is built so that the method can win: its clips show the categories of the test images, "
+        "and what moves is what is tested. It shows that the machine works, not that the claim holds.",
+    ),
+    Source("make evidence-real", "", "examples/real_evidence", ("config.yaml",)),
+    Source("make evidence-controls", "", "demo", ("config.yaml", "controls.yaml")),
+    Source("make evidence-controls", "", "examples/real_evidence", ("config.yaml", "controls.yaml")),
+    Source(
+        "make evidence-normals",
+        "",
+        "demo",
+        file="evidence_normals.md",
+        data="Rendered rooms, which share neither things nor textures with the clips that the networks learned from.",
+    ),
+    Source(
+        "make evidence-normals",
+        "",
+        "examples/real_mini",
+        file="evidence_normals.md",
+        data="NYUv2 at half its size, and networks of sixteen real clips: too few to learn from, so a missing gain "
+        "says nothing about the paper's four million pairs.",
+    ),
+)
+
+
+def page(root: Path = ROOT) -> str:
+    """The page from the tables below `root`."""
+    return "\n\n".join([INTRODUCTION, *(section for source in SOURCES for section in _sections(source, root))]) + "\n"
+
+
+def _sections(source: Source, root: Path) -> Iterator[str]:
+    made = f"`{source.command}`" + (f", {source.minutes} minutes on two cores" if source.minutes else "")
+    if source.file:
+        table = root / source.folder / "results" / source.file
+        if table.exists():
+            title, *rest = table.read_text().strip().split("\n\n")
+            yield "\n\n".join([f"#{title}", f"{source.data} ({source.folder}; {made})", *map(_lower, rest)])
+        else:
+            yield f"## {source.folder}: {source.file}\n\n{source.data}\n\n{_not_yet(source.command)}"
+        return
+    config: dict[str, Any] = {}
+    for name in source.config:
+        config |= yaml.safe_load((root / source.folder / "config" / name).read_text())
+    questions: list[Mapping[str, Any]] = config.get("questions", [])
+    for question in questions:
+        tables = sorted((root / source.folder / "results/tables").glob(f"*/questions/{question['id']}.md"))
+        if tables:
+            heading, data, *rest = tables[0].read_text().strip().split("\n\n")
+            yield "\n\n".join([heading, f"{data} ({made})", *rest])
+        else:
+            yield f"## {question['question']}\n\n{question['data']}\n\n{_not_yet(source.command)}"
+
+
+def _lower(text: str) -> str:
+    """A paragraph, whose heading comes one level lower."""
+    return f"#{text}" if text.startswith("#") else text
+
+
+def _not_yet(command: str) -> str:
+    return f"**Not computed yet**: `{command}` makes this table."
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
+    print(f"The page: {PAGE.relative_to(ROOT)}")

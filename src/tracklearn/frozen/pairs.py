@@ -1,0 +1,117 @@
+"""Tracked patches of unseen clips: does a network find them again?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tracklearn.errors import UserError
+from tracklearn.networks.caffenet import CaffeNet, Layer, to_input
+from tracklearn.networks.weights import build, load_weights
+from tracklearn.patches.subset import Subset
+from tracklearn.ranking.loss import cosine_distances
+from tracklearn.ranking.negatives import other_videos
+from tracklearn.ranking.recall import other_pairs, tracked_ranks
+from tracklearn.report import Report, silent
+from tracklearn.settings.base import Block
+from tracklearn.settings.frozen import Frozen
+from tracklearn.tables.bootstrap import image_draws
+from tracklearn.tables.cells import write_figures
+
+BATCH = 64  # pairs of one forward pass
+
+
+def pair_set_figures(
+    *,
+    settings: Block,
+    column: str,
+    stores: Sequence[str | Path],
+    weights: str | Path,
+    cell: str | Path,
+    replicates: str | Path,
+    runs: Any = (),
+    report: Report = silent,
+) -> dict[str, float]:
+    """Look up the tracked patch of every query among other patches, and write the cell.
+
+    The figures, in percent of all P queries:
+
+    - `recall`: the tracked patch is nearer to the query by cosine than every other patch but the query.
+    - `recall_other_clips`: it is nearer than every patch of other clips.
+
+    Each figure is computed again in each draw of the clips (a bootstrap), because the pairs of a clip resemble each
+    other. The draws depend on the number of clips alone, so that the figures of all networks are paired.
+
+    Args:
+        settings: settings of `settings.frozen.Frozen`.
+        column: entry of `pairs`.
+        stores: its shards.
+        weights: file of the network.
+        cell, replicates: the files to write, as in `tables.cells.write_figures`.
+        runs: ids of the runs that made the weights, written to the cell.
+
+    Returns:
+        The figures.
+
+    Raises:
+        UserError: there is no pair, or pairs of one clip alone, or patches of another size than the network's input.
+    """
+    frozen = Frozen.read(settings)
+    folder = frozen.pairs[column].folder
+    subset, net = Subset(stores), build(weights)
+    clips = np.unique(subset.video_of_pair, return_inverse=True)[1]  # (P,)
+    if not len(clips) or clips.max() < 1:
+        raise UserError(f"{folder}: pairs of fewer than two clips there; mine pairs of some clips into it")
+    if subset.size != net.input_size:
+        raise UserError(
+            f"{folder}: the patches have {subset.size} pixels, but the input of {weights} has {net.input_size}; mine "
+            f"pairs with patches.size {net.input_size}"
+        )
+    if frozen.layer == "fc8":
+        raise UserError("frozen.layer is fc8; patches have no labels, expected pool5, fc6 or fc7")
+    distances = cosine_distances(_features(net, subset, frozen.layer, report))
+    rivals = {"recall": other_pairs(len(clips)), "recall_other_clips": other_videos(torch.from_numpy(clips))}
+    found = {name: (tracked_ranks(distances, mask) == 0).numpy() for name, mask in rivals.items()}
+    counts = np.bincount(clips)
+    drawn = np.vstack([np.ones(len(counts), np.int64), image_draws(len(counts), frozen.bootstrap)])  # (1 + B, C)
+    figures = {name: _recall(right, clips, drawn) for name, right in found.items()}
+    values = {name: float(figure[0]) for name, figure in figures.items()}
+    write_figures(
+        cell,
+        replicates,
+        values=values,
+        draws={name: figure[1:] for name, figure in figures.items()},
+        features=frozen.layer,
+        folder=folder,
+        pairs=len(clips),
+        clips=len(counts),
+        chance={name: float(100 * (1 / (1 + mask.sum(1))).mean()) for name, mask in rivals.items()},
+        learned_pairs=load_weights(weights, tensors=False)[1].get("pairs"),
+        runs=runs,
+    )
+    return values
+
+
+def _recall(right: np.ndarray, clips: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Share of right queries in percent (B,), for (B, C) counts of the clips.
+
+    Args:
+        right: (P,) bool.
+        clips: (P,) the clip of each query.
+    """
+    share: np.ndarray = 100 * (drawn @ np.bincount(clips, weights=right)) / (drawn @ np.bincount(clips))
+    return share
+
+
+@torch.inference_mode()
+def _features(net: CaffeNet, subset: Subset, layer: str, report: Report) -> Tensor:
+    """Features of all patches (2 P, D), the query of each pair before its tracked patch."""
+    rows = []
+    for start in range(0, len(subset), BATCH):
+        patches = subset.pairs(range(start, min(start + BATCH, len(subset))))  # (p, 2, S, S, 3)
+        rows.append(net(to_input(torch.from_numpy(patches).flatten(0, 1), net.mean_bgr), cast(Layer, layer)))
+        report(start + len(patches), {"pairs": float(start + len(patches))})
+    return torch.cat(rows)

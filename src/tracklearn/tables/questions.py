@@ -1,0 +1,242 @@
+"""Tables of questions: lines of networks over seeds, their differences, and slopes against the size of the data."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracklearn.errors import UserError
+from tracklearn.experiment.model_graph import seed_name
+from tracklearn.experiment.questions_plan import ensemble
+from tracklearn.files import atomic
+from tracklearn.settings.base import Block
+from tracklearn.settings.tables import Question
+from tracklearn.tables.bootstrap import interval
+from tracklearn.tables.cells import Cell, read_cell
+from tracklearn.tables.evidence import compare, drawn_over_seeds
+from tracklearn.tables.formats import grid, write_csv
+from tracklearn.tables.versions import NOTE, mixed_versions
+
+MAP = "mAP"
+EXPLANATION = (
+    "Figures are percentages, means over {seeds} training seeds; with each seed every network is trained from new "
+    "weights, and so are the networks that it starts from. In brackets is the 95% interval over training seeds and "
+    "{units}. Differences are paired by seed and over {units}; {seeds} seeds say little about their own spread, so the "
+    "differences by seed stand beside them."
+)
+CHANCE = "chance"
+
+
+class Sample(NamedTuple):
+    """A figure of a line.
+
+    Attributes:
+        values: (S,), by seed.
+        draws: (S, B), the figure of each seed in each draw of the photos, sequences or clips.
+        chance: what a guess gives; None if unknown.
+        pairs: number of pairs that the line's first network learned from; None for networks that learned from none.
+    """
+
+    values: np.ndarray
+    draws: np.ndarray
+    chance: float | None = None
+    pairs: int | None = None
+
+
+def question_table(
+    *,
+    question: Block,
+    cells: Sequence[str | Path],
+    bootstraps: Sequence[str | Path],
+    detections: Sequence[str | Path],
+    detection_bootstraps: Sequence[str | Path],
+    markdown: str | Path,
+    table: str | Path,
+    versions: Mapping[str, Mapping[str, int]] | None = None,
+) -> dict[str, float]:
+    """Write the lines of a question, their differences, and their slopes.
+
+    Args:
+        question: block `settings.tables.Question`.
+        cells, bootstraps: of the frozen networks or ensembles of all seeds, each `{column}/{system}`.
+        detections, detection_bootstraps: cells with the mAP of the rows of all seeds, each `{row}/mAP.json`, and the
+            replicates, each named after its row.
+        markdown, table: the files to write.
+        versions: number of runs behind the table by library and version.
+
+    Returns:
+        The mean of each figure by `{figure}.{line}`, and the lower end of each difference.
+
+    Raises:
+        UserError: a cell is empty or not a cell; or a slope is asked, and a line learned from
+            no pairs, or all lines from equally many.
+    """
+    asked = Question.read(question)
+    found = _frozen(asked, cells, bootstraps) | _detected(asked, detections, detection_bootstraps)
+    columns = dict.fromkeys(figure for figure, _ in found)
+    lines = list(dict.fromkeys([*asked.lines, *asked.detection]))
+    means = [_mean(figure, line, sample) for (figure, line), sample in found.items()]
+    differences = [
+        _difference(figure, pair, found)
+        for figure in columns
+        for pair in asked.comparisons
+        if all((figure, line) in found for line in pair)
+    ]
+    sizes = _sizes(asked, found)
+    slopes = [_slope(figure, [found[figure, line] for line in asked.lines], sizes) for figure in columns if sizes]
+    write_csv(table, [{"kind": kind, **row} for kind, rows in _kinds(means, differences, slopes) for row in rows])
+    sections = [
+        f"## {asked.question}",
+        asked.data,
+        EXPLANATION.format(seeds=asked.seeds, units=_units(columns, asked)),
+        grid(_by_line(lines, columns, found), ["line", *columns]),
+    ]
+    if sizes:
+        learned = ", ".join(f"{line} {count:,}" for line, count in zip(asked.lines, sizes, strict=True))
+        sections += [
+            f"Pairs learned from: {learned}. The slope is that of the least squares of a figure against the logarithm "
+            "of the pairs, in points for each doubling.",
+            grid(slopes),
+        ]
+    sections += [grid(differences)] if differences else []
+    if mixed := mixed_versions(versions):
+        sections += [NOTE, grid(mixed)]
+    with atomic(markdown) as temporary:
+        temporary.write_text("\n\n".join(sections) + "\n")
+    return {f"{row['figure']}.{row['line']}": row["value"] for row in means} | {
+        f"low.{row['figure']}.{row['row']}-{row['against']}": row["low"] for row in differences
+    }
+
+
+def slope_per_doubling(sizes: Sequence[float], figures: np.ndarray) -> np.ndarray:
+    """Slope of the least squares of figures (L, ...) against the base-2 logarithm of the sizes (L,): (...).
+
+    Raises:
+        UserError: all sizes are equal.
+    """
+    places = np.log2(sizes)
+    places -= places.mean()
+    if not (spread := places @ places) > 0:
+        raise UserError(f"all lines learned from {sizes[0]:g} pairs; a slope needs lines of different sizes")
+    slope: np.ndarray = np.tensordot(places, figures, axes=1) / spread
+    return slope
+
+
+def _frozen(asked: Question, cells: Iterable[str | Path], bootstraps: Iterable[str | Path]) -> dict[Any, Sample]:
+    """The samples of frozen networks by figure and line."""
+    by_system = {(Path(path).parent.name, Path(path).stem): _filled(path) for path in cells}
+    draws = {(Path(path).parent.name, Path(path).stem): dict(np.load(path)) for path in bootstraps}
+    found = {}
+    for figure in asked.figures:
+        column, _, name = figure.rpartition(".")
+        for line, models in asked.lines.items():
+            by_seed = [
+                [(column, system) for system in _systems(asked, models, seed)] for seed in range(1, asked.seeds + 1)
+            ]
+            found[figure, line] = Sample(
+                np.array([np.mean([by_system[key]["figures"][name]["value"] for key in keys]) for keys in by_seed]),
+                np.stack([np.mean([draws[key][name] for key in keys], axis=0) for keys in by_seed]),
+                by_system[by_seed[0][0]].get("chance", {}).get(name),
+                by_system[by_seed[0][0]]["learned_pairs"],
+            )
+    return found
+
+
+def _systems(asked: Question, models: Sequence[str], seed: int) -> list[str]:
+    return [ensemble(list(models), seed)] if asked.ensembles else [seed_name(model, seed) for model in models]
+
+
+def _detected(asked: Question, cells: Iterable[str | Path], bootstraps: Iterable[str | Path]) -> dict[Any, Sample]:
+    """The samples of rows of Table 1 by figure and line."""
+    by_row = {Path(path).parent.name: _filled(path)["value"] for path in cells}
+    draws = {Path(path).stem: np.load(path)[MAP] for path in bootstraps}
+    seeds = range(1, asked.seeds + 1)
+    return {
+        (MAP, line): Sample(
+            np.array([by_row[seed_name(row, seed)] for seed in seeds], float),
+            np.stack([draws[seed_name(row, seed)] for seed in seeds]),
+        )
+        for line, row in asked.detection.items()
+    }
+
+
+def _filled(path: str | Path) -> Cell:
+    cell = read_cell(path)
+    if cell["value"] is None:
+        raise UserError(f"{path}: an empty cell: {cell['reason']}; take its network out of the question")
+    return cell
+
+
+def _sizes(asked: Question, found: Mapping[Any, Sample]) -> list[int]:
+    """Pairs that each line learned from; none without a slope."""
+    if not asked.slope:
+        return []
+    sizes = {line: found[asked.figures[0], line].pairs for line in asked.lines}
+    if untrained := [line for line, pairs in sizes.items() if pairs is None]:
+        raise UserError(f"question {asked.id}: {untrained[0]} learned from no pairs; a slope needs trained networks")
+    return [pairs or 0 for pairs in sizes.values()]
+
+
+def _mean(figure: str, line: str, sample: Sample) -> dict[str, Any]:
+    low, high = interval(drawn_over_seeds(sample.draws)) or (np.nan, np.nan)
+    by_seed = " ".join(f"{value:.1f}" for value in sample.values)
+    bounds = {"value": round(float(sample.values.mean()), 2), "low": round(low, 2), "high": round(high, 2)}
+    return {"figure": figure, "line": line, **bounds, "by_seed": by_seed}
+
+
+def _difference(figure: str, pair: tuple[str, str], found: Mapping[Any, Sample]) -> dict[str, Any]:
+    values = {line: found[figure, line].values for line in pair}
+    draws = {line: found[figure, line].draws for line in pair}
+    return _with_verdict({"figure": figure} | compare(*pair, values, draws))
+
+
+def _slope(figure: str, samples: Sequence[Sample], sizes: Sequence[int]) -> dict[str, Any]:
+    """The slope of a figure; its interval draws seeds, each with all its sizes, and photos, the same for all sizes."""
+    by_seed = slope_per_doubling(sizes, np.stack([sample.values for sample in samples]))  # (S,)
+    draws = slope_per_doubling(sizes, np.stack([sample.draws for sample in samples]))  # (S, B)
+    low, high = interval(drawn_over_seeds(draws)) or (np.nan, np.nan)
+    return _with_verdict(
+        {
+            "figure": figure,
+            "slope": round(float(by_seed.mean()), 2),
+            "low": round(low, 2),
+            "high": round(high, 2),
+            "by_seed": " ".join(f"{value:+.1f}" for value in by_seed),
+        }
+    )
+
+
+def _with_verdict(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A difference or slope, and whether it is above or below 0 as far as the interval can tell."""
+    verdict = "higher" if row["low"] > 0 else "lower" if row["high"] < 0 else "not told apart"
+    return {**row, "verdict": verdict}
+
+
+def _by_line(lines: Sequence[str], columns: Iterable[str], found: Mapping[Any, Sample]) -> list[dict[str, str]]:
+    """The table of means, with what a guess gives in the last row."""
+    rows = [
+        {"": line} | {figure: _text(figure, line, found.get((figure, line))) for figure in columns} for line in lines
+    ]
+    chances = {figure: sample.chance for (figure, _), sample in found.items()}
+    guessed = {figure: "-" if chance is None else f"{chance:.1f}" for figure, chance in chances.items()}
+    return [*rows, {"": CHANCE} | guessed] if any(text != "-" for text in guessed.values()) else rows
+
+
+def _text(figure: str, line: str, sample: Sample | None) -> str:
+    if sample is None:
+        return "-"
+    row = _mean(figure, line, sample)
+    return f"{row['value']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
+
+
+def _kinds(*tables: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    return list(zip(("mean", "difference", "slope"), tables, strict=True))
+
+
+def _units(columns: Iterable[str], asked: Question) -> str:
+    """What the intervals are drawn over beside the seeds."""
+    units = {"J&F": "sequences", "J": "sequences", "F": "sequences", "recall": "clips", "recall_other_clips": "clips"}
+    named = dict.fromkeys(units.get(figure.rpartition(".")[2], "photos") for figure in columns)
+    *first, last = named
+    return f"{', '.join(first)} or {last}" if first else last

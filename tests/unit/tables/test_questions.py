@@ -1,0 +1,133 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from tracklearn.errors import UserError
+from tracklearn.tables.questions import question_table, slope_per_doubling
+
+DRAWS = 400
+
+
+def test_the_slope_of_a_hand_case():
+    """25, 28 and 31 at 100, 200 and 400 pairs: three points for each doubling."""
+    assert slope_per_doubling([100, 200, 400], np.array([25.0, 28, 31])) == pytest.approx(3)
+
+
+def test_the_slope_is_numpys_and_a_constant_does_not_change_it():
+    rng = np.random.default_rng(0)
+    sizes, figures = [90, 250, 1000], rng.random((3, 4, 5))
+    slopes = slope_per_doubling(sizes, figures)
+    np.testing.assert_allclose(slopes.ravel(), np.polyfit(np.log2(sizes), figures.reshape(3, -1), 1)[0])
+    np.testing.assert_allclose(slope_per_doubling(sizes, figures + 7), slopes)
+
+
+def test_equal_sizes_have_no_slope():
+    with pytest.raises(UserError, match="all lines learned from 100 pairs; a slope needs lines of different sizes"):
+        slope_per_doubling([100, 100, 100], np.zeros(3))
+
+
+class Files:
+    """Cells and replicates: the photos' noise is common to all systems, as draws of the same photos are."""
+
+    def __init__(self, folder):
+        self.folder, self.noise = folder, np.random.default_rng(0).standard_normal(DRAWS)
+        self.cells, self.bootstraps, self.detections, self.detection_bootstraps = [], [], [], []
+
+    def frozen(self, system, value, *, column="sun8", figure="linear", pairs=None):
+        self.cells.append(self.folder / f"cells/{column}/{system}.json")
+        self.bootstraps.append(self.folder / f"draws/{column}/{system}.npz")
+        for path in (self.cells[-1], self.bootstraps[-1]):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        cell = {"value": value, "figures": {figure: {"value": value}}, "learned_pairs": pairs}
+        self.cells[-1].write_text(json.dumps(cell | {"chance": {figure: 12.5}}))
+        np.savez(self.bootstraps[-1], **{figure: value + self.noise})
+
+    def row(self, row, value):
+        self.detections.append(self.folder / f"table1/{row}/mAP.json")
+        self.detections[-1].parent.mkdir(parents=True)
+        self.detections[-1].write_text(json.dumps({"value": value, "row": row}))
+        self.detection_bootstraps.append(self.folder / f"{row}.npz")
+        np.savez(self.detection_bootstraps[-1], mAP=value + self.noise)
+
+    def table(self, **question):
+        block = {"id": "q", "question": "Does it help?", "data": "Few clips.", "seeds": 2} | question
+        values = question_table(
+            question=block, cells=self.cells, bootstraps=self.bootstraps, detections=self.detections,
+            detection_bootstraps=self.detection_bootstraps, markdown=self.folder / "q.md", table=self.folder / "q.csv",
+        )  # fmt: skip
+        with open(self.folder / "q.csv", newline="") as file:
+            return values, list(csv.DictReader(file)), (self.folder / "q.md").read_text()
+
+
+@pytest.fixture
+def files(tmp_path):
+    return Files(tmp_path)
+
+
+def test_lines_over_seeds_their_differences_and_detection(files):
+    for system, value in {"random": 50, "random-seed2": 54, "best": 60, "best-seed2": 62}.items():
+        files.frozen(system, value)
+    for row, value in {"scratch": 20, "scratch-seed2": 30}.items():
+        files.row(row, value)
+    values, rows, text = files.table(
+        lines={"random": ["random"], "best": ["best"]},
+        figures=["sun8.linear"],
+        detection={"scratch": "scratch"},
+        comparisons=[["best", "random"], ["best", "scratch"]],
+    )
+    assert values["sun8.linear.random"] == 52 and values["mAP.scratch"] == 25
+    (difference,) = [row for row in rows if row["kind"] == "difference"]  # no figure has both best and scratch
+    assert float(difference["difference"]) == 9 and difference["by_seed"] == "+10.0 +8.0"
+    # The photos' noise cancels; two seeds, whose spread is stretched by sqrt(2), leave 9 - sqrt(2) to 9 + sqrt(2).
+    assert float(difference["low"]) == pytest.approx(9 - np.sqrt(2), abs=0.01)
+    assert difference["verdict"] == "higher"
+    mean = next(row for row in rows if row["line"] == "random")
+    # 52 +- 2 sqrt(2) by seeds, and +- 2 by photos.
+    assert float(mean["low"]) < 52 - 2 * np.sqrt(2) and float(mean["high"]) > 52 + 2 * np.sqrt(2)
+    assert text.startswith("## Does it help?\n\nFew clips.\n\nFigures are percentages, means over 2 training seeds")
+    assert "over training seeds and photos" in text
+    assert "| scratch | - | 25.0 [" in text and "| chance | 12.5 | - |" in text
+
+
+def test_a_line_of_several_models_is_their_mean_and_an_ensemble_is_a_system_of_its_own(files):
+    for system, value in {"a": 40, "b": 44, "a+b": 50}.items():
+        files.frozen(system, value)
+    shared = {"seeds": 1, "lines": {"both": ["a", "b"]}, "figures": ["sun8.linear"]}
+    assert files.table(**shared)[0] == {"sun8.linear.both": 42}
+    assert files.table(**shared, ensembles=True)[0] == {"sun8.linear.both": 50}
+
+
+def test_the_slope_against_the_pairs_with_its_interval_over_seeds(files):
+    for seed, slope in {"": 2, "-seed2": 4}.items():
+        for place, size in enumerate((100, 200, 400)):
+            files.frozen(f"of{size}{seed}", 30 + slope * place, pairs=size)
+    lines = {str(size): [f"of{size}"] for size in (100, 200, 400)}
+    _, rows, text = files.table(lines=lines, figures=["sun8.linear"], slope=True)
+    (slope,) = [row for row in rows if row["kind"] == "slope"]
+    assert float(slope["slope"]) == 3 and slope["by_seed"] == "+2.0 +4.0" and slope["verdict"] == "higher"
+    bounds = [float(slope[name]) for name in ("low", "high")]
+    assert bounds == pytest.approx([3 - np.sqrt(2), 3 + np.sqrt(2)], abs=0.01)
+    assert "Pairs learned from: 100 100, 200 200, 400 400." in text
+
+
+def test_networks_that_learned_from_no_pairs_have_no_slope(files):
+    for name in ("a", "b", "c"):
+        files.frozen(name, 40)
+    with pytest.raises(UserError, match="question q: a learned from no pairs; a slope needs trained networks"):
+        files.table(seeds=1, lines={name: [name] for name in "abc"}, figures=["sun8.linear"], slope=True)
+
+
+def test_an_empty_cell_is_named_with_its_reason(files):
+    files.frozen("a", 40)
+    files.cells[0].write_text(json.dumps({"value": None, "reason": "no images", "figures": {}}))
+    with pytest.raises(UserError, match=r"a\.json: an empty cell: no images; take its network out of the question"):
+        files.table(seeds=1, lines={"a": ["a"]}, figures=["sun8.linear"])
+
+
+def test_figures_of_masks_and_clips_name_what_their_intervals_draw(files):
+    files.frozen("a", 40, column="davis", figure="J&F")
+    files.frozen("a", 40, column="clips", figure="recall")
+    text = files.table(seeds=1, lines={"a": ["a"]}, figures=["davis.J&F", "clips.recall"])[2]
+    assert "interval over training seeds and sequences or clips" in text

@@ -1,0 +1,43 @@
+"""docs/evidence.md: the tables that are there, and the names of those that are not."""
+
+import importlib
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def evidence_page():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(REPOSITORY), *sys.path])
+        yield importlib.import_module("benchmarks.evidence_page")
+
+
+@pytest.fixture
+def root(tmp_path):
+    for folder in ("demo", "examples/real_evidence"):
+        shutil.copytree(REPOSITORY / folder / "config", tmp_path / folder / "config")
+    return tmp_path
+
+
+def test_what_is_not_computed_is_named_with_its_command(evidence_page, root):
+    text = evidence_page.page(root)
+    assert text.count("**Not computed yet**") == 1 + 1 + 5 + 5 + 2
+    assert "## Real clips: does more data help?" in text
+    assert "**Not computed yet**: `make evidence-real` makes this table." in text
+
+
+def test_tables_that_are_there_stand_in_the_page(evidence_page, root):
+    table = root / "examples/real_evidence/results/tables/labelled-test/questions/data.md"
+    table.parent.mkdir(parents=True)
+    table.write_text("## Does more help?\n\nFew clips.\n\n| line | sun8.linear |\n")
+    (root / "demo/results").mkdir()
+    (root / "demo/results/evidence.md").write_text("# Evidence\n\n## mAP\n\n| row |\n")
+    text = evidence_page.page(root)
+    assert "## Does more help?\n\nFew clips. (`make evidence-controls`)\n\n| line | sun8.linear |\n" in text
+    assert "Real clips: does more data help?" not in text
+    assert "\n\n### mAP\n\n| row |" in text
