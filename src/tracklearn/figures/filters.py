@@ -63,8 +63,8 @@ def conv1_figure(*, weights: Mapping[str, str | Path], outputs: Outputs, notes: 
 
 
 def conv1_filters(weights: str | Path) -> np.ndarray:
-    """The filters of a network's conv1, float32 (N, 11, 11, 3), RGB."""
-    return build(weights).conv1.weight.detach().numpy().transpose(0, 2, 3, 1)[..., ::-1]
+    """The filters of a network's conv1, float32 (N, k, k, 3), RGB."""
+    return build(weights).conv1_filters()
 
 
 def common_limit(filters: list[np.ndarray]) -> float:

@@ -5,9 +5,9 @@ from typing import Any
 
 from tracklearn.download import download
 from tracklearn.errors import UserError
+from tracklearn.networks.backbone import Backbone
 from tracklearn.networks.caffe.caffemodel import read_caffemodel
 from tracklearn.networks.caffe.released import RELEASED
-from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.weights import build, load_weights, save_weights
 from tracklearn.report import Report, silent
@@ -48,11 +48,11 @@ def given_network(
     return {"parameters": float(sum(parameter.numel() for parameter in net.parameters()))}
 
 
-def _own(path: str | Path) -> tuple[CaffeNet, dict[str, Any]]:
+def _own(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
     return build(path), load_weights(path)[1]
 
 
-def _from_caffe(path: str | Path, wanted: Network) -> tuple[CaffeNet, dict[str, Any]]:
+def _from_caffe(path: str | Path, wanted: Network) -> tuple[Backbone, dict[str, Any]]:
     model = read_caffemodel(path)
     net = model.network(
         width=wanted.width,

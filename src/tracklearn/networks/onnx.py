@@ -110,6 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         net, _ = load(given.model)
+        if not isinstance(net, CaffeNet):
+            raise UserError(f"{given.model}: a {net.backbone}; only a caffenet can be exported to ONNX so far")
         path = find_model(given.model)
         metadata = load_weights(path, tensors=False)[1] if path.suffix == ".safetensors" else {}
         model = export(net, given.layer, linear="fc7" if metadata.get("training") == "normals" else "fc8")

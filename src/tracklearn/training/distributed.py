@@ -110,13 +110,12 @@ def expect_one_process(training: str) -> None:
 
 
 class Parallel(DistributedDataParallel):
-    """`CaffeNet` in several processes, with the attribute that objectives read."""
+    """A network in several processes, with the method that objectives call beside the network itself."""
 
-    @property
-    def mean_bgr(self) -> tuple[float, ...]:
-        """The network's."""
-        mean: tuple[float, ...] = self.module.mean_bgr
-        return mean
+    def to_input(self, images: Tensor) -> Tensor:
+        """See `Backbone.to_input`."""
+        prepared: Tensor = self.module.to_input(images)
+        return prepared
 
 
 class _Gather(torch.autograd.Function):
