@@ -43,6 +43,7 @@ class Backbone(nn.Module):
         channels, values: what the input holds, in words, for the metadata of the weights.
         transferable: the child modules that a model takes from its parent, by the setting `transfer`.
         grids: the layers whose cells carry features of places.
+        names: the layers by the names that torchvision's own weights have for them; empty for a network of ours.
         input_size: side of the input in pixels.
         outputs: units of fc8.
         mean_bgr: mean blue, green and red that is subtracted, 0 to 255. It is also the colour around a photo.
@@ -56,11 +57,14 @@ class Backbone(nn.Module):
     values: ClassVar[str]
     transferable: ClassVar[Mapping[str, tuple[str, ...]]]
     grids: ClassVar[Mapping[str, Grid]]
+    names: ClassVar[Mapping[str, str]] = {}
     input_size: int
     outputs: int | None
     mean_bgr: tuple[float, ...]
     initial_fc7_std: float
-    fc7: Any  # a linear layer, where there is one
+    fc6: Any  # linear layers, where they are there
+    fc7: Any
+    fc8: Any
 
     @classmethod
     def arguments(cls, settings: Network, head: Head) -> dict[str, Any]:
@@ -134,7 +138,7 @@ class Backbone(nn.Module):
         widths = self.layer_widths()
         if layer not in widths:
             raise UserError(
-                f"{name}: the network, a {self.backbone}, has no layer {layer}; choose one of {', '.join(widths)}"
+                f"{name}: the network ({self.backbone}) has no layer {layer}; choose one of {', '.join(widths)}"
             )
         return widths[layer]
 
@@ -146,7 +150,7 @@ class Backbone(nn.Module):
         """
         if layer not in self.grids:
             raise UserError(
-                f"{name}: the network, a {self.backbone}, has no cells in a layer {layer}; choose one of "
+                f"{name}: the network ({self.backbone}) has no cells in a layer {layer}; choose one of "
                 f"{', '.join(self.grids)}"
             )
         return self.grids[layer]

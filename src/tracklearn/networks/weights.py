@@ -126,7 +126,7 @@ def restore(path: str | Path, network: Callable[[Mapping[str, Any]], Net]) -> Ne
         net = network(metadata)
     own = net.state_dict()
     for name in {**own, **state}:
-        if problem := _difference(name, state.get(name), own.get(name)):
+        if problem := difference(name, state.get(name), own.get(name)):
             raise UserError(
                 f"{path}: {problem}, by its metadata {shape_of(metadata)}; train or convert the model again"
             )
@@ -134,7 +134,7 @@ def restore(path: str | Path, network: Callable[[Mapping[str, Any]], Net]) -> Ne
     return net.to(memory_format=torch.channels_last).eval()
 
 
-def _difference(name: str, given: Tensor | None, wanted: Tensor | None) -> str | None:
+def difference(name: str, given: Tensor | None, wanted: Tensor | None) -> str | None:
     """How the tensor `name` of a file differs from the network's, in words; None if shape and kind of numbers agree.
 
     Floating-point numbers of another precision count as the same: other programs store halves.
@@ -168,11 +168,11 @@ def transfer(net: Backbone, parent: str | Path, part: str = "conv") -> None:
     state, metadata = load_weights(parent)
     if (kind := backbone_of(metadata).backbone) != net.backbone:
         raise UserError(
-            f"{parent}: a {kind}, but its child is a {net.backbone}; a model and its parent need one backbone"
+            f"{parent}: its backbone is {kind}, but that of its child is {net.backbone}; give both one backbone"
         )
     own = net.state_dict()
     for name in (name for name in own if name.split(".")[0] in net.transferable[part]):
-        if problem := _difference(name, state.get(name), own[name]):
+        if problem := difference(name, state.get(name), own[name]):
             raise UserError(f"{parent}: {problem}; a model and its parent need the same network width and input_size")
         with torch.no_grad():
             own[name].copy_(state[name])
