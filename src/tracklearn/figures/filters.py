@@ -29,7 +29,7 @@ def conv1_figure(*, weights: Mapping[str, str | Path], outputs: Outputs, notes: 
         The scale's `limit`, and for each network the root mean square of its weights, `rms/<name>`.
 
     Raises:
-        UserError: a file that does not hold a CaffeNet, whose conv1 has three input channels.
+        UserError: a file that does not hold a network, whose conv1 has three input channels.
     """
     filters = {name: conv1_filters(path) for name, path in weights.items()}
     limit = common_limit(list(filters.values()))

@@ -38,7 +38,7 @@ class Backbone(nn.Module):
     ReLU; fc8 has none. Parameters are named {layer}...{weight or bias}, and `layer` is the name of a child module.
 
     Attributes:
-        backbone: its name in the configuration.
+        backbone, title: its name in the configuration, and in texts.
         shape: the arguments that a saved network is built from, by name; `may_lack` are those that may be None.
         channels, values: what the input holds, in words, for the metadata of the weights.
         transferable: the child modules that a model takes from its parent, by the setting `transfer`.
@@ -51,6 +51,7 @@ class Backbone(nn.Module):
     """
 
     backbone: ClassVar[str]
+    title: ClassVar[str]
     shape: ClassVar[tuple[str, ...]]
     may_lack: ClassVar[frozenset[str]]
     channels: ClassVar[str]

@@ -81,7 +81,7 @@ class CaffeNet(Backbone):
             layers whatever follows them.
     """
 
-    backbone = "caffenet"
+    backbone, title = "caffenet", "CaffeNet"
     shape = ("width", "input_size", "fc7", "outputs")
     may_lack = frozenset({"outputs"})
     channels = "BGR"

@@ -42,6 +42,7 @@ class OfTorchvision(Backbone):
 
     shape = ("input_size", "fc7", "outputs")
     channels = "RGB"
+    scale_rgb = tuple(1 / std for std in STD_BGR[::-1])
     values = "(0..255 minus mean_bgr) / std_bgr, both in the order of RGB"
     conv1: Any
 
@@ -77,8 +78,8 @@ class OfTorchvision(Backbone):
         """Float RGB minus the mean, divided by the standard deviation; a view in channels_last memory."""
         values = images.contiguous().float()  # (N, H, W, 3)
         mean, scale = (
-            torch.cat([values.new_full((1,), value) for value in colour[::-1]]).repeat(images.shape[2])
-            for colour in (self.mean_bgr, [1 / std for std in STD_BGR])
+            torch.cat([values.new_full((1,), value) for value in colour]).repeat(images.shape[2])
+            for colour in (self.mean_bgr[::-1], self.scale_rgb)
         )
         values.flatten(2).sub_(mean).mul_(scale)
         return values.permute(0, 3, 1, 2)
@@ -103,7 +104,7 @@ class OfTorchvision(Backbone):
 class AlexNet(OfTorchvision):
     """conv1 to conv5, pool5, fc6, fc7 and fc8 of torchvision's AlexNet; fc6 and fc7 have dropout after their ReLU."""
 
-    backbone = "alexnet"
+    backbone, title = "alexnet", "AlexNet"
     may_lack = frozenset({"outputs"})
     transferable: ClassVar = {
         "conv": ("conv1", "conv2", "conv3", "conv4", "conv5"),
@@ -178,14 +179,23 @@ class AlexNet(OfTorchvision):
 
     def steps_to_pool5(self) -> list[Step]:
         """See `Backbone.steps_to_pool5`."""
-        steps: list[Window] = []
+        steps = self._windows()
+        return [*steps, Adaptive(steps[-1].outputs, self.pool5_side)]
+
+    @property
+    def cells_side(self) -> int:
+        """Rows and columns of the cells that are averaged to pool5."""
+        return self._windows()[-1].outputs
+
+    def _windows(self) -> list[Window]:
+        windows: list[Window] = []
         side = self.input_size
         for name in self.transferable["conv"]:
-            steps.append(conv_window(cast(nn.Conv2d, self.get_submodule(name)), side))
+            windows.append(conv_window(cast(nn.Conv2d, self.get_submodule(name)), side))
             if name in ("conv1", "conv2", "conv5"):
-                steps.append(Window(3, 2, 0, steps[-1].outputs))
-            side = steps[-1].outputs
-        return [*steps, Adaptive(side, self.pool5_side)]
+                windows.append(Window(3, 2, 0, windows[-1].outputs))
+            side = windows[-1].outputs
+        return windows
 
     def cell_units(self, cells: int, words: int) -> int:
         """As in CaffeNet, each cell has units of its own."""
@@ -275,13 +285,13 @@ class ResNet(OfTorchvision):
 class ResNet18(ResNet):
     """ResNet with two blocks of two convolutions in each stage."""
 
-    backbone = "resnet18"
+    backbone, title = "resnet18", "ResNet-18"
 
 
 class ResNet50(ResNet):
     """ResNet with 3, 4, 6 and 3 blocks of three convolutions in its stages."""
 
-    backbone = "resnet50"
+    backbone, title = "resnet50", "ResNet-50"
 
 
 def _linear(inputs: int, outputs: int, seed: int, stream: int) -> nn.Linear:

@@ -37,22 +37,25 @@ def read_torchvision(path: str | Path, kind: type[Backbone], *, input_size: int)
         UserError: the file is unreadable or holds other things than tensors, numbers that are not finite, or a tensor
             that does not fit the backbone; names the first one.
     """
-    state = _state(path)
+    return from_state(_state(path), kind, input_size=input_size, name=path)
+
+
+def from_state(state: dict[str, Tensor], kind: type[Backbone], *, input_size: int, name: object) -> Backbone:
+    """The network of torchvision's state dict; see `read_torchvision`. Errors begin with `name`."""
     theirs = {ours: name for name, ours in kind.names.items()}
     units = {head: _units(state, theirs.get(layer)) for head, layer in (("fc7", "fc7"), ("outputs", "fc8"))}
     net = kind(input_size=input_size, **{head: count for head, count in units.items() if count})
     wanted = net.state_dict()
-    expected = {_renamed(name, theirs): tensor for name, tensor in wanted.items()}
-    for name, tensor in expected.items():
-        if name.endswith("num_batches_tracked"):
-            state.setdefault(name, torch.zeros_like(tensor))
-    for name in {**expected, **state}:
-        if problem := difference(name, state.get(name), expected.get(name)):
+    expected = {_renamed(key, theirs): tensor for key, tensor in wanted.items()}
+    counts = {key: torch.zeros_like(own) for key, own in expected.items() if key.endswith("num_batches_tracked")}
+    state = {**counts, **state}
+    for key in {**expected, **state}:
+        if problem := difference(key, state.get(key), expected.get(key)):
             raise UserError(
-                f"{path}: {problem}; expected torchvision's {kind.backbone}: give its weights, or set the backbone of "
+                f"{name}: {problem}; expected torchvision's {kind.backbone}: give its weights, or set the backbone of "
                 "these ones"
             )
-    net.load_state_dict({name: state[_renamed(name, theirs)].to(tensor.dtype) for name, tensor in wanted.items()})
+    net.load_state_dict({key: state[_renamed(key, theirs)].to(own.dtype) for key, own in wanted.items()})
     return net.eval()
 
 

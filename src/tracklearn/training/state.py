@@ -82,9 +82,9 @@ class TrainingState:
 
     def _check_weights(self) -> None:
         """An update may spoil weights while the loss is still finite; a checkpoint never holds such weights."""
-        for name, parameter in self.net.named_parameters():
-            if bad := int((~torch.isfinite(parameter)).sum()):
+        for name, values in self.net.state_dict().items():
+            if bad := int((~torch.isfinite(values)).sum()):
                 raise UserError(
-                    f"training: {bad} of {parameter.numel()} values of {name} are not finite after iteration "
+                    f"training: {bad} of {values.numel()} values of {name} are not finite after iteration "
                     f"{self.iteration} at learning rate {self.rate:g}; expected finite numbers; lower schedule.lr"
                 )
