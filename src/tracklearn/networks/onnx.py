@@ -145,8 +145,10 @@ def _add_traced(graph: _Graph, net: OfTorchvision, layer: str) -> None:
     names: dict[Any, str] = {}
     for node in traced.graph.nodes:
         inputs = [names[each] for each in node.all_input_nodes if each in names]
-        if node.op == "placeholder":
-            names[node] = last  # of the images; nothing reads the other arguments
+        if node.target == "images":
+            names[node] = last
+        elif not inputs:
+            continue  # the tracer checks the other arguments
         elif node.op == "call_module":
             names[node] = _add_module(graph, traced.get_submodule(node.target), node.name, *inputs)
         elif node.op == "output":

@@ -73,7 +73,7 @@ def _metadata(path: str | Path, text: str) -> dict[str, Any]:
         metadata = json.loads(text)
         kind, mean = backbone_of(metadata), metadata["preprocessing"]["mean_bgr"]
         shape = shape_of(metadata)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(
             f"{path}: metadata {FORMAT!r}: {type(error).__name__} {error}; expected JSON with network "
             f"({', '.join(BACKBONES[USUAL].shape)}) and preprocessing (mean_bgr), as this package writes it"

@@ -10,8 +10,8 @@ import torch
 
 from tracklearn.errors import UserError
 from tracklearn.networks import lrn
-from tracklearn.networks.caffe.caffemodel import write_caffemodel
 from tracklearn.networks.backbones import BACKBONES
+from tracklearn.networks.caffe.caffemodel import write_caffemodel
 from tracklearn.networks.caffenet import CaffeNet, to_input
 from tracklearn.networks.onnx import LAYERS, export, main
 from tracklearn.networks.weights import save_weights
