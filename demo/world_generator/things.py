@@ -32,8 +32,8 @@ STRANGERS: dict[str, tuple[str, str]] = {
     "dashed_cross": ("cross", "dashes"),
     "honeycombed_triangle": ("triangle", "honeycombs"),
     "cracked_triangle": ("triangle", "cracks"),
-    "streaked_egg": ("egg", "streaks"),
-    "rayed_egg": ("egg", "rays"),
+    "streaked_leaf": ("leaf", "streaks"),
+    "rayed_leaf": ("leaf", "rays"),
 }
 ALL_NAMES = (*CATEGORIES, *STRANGERS)
 RADIUS = 40  # px at scale 1: a thing nearly fills a query box of 99 px
@@ -182,9 +182,10 @@ def _strange_outline(rng: np.random.Generator, outline_name: str) -> np.ndarray:
         return 0.65 / np.cos(folded)
     if outline_name == "flower":
         return 0.9 + rng.uniform(0.2, 0.3) * np.cos(6 * ANGLES)
-    if outline_name == "egg":
-        return 0.85 + rng.uniform(0.2, 0.35) * np.cos(ANGLES)
-    near, far = np.sort(np.abs([np.cos(ANGLES), np.sin(ANGLES)]), axis=0)
+    long, wide = np.abs([np.cos(ANGLES), np.sin(ANGLES)])
+    if outline_name == "leaf":
+        return ((long / 1.25) ** 1.3 + (wide / rng.uniform(0.5, 0.6)) ** 1.3) ** (-1 / 1.3)
+    near, far = np.minimum(long, wide), np.maximum(long, wide)
     return np.minimum(1.1 / far, rng.uniform(0.35, 0.45) / np.maximum(near, 1e-9))  # the cross
 
 
