@@ -51,12 +51,31 @@ def test_the_papers_experiment_is_planned_from_a_list_of_100k_videos(paper):
         rule, count = line.split()
         assert any(words.split() == [rule, count] for words in output.splitlines()), line
     assert "models_supervised" not in output
+    assert {*CONTROLS}.isdisjoint(jobs(output))
     (line,) = {line for line in output.splitlines() if line.startswith("tracklearn: ")}
     assert line == (
         "tracklearn: data/imagenet/train: no ImageNet there, so released-caffenet takes a trained network's place, and "
         "the cells of rcnn-70K-2x, rcnn-70K-3x are empty; put ILSVRC 2012's training images there, one folder a class, "
         "or set imagenet.folder"
     )
+
+
+CONTROLS = ("mining_any_frame", "mining_track_any_frame", "patches_any_frame", "patches_untracked", "patches_one_patch")
+
+
+def test_controls_are_mined_for_the_models_that_ask_for_them(paper):
+    """A control needs its jobs for each shard that the subset reads, and the other models need none of them."""
+    entry = "train: ranking, from: random, subset: 1.5M, schedule: ranking-1.5M"
+    models = f"{{still: {{{entry}, pairs: still}}, any: {{{entry}, pairs: any-frame}}, tracked: {{{entry}}}}}"
+    target = "results/models/any/weights.safetensors"
+    planned = jobs(paper(settings=f"models: {models}", target=target))
+    shards = planned["patches_pack"]
+    assert shards > 0
+    assert planned == {
+        **dict.fromkeys(("videos_download", "mining_filter", "mining_track", "patches_pack", *CONTROLS[:3]), shards),
+        "models_ranking": 1,
+        "total": 7 * shards + 1,
+    }
 
 
 def test_cards_are_one_job_behind_the_tables(paper):

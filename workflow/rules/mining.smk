@@ -55,7 +55,6 @@ rule mining_any_frame:
     input:
         manifest="results/videos/{shard}.tsv",
         frames="results/mining/{shard}/frames.csv",
-        tracks="results/mining/{shard}/tracks.csv",
     output:
         frames="results/mining/any-frame/{shard}/frames.csv",
     log:

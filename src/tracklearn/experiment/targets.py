@@ -11,6 +11,7 @@ from tracklearn.experiment.frozen_plan import ENSEMBLE
 from tracklearn.experiment.normals_plan import METHODS as NORMALS_METHODS
 from tracklearn.experiment.plan import GET_IMAGENET, Plan
 from tracklearn.experiment.section6_plan import NO_ANNOTATIONS
+from tracklearn.settings.ranking import OF_VIDEOS
 
 ALL, CARDS, RETRY = "all", "cards", "retry_unreachable"
 GROUND_TRUTH = "ground_truth.json"  # of COCO
@@ -135,6 +136,12 @@ def _without_pairs(plan: Plan) -> str:
 
 def _check_left_out(plan: Plan, target: str) -> None:
     """Refuse what has no rule, or no input, under this protocol and configuration."""
+    control = re.match(r"results/(?:patches/controls|mining)/([a-z-]+)/", target)
+    if control and control[1] in OF_VIDEOS and plan.config["patches"]["import"]:
+        raise UserError(
+            f"{target}: the pairs of {control[1]} are cut out of videos, and patches.import brings pairs without "
+            "videos; take patches.import out"
+        )
     if not plan.section6.tasks and re.fullmatch(r"results/(tables/[^/]+/)?section6\.(csv|md|html)", target):
         raise UserError("config: section6 is null; write its rows to get its table")
     if "evidence_normals" in target:

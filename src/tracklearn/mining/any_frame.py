@@ -10,7 +10,7 @@ from tracklearn.errors import UserError
 from tracklearn.mining.filtering import candidate_frames, judge
 from tracklearn.mining.overlays import find_overlay, read_key_frames
 from tracklearn.mining.surf import check_detector
-from tracklearn.mining.tables import FRAMES, TRACKS, by_video, each_row, write_table
+from tracklearn.mining.tables import FRAMES, by_video, each_row, write_table
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.mining import Filtering, Frame
@@ -28,7 +28,6 @@ def box_rejected_frames(
     *,
     manifest: str | Path,
     frames_table: str | Path,
-    tracks_table: str | Path,
     boxes_table: str | Path,
     frame: Block = None,
     filtering: Block = None,
@@ -37,7 +36,7 @@ def box_rejected_frames(
     threads: int = 1,
     report: Report = silent,
 ) -> dict[str, float]:
-    """Find the query box of each frame that the rule rejected, in the videos in which a box was tracked.
+    """Find the query box of each frame that the rule rejected.
 
     The box lies around most of the moving points, as in an accepted frame. The points are measured by the optical flow
     that decided about the frame. ASSUME: a frame in which no point moves has no box.
@@ -48,7 +47,6 @@ def box_rejected_frames(
     Args:
         manifest: manifest of the shard.
         frames_table: table that `filtering.filter_shard` wrote.
-        tracks_table: table that `tracking.kcf.track_shard` wrote of the accepted frames.
         boxes_table: the CSV file to write.
         frame, filtering, resample_fps: the settings of `filtering.filter_shard`. Of `filtering`, those count that
             measure the points and that place the box.
@@ -65,10 +63,7 @@ def box_rejected_frames(
     size, settings = Frame.read(frame), Filtering.read(filtering)
     check_detector(settings.surf)
     videos = read_manifest(manifest)
-    with_tracks = {row["video_id"] for row in each_row(tracks_table, TRACKS) if row["status"] == "tracked"}
-    of_the_rule = (
-        row for row in each_row(frames_table, FRAMES) if row["reason"] in OF_THE_RULE and row["video_id"] in with_tracks
-    )
+    of_the_rule = (row for row in each_row(frames_table, FRAMES) if row["reason"] in OF_THE_RULE)
     rejected = by_video(of_the_rule, videos, frames_table)
     work = partial(
         _box_video,

@@ -130,7 +130,8 @@ def pack_any_frame(
     """Pack pairs that were tracked from rejected frames, as many as there are tracked pairs.
 
     They are packed as tracked pairs are, with the same limits. A video gives as many as it has tracked pairs, evenly
-    chosen. Where it has fewer, the other videos with tracked pairs give more, one after the other in turn.
+    chosen. What it lacks comes from the other videos of the shard, one pair of each in turn, beginning with those that
+    have tracked pairs.
 
     Args:
         manifest: manifest of the shard.
@@ -148,7 +149,7 @@ def pack_any_frame(
     Raises:
         UserError: an invalid setting, a table of another shard, or a full disk.
     """
-    settings, wanted = Packing.read(packing), _pairs_of_videos(PatchStore(tracked))
+    settings, of_accepted = Packing.read(packing), _pairs_of_videos(PatchStore(tracked))
     pack_shard(
         manifest=manifest,
         tracks_table=tracks_table,
@@ -162,17 +163,17 @@ def pack_any_frame(
     )
     everything = PatchStore(store)
     found = _pairs_of_videos(everything)
-    numbers = shares([len(pairs) for pairs in wanted.values()], [len(found.get(video_id, ())) for video_id in wanted])
-    chosen = sorted(
-        pair for video_id, count in zip(wanted, numbers, strict=True) for pair in spread(found.get(video_id, ()), count)
-    )
+    videos = list(dict.fromkeys([*of_accepted, *found]))
+    wanted, numbers = ([len(pairs.get(video_id, ())) for video_id in videos] for pairs in (of_accepted, found))
+    taken = zip(videos, shares(wanted, numbers), strict=True)
+    chosen = sorted(pair for video_id, count in taken for pair in spread(found.get(video_id, ()), count))
     # The shard takes the place of the one with all pairs, whose patches are read through a map of the old file.
     counts = write_shard(
         store, (_copied(everything, pair) for pair in chosen), size=settings.size, quality=settings.quality
     )
     spare = len(everything) - len(chosen)
     reasons = read_json(summary)["reasons"] | ({MORE_THAN_TRACKED: spare} if spare else {})
-    _describe(summary, **counts, reasons=reasons, kind="any-frame", tracked_pairs=sum(map(len, wanted.values())))
+    _describe(summary, **counts, reasons=reasons, kind="any-frame", tracked_pairs=sum(wanted))
     return {name: float(count) for name, count in (counts | {"spare": spare}).items()}
 
 

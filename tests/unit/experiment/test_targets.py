@@ -112,6 +112,26 @@ def test_a_figure_that_is_left_out_is_refused_with_the_reason(change, target, re
     assert str(caught.value).startswith(f"{target}: left out: {reason}")
 
 
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        ("results/patches/controls/still/00000.h5", "still"),
+        ("results/patches/controls/random-box/00000.png", "random-box"),
+        ("results/mining/any-frame/00000/tracks.csv", "any-frame"),
+    ],
+)
+def test_a_control_of_imported_pairs_is_refused_if_it_needs_their_videos(target, kind):
+    Path("list.txt").write_text("a.jpg 0\nb.jpg 0\n")
+    plan = planned(patches={"import": {"folder": "p", "list": "list.txt", "pairs_per_shard": 2}})
+    with pytest.raises(UserError) as caught:
+        check_targets(plan, [target])
+    assert str(caught.value) == (
+        f"{target}: the pairs of {kind} are cut out of videos, and patches.import brings pairs without videos; take "
+        "patches.import out"
+    )
+    check_targets(plan, ["results/patches/controls/one-patch/00000.h5"])
+
+
 def test_rows_of_one_label_are_all_shown_in_figure_7_and_draws_are_named():
     rows = [
         {"id": "a", "label": "net", "models": ["random-1"]},

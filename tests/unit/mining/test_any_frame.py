@@ -6,7 +6,7 @@ from worlds.films import BOX, HEIGHT, WIDTH
 from tracklearn.errors import UserError
 from tracklearn.mining.any_frame import box_rejected_frames
 from tracklearn.mining.filtering import filter_shard
-from tracklearn.mining.tables import FRAMES, TRACKS, write_table
+from tracklearn.mining.tables import FRAMES, write_table
 from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 FRAME = {"height": HEIGHT, "width": WIDTH}
@@ -24,16 +24,14 @@ def rejected(video, frame, reason="noise"):
 
 @pytest.fixture
 def box(films, tmp_path):
-    """Finds the boxes of the frames in a table; a box was tracked in each of some videos."""
+    """Finds the boxes of the frames in a table."""
 
-    def run(*rows, tracked=("moving", "still", "broken"), table=None):
+    def run(*rows, table=None):
         if table is None:
             write_table(table := tmp_path / "frames.csv", FRAMES, rows)
-        write_table(tmp_path / "tracks.csv", TRACKS, [{"video_id": name, "status": "tracked"} for name in tracked])
         metrics = box_rejected_frames(
             manifest=films / "manifest.tsv",
             frames_table=table,
-            tracks_table=tmp_path / "tracks.csv",
             boxes_table=tmp_path / "boxes.csv",
             frame=FRAME,
             filtering={"box": BOX},
@@ -58,17 +56,17 @@ def test_the_box_of_a_rejected_frame_is_the_one_that_it_has_where_the_rule_accep
     accepted = read(tables[0.25])
     assert [(row["frame"], row["verdict"]) for row in accepted] == [(frame, "accepted") for frame in ("0", "30", "60")]
     assert {row["verdict"] for row in read(tables[0.9])} == {"rejected"}
-    metrics, rows = box(table=tables[0.9], tracked=["moving"])
+    metrics, rows = box(table=tables[0.9])
     assert metrics == {"rejected": 3, "boxes": 3, "still": 0}
     assert [[row[name] for name in MEASURED] for row in rows] == [[row[name] for name in MEASURED] for row in accepted]
     assert [(row["verdict"], row["reason"]) for row in rows] == [("accepted", "noise")] * 3
 
 
-def test_only_frames_that_the_rule_rejected_have_boxes_and_only_in_videos_with_tracks(box):
+def test_only_frames_that_the_rule_rejected_have_boxes(box):
     accepted = {"video_id": "moving", "frame": 0, "x": 1, "y": 1, "verdict": "accepted", "reason": "motion"}
     others = [rejected("moving", 5, "too few points"), rejected("moving", 10, "more than max_pairs_per_video")]
     both = [rejected("moving", 15, "camera"), rejected("moving", 20)]
-    metrics, rows = box(accepted, *others, *both, rejected("panning", 0))
+    metrics, rows = box(accepted, *others, *both)
     assert [(row["frame"], row["verdict"], row["reason"]) for row in rows] == [
         ("15", "accepted", "camera"), ("20", "accepted", "noise"),
     ]  # fmt: skip
@@ -86,4 +84,4 @@ def test_a_frame_in_which_nothing_moves_has_no_box_and_a_lost_video_stops_no_oth
 
 def test_a_table_of_another_shard_is_an_error(box):
     with pytest.raises(UserError, match=r"frames\.csv: video other is not in the manifest; delete it and run again$"):
-        box(rejected("other", 0), tracked=["other"])
+        box(rejected("other", 0))

@@ -164,11 +164,7 @@ def test_rejected_frames_give_as_many_pairs_as_were_tracked(pack, tracked, films
     packing = {"size": BOX, "duplicate_bits": None}
     metrics, store, summary = pack(pack_any_frame, "any", *rows, tracked=tracked.path, packing=packing)
     assert metrics == {"pairs": 3, "patches": 6, "videos": 1, "spare": 3}
-    assert store.frames.tolist() == [
-        [2, 32],
-        [14, 44],
-        [26, 56],
-    ]  # evenly chosen, none of a video without tracked pairs
+    assert store.frames[:, 0].tolist() == [2, 14, 26]  # evenly chosen, from a video with tracked pairs first
     assert store.boxes[0].tolist() == [[42, 26, BOX, BOX], [84, 41, BOX, BOX]]
     assert store.scores.tolist() == pytest.approx([0.9] * 3)
     assert summary == {
@@ -183,6 +179,13 @@ def test_rejected_frames_give_as_many_pairs_as_were_tracked(pack, tracked, films
     assert [store.jpeg(patch).tobytes() for patch in range(6)] == [
         everything.jpeg(2 * pair + half).tobytes() for pair in (0, 2, 4) for half in (0, 1)
     ]
+
+
+def test_what_the_videos_with_tracked_pairs_lack_comes_from_the_others(pack, tracked):
+    rows = [*ROWS[:2], ("panning", 2, (9, 9), 32, (40, 9)), ("panning", 4, (90, 90), 34, (120, 90))]
+    metrics, store, _ = pack(pack_any_frame, "any", *rows, tracked=tracked.path)
+    assert (metrics["pairs"], metrics["spare"]) == (3, 1)
+    assert [store.video_ids[video] for video in store.video_of_pair] == ["moving", "moving", "panning"]
 
 
 def test_fewer_pairs_than_were_tracked_are_said_in_the_summary(pack, tracked):

@@ -7,7 +7,6 @@ if __name__ == "__main__":
             box_rejected_frames(
                 manifest=snakemake.input.manifest,
                 frames_table=snakemake.input.frames,
-                tracks_table=snakemake.input.tracks,
                 boxes_table=snakemake.output.frames,
                 frame=snakemake.params.frame,
                 filtering=snakemake.params.filtering,
