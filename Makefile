@@ -80,7 +80,7 @@ PREPARE_REAL_EVIDENCE = $(VENV) $(REAL_EVIDENCE)/prepare.py "$$DATA" && \
 
 evidence-real: $(READY)
 	@$(PREPARE_REAL_EVIDENCE)
-	@$(SNAKEMAKE) --directory $(REAL_EVIDENCE) $(QUESTIONS)/real.md
+	@$(SNAKEMAKE) --directory $(REAL_EVIDENCE) -- $(QUESTIONS)/real.md $(QUESTIONS)/choose.md
 	@cat $(REAL_EVIDENCE)/$(QUESTIONS)/real.md
 	@$(VENV) -m benchmarks.evidence_page
 

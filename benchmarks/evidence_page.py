@@ -14,11 +14,12 @@ PAGE = ROOT / "docs/evidence.md"
 INTRODUCTION = """\
 # Evidence
 
-`make evidence-page` writes this page from the tables of four commands. Above each table stands what the data grant and
-what they cannot say. No table is left out because of its result. Every figure is a mean over training seeds; each seed
-trains every network anew, with its own pretraining. Every figure and every difference stands beside its 95% interval,
-and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told apart*: this is no
-proof that there is none. The tables hold some hundred intervals, and one in twenty of them misses by chance."""
+`make evidence-page` writes this page from the tables of the commands that it names. Above each table stands what the
+data grant and what they cannot say. No table is left out because of its result. Every figure is a mean over training
+seeds; each seed trains every network anew, with its own pretraining. Every figure and every difference stands beside
+its 95% interval, and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told
+apart*: this is no proof that there is none. The tables hold some hundred intervals, and one in twenty of them misses by
+chance."""
 
 
 class Source(NamedTuple):
@@ -67,6 +68,13 @@ SOURCES = (
         file="evidence_normals.md",
         data="NYUv2 at half its size, and networks of sixteen real clips: too few to learn from, so a missing gain "
         "says nothing about the paper's four million pairs.",
+    ),
+    Source(
+        "make evidence-normals",
+        "",
+        "examples/real_evidence",
+        file="evidence_normals.md",
+        data="NYUv2 at half its size, and the networks of 125 real clips that the first table is about.",
     ),
 )
 
