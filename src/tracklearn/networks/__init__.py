@@ -1,1 +1,1 @@
-"""CaffeNet as in the authors' fork of Caffe and backbones of torchvision, their weights on disk, and conv1's picture."""
+"""CaffeNet as in the authors' fork of Caffe, backbones of torchvision, their weights on disk, and conv1's picture."""
