@@ -30,7 +30,7 @@ from tracklearn.settings.training import RankingSchedule, SoftmaxSchedule
 MEASURED = Path(__file__).with_name("measured.tsv")
 PAPER = Path(__file__).parents[3] / "config/config.yaml"
 VIDEOS = 100_000  # of the paper; the length of a list that is not there
-DEVICES = ("h100", "cpu")
+DEVICES = ("gpu", "cpu")
 WIDTHS = {"pool5": 9216, "fc6": 4096, "fc7": 4096}  # of features, at the paper's input size
 HEADER = """\
 | for | stage | work | core-hours | GPU-hours | core-hours in place of the GPU | disk, GB | network, GB |
@@ -166,7 +166,7 @@ def _trainings(plan: Plan, figures: Figures, table: str, models: Sequence[str]) 
             batches = schedule.total * schedule.batch
             how = schedule.precision + (".compiled" if schedule.compile else "")
             images += batches
-            gpu += figures.hours(_of_backbone(plan, name, f"{way}.h100.{how}"), batches)
+            gpu += figures.hours(_of_backbone(plan, name, f"{way}.gpu.{how}"), batches)
             instead += figures.hours(_of_backbone(plan, name, f"{way}.cpu.{schedule.precision}"), batches)
         unit = {"ranking": "patches", "voc": "windows"}.get(way, "images")
         disk = len(names) * figures["weights.ranking" if way == "ranking" else "weights.others"]
@@ -220,7 +220,7 @@ def _rows_with_svms(plan: Plan, figures: Figures, table: str, rows: Sequence[str
             table,
             "features",
             f"{len(entries)} x {windows / 1e6:.0f}M windows",
-            gpu=hours["h100"],
+            gpu=hours["gpu"],
             instead=hours["cpu"],
             disk=2 * kept * windows,
         ),
@@ -257,9 +257,9 @@ def _section6(plan: Plan, figures: Figures) -> list[Stage]:
         cosines, read = len(networks) * queries * compared, len(networks) * (queries + compared)
         hours = {
             device: figures.hours(f"features.{device}", read) + figures.hours(f"retrieval.{device}", cosines)
-            for device in ("h100", "cpu")
+            for device in ("gpu", "cpu")
         }
-        found.append(Stage("section 6", "retrieval", work, gpu=hours["h100"], instead=hours["cpu"]))
+        found.append(Stage("section 6", "retrieval", work, gpu=hours["gpu"], instead=hours["cpu"]))
     if "elda" in plan.section6.systems("retrieval"):
         shapes = plan.config["retrieval"]["elda"]["shapes"]
         work = f"{queries:,.0f} queries, {compared:,.0f} windows in {shapes} shapes"
@@ -278,7 +278,7 @@ def _section6(plan: Plan, figures: Figures) -> list[Stage]:
                 "section 6",
                 "scenes",
                 f"{len(networks)} networks and {len({*systems} & {'gist'})} method on {scenes:,.0f} photos",
-                gpu=figures.hours("scenes.h100", scenes * len(networks)),
+                gpu=figures.hours("scenes.gpu", scenes * len(networks)),
                 instead=figures.hours("scenes.cpu", scenes * len(networks)),
                 disk=figures["scenes.unpacked"] if is_downloaded else 0.0,
                 network=figures["scenes.download"] if is_downloaded else 0.0,
@@ -310,7 +310,7 @@ def _normals(plan: Plan, figures: Figures) -> list[Stage]:
             "Table 2",
             "evaluation",
             f"{len(networks)} networks on {evaluated:,.0f} images",
-            gpu=figures.hours("normals.evaluation.h100", evaluated * len(networks)),
+            gpu=figures.hours("normals.evaluation.gpu", evaluated * len(networks)),
             instead=figures.hours("normals.evaluation.cpu", evaluated * len(networks)),
         ),
     ]
@@ -320,7 +320,7 @@ def _frozen(plan: Plan, figures: Figures) -> list[Stage]:
     if not (cells := len(plan.frozen.bootstraps())):
         return []
     work = f"{cells} cells of {len(plan.frozen.columns())} data sets"
-    hours = [figures.hours(f"frozen.evaluation.{device}", cells) for device in ("h100", "cpu")]
+    hours = [figures.hours(f"frozen.evaluation.{device}", cells) for device in ("gpu", "cpu")]
     return [Stage("frozen", "evaluation", work, gpu=hours[0], instead=hours[1])]
 
 

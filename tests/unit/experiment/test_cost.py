@@ -24,8 +24,8 @@ def figures(tmp_path):
         ("mining.frames", 100, 1),
         ("mining.passes", 3, ""),
         ("patches.bytes", 1000, ""),
-        ("ranking.h100.fp32", 1000, ""),
-        ("ranking.h100.bf16.compiled", 4000, ""),
+        ("ranking.gpu.fp32", 1000, ""),
+        ("ranking.gpu.bf16.compiled", 4000, ""),
         ("ranking.cpu.fp32", 100, 2),
         ("weights.ranking", 1e8, ""),
     ]
@@ -121,7 +121,7 @@ def test_another_backbone_has_hours_of_its_own(figures):
     rows = "frozen={sets: {sun: {folder: s}}, rows: [{id: a, label: a, models: [mine]}]}"
     training = by_name(stages(read_plan([rows, f"models={{mine: {mine}}}"]), figures))["frozen", "ranking"]
     assert training.work == "1 networks: 50M patches"
-    assert isnan(training.gpu) and isnan(training.instead)  # no figure has the name resnet18.ranking.h100.fp32
+    assert isnan(training.gpu) and isnan(training.instead)  # no figure has the name resnet18.ranking.gpu.fp32
 
 
 def test_pairs_that_only_frozen_networks_read_are_mined(figures):

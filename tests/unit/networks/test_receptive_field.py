@@ -3,8 +3,9 @@ import torch
 import torch.nn.functional as F
 from reference.figures import seen_pixels
 
-from tracklearn.networks.caffenet import CaffeNet, pool, pool5_side
+from tracklearn.networks.caffenet import CaffeNet, pool5_side
 from tracklearn.networks.lrn import local_response_norm
+from tracklearn.networks.pooling import pool
 from tracklearn.networks.receptive_field import receptive_field
 
 
