@@ -82,7 +82,8 @@ def train_ranking(
     Args:
         pairs: what `tracklearn.pairs` returns, or the path or paths of patch shards.
         schedule: settings of `settings.training.RankingSchedule`; `lr`, `iterations` and `batch` have no default.
-        network: settings of `settings.network.Network`; `input_size` is by default that of the patches.
+        network: settings of `settings.network.Network`, such as `{"backbone": "resnet18"}`; `input_size` is by default
+            that of the patches.
         loss: settings of `settings.ranking.Loss`.
         augment: settings of `settings.ranking.Augment`, in the place of those in `loss`.
         parent: path of the weights whose conv layers the training starts from; None starts from scratch.

@@ -23,7 +23,7 @@ from tracklearn.settings.network import Network
 DEFAULTS = Network()
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 CHANNELS = {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256, "fc6": 4096}  # at width 1
-POOLED = ("conv1", "conv2", "conv5")  # layers that `pool` follows
+POOLED = ("conv1", "conv2", "conv5")  # layers that a pooling follows
 BIASED = ("conv2", "conv4", "conv5", "fc6", "fc7")  # the initial biases of the other layers are 0
 
 GRIDS = {"conv5": Grid(16, 9, 10), "pool5": Grid(32, 17, 18)}  # conv1 and the poolings have no padding

@@ -44,7 +44,7 @@ def given_network(
             f"{given}: its backbone is {net.backbone}, but that of the model is {wanted.backbone}; give other weights, "
             f"or write backbone: {net.backbone}"
         )
-    for name in {"width", "input_size"} & {*net.shape}:
+    for name in (name for name in net.shape if name in ("width", "input_size")):
         own, expected = getattr(net, name), getattr(wanted, name)
         if own != expected:
             raise UserError(

@@ -76,7 +76,7 @@ class OfTorchvision(Backbone):
 
     def to_input(self, images: Tensor) -> Tensor:
         """Float RGB minus the mean, divided by the standard deviation; a view in channels_last memory."""
-        values = images.contiguous().float()  # (N, H, W, 3)
+        values = images.to(torch.float32, copy=True, memory_format=torch.contiguous_format)  # (N, H, W, 3)
         mean, scale = (
             torch.cat([values.new_full((1,), value) for value in colour]).repeat(images.shape[2])
             for colour in (self.mean_bgr[::-1], self.scale_rgb)

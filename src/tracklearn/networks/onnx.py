@@ -179,9 +179,9 @@ def _add_function(graph: _Graph, net: Backbone, node: Any, inputs: Sequence[str]
     if name == "flatten":
         return graph.node("Flatten", inputs, output, axis=1)
     if name == "max_pool2d":
-        kernel, stride, *padding = node.args[1:]
-        pads = 4 * [padding[0] if padding else node.kwargs.get("padding", 0)]
-        return graph.node("MaxPool", inputs, output, kernel_shape=2 * [kernel], strides=2 * [stride], pads=pads)
+        given = dict(zip(("kernel_size", "stride", "padding"), node.args[1:], strict=False)) | node.kwargs
+        sides = {"kernel_shape": 2 * [given["kernel_size"]], "strides": 2 * [given["stride"]]}
+        return graph.node("MaxPool", inputs, output, pads=4 * [given.get("padding", 0)], **sides)
     assert name == "adaptive_avg_pool2d" and isinstance(net, AlexNet), name
     whole, rest = divmod(net.cells_side, net.pool5_side)
     if rest:

@@ -218,7 +218,7 @@ def small(models=None, **blocks):
         entries[name] = {**entries.get(name, {}), **changes}
     schedule = {"lr": 0.1, "iterations": 4, "batch": 4}
     schedules = {"rank": {**schedule, "random_iterations": 2}, "labels": schedule}
-    return {"subsets": {"all": {}}, "schedules": schedules, "models": entries, **blocks}
+    return {"subsets": {"all": {"share": [0, 1]}}, "schedules": schedules, "models": entries, **blocks}
 
 
 def test_models_of_several_backbones_stand_side_by_side():

@@ -10,7 +10,10 @@ from torchvision.transforms.v2 import functional as transforms
 
 import tracklearn
 from tracklearn.errors import UserError
+from tracklearn.features.computed import ComputedFeatures
 from tracklearn.features.whole_images import whole_image_features
+from tracklearn.features.windows import NO_BOXES
+from tracklearn.frozen.images import image_set_figures
 from tracklearn.frozen.masks import Video, predicted_masks
 from tracklearn.networks.backbones import BACKBONES
 from tracklearn.networks.filters import draw_filters
@@ -20,16 +23,19 @@ from tracklearn.networks.receptive_field import receptive_field
 from tracklearn.networks.torchvision_weights import from_state
 from tracklearn.networks.weights import build, load_weights, save_weights, transfer
 from tracklearn.patches.writing import Pair, write_shard
+from tracklearn.retrieval.precision import precision_at_k
+from tracklearn.scenes.by_network import network_accuracy
 from tracklearn.settings.frozen import Propagation
 from tracklearn.training.distributed import World
+from tracklearn.voc.annotations import Voc
 
 TESTED = ("caffenet", "alexnet", "resnet18")
 SCHEDULE = {"lr": 0.003, "random_iterations": 1, "iterations": 2, "batch": 8}
 
 
 def settings(backbone, **changes):
-    width = {"width": 1 / 16} if backbone == "caffenet" else {}
-    return {"backbone": backbone, "input_size": 67, "ranking_fc7": 8, "detection_fc7": 8, **width, **changes}
+    ours = {"width": 1 / 16, "conv_std": 0.05, "fc_std": 0.05, "bias": 0.0} if backbone == "caffenet" else {}
+    return {"backbone": backbone, "input_size": 67, "ranking_fc7": 8, "detection_fc7": 8, **ours, **changes}
 
 
 def images(count=2, height=67, width=67, seed=0):
@@ -73,7 +79,59 @@ def test_every_layer_gives_as_many_features_as_it_says_and_a_file_gives_them_aga
     assert str(raised.value) == f"{path}: the network ({net.backbone}) has no layer fc9; choose one of {known}"
 
 
-def test_photos_scenes_and_masks_take_any_backbone(saved, tmp_path):
+OBJECT = """<annotation><size><width>80</width><height>60</height><depth>3</depth></size><object><name>{}</name>
+<bndbox><xmin>11</xmin><ymin>11</ymin><xmax>50</xmax><ymax>50</ymax></bndbox></object></annotation>"""
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """Photos with a red or a green square: six of each in folders, two of each with annotations as in VOC."""
+    folder = tmp_path_factory.mktemp("colours")
+    rng = np.random.default_rng(0)
+    for place in ("VOC2012/JPEGImages", "VOC2012/Annotations", "photos/red", "photos/green"):
+        (folder / place).mkdir(parents=True)
+    for number, name in enumerate(6 * ["red", "green"]):
+        photo = rng.integers(90, 150, (60, 80, 3)).astype(np.uint8)
+        photo[10:50, 10:50] = {"red": (230, 20, 20), "green": (20, 230, 20)}[name]
+        Image.fromarray(photo).save(folder / "photos" / name / f"{number}.png")
+        if number < 4:
+            Image.fromarray(photo).save(folder / "VOC2012/JPEGImages" / f"{number}.jpg", quality=95)
+            (folder / "VOC2012/Annotations" / f"{number}.xml").write_text(OBJECT.format(name))
+    return folder
+
+
+def files(folder, task, **more):
+    """The files that an evaluation writes."""
+    suffixes = {"cell": "json", "replicates": "npz", **more}
+    return {name: folder / f"{task}-{name}.{suffix}" for name, suffix in suffixes.items()}
+
+
+def test_retrieval_scenes_and_frozen_evaluations_take_any_backbone(saved, colours, tmp_path):
+    path, _ = saved
+    photos = Voc(colours, 2012, classes=("red", "green"))
+    near, far = [9, 9, 50, 50], [40, 5, 79, 59]
+    boxes = np.array([near, far], np.float32)
+    asking, answering = (
+        ComputedFeatures(photos, dict.fromkeys(ids, own), weights=[path], layer="pool5")
+        for ids, own in ((["0", "1"], NO_BOXES), (["2", "3"], boxes))
+    )
+    outputs = files(tmp_path, "retrieval", nearest="npz")
+    found = precision_at_k(
+        voc=colours, year=2012, queries=asking, database=answering, k=1, classes=("red", "green"), draws=20, **outputs
+    )
+    assert found["precision"] == 100
+    outputs = files(tmp_path, "scenes", confusion="png")
+    scenes = {"root": str(colours / "photos"), "lists": None, "train_share": 0.67, "held_out": 0.25, "bootstrap": 20}
+    scenes |= {"neighbours": {"k": 3}, "softmax": {"C": [1, 100]}}
+    assert network_accuracy(settings=scenes, weights=path, **outputs)["accuracy"] == 100
+    frozen = {"sets": {"squares": {"folder": str(colours / "photos")}}, "train_images": 3, "draws": 1, "bootstrap": 20}
+    frozen |= {"knn": {"k": 3}, "precision": {"k": 3}, "linear": {"C": [1, 100]}}
+    outputs = files(tmp_path, "frozen")
+    values = image_set_figures(settings=frozen, column="squares", weights=path, **outputs)
+    assert values["linear"] == 100 and min(values["knn"], values["precision"]) > 60  # by chance 50 and 45
+
+
+def test_photos_and_masks_take_any_backbone(saved, tmp_path):
     path, net = saved
     for number, photo in enumerate(images(3)):
         Image.fromarray(photo.numpy()).save(tmp_path / f"{number}.png")
