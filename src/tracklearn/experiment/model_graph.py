@@ -83,6 +83,11 @@ def _check_backbone(config: Config, name: str) -> None:
         )
     if model.get("transfer") == "fc7" and backbone in WITHOUT_FC7:
         raise UserError(f"{entry}: transfer: fc7, but its backbone {backbone} has no fc7 to take; write transfer: conv")
+    if model["train"] == "scaled" and backbone in WITHOUT_FC7:
+        raise UserError(
+            f"{entry}: train: scaled, but batch normalisation scales the layers of its backbone {backbone}; write "
+            "train: none"
+        )
     if model["train"] == "ranking" and backbone in WITHOUT_FC7 and config.get("gpus_per_training", 1) > 1:
         raise UserError(
             f"{entry}: its backbone {backbone} normalises by the statistics of a batch, which several processes do not "

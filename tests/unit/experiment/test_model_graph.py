@@ -262,6 +262,11 @@ def test_models_of_several_backbones_stand_side_by_side():
         ),
         ({"deep": {"backbone": "resnet"}}, {}, "models.deep.backbone is 'resnet'; expected one of caffenet, alexnet"),
         (
+            {"even": {"train": "scaled", "backbone": "resnet18", "subset": "all"}},
+            {},
+            "models.even: train: scaled, but batch normalisation scales the layers of its backbone resnet18; write",
+        ),
+        (
             {},
             {"gpus_per_training": 2},
             "models.deep: its backbone resnet18 normalises by the statistics of a batch, which several processes do",
