@@ -46,6 +46,7 @@ from tracklearn.training.gpu import set_precision
 from tracklearn.training.loop import train
 from tracklearn.training.softmax import SoftmaxObjective
 from tracklearn.voc.annotations import Voc
+from tracklearn.voc.warp import placements, warp_placed_on_device
 
 CLASSES = 20
 WINDOWS = 2000  # of a photo
@@ -64,8 +65,8 @@ class Scale(NamedTuple):
     pool5: int  # length of a feature
 
 
-PAPER = Scale({}, KINDS, 0.7, 2, 800, 64, 16_384, 9216)
-SMALL = Scale({"width": 1 / 16, "input_size": 67}, (Kind("fp32"),), 0.05, 1, 6, 2, 256, 64)
+PAPER = Scale({}, KINDS, 0.7, 2, 800, 128, 16_384, 9216)
+SMALL = Scale({"width": 1 / 16, "input_size": 67}, (Kind("fp32"),), 0.05, 1, 6, 4, 256, 64)
 
 GOALS = {  # of one GPU of the H100's class
     ("ranking from shards", "fp32"): 9_000,
@@ -155,7 +156,7 @@ def whole_trainings(store: Path, source: str, scale: Scale) -> Iterator[Row]:
 def finetuning(
     photos: Voc, ids: list[str], scale: Scale, device: torch.device, cores: int, folder: Path
 ) -> Iterator[Row]:
-    """Fine-tuning on windows that threads of the CPU warp; then these threads alone."""
+    """Fine-tuning on windows that threads of the CPU warp; then these threads alone, and warping on the device."""
     rng = np.random.default_rng(0)
     boxes = [some_boxes(photos.size(each), "cpu", seed) for seed, each in enumerate(ids)]
     owners = np.repeat(np.arange(len(ids)), [len(each) for each in boxes])
@@ -178,6 +179,14 @@ def finetuning(
     made = feed(batches, device, 0, count, threads=cores)
     seconds = seconds_of(lambda: [next(made) for _ in range(count)], runs=1)
     yield Row("fine-tuning", "making batches alone", 128 * count / seconds, "windows", f"{cores} threads")
+    photo = torch.from_numpy(photos.image(ids[0])).to(device)
+    places = torch.from_numpy(placements(boxes[0][:128], photo.shape, size=net.input_size)).to(device)
+
+    def warped(_: int) -> torch.Tensor:
+        return warp_placed_on_device(photo, places, mean=net.mean_bgr[::-1], size=net.input_size)
+
+    remark = f"on the {device.type}, of a photo that is there"
+    yield Row("fine-tuning", "warping alone", 128 * rate(warped, device, scale.seconds), "windows", remark)
 
 
 def features(

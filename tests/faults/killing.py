@@ -120,6 +120,7 @@ OWNERS = {
     "the plan": r"results/videos/shards\.json|results/models/packed_patches\.json|\.snakemake/tracklearn/code\.json",
     "the index of pages": r"results/index\.html",
     "Snakemake": r"\.snakemake/(metadata/.+|log/.+\.log|iocache/.+)",
+    "Snakemake's plugin for SLURM": r"\.snakemake/slurm_logs/.+",
 }
 
 

@@ -1,9 +1,11 @@
 """Runs on a real SLURM of one node, with faults; each ends in the tables of an undisturbed run, byte for byte.
 
-`make test-slurm` runs the two tests with several faults, and `make test-slurm-all` also runs each fault by itself.
+`make test-slurm` runs the two tests with several faults. `make test-slurm-all` also runs each fault by itself, and one
+experiment whose jobs and scheduler are killed at random moments.
 """
 
 import os
+import random
 import re
 import signal
 import subprocess
@@ -18,6 +20,8 @@ import pytest
 import yaml
 from checkout import Checkout
 from cluster import CannotStart, Cluster, one_node, wait_for
+from killing import kill_if_alive, unowned
+from planned_jobs import planned_jobs
 from small import TABLES, make_small_experiment
 
 pytestmark = pytest.mark.timeout(2400)
@@ -27,6 +31,7 @@ SHORTER = {"slurm-init-seconds-before-status-checks": 1, "seconds-between-status
 # The first attempt of this rule asks for less than it takes, which is 740 MB here; the second attempt asks for enough.
 TOO_LITTLE = {"models_normals": {"mem_mb": "350 * attempt ** 4"}}
 PATIENCE = 300  # seconds that a fault waits for its moment, on a busy machine
+KILLS, LONGEST = 10, 8.0  # at random moments; seconds between a look at the running jobs and a kill
 
 
 @dataclass
@@ -224,11 +229,17 @@ def experiment(cluster, tmp_path_factory, repository) -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(experiment, tmp_path_factory) -> dict[str, bytes]:
-    """The tables of a run on this machine alone."""
+def local(experiment, tmp_path_factory) -> Checkout:
+    """A run on this machine alone."""
     checkout = experiment.copy(tmp_path_factory.mktemp("local") / "small")
     checkout.snakemake("--", *(f"results/{name}" for name in TABLES))
-    return tables_of(checkout, TABLES)
+    return checkout
+
+
+@pytest.fixture(scope="session")
+def undisturbed(local) -> dict[str, bytes]:
+    """The tables of a run on this machine alone."""
+    return tables_of(local, TABLES)
 
 
 @pytest.fixture
@@ -295,3 +306,47 @@ def test_a_missing_photo_scancel_and_a_killed_snakemake(run, undisturbed):
 )
 def test_one_fault(run, undisturbed, fault):
     assert meets(run, fault) == undisturbed
+
+
+def kill(run: Run, what: str, draw: random.Random) -> bool:
+    """Kill a script, cancel a job or kill snakemake; False if no job runs any more."""
+    jobs = [*run.jobs("", "RUNNING")]
+    if not jobs or run.processes[-1].poll() is not None:
+        return False
+    job = draw.choice(jobs)
+    if what == "scheduler":
+        run.processes[-1].kill()
+        run.processes[-1].wait()
+    elif what == "job":
+        run.cluster.run("scancel", job)
+    else:
+        scripts = [number for number in run.cluster.processes(job) if "/.snakemake/scripts/" in command_of(number)]
+        for script in scripts:
+            kill_if_alive(script)
+        return bool(scripts)
+    return True
+
+
+@pytest.mark.single
+def test_kills_at_random_moments(run, local, undisturbed):
+    """The same command is given again when snakemake has ended, and nothing else."""
+    draw, done = random.Random(0), []
+    run.start()
+    while len(done) < KILLS and run.processes[-1].poll() != 0:
+        if run.processes[-1].poll() is not None:
+            run.start()
+        time.sleep(draw.uniform(0, LONGEST))
+        what = ("script", "job", "scheduler")[len(done) % 3]
+        if kill(run, what, draw):
+            done.append(what)
+            print(f"\n{len(done)} {what}", end="", flush=True)
+    while run.processes[-1].wait() != 0:
+        assert len(run.processes) < 2 * KILLS, run.output[-5000:]
+        run.start()
+    assert tables_of(run.checkout, TABLES) == undisturbed
+    assert len(done) == KILLS
+    wait_for(lambda: not run.jobs("", "RUNNING"), "the end of all jobs", 60)
+    jobs = planned_jobs(local)
+    assert unowned(run.folder, {output for job in jobs for output in job.outputs} | {job.log for job in jobs}) == []
+    assert "Traceback" not in run.output
+    assert "--unlock" not in run.output

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from tracklearn.videos import frames, packets
 from tracklearn.videos.manifest import ManifestRow, write_manifest
 
 HEIGHT, WIDTH, BOX = 224, 300, 99
@@ -75,6 +74,7 @@ def films(tmp_path_factory) -> Path:
 @pytest.fixture
 def crash_at(monkeypatch):
     """A function that lets the decoder crash, as by a null pointer, when it reads a video with a given name."""
+    from tracklearn.videos import frames, packets  # noqa: PLC0415 (they need PyAV, as above)
 
     def install(name):
         def read_packets(container, stream):

@@ -162,7 +162,7 @@ def _trainings(plan: Plan, figures: Figures, table: str, models: Sequence[str]) 
             batches = schedule.total * schedule.batch
             how = schedule.precision + (".compiled" if schedule.compile else "")
             images += batches
-            gpu += figures.hours(f"{way}.h100.{how}", batches)
+            gpu += figures.hours(f"{way}.gpu.{how}", batches)
             instead += figures.hours(f"{way}.cpu.{schedule.precision}", batches)
         unit = {"ranking": "patches", "voc": "windows"}.get(way, "images")
         disk = len(names) * figures["weights.ranking" if way == "ranking" else "weights.others"]
@@ -205,7 +205,7 @@ def _rows_with_svms(plan: Plan, figures: Figures, table: str, rows: Sequence[str
             table,
             "features",
             f"{len(entries)} x {windows / 1e6:.0f}M windows",
-            gpu=figures.hours("features.h100", done),
+            gpu=figures.hours("features.gpu", done),
             instead=figures.hours("features.cpu", done),
             disk=2 * kept * windows,
         ),
@@ -242,9 +242,9 @@ def _section6(plan: Plan, figures: Figures) -> list[Stage]:
         cosines, read = len(networks) * queries * compared, len(networks) * (queries + compared)
         hours = {
             device: figures.hours(f"features.{device}", read) + figures.hours(f"retrieval.{device}", cosines)
-            for device in ("h100", "cpu")
+            for device in ("gpu", "cpu")
         }
-        found.append(Stage("section 6", "retrieval", work, gpu=hours["h100"], instead=hours["cpu"]))
+        found.append(Stage("section 6", "retrieval", work, gpu=hours["gpu"], instead=hours["cpu"]))
     if "elda" in plan.section6.systems("retrieval"):
         shapes = plan.config["retrieval"]["elda"]["shapes"]
         work = f"{queries:,.0f} queries, {compared:,.0f} windows in {shapes} shapes"
@@ -263,7 +263,7 @@ def _section6(plan: Plan, figures: Figures) -> list[Stage]:
                 "section 6",
                 "scenes",
                 f"{len(networks)} networks and {len({*systems} & {'gist'})} method on {scenes:,.0f} photos",
-                gpu=figures.hours("scenes.h100", scenes * len(networks)),
+                gpu=figures.hours("scenes.gpu", scenes * len(networks)),
                 instead=figures.hours("scenes.cpu", scenes * len(networks)),
                 disk=figures["scenes.unpacked"] if is_downloaded else 0.0,
                 network=figures["scenes.download"] if is_downloaded else 0.0,
@@ -295,7 +295,7 @@ def _normals(plan: Plan, figures: Figures) -> list[Stage]:
             "Table 2",
             "evaluation",
             f"{len(networks)} networks on {evaluated:,.0f} images",
-            gpu=figures.hours("normals.evaluation.h100", evaluated * len(networks)),
+            gpu=figures.hours("normals.evaluation.gpu", evaluated * len(networks)),
             instead=figures.hours("normals.evaluation.cpu", evaluated * len(networks)),
         ),
     ]
@@ -305,7 +305,7 @@ def _frozen(plan: Plan, figures: Figures) -> list[Stage]:
     if not (cells := len(plan.frozen.bootstraps())):
         return []
     work = f"{cells} cells of {len(plan.frozen.columns())} data sets"
-    hours = [figures.hours(f"frozen.evaluation.{device}", cells) for device in ("h100", "cpu")]
+    hours = [figures.hours(f"frozen.evaluation.{device}", cells) for device in ("gpu", "cpu")]
     return [Stage("frozen", "evaluation", work, gpu=hours[0], instead=hours[1])]
 
 

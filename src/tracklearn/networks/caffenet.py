@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tracklearn.networks.convolution import convolve
 from tracklearn.networks.lrn import local_response_norm
+from tracklearn.networks.pooling import convolve_and_pool
 from tracklearn.seeds import torch_generator
 from tracklearn.settings.network import Network
 
@@ -60,11 +61,6 @@ def _swapped(images: Tensor) -> Tensor:
     for channel in range(3):
         bgr.numpy()[..., channel] = images.numpy()[..., 2 - channel]
     return bgr
-
-
-def pool(values: Tensor) -> Tensor:
-    """Caffe's max-pooling over windows of 3 in steps of 2, which keeps the last incomplete window."""
-    return F.max_pool2d(values, kernel_size=3, stride=2, ceil_mode=True)
 
 
 def channels_at(width: float) -> dict[str, int]:
@@ -138,8 +134,7 @@ class CaffeNet(nn.Module):
 
         `dropout` drops units of fc6 and fc7.
         """
-        # The ReLU follows the pooling here: the result is the same, on a quarter of the values.
-        pool5 = F.relu(pool(self._conv5(images))).flatten(1)  # (N, C * H * W), in Caffe's order
+        pool5 = convolve_and_pool(self.conv5, self._conv4(images)).flatten(1)  # (N, C * H * W), in Caffe's order
         if layer == "pool5":
             return pool5
         fc6 = F.relu(self.fc6(pool5))
@@ -160,16 +155,15 @@ class CaffeNet(nn.Module):
             layer: one of `GRIDS`.
         """
         edges = GRIDS[layer].before, GRIDS[layer].after
-        conv5 = self._conv5(F.pad(to_input(images, self.mean_bgr), edges + edges))
-        return F.relu(pool(conv5) if layer == "pool5" else conv5)
+        conv4 = self._conv4(F.pad(to_input(images, self.mean_bgr), edges + edges))
+        return convolve_and_pool(self.conv5, conv4) if layer == "pool5" else F.relu(convolve(self.conv5, conv4))
 
-    def _conv5(self, images: Tensor) -> Tensor:
-        """conv5 before its ReLU, (N, C, H', W'), for input (N, 3, H, W) of any size."""
-        norm1 = local_response_norm(F.relu(pool(convolve(self.conv1, images))))
-        norm2 = local_response_norm(F.relu(pool(convolve(self.conv2, norm1))))
+    def _conv4(self, images: Tensor) -> Tensor:
+        """conv4 after its ReLU, (N, C, H', W'), for input (N, 3, H, W) of any size."""
+        norm1 = local_response_norm(convolve_and_pool(self.conv1, images))
+        norm2 = local_response_norm(convolve_and_pool(self.conv2, norm1))
         conv3 = F.relu(convolve(self.conv3, norm2))
-        conv4 = F.relu(convolve(self.conv4, conv3))
-        return convolve(self.conv5, conv4)
+        return F.relu(convolve(self.conv4, conv3))
 
 
 def _uninitialised(kind: type[nn.Module], *sizes: int, **options: int) -> Any:

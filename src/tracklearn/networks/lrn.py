@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from tracklearn.networks.on_gpu import kernels_for
+
 SIZE = 5  # channels; size, alpha and beta are those of the released network
 ALPHA = 1e-4
 BETA = 0.75
@@ -55,4 +57,6 @@ def local_response_norm(values: Tensor) -> Tensor:
 
     Source: Krizhevsky et al. 2012, section 3.3, with Caffe's division of alpha by the window's size.
     """
+    if kernels := kernels_for(values):
+        return kernels.local_response_norm(values, alpha=ALPHA, beta=BETA, size=SIZE)
     return _LocalResponseNorm.apply(values)

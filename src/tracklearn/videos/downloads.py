@@ -25,6 +25,7 @@ from tracklearn.videos.lists import Video, is_youtube
 # Seconds that the process of a download may run beyond its time limit. yt-dlp checks the time only when bytes arrive,
 # so its process must be killed where a host sends one byte a second, or none.
 KILL_WAIT = 5.0
+BEGIN_WAIT = 120.0  # seconds in which a process loads yt-dlp, which takes about one on an idle machine
 STOPPED = "the download was stopped"
 BACKOFF = 1.0  # seconds before the first retry, doubled for each further retry
 
@@ -90,6 +91,7 @@ class Downloads:
     def _ask(self, request: dict[str, Any]) -> Path:
         process = self._process()
         try:
+            process.begin(BEGIN_WAIT)  # not part of the video's time
             answer = process.answer(request, request["seconds"] + KILL_WAIT)
         except TimeoutError as error:
             self._forget(process)
@@ -123,12 +125,19 @@ class FetchProcess:
     """A process of `videos.fetch`."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
+        self._begun = False
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (it is as long-lived as the process)
         command = [sys.executable, "-m", fetch.__name__, json.dumps(settings)]
         with forking:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True
             )
+
+    def begin(self, seconds: float) -> None:
+        """Wait until the process can serve; raises as `answer`."""
+        if not self._begun:
+            self._line(seconds)
+            self._begun = True
 
     def answer(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The answer to a request.
@@ -138,15 +147,19 @@ class FetchProcess:
             EOFError: the process has ended; with its last line.
         """
         assert self._process.stdin
-        assert self._process.stdout
         with suppress(BrokenPipeError):  # the end of its output follows
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._line(seconds))
+        return answer
+
+    def _line(self, seconds: float) -> bytes:
+        """The next line that the process prints."""
+        assert self._process.stdout
         if not wait([self._process.stdout.fileno()], seconds):
             raise TimeoutError
         if line := self._process.stdout.readline():
-            answer: dict[str, Any] = json.loads(line)
-            return answer
+            return line
         with suppress(ChildProcessError):  # another thread has killed it
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)  # its id stays that of its group
         self.kill()

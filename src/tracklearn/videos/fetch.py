@@ -241,12 +241,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _serve(settings: dict[str, Any]) -> None:
-    """Answer requests until the input ends."""
+    """Answer requests until the input ends; an empty line says that the first one can be served."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
     requests: SimpleQueue[str] = SimpleQueue()
     Thread(target=_read, args=[requests], daemon=True).start()
     fetcher = Fetcher(**settings)
+    print(file=answers, flush=True)
     while True:
         try:
             answer: dict[str, Any] = {"path": str(fetcher.fetch(**json.loads(requests.get())))}

@@ -1,6 +1,7 @@
 """Windows of an image, warped with context to the network's square input (Girshick et al., R-CNN, appendix A)."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -64,7 +65,7 @@ def warp_each(
 
 
 def warp_placed_on_device(image: Tensor, places: Tensor, *, mean: Sequence[float], size: int = SIZE) -> Tensor:
-    """The windows of `warp_placed`, to one grey level, by a few operations of torch on the photo's device.
+    """The windows of `warp_placed`, to one grey level, on the photo's device; on a GPU by a kernel if Triton is there.
 
     Args:
         image: (H, W, 3) uint8.
@@ -75,6 +76,10 @@ def warp_placed_on_device(image: Tensor, places: Tensor, *, mean: Sequence[float
     Returns:
         (N, size, size, 3) uint8.
     """
+    if image.is_cuda and find_spec("triton"):
+        from tracklearn.voc import warp_kernel  # noqa: PLC0415 (Triton is not installed everywhere)
+
+        return warp_kernel.warp_placed(image, places, mean=mean, size=size)
     height, width = image.shape[:2]
     first, last, pad, length = (part[..., None] for part in places.float().unbind(-1))  # (N, 2, 1)
     pixel = torch.arange(size, device=image.device, dtype=torch.float32) - pad  # (N, 2, size) from the first one inside

@@ -23,8 +23,8 @@ def figures(tmp_path):
         ("mining.frames", 100, 1),
         ("mining.passes", 3, ""),
         ("patches.bytes", 1000, ""),
-        ("ranking.h100.fp32", 1000, ""),
-        ("ranking.h100.bf16.compiled", 4000, ""),
+        ("ranking.gpu.fp32", 1000, ""),
+        ("ranking.gpu.bf16.compiled", 4000, ""),
         ("ranking.cpu.fp32", 100, 2),
         ("weights.ranking", 1e8, ""),
     ]

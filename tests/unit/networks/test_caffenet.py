@@ -12,11 +12,11 @@ from tracklearn.networks.caffenet import (
     CaffeNet,
     Dropout,
     draw_kept,
-    pool,
     pool5_side,
     to_input,
 )
 from tracklearn.networks.convolution import convolve_groups, convolve_in_blocks
+from tracklearn.networks.pooling import pool
 from tracklearn.seeds import torch_generator
 
 MEAN_BGR = (96.64, 102.75, 107.99)  # of the released code
@@ -199,14 +199,15 @@ def test_separate_groups_are_the_layer(layer, memory):
     net = CaffeNet(width=0.25, input_size=99, fc7=8)
     conv = getattr(net, layer)
     values = torch.randn(2, conv.in_channels, 23, 23, generator=torch_generator(1))
-    torch.testing.assert_close(convolve_groups(conv, values, memory), conv(values), rtol=1e-5, atol=1e-5)
+    values = values.to(memory_format=memory)
+    torch.testing.assert_close(convolve_groups(conv, values, conv.bias), conv(values), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("side", [67, 99, 227, 229, 230, 231])
 def test_conv1_in_blocks_is_conv1(side):
     net = CaffeNet(width=0.25, input_size=side, fc7=8)
     images = 100 * torch.randn(2, 3, side, side, generator=torch_generator(1)).to(memory_format=torch.channels_last)
-    expected, found = net.conv1(images), convolve_in_blocks(net.conv1, images)
+    expected, found = net.conv1(images), convolve_in_blocks(net.conv1, images, net.conv1.bias)
     assert found.shape == expected.shape
     assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
 

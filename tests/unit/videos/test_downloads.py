@@ -217,7 +217,7 @@ def test_what_a_process_has_started_ends_with_it(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(downloads.sys, "executable", str(script))
     process = FetchProcess({})
     with pytest.raises(EOFError, match="exit status 3"):
-        process.answer({}, 60.0)
+        process.begin(60.0)
     assert wait([pipe], 60)
     assert not process.was_killed
     os.close(pipe)
