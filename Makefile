@@ -15,7 +15,7 @@ SNAKEMAKE = $(VENV) -m snakemake --cores $(CORES)
 help:
 	@echo "make demo      run the whole workflow on the embedded small world; it writes the tables and pages of demo/results"
 	@echo "make real      run the same workflow on real clips and photos (DATA=$$DATA)"
-	@echo "make evidence  train the networks of the small world for three seeds; it prints means and intervals"
+	@echo "make evidence  train the networks of the small world, and of a harder one, for three seeds; it prints means and intervals"
 	@echo "make evidence-normals  train the networks of surface normals for three seeds, in the small world and on NYUv2"
 	@echo "make evidence-real      pretrain on real clips for three seeds, measure on photos that no clip shows (DATA=$$DATA)"
 	@echo "make evidence-controls  train the controls: other pairs, less data, other negatives, ensembles; two hours on two cores"
@@ -59,7 +59,10 @@ real: $(READY)
 evidence: $(READY)
 	@$(VENV) demo/make_world.py --out demo/world
 	@$(SNAKEMAKE) --directory demo results/evidence.md
-	@cat demo/results/evidence.md
+	@$(VENV) demo/make_world.py --out demo/hard/world --without known_categories large_things equal_backgrounds \
+		equal_hues even_categories --per-class 0 --per-scene 0 --rooms 0
+	@$(SNAKEMAKE) --directory demo/hard results/evidence.md
+	@cat demo/results/evidence.md demo/hard/results/evidence.md
 
 evidence-normals: $(READY)
 	@$(VENV) demo/make_world.py --out demo/world

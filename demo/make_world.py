@@ -1,6 +1,6 @@
 """Make the small world of the demo: videos and their list, a detection set in VOC's format, ImageFolders, and rooms.
 
-    python demo/make_world.py --out demo/world [--seed 2] [--videos 480] ...
+    python demo/make_world.py --out demo/world [--seed 2] [--videos 480] [--without known_categories ...] ...
 
 The same arguments and the same code make the same world. A second run finds this world and does nothing.
 """
@@ -8,6 +8,7 @@ The same arguments and the same code make the same world. A second run finds thi
 from __future__ import annotations
 
 import argparse
+import csv
 import functools
 import hashlib
 import json
@@ -16,17 +17,19 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from world_generator.clips import ClipSettings, clip_name, draw_canvases, write_clip
+from world_generator.clips import TRUTH, ClipSettings, clip_name, clip_truth, draw_canvases, write_clip
+from world_generator.grants import ALL, GRANTS, Grants
 from world_generator.pictures import write_class_folders, write_detection_set
 from world_generator.rooms import write_rooms
 from world_generator.scenes import write_scenes
 
 STAMP = "made.json"
 IMAGE_SETS = ("train", "val", "tune", "test")
-CONTENTS = ("videos.tsv", "videos", "VOCdevkit", "imagenet", "scenes", "nyuv2")
+CONTENTS = ("videos.tsv", "clips.csv", "videos", "VOCdevkit", "imagenet", "scenes", "nyuv2")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -46,6 +49,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--per-class", type=int, default=100, help="pictures of each class in the ImageFolder")
     parser.add_argument("--per-scene", type=int, default=60, help="pictures of each category of scenes")
     parser.add_argument("--rooms", type=int, default=80, help="rooms for training, and as many for testing")
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        choices=GRANTS,
+        default=(),
+        help="what the world does not grant the method, see world_generator/grants.py",
+    )
     parser.add_argument("--processes", type=int, default=min(os.cpu_count() or 1, 8))
     options = vars(parser.parse_args(arguments))
     out, processes = options.pop("out"), options.pop("processes")
@@ -55,25 +65,29 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(str(error))
 
 
-def make_world(out: Path, *, processes: int = 1, **options: int) -> None:
+def make_world(out: Path, *, processes: int = 1, without: Sequence[str] = (), **options: int) -> None:
     """Make the world in `out` unless `out` holds this world already.
+
+    Args:
+        without: what the world does not grant, names of `GRANTS`. The truth of such a world's clips is in `clips.csv`.
 
     Raises:
         FileExistsError: `out` holds something that this generator did not make.
     """
-    recipe = {"options": options, "code": code_digest()}
+    recipe = {"options": options | {"without": sorted(without)}, "code": code_digest()}
+    grants, seed = Grants.without(without), options["seed"]
     stamp = out / STAMP
     if stamp.is_file() and json.loads(stamp.read_text()) == recipe:
         print(f"{out}: already made")
         return
     _clear(out)
     start = time.perf_counter()
-    make_videos(out, options, processes=processes)
+    make_videos(out, options, grants, processes=processes)
     set_sizes = {name: options[name] for name in IMAGE_SETS}
-    write_detection_set(out, set_sizes=set_sizes, seed=options["seed"])
-    write_class_folders(out, per_class=options["per_class"], seed=options["seed"])
-    write_scenes(out, per_scene=options["per_scene"], seed=options["seed"])
-    write_rooms(out, rooms=options["rooms"], seed=options["seed"])
+    write_detection_set(out, set_sizes=set_sizes, seed=seed, grants=grants)
+    write_class_folders(out, per_class=options["per_class"], seed=seed, grants=grants)
+    write_scenes(out, per_scene=options["per_scene"], seed=seed, grants=grants)
+    write_rooms(out, rooms=options["rooms"], seed=seed)
     stamp.write_text(json.dumps(recipe))
     print(f"{out}: made in {time.perf_counter() - start:.0f} s")
 
@@ -85,24 +99,31 @@ def code_digest() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in source_files)).hexdigest()
 
 
-def make_videos(out: Path, options: dict[str, int], *, processes: int) -> None:
+def make_videos(out: Path, options: dict[str, int], grants: Grants, *, processes: int) -> None:
     """Write the clips and `videos.tsv`, whose paths are relative to the folder above `out`."""
     (out / "videos").mkdir()
-    write = functools.partial(_write_clip, out / "videos", seed=options["seed"], frames=options["frames"])
+    clips: dict[str, Any] = {
+        "seed": options["seed"],
+        "settings": ClipSettings(frames=options["frames"]),
+        "grants": grants,
+    }
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        pool.map(write, range(options["videos"]), chunksize=8)
+        pool.map(functools.partial(_write_clip, out / "videos", **clips), range(options["videos"]), chunksize=8)
     rows = [f"{clip_name(i)}\t{out.name}/videos/{clip_name(i)}.mp4\n" for i in range(options["videos"])]
     (out / "videos.tsv").write_text("video_id\tsource\n" + "".join(rows))
+    # The demo's clips show the categories in turn, and all else is the same in each: nothing is left to say.
+    if grants != ALL:
+        with open(out / "clips.csv", "w", newline="") as file:
+            writer = csv.DictWriter(file, TRUTH)
+            writer.writeheader()
+            writer.writerows(clip_truth(i, **clips) for i in range(options["videos"]))
 
 
-def _write_clip(folder: Path, index: int, *, seed: int, frames: int) -> None:
-    settings = ClipSettings(frames=frames)
-    write_clip(folder / f"{clip_name(index)}.mp4", index, seed=seed, canvases=_shared_canvases(seed), settings=settings)
+def _write_clip(folder: Path, index: int, **clips: Any) -> None:
+    write_clip(folder / f"{clip_name(index)}.mp4", index, canvases=_shared_canvases(**clips), **clips)
 
 
-@functools.cache
-def _shared_canvases(seed: int) -> Any:
-    return draw_canvases(seed, ClipSettings())
+_shared_canvases = functools.cache(draw_canvases)
 
 
 def _clear(out: Path) -> None:

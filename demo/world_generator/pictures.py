@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from world_generator.backgrounds import cut_background, draw_canvas
-from world_generator.things import NAMES, RADIUS, Image, Pose, band_hue, draw_thing, paint
+from world_generator.backgrounds import cut_background, draw_canvases
+from world_generator.grants import ALL, Grants
+from world_generator.things import NAMES, RADIUS, Image, Pose, draw_thing, paint, picture_hue
 
 PICTURE_SIZE = (224, 300)  # px, height and width of a picture of the detection set
 CROP_SIDE = 112  # px, side of a picture of the ImageFolder; training takes crops of 99 px from it
@@ -27,7 +28,9 @@ class LabelledPicture:
     labels: list[Label]
 
 
-def draw_picture(rng: np.random.Generator, canvases: list[Image], *, first_category: int) -> LabelledPicture:
+def draw_picture(
+    rng: np.random.Generator, canvases: list[Image], *, first_category: int, grants: Grants = ALL
+) -> LabelledPicture:
     """Draw one to three separate things on clutter.
 
     The first thing is of the category `first_category`, so that all categories are about equally frequent.
@@ -37,17 +40,17 @@ def draw_picture(rng: np.random.Generator, canvases: list[Image], *, first_categ
     labels: list[Label] = []
     for number in range(int(rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2]))):
         category = first_category if number == 0 else int(rng.integers(len(NAMES)))
-        pose = _free_pose(rng, [box for _, box in labels])
+        pose = _free_pose(rng, [box for _, box in labels], grants)
         if pose is not None:
             labels.append((NAMES[category], paint(image, draw_thing(rng, category), pose)))
     return LabelledPicture(finish(rng, image), labels)
 
 
-def draw_crop(rng: np.random.Generator, canvases: list[Image], category: int) -> Image:
+def draw_crop(rng: np.random.Generator, canvases: list[Image], category: int, *, grants: Grants = ALL) -> Image:
     """Draw a picture (CROP_SIDE, CROP_SIDE, 3) with one thing near its middle."""
     image = cut_background(rng, canvases[rng.integers(len(canvases))], height=CROP_SIDE, width=CROP_SIDE)
     x, y = CROP_SIDE / 2 + rng.uniform(-10, 10, 2)
-    paint(image, draw_thing(rng, category), _random_pose(rng, x, y))
+    paint(image, draw_thing(rng, category), _random_pose(rng, x, y, grants))
     return finish(rng, image)
 
 
@@ -58,7 +61,7 @@ def finish(rng: np.random.Generator, image: Image) -> Image:
     return cv2.add(lit, rng.normal(0, 2, image.shape).round().astype(np.int16), dtype=cv2.CV_8U)
 
 
-def write_detection_set(root: Path, *, set_sizes: Mapping[str, int], seed: int) -> None:
+def write_detection_set(root: Path, *, set_sizes: Mapping[str, int], seed: int, grants: Grants = ALL) -> None:
     """Write VOCdevkit/VOC2012 below root, with one image set for each name and size; `trainval` joins train and val."""
     voc2012 = root / "VOCdevkit" / "VOC2012"
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
@@ -66,10 +69,10 @@ def write_detection_set(root: Path, *, set_sizes: Mapping[str, int], seed: int) 
     image_ids: dict[str, list[str]] = {}
     for number, (name, size) in enumerate(set_sizes.items()):
         rng = np.random.default_rng([seed, 3, number])
-        canvases = [draw_canvas(rng) for _ in range(6)]  # each set has canvases of its own
+        canvases = draw_canvases(rng, grants)  # each set has canvases of its own
         image_ids[name] = [f"{name}_{i:05d}" for i in range(size)]
         for i, image_id in enumerate(image_ids[name]):
-            picture = draw_picture(rng, canvases, first_category=i % len(NAMES))
+            picture = draw_picture(rng, canvases, first_category=i % len(NAMES), grants=grants)
             write_jpeg(voc2012 / "JPEGImages" / f"{image_id}.jpg", picture.image)
             (voc2012 / "Annotations" / f"{image_id}.xml").write_text(_annotation(image_id, picture))
     image_ids["trainval"] = image_ids["train"] + image_ids["val"]
@@ -77,29 +80,29 @@ def write_detection_set(root: Path, *, set_sizes: Mapping[str, int], seed: int) 
         (voc2012 / "ImageSets" / "Main" / f"{name}.txt").write_text("".join(f"{image_id}\n" for image_id in ids))
 
 
-def write_class_folders(root: Path, *, per_class: int, seed: int) -> None:
+def write_class_folders(root: Path, *, per_class: int, seed: int, grants: Grants = ALL) -> None:
     """Write imagenet/<category>/*.jpg below root."""
     rng = np.random.default_rng([seed, 4])
-    canvases = [draw_canvas(rng) for _ in range(6)]
+    canvases = draw_canvases(rng, grants)
     for category, name in enumerate(NAMES):
         folder = root / "imagenet" / name
         folder.mkdir(parents=True, exist_ok=True)
         for i in range(per_class):
-            write_jpeg(folder / f"{i:04d}.jpg", draw_crop(rng, canvases, category))
+            write_jpeg(folder / f"{i:04d}.jpg", draw_crop(rng, canvases, category, grants=grants))
 
 
-def _random_pose(rng: np.random.Generator, x: float, y: float) -> Pose:
-    """A random pose centred on (x, y), within the range of the poses in clips."""
+def _random_pose(rng: np.random.Generator, x: float, y: float, grants: Grants) -> Pose:
+    """A random pose centred on (x, y), within the range of the poses in the demo's clips."""
     angle, ripple = rng.uniform(0, 2 * np.pi, 2)
     scale = float(np.exp(rng.uniform(np.log(0.75), np.log(1.25))))
-    return Pose(x, y, angle, scale, rng.uniform(-0.2, 0.2), ripple, float(band_hue(rng.uniform(0, 2 * np.pi))))
+    return Pose(x, y, angle, scale, rng.uniform(-0.2, 0.2), ripple, picture_hue(rng.uniform(0, 2 * np.pi), grants))
 
 
-def _free_pose(rng: np.random.Generator, taken_boxes: list[tuple[int, int, int, int]]) -> Pose | None:
+def _free_pose(rng: np.random.Generator, taken_boxes: list[tuple[int, int, int, int]], grants: Grants) -> Pose | None:
     """A pose inside the picture that overlaps none of the taken boxes; None after 20 attempts."""
     height, width = PICTURE_SIZE
     for _ in range(20):
-        pose = _random_pose(rng, 0, 0)
+        pose = _random_pose(rng, 0, 0, grants)
         radius = RADIUS * pose.scale
         x, y = rng.uniform(LEAST_BORDER_DISTANCE * radius, np.array([width, height]) - LEAST_BORDER_DISTANCE * radius)
         if all(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from world_generator.grants import Grants
+
 Image = np.ndarray  # uint8 RGB (H, W, 3)
 
 # The box of a track shows the texture but cuts off the outline. Each category therefore has its own texture, and two
@@ -22,12 +24,25 @@ CATEGORIES: dict[str, tuple[str, str]] = {
     "speckled_wedge": ("wedge", "speckles"),
 }
 NAMES = tuple(CATEGORIES)
+# These share neither outline nor texture with the categories above.
+STRANGERS: dict[str, tuple[str, str]] = {
+    "bricked_flower": ("flower", "bricks"),
+    "scaled_flower": ("flower", "scales"),
+    "woven_cross": ("cross", "weaves"),
+    "dashed_cross": ("cross", "dashes"),
+    "honeycombed_triangle": ("triangle", "honeycombs"),
+    "cracked_triangle": ("triangle", "cracks"),
+    "streaked_leaf": ("leaf", "streaks"),
+    "rayed_leaf": ("leaf", "rays"),
+}
+ALL_NAMES = (*CATEGORIES, *STRANGERS)
 RADIUS = 40  # px at scale 1: a thing nearly fills a query box of 99 px
 TEXTURE_SIDE = 256  # px; the texture covers the largest outline at any rotation
 HUES = 180  # number of hues on OpenCV's circle
 # The hue of every thing swings through the same band, and all things share their tones. If a thing had its own colour,
 # the colour would identify the clip, and ranking would learn nothing else.
 HUE_BAND = (92.0, 120.0)  # lowest and highest hue on OpenCV's circle
+OWN_SWING = 5.0  # how far a thing's own hue swings to each side, where a world grants no equal hues
 ANGLES = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 
 
@@ -67,8 +82,8 @@ class Thing:
 
 
 def draw_thing(rng: np.random.Generator, category: int) -> Thing:
-    """Draw a new instance of the category."""
-    outline_name, texture_name = CATEGORIES[NAMES[category]]
+    """Draw a new instance of the category, an index into ALL_NAMES."""
+    outline_name, texture_name = (CATEGORIES | STRANGERS)[ALL_NAMES[category]]
     return Thing(
         category,
         radii=RADIUS * rng.uniform(0.92, 1.08) * _outline(rng, outline_name),
@@ -84,6 +99,16 @@ def band_hue(phase: float | np.ndarray) -> np.ndarray:
     """Hue at a phase (radians) of the swing through the band."""
     low, high = HUE_BAND
     return np.asarray((low + high) / 2 + (high - low) / 2 * np.sin(phase))
+
+
+def own_hue(phase: float, swing: float | np.ndarray = 0.0) -> np.ndarray:
+    """Hue at a phase (radians) of the whole circle, from which it swings a little (radians of the swing)."""
+    return np.asarray(HUES * phase / (2 * np.pi) + OWN_SWING * np.sin(swing)) % HUES
+
+
+def picture_hue(phase: float, grants: Grants) -> float:
+    """Hue of a thing in a single picture, from a phase in radians."""
+    return float(band_hue(phase) if grants.equal_hues else own_hue(phase))
 
 
 def paint(image: Image, thing: Thing, pose: Pose) -> tuple[int, int, int, int]:
@@ -144,8 +169,24 @@ def _outline(rng: np.random.Generator, outline_name: str) -> np.ndarray:
     if outline_name == "box":
         folded = np.mod(ANGLES + np.pi / 4, np.pi / 2) - np.pi / 4
         return 0.9 / np.cos(folded)
+    if outline_name != "wedge":
+        return _strange_outline(rng, outline_name)
     notch = np.abs(np.mod(ANGLES + np.pi, 2 * np.pi) - np.pi) < rng.uniform(0.5, 0.75)
     return np.where(notch, 0.15, 1.08)  # the wedge is a disc without one slice
+
+
+def _strange_outline(rng: np.random.Generator, outline_name: str) -> np.ndarray:
+    """Radii by angle (72,) of the outlines that only STRANGERS have."""
+    if outline_name == "triangle":
+        folded = np.mod(ANGLES + np.pi / 3, 2 * np.pi / 3) - np.pi / 3
+        return 0.65 / np.cos(folded)
+    if outline_name == "flower":
+        return 0.9 + rng.uniform(0.2, 0.3) * np.cos(6 * ANGLES)
+    long, wide = np.abs([np.cos(ANGLES), np.sin(ANGLES)])
+    if outline_name == "leaf":
+        return ((long / 1.25) ** 1.3 + (wide / rng.uniform(0.5, 0.6)) ** 1.3) ** (-1 / 1.3)
+    near, far = np.minimum(long, wide), np.maximum(long, wide)
+    return np.minimum(1.1 / far, rng.uniform(0.35, 0.45) / np.maximum(near, 1e-9))  # the cross
 
 
 def light_share(rng: np.random.Generator, texture_name: str) -> np.ndarray:
@@ -158,7 +199,15 @@ def light_share(rng: np.random.Generator, texture_name: str) -> np.ndarray:
         noise = rng.normal(size=(TEXTURE_SIDE, TEXTURE_SIDE)).astype(np.float32)
         smooth = cv2.GaussianBlur(noise, (0, 0), period / (4 if texture_name == "mottles" else 10))
         return np.clip(0.5 + 1.5 * smooth / smooth.std(), 0, 1)
+    if texture_name in ("cracks", "streaks"):
+        noise = rng.normal(size=(TEXTURE_SIDE, TEXTURE_SIDE)).astype(np.float32)
+        smooth = cv2.GaussianBlur(noise, (0, 0), period / 3, sigmaY=1.5 if texture_name == "streaks" else period / 3)
+        smooth /= smooth.std()
+        return np.clip(0.5 + 1.5 * smooth if texture_name == "streaks" else 3 * np.abs(smooth), 0, 1)
     middle = TEXTURE_SIDE / 2
+    odd_row = np.floor(across / np.pi) % 2  # each second row is shifted by half of a brick or of a scale
+    shifted = along + np.pi * odd_row
+    third = np.sin((along + np.sqrt(3) * across) / 2) + np.sin((along - np.sqrt(3) * across) / 2)
     waves = {
         "stripes": 3 * np.sin(along),
         "dots": 4 * (np.sin(along) + np.sin(across) - 0.9),
@@ -166,5 +215,11 @@ def light_share(rng: np.random.Generator, texture_name: str) -> np.ndarray:
         "rings": 3 * np.sin(np.hypot(x - middle, y - middle) * 2 * np.pi / period + rng.uniform(0, 2 * np.pi)),
         "lattice": 4 * (0.75 - np.maximum(np.cos(along), np.cos(across))),
         "zigzags": 3 * np.sin(along + 1.6 * np.arcsin(np.sin(across / 2))),
+        "bricks": 12 * np.minimum(np.abs(np.sin(across)), np.abs(np.sin(shifted / 2))) - 2.5,
+        "scales": 5 * (np.hypot(np.sin(shifted / 2), np.mod(across / np.pi, 1)) - 0.8),
+        "weaves": 3 * np.where(np.sin(along / 2) * np.sin(across / 2) > 0, np.sin(2 * along), np.sin(2 * across)),
+        "dashes": 4 * np.minimum(np.sin(2 * along), np.sin(across / 2 + np.pi * np.floor(along / np.pi)) + 0.3),
+        "honeycombs": 2.5 * (np.sin(along) + third),
+        "rays": 3 * np.sin(np.round(0.7 * period) * np.arctan2(y - middle, x - middle)),
     }
     return np.clip(0.5 + 0.5 * waves[texture_name], 0, 1)

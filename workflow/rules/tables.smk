@@ -202,6 +202,7 @@ rule tables_empty_cell:
 
 
 if evidence := config["evidence"]:
+    retrieval_models = plan.seeded(sum(evidence["retrieval"].values(), []))
 
     rule tables_evidence:
         input:
@@ -209,7 +210,8 @@ if evidence := config["evidence"]:
                 f"results/cells/table1/{plan.protocol.name}/{{row}}/mAP.json", row=plan.seeded(evidence["rows"])
             ),
             bootstraps=plan.bootstraps(plan.seeded(evidence["rows"])),
-            retrieval=plan.section6.cells("retrieval", plan.seeded(sum(evidence["retrieval"].values(), []))),
+            retrieval=plan.section6.cells("retrieval", retrieval_models),
+            retrieval_bootstraps=plan.section6.bootstraps("retrieval", retrieval_models),
         output:
             markdown="results/tables/{protocol}/evidence.md",
             table=report(

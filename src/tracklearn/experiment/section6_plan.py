@@ -70,9 +70,10 @@ class Section6Plan:
         folder = f"results/cells/section6/{self._plan.protocol.name}/{task}"
         return [f"{folder}/{system}.json" for system in (self.systems(task) if systems is None else systems)]
 
-    def bootstraps(self, task: str) -> list[str]:
-        """Bootstrap replicates of the systems of a task that can be computed."""
-        computed = [system for system in self.systems(task) if not self.lack(task, system)]
+    def bootstraps(self, task: str, systems: Iterable[str] | None = None) -> list[str]:
+        """Bootstrap replicates of those systems, some or all of a task, that can be computed."""
+        listed = self.systems(task) if systems is None else systems
+        computed = [system for system in listed if not self.lack(task, system)]
         return [f"results/{task}/{self._plan.protocol.name}/bootstraps/{system}.npz" for system in computed]
 
     def confusions(self) -> list[str]:

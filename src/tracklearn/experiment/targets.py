@@ -85,12 +85,19 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
         except UserError as error:
             needed = f"models.{model}, which the target needs, learns from pairs"
             raise UserError(f"{error} ({needed}){_without_pairs(plan)}") from error
-    if (evidence := plan.config["evidence"]) and any("evidence." in target for target in targets):
-        for row in plan.seeded(evidence["rows"]):
-            if lack := plan.lacks(row):
-                raise UserError(f"config: evidence.rows: {row} cannot be computed: {lack}")
-        if not plan.protocol.annotated:
-            raise UserError(f"config: evidence.retrieval cannot be computed: {NO_ANNOTATIONS}")
+    if plan.config["evidence"] and any("evidence." in target for target in targets):
+        _check_evidence(plan)
+
+
+def _check_evidence(plan: Plan) -> None:
+    """Refuse evidence of rows and models that cannot be computed."""
+    evidence = plan.config["evidence"]
+    for row in plan.seeded(evidence["rows"]):
+        if lack := plan.lacks(row):
+            raise UserError(f"config: evidence.rows: {row} cannot be computed: {lack}")
+    for model in plan.seeded(model_graph.retrieval_models(evidence)):
+        if lack := plan.section6.lack("retrieval", model):
+            raise UserError(f"config: evidence.retrieval cannot be computed: {lack}")
 
 
 def _check_alone(targets: Sequence[str]) -> None:

@@ -121,6 +121,8 @@ class Evidence(Settings):
 
     where: ClassVar[str] = "evidence"
 
+    title: str = setting("Evidence", "Heading of the page")
+    grants: str = setting("", "What the data grants the method, in a sentence below the heading")
     seeds: Count = setting(..., "Number of training seeds, the first of which is the experiment itself")
     rows: Names = setting(..., "Ids of the rows of Table 1 whose networks are trained again")
     retrieval: Annotated[dict[str, Names], MinLen(1)] = setting(

@@ -24,6 +24,7 @@ def evidence_table(
     means: Sequence[str | Path],
     bootstraps: Sequence[str | Path],
     retrieval: Sequence[str | Path],
+    retrieval_bootstraps: Sequence[str | Path],
     markdown: str | Path,
     table: str | Path,
     versions: Mapping[str, Mapping[str, int]] | None = None,
@@ -36,11 +37,13 @@ def evidence_table(
         bootstraps: their replicates `mAP` (B,), drawn from the same test images in every row; each file is named after
             its row.
         retrieval: the cells of the retrieval models and seeds, each named after its model.
+        retrieval_bootstraps: their replicates `precision` (B,), drawn from the same test images for every model; each
+            file is named after its model.
         markdown, table: the files to write.
         versions: number of runs behind the table by library and version.
 
     Returns:
-        Mean mAP of each row, mean precision of each line, and the lower end of each difference.
+        Mean mAP of each row, mean precision of each line, and the lower end of each difference of either.
     """
     settings = Evidence.read(evidence)
     seeds = range(1, settings.seeds + 1)
@@ -49,17 +52,25 @@ def evidence_table(
     precisions = {Path(path).stem: read_cell(path)["value"] for path in retrieval}
 
     rows = {row: np.array([values[seed_name(row, seed)] for seed in seeds], float) for row in settings.rows}
-    nearest = {
-        line: np.array([precisions[seed_name(model, seed)] for seed in seeds for model in models], float)
-        for line, models in settings.retrieval.items()
-    }
+    drawn = {Path(path).stem: np.load(path)["precision"] for path in retrieval_bootstraps}
+    nearest, nearest_draws = (
+        {
+            line: np.array([[found[seed_name(model, seed)] for model in models] for seed in seeds], float)
+            for line, models in settings.retrieval.items()
+        }
+        for found in (precisions, drawn)
+    )  # by line: (S, M), (S, M, B)
     replicates = {row: np.stack([draws[seed_name(row, seed)] for seed in seeds]) for row in rows}  # (S, B) each
     compared = [compare(better, worse, rows, replicates) for better, worse in settings.comparisons]
-    _write(markdown, table, rows, compared, nearest, mixed_versions(versions))
+    first = next(iter(nearest))
+    by_seed = [{line: found.mean(axis=1) for line, found in each.items()} for each in (nearest, nearest_draws)]
+    closer = [compare(line, first, *by_seed) for line in nearest if line != first]
+    _write(settings, markdown, table, rows, compared, nearest, closer, mixed_versions(versions))
     return (
         {f"mAP.{row}": float(found.mean()) for row, found in rows.items()}
         | {f"precision.{line}": float(found.mean()) for line, found in nearest.items()}
         | {f"low.{line['row']}-{line['against']}": line["low"] for line in compared}
+        | {f"low.precision.{line['row']}-{line['against']}": line["low"] for line in closer}
     )
 
 
@@ -96,22 +107,25 @@ def drawn_over_seeds(replicates: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
 
 def _write(
+    settings: Evidence,
     markdown: str | Path,
     table: str | Path,
     rows: BySeed,
     compared: Sequence[Mapping[str, Any]],
     nearest: BySeed,
+    closer: Sequence[Mapping[str, Any]],
     mixed: Sequence[Mapping[str, Any]],
 ) -> None:
     means = [_statistics(row, found) for row, found in rows.items()]
     first = next(iter(nearest.values())).mean()
     precisions = [
-        _statistics(line, found) | {"ratio": f"{found.mean() / first:.2f}"} for line, found in nearest.items()
+        _statistics(line, found.ravel()) | {"ratio": f"{found.mean() / first:.2f}"} for line, found in nearest.items()
     ]
     named = [("mAP", line) for line in means] + [("precision", line) for line in precisions]
     write_csv(table, [{"figure": figure, **line} for figure, line in named])
     sections = [
-        "# Evidence on the small world",
+        f"# {settings.title}",
+        *([settings.grants] if settings.grants else []),
         f"Means over {len(next(iter(rows.values())))} seeds. Every seed trains every network from new weights, on "
         "the same videos.",
         "## mAP of the test set, %",
@@ -123,6 +137,8 @@ def _write(
         "## Retrieval without fine-tuning: precision among the nearest windows, %",
         grid(precisions, ["network", "mean", "sd", "by network", f"ratio to {next(iter(nearest))}"]),
     ]
+    if closer:
+        sections += ["In points of precision, drawn as above:", grid(closer)]
     if mixed:
         sections += ["## Library versions", NOTE, grid(mixed)]
     with atomic(markdown) as temporary:

@@ -60,7 +60,7 @@ def test_clips_are_real_video_and_a_thing_moves(world):
 def test_every_kind_of_clip_is_written(generator, tmp_path):
     clips = importlib.import_module("world_generator.clips")
     settings = clips.ClipSettings(frames=6)
-    canvases = clips.draw_canvases(0, settings, count=1)
+    canvases = clips.draw_canvases(seed=0, settings=settings, count=1)
     kinds = {}
     for index in range(3 * len(clips.KINDS)):
         odd = clips.KINDS[(index * 7) % len(clips.KINDS)] != "moving"

@@ -49,6 +49,9 @@ def test_evidence_of_retrieval_is_refused_where_annotations_are_not_public():
     with pytest.raises(UserError, match=r"^config: evidence\.retrieval cannot be computed: the annotations"):
         check_targets(planned(**ON_THE_SERVER, evidence=evidence), ["results/evidence.md"])
     check_targets(planned(evidence=evidence), ["results/evidence.md"])
+    evidence["retrieval"] = {"random": ["random-1"], "ImageNet": ["imagenet-1"]}
+    with pytest.raises(UserError, match=r"^config: evidence\.retrieval cannot be computed: .*to train imagenet-1"):
+        check_targets(planned(evidence=evidence), ["results/evidence.md"])
 
 
 def test_without_section_6_only_its_table_is_refused():

@@ -9,6 +9,7 @@ if __name__ == "__main__":
                 means=snakemake.input.means,
                 bootstraps=snakemake.input.bootstraps,
                 retrieval=snakemake.input.retrieval,
+                retrieval_bootstraps=snakemake.input.retrieval_bootstraps,
                 versions=run.versions(snakemake.input),
                 markdown=snakemake.output.markdown,
                 table=snakemake.output.table,
