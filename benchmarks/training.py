@@ -8,12 +8,14 @@ precision of the row.
 
 Plain PyTorch means torch's LocalResponseNorm after ReLU and pooling, NCHW, torch.optim.SGD and a loop over triplets, on
 a GPU in TF32. On a GPU, trainings from a patch shard are measured too: images per second, the share of time in which
-the GPU had no batch, and the hours of the paper's three pretrainings. The patches are cut from the clips of DATA
+the GPU had no batch, and the hours of the paper's three pretrainings. Last, the step of each backbone. With --backbones
+that is all that is measured. The patches are cut from the clips of DATA
 (environment; default ../shared/data), or synthetic if there are no clips.
 """
 
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -29,7 +31,10 @@ from torch import Tensor, nn
 
 from benchmarks.store import SIDE, _patches
 from tracklearn.machine.memory import keep_freed_memory
+from tracklearn.networks.backbone import Backbone
+from tracklearn.networks.backbones import BACKBONES
 from tracklearn.networks.caffenet import DEFAULTS, CaffeNet
+from tracklearn.networks.initial import new_network
 from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.train import RankingObjective, train_ranking
 from tracklearn.settings.ranking import Loss
@@ -62,12 +67,14 @@ KINDS = tuple(Kind(*both) for both in product(("fp32", "tf32", "bf16"), (False, 
 
 
 def main() -> None:
-    """Print a table of steps and, on a GPU, a table of trainings from a store."""
+    """Print a table of steps, on a GPU a table of trainings from a store, and a table of backbones."""
     threads = torch.get_num_threads()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
+    device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     try:
-        if torch.cuda.is_available():
-            device = torch.device("cuda", torch.cuda.current_device())
+        if "--backbones" in sys.argv:
+            pass
+        elif device.type == "cuda":
             peaks = {kind: kind.precision for kind in KINDS}
             _compare(device, KINDS, peaks, Kind("tf32"), torch.cuda.get_device_name())
             _whole_trainings(KINDS)
@@ -77,6 +84,7 @@ def main() -> None:
             if len(kinds) == 1:
                 print("bf16: not measured, this processor has neither avx512_bf16 nor amx_bf16")
             print("GPU: not measured, there is none here")
+        _backbones(device, KINDS if device.type == "cuda" else [Kind("fp32")])
     finally:
         torch.set_num_threads(threads)
 
@@ -131,6 +139,22 @@ def _compare(device: torch.device, kinds: Iterable[Kind], peaks: dict[Kind, str]
             f"| {work * _ratio(step_rates, peak_rates[name]['convolution']):.2f} "
             f"| {_ratio(step_rates, plain_rates):.2f} | {_ratio(step_rates, fp32_rates):.2f} |"
         )
+
+
+def _backbones(device: torch.device, kinds: Iterable[Kind]) -> None:
+    """Print a table of the steps of all backbones: batches of the paper's patches, fc7 of the paper's size."""
+    where = torch.cuda.get_device_name() if device.type == "cuda" else f"{_cores()} threads"
+    print(f"\nRanking steps of {BATCH} patches of {SIDE} pixels, {where}\n")
+    print("| backbone | precision | parameters | images/s |")
+    print("|---|---|---|---|")
+    keep_freed_memory()
+    for name, kind in product(BACKBONES, kinds):
+        net = new_network({"backbone": name, "input_size": SIDE}, head="ranking", seed=1).to(device)
+        parameters = sum(parameter.numel() for parameter in net.parameters())
+        step = step_of(net, device, kind)
+        with set_precision(device, kind.precision):
+            images = BATCH * rate(step, device, SECONDS)
+        print(f"| {name} | {kind} | {parameters / 1e6:.1f} million | {images:.1f} |", flush=True)
 
 
 def _whole_trainings(kinds: Iterable[Kind]) -> None:
@@ -226,7 +250,12 @@ def batch(device: torch.device, side: int = SIDE) -> tuple[Tensor, Tensor]:
 
 def ours(device: torch.device, kind: Kind, **network: Any) -> Step:
     """One iteration as in the training loop, with random negatives; `network` changes the paper's network."""
-    net = CaffeNet(fc7=1024, seed=1, **network).to(device)
+    return step_of(CaffeNet(fc7=1024, seed=1, **network).to(device), device, kind)
+
+
+def step_of(net: Backbone, device: torch.device, kind: Kind) -> Step:
+    """One iteration of a network on the device, with random negatives."""
+    net.train()
     examples = batch(device, net.input_size)
     objective = RankingObjective(loss_settings=Loss(), random_iterations=ITERATIONS, seed=1)
     solver = Solver(net, momentum=0.9, weight_decay=5e-4)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tracklearn.networks.caffenet import CaffeNet
+    from tracklearn.networks.backbone import Backbone
     from tracklearn.networks.loading import Preprocessing
     from tracklearn.patches.dataset import Pairs
     from tracklearn.report import Report
@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 __all__ = ["load", "pairs", "train_ranking"]
 
 
-def load(model: str | Path) -> tuple[CaffeNet, Preprocessing]:
+def load(model: str | Path) -> tuple[Backbone, Preprocessing]:
     """A trained network in evaluation mode, and the function that turns RGB images into its input.
 
         net, prepare = tracklearn.load("unsup-8M")
@@ -28,7 +28,7 @@ def load(model: str | Path) -> tuple[CaffeNet, Preprocessing]:
         model: path of a .safetensors or .caffemodel file, or the name of a model in results/models.
 
     Raises:
-        UserError: the file or model does not exist, or the file does not hold a CaffeNet.
+        UserError: the file or model does not exist, or the file does not hold a network.
     """
     from tracklearn.networks import loading  # noqa: PLC0415 (importing torch takes seconds, `import tracklearn` should not)
 
@@ -66,7 +66,7 @@ def train_ranking(
     saving: Block = None,
     threads: int | None = None,
     report: Report | None = None,
-) -> CaffeNet:
+) -> Backbone:
     """Train a network to rank pairs of patches (section 5) and return it in evaluation mode, on the CPU.
 
         net = tracklearn.train_ranking(
@@ -82,7 +82,8 @@ def train_ranking(
     Args:
         pairs: what `tracklearn.pairs` returns, or the path or paths of patch shards.
         schedule: settings of `settings.training.RankingSchedule`; `lr`, `iterations` and `batch` have no default.
-        network: settings of `settings.network.Network`; `input_size` is by default that of the patches.
+        network: settings of `settings.network.Network`, such as `{"backbone": "resnet18"}`; `input_size` is by default
+            that of the patches.
         loss: settings of `settings.ranking.Loss`.
         augment: settings of `settings.ranking.Augment`, in the place of those in `loss`.
         parent: path of the weights whose conv layers the training starts from; None starts from scratch.

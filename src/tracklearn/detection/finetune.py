@@ -11,7 +11,6 @@ from torch import Tensor
 
 from tracklearn.errors import UserError
 from tracklearn.machine.limits import DECODED_IMAGES_BYTES
-from tracklearn.networks.caffenet import CONV_LAYERS
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer as copy_layers
 from tracklearn.report import Report, silent
@@ -32,7 +31,6 @@ from tracklearn.voc.warp import placements, warp_each
 
 FOREGROUND_IOU = 0.5  # PAPER R-CNN §2.3
 FOREGROUND_SHARE = 0.25  # PAPER R-CNN §2.3: 32 of 128
-TRANSFERRED = {"conv": CONV_LAYERS, "fc7": (*CONV_LAYERS, "fc6", "fc7")}
 
 
 @dataclass(frozen=True)
@@ -165,12 +163,12 @@ def finetune_voc(
             by several processes.
     """
     expect_one_process("fine-tuning")
-    if transfer not in TRANSFERRED:
-        raise UserError(f"transfer is {transfer!r}; expected one of {', '.join(TRANSFERRED)}")
     plan = SoftmaxSchedule.read(schedule)
     net = new_network(network, head="detection", outputs=len(classes) + 1, seed=seed)
+    if transfer not in net.transferable:
+        raise UserError(f"transfer is {transfer!r}; expected one of {', '.join(net.transferable)}")
     if parent:
-        copy_layers(net, parent, TRANSFERRED[transfer])
+        copy_layers(net, parent, transfer)
     photos = Voc(voc, year, classes=classes)
     windows = collect_windows(photos, photos.images(image_set), read_proposals(proposals))
     batches = WindowBatches(

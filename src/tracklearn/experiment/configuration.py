@@ -9,10 +9,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracklearn.errors import UserError
-from tracklearn.experiment.model_graph import Config, check_known, check_models, retrieval_models, with_seeds
+from tracklearn.experiment.model_graph import (
+    Config,
+    backbone_of,
+    check_known,
+    check_models,
+    retrieval_models,
+    with_seeds,
+)
 from tracklearn.experiment.normals_plan import METHODS as NORMALS_METHODS
 from tracklearn.settings.experiment import Configuration
 from tracklearn.settings.frozen import FIGURES
+from tracklearn.settings.models import layers_of
 from tracklearn.settings.scenes import Scenes
 
 MOST_VALUES, DEEPEST = 1_000_000, 50
@@ -37,6 +45,7 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     _check_normals(whole)
     _check_frozen(whole)
     _check_questions(whole)
+    _check_layers(whole)
     _check_frame(whole)
     _check_scenes(whole)
     return whole
@@ -150,6 +159,29 @@ def _check_questions(config: Config) -> None:
         known = [f"{column}.{figure}" for kind in kinds for column in frozen[kind] for figure in FIGURES[kind]]
         for figure in question["figures"]:
             check_known(entry, "figure", figure, known)
+
+
+def _check_layers(config: Config) -> None:
+    """Refuse a layer that a row's networks lack because of their backbone."""
+    section6, frozen = config["section6"] or {}, config["frozen"] or {"rows": [], "sets": {}}
+    named = [
+        (f"{table} row {row['id']}", row["layer"], row)
+        for table, rows in {"table1": config["table1"], "section6.detection": section6.get("detection", [])}.items()
+        for row in rows
+    ]
+    named += [("retrieval.layer", config["retrieval"]["layer"], row) for row in section6.get("retrieval", [])]
+    named += [("scenes.layer", config["scenes"]["layer"], row) for row in section6.get("scenes", [])]
+    named += [("frozen.layer", frozen["layer"], row) for row in (frozen["rows"] if frozen["sets"] else [])]
+    models = with_seeds(config) if frozen["rows"] else config
+    for where, layer, row in named:
+        for model in row["models"]:
+            backbone, train = backbone_of(models, model), models["models"][model]["train"]
+            known = layers_of(backbone, train)
+            if layer not in known and layer != "fc8":
+                raise UserError(
+                    f"config: {where}: models.{model} ({backbone}, train: {train}) has no {layer}; "
+                    f"choose one of {', '.join(known)}"
+                )
 
 
 def _check_scenes(config: Config) -> None:

@@ -11,6 +11,7 @@ import argparse
 import csv
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import isnan, nan
 from pathlib import Path
@@ -21,12 +22,15 @@ import yaml
 from tracklearn.errors import UserError
 from tracklearn.experiment.command_line import command_line_settings
 from tracklearn.experiment.configuration import complete
+from tracklearn.experiment.model_graph import backbone_of
 from tracklearn.experiment.plan import Plan
+from tracklearn.settings.network import CAFFENET
 from tracklearn.settings.training import RankingSchedule, SoftmaxSchedule
 
 MEASURED = Path(__file__).with_name("measured.tsv")
 PAPER = Path(__file__).parents[3] / "config/config.yaml"
 VIDEOS = 100_000  # of the paper; the length of a list that is not there
+DEVICES = ("gpu", "cpu")
 WIDTHS = {"pool5": 9216, "fc6": 4096, "fc7": 4096}  # of features, at the paper's input size
 HEADER = """\
 | for | stage | work | core-hours | GPU-hours | core-hours in place of the GPU | disk, GB | network, GB |
@@ -162,13 +166,19 @@ def _trainings(plan: Plan, figures: Figures, table: str, models: Sequence[str]) 
             batches = schedule.total * schedule.batch
             how = schedule.precision + (".compiled" if schedule.compile else "")
             images += batches
-            gpu += figures.hours(f"{way}.gpu.{how}", batches)
-            instead += figures.hours(f"{way}.cpu.{schedule.precision}", batches)
+            gpu += figures.hours(_of_backbone(plan, name, f"{way}.gpu.{how}"), batches)
+            instead += figures.hours(_of_backbone(plan, name, f"{way}.cpu.{schedule.precision}"), batches)
         unit = {"ranking": "patches", "voc": "windows"}.get(way, "images")
         disk = len(names) * figures["weights.ranking" if way == "ranking" else "weights.others"]
         work = f"{len(names)} networks: {images / 1e6:,.0f}M {unit}"
         found.append(Stage(table, label, work, gpu=gpu, instead=instead, disk=disk))
     return found
+
+
+def _of_backbone(plan: Plan, model: str, figure: str) -> str:
+    """The name of a figure for a model's backbone; those without a name before them are CaffeNet's."""
+    backbone = backbone_of(plan.config, model)
+    return figure if backbone == CAFFENET else f"{backbone}.{figure}"
 
 
 def _detection(plan: Plan, figures: Figures) -> list[Stage]:
@@ -198,15 +208,20 @@ def _rows_with_svms(plan: Plan, figures: Figures, table: str, rows: Sequence[str
     entries = [(model, plan.rows[row]["layer"]) for row in rows for model in plan.rows[row]["models"]]
     kept = sum(WIDTHS[layer] for _, layer in {*entries}) if plan.config["features"]["keep"] else 0
     windows = _windows(plan, figures)
-    done = len(entries) * windows
+    each = {
+        device: Counter(_of_backbone(plan, model, f"features.{device}") for model, _ in entries) for device in DEVICES
+    }
+    hours = {
+        device: sum(figures.hours(name, count * windows) for name, count in each[device].items()) for device in each
+    }
     widths = sum(WIDTHS[layer] / WIDTHS["fc7"] for _, layer in entries)
     return [
         Stage(
             table,
             "features",
             f"{len(entries)} x {windows / 1e6:.0f}M windows",
-            gpu=figures.hours("features.gpu", done),
-            instead=figures.hours("features.cpu", done),
+            gpu=hours["gpu"],
+            instead=hours["cpu"],
             disk=2 * kept * windows,
         ),
         Stage(

@@ -6,11 +6,12 @@ from typing import Any
 
 from tracklearn.errors import UserError
 from tracklearn.settings.models import FILES, RELEASED_NAMES, WAYS
+from tracklearn.settings.network import CAFFENET, USELESS, WITHOUT_FC7
 from tracklearn.settings.ranking import OF_VIDEOS, Loss, check_augmented, check_random_iterations
 
 Config = Mapping[str, Any]
 """A complete configuration: `settings.experiment.Configuration.complete`."""
-RELEASED_SHAPE = {"width": 1, "input_size": 227}  # of every network in RELEASED_NAMES
+RELEASED_SHAPE = {"width": 1, "input_size": 227}  # of every network in RELEASED_NAMES; all are CaffeNets
 
 
 def check_models(config: Config) -> None:
@@ -22,7 +23,7 @@ def check_models(config: Config) -> None:
     models = config["models"]
     for name, model in models.items():
         entry, train = f"config: models.{name}", model["train"]
-        given = set(model) - {"train"}
+        given = set(model) - {"train", "backbone"}
         way = WAYS[train]
         if missing := way.needs - given:
             raise UserError(f"{entry}: train: {train} needs {', '.join(sorted(missing))}")
@@ -39,15 +40,7 @@ def check_models(config: Config) -> None:
         if "loss" in model:
             check_known(entry, "loss", model["loss"], config["losses"])
         if train == "ranking":
-            schedule, loss = model["schedule"], Loss.read(loss_settings(config, name))
-            random_iterations = config["schedules"][schedule]["random_iterations"]
-            check_random_iterations(random_iterations, loss, entry=f"{entry}: schedules.{schedule}")
-            check_augmented(kind_of_pairs(config, name), loss, entry=f"{entry}.pairs")
-            if config["patches"]["import"] and kind_of_pairs(config, name) in OF_VIDEOS:
-                raise UserError(
-                    f"{entry}.pairs is {model['pairs']}, which is mined from videos, and patches.import brings pairs "
-                    "without videos; take patches.import out, or write pairs: tracked"
-                )
+            _check_ranking(config, name)
         if "stand_in" in model:
             check_known(entry, "stand_in", model["stand_in"], models)
         if "subset" in model:
@@ -57,6 +50,56 @@ def check_models(config: Config) -> None:
             raise UserError(f"{entry}: transfer: fc7 needs a parent with fc7 of detection size, not {model['from']}")
     for name in models:
         ancestors(config, name)
+    for name in models:
+        _check_backbone(config, name)
+
+
+def _check_ranking(config: Config, name: str) -> None:
+    """Check that the loss of a ranking model fits its schedule, and its pairs fit both the loss and the patches."""
+    entry, model = f"config: models.{name}", config["models"][name]
+    loss, kind, schedule = Loss.read(loss_settings(config, name)), kind_of_pairs(config, name), model["schedule"]
+    random_iterations = config["schedules"][schedule]["random_iterations"]
+    check_random_iterations(random_iterations, loss, entry=f"{entry}: schedules.{schedule}")
+    check_augmented(kind, loss, entry=f"{entry}.pairs")
+    if config["patches"]["import"] and kind in OF_VIDEOS:
+        raise UserError(
+            f"{entry}.pairs is {kind}, which is mined from videos, and patches.import brings pairs without videos; "
+            "take patches.import out, or write pairs: tracked"
+        )
+
+
+def _check_backbone(config: Config, name: str) -> None:
+    """Refuse a model of another backbone than its parent or its stand-in, and what its backbone cannot do."""
+    entry, model, backbone = f"config: models.{name}", config["models"][name], backbone_of(config, name)
+    for role, other in {"parent": model.get("from", "random"), "stand_in": model.get("stand_in", "random")}.items():
+        if other != "random" and (its := backbone_of(config, other)) != backbone:
+            raise UserError(
+                f"{entry}: its backbone is {backbone}, but that of its {role} {other} is {its}; give both one, or "
+                "take `backbone` out"
+            )
+    if model.get("weights") in RELEASED_NAMES and backbone != CAFFENET:
+        raise UserError(
+            f"{entry}: its backbone is {backbone}, but {model['weights']} is a caffenet; write backbone: caffenet"
+        )
+    if model.get("transfer") == "fc7" and backbone in WITHOUT_FC7:
+        raise UserError(f"{entry}: transfer: fc7, but its backbone {backbone} has no fc7 to take; write transfer: conv")
+    if model["train"] == "scaled" and backbone in WITHOUT_FC7:
+        raise UserError(
+            f"{entry}: train: scaled, but batch normalisation scales the layers of its backbone {backbone}; write "
+            "train: none"
+        )
+    if model["train"] == "ranking" and backbone in WITHOUT_FC7 and config.get("gpus_per_training", 1) > 1:
+        raise UserError(
+            f"{entry}: its backbone {backbone} normalises by the statistics of a batch, which several processes do not "
+            "share; set gpus_per_training: 1"
+        )
+
+
+def backbone_of(config: Config, name: str) -> str:
+    """The backbone of a model: its own, or that of its nearest ancestor that names one, or `network.backbone`."""
+    named = (config["models"][each].get("backbone") for each in [name, *ancestors(config, name)])
+    usual: str = config["network"].get("backbone", CAFFENET)
+    return next(filter(None, named), usual)
 
 
 def check_known(entry: str, kind: str, name: str, names: Iterable[str], *, otherwise: str = "") -> None:
@@ -105,7 +148,11 @@ def network_settings(config: Config, name: str) -> dict[str, Any]:
         keys = keys - {"mean_bgr"}  # the parent's mean comes with the parent's layers
     if model["train"] == "normals" and config["normals"]["input_size"] is not None:
         keys = keys - {"input_size"}
+    backbone = backbone_of(config, name)
+    keys = keys - USELESS[backbone] - {"backbone"}
     chosen = {key: value for key, value in network.items() if key in keys}
+    if backbone != CAFFENET:
+        chosen = {"backbone": backbone, **chosen}
     if chosen.get("ranking_fc_std") is not None:
         del chosen["fc_std"]  # `ranking_fc_std` takes its place
     return chosen

@@ -18,7 +18,7 @@ from torch import Tensor
 from tracklearn.errors import UserError
 from tracklearn.features.windows import NO_BOXES, Rows, Source
 from tracklearn.machine.devices import own_device
-from tracklearn.networks.caffenet import CaffeNet, Layer, to_input
+from tracklearn.networks.backbone import Backbone, Layer
 from tracklearn.networks.weights import build
 from tracklearn.settings.tables import Layer as FeatureLayer
 from tracklearn.training.feed import feed
@@ -81,7 +81,7 @@ class ComputedFeatures(Source):
             boxes=[np.concatenate(both) for both in zip(known, proposals.values(), strict=True)],
             ground_truth=[len(boxes) for boxes in known],
             names=[str(path) for path in weights],
-            widths=[_width(net, layer) for net in nets],
+            widths=[net.layer_width(layer, path) for net, path in zip(nets, weights, strict=True)],
         )
         self.processes = processes
         self._batch = batch or BATCH["cuda" if torch.cuda.is_available() else "cpu"]
@@ -138,7 +138,7 @@ class Extractor:
     """The loop from photos to features, with its networks on this process's device."""
 
     photos: Voc
-    nets: Sequence[CaffeNet]
+    nets: Sequence[Backbone]
     layer: Layer
     precision: str = "fp32"
     context: int | None = None
@@ -228,9 +228,9 @@ class Extractor:
         formats = self._window_formats()
         results = []
         for net in self.nets:
-            images = to_input(windows[formats.index(_window_format(net))], net.mean_bgr)
+            images = windows[formats.index(_window_format(net))]
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                features = net(images, self.layer)
+                features = net.features(images, self.layer)
             results.append(features.half())
         if self.device.type == "cpu":
             return lambda: tuple(result.numpy() for result in results)
@@ -246,14 +246,9 @@ class Extractor:
         return wait
 
 
-def _window_format(net: CaffeNet) -> tuple[int, tuple[int, ...]]:
+def _window_format(net: Backbone) -> tuple[int, tuple[int, ...]]:
     """A network's input size and its mean, RGB, as `warp` rounds it: what a warped window depends on."""
     return net.input_size, tuple(int(value) for value in np.rint(net.mean_bgr[::-1]))
-
-
-def _width(net: CaffeNet, layer: str) -> int:
-    """Features of a window."""
-    return {"pool5": net.fc6.in_features, "fc6": net.fc6.out_features, "fc7": net.fc7.out_features}[layer]
 
 
 def _groups(tasks: Sequence[Task], windows: int) -> list[list[Task]]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tracklearn.errors import UserError
 from tracklearn.machine.devices import own_device
-from tracklearn.networks.caffenet import CaffeNet, Layer, to_input
+from tracklearn.networks.backbone import Layer
 from tracklearn.networks.weights import build
 from tracklearn.photos import read_square
 from tracklearn.report import Report, silent
@@ -40,7 +40,7 @@ def whole_image_features(
         UserError: a layer that the network lacks, a photo that cannot be decoded, or features that are not finite.
     """
     net = build(weights)
-    width = layer_width(net, layer, weights)
+    width = net.layer_width(layer, weights)
     device = own_device()
     net.to(device)
 
@@ -55,7 +55,7 @@ def whole_image_features(
             for start in range(0, len(files), BATCH):
                 (images,) = next(batches)
                 with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                    values = net(to_input(images, net.mean_bgr), layer)
+                    values = net.features(images, layer)
                 features[start : start + BATCH] = values.float().cpu().numpy()
                 report(start + len(images), {"photos": start + len(images)})
     finally:
@@ -63,17 +63,3 @@ def whole_image_features(
     if not np.isfinite(features.sum(dtype=np.float64)):
         raise UserError(f"{weights}: a feature of {layer} is not a finite number; the training has diverged")
     return features
-
-
-def layer_width(net: CaffeNet, layer: str, name: str | Path) -> int:
-    """Features that a layer gives of one image.
-
-    Raises:
-        UserError: the network has no such layer; names the network by `name`.
-    """
-    widths = {"pool5": net.fc6.in_features, "fc6": net.fc6.out_features, "fc7": net.fc7.out_features}
-    if net.outputs is not None:
-        widths["fc8"] = net.outputs
-    if layer not in widths:
-        raise UserError(f"{name}: the network has no layer {layer}; choose one of {', '.join(widths)}")
-    return widths[layer]

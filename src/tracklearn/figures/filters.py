@@ -29,7 +29,7 @@ def conv1_figure(*, weights: Mapping[str, str | Path], outputs: Outputs, notes: 
         The scale's `limit`, and for each network the root mean square of its weights, `rms/<name>`.
 
     Raises:
-        UserError: a file that does not hold a CaffeNet, whose conv1 has three input channels.
+        UserError: a file that does not hold a network, whose conv1 has three input channels.
     """
     filters = {name: conv1_filters(path) for name, path in weights.items()}
     limit = common_limit(list(filters.values()))
@@ -63,8 +63,8 @@ def conv1_figure(*, weights: Mapping[str, str | Path], outputs: Outputs, notes: 
 
 
 def conv1_filters(weights: str | Path) -> np.ndarray:
-    """The filters of a network's conv1, float32 (N, 11, 11, 3), RGB."""
-    return build(weights).conv1.weight.detach().numpy().transpose(0, 2, 3, 1)[..., ::-1]
+    """The filters of a network's conv1, float32 (N, k, k, 3), RGB."""
+    return build(weights).conv1_filters()
 
 
 def common_limit(filters: list[np.ndarray]) -> float:

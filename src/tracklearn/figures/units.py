@@ -18,8 +18,8 @@ from tracklearn.figures.drawing import (
     write_figure,
     write_placard,
 )
-from tracklearn.figures.receptive_field import receptive_field
-from tracklearn.networks.caffenet import CaffeNet, pool5_side
+from tracklearn.networks.backbone import Backbone
+from tracklearn.networks.receptive_field import receptive_field
 from tracklearn.networks.weights import build
 from tracklearn.report import Report, silent
 from tracklearn.voc.annotations import Voc
@@ -131,7 +131,7 @@ def units_figure(
         return {"units": 0.0, "excited": 0.0, "agreeing": 0.0, **counted}
     top = _strongest(source, rows, windows, report)
     labels = _classes_of(top, photos, source)
-    size = pool5_side(net.input_size) ** 2
+    size = net.pool5_side**2
     chosen = choose_units(top.values, labels, count=units, classes=len(classes), units_of_channel=size)
     excited = int((top.values[-1] > 0).sum())
     counted |= {"excited": float(excited), "units": float(len(chosen))}
@@ -150,7 +150,7 @@ def units_figure(
             rows_shown[-1].append(
                 StrongWindow(_crop(warped, net, unit.number), names[label], float(activation), image_id)
             )
-    first, last = receptive_field(net, pool5_side(net.input_size) // 2)
+    first, last = receptive_field(net, net.pool5_side // 2)
     on = {"objects": "proposals that overlap an object by more than half", "all": "proposals"}[proposals]
     write_figure(
         _drawing(rows_shown, chosen, net, names),
@@ -234,21 +234,21 @@ def _classes_of(top: TopWindows, photos: Voc, source: Source) -> np.ndarray:
     return labels
 
 
-def _crop(window: np.ndarray, net: CaffeNet, unit: int) -> np.ndarray:
+def _crop(window: np.ndarray, net: Backbone, unit: int) -> np.ndarray:
     """What a unit sees of a warped window (S, S, 3): RGB (h, w, 3)."""
-    side = pool5_side(net.input_size)
+    side = net.pool5_side
     (top, bottom), (left, right) = (receptive_field(net, place) for place in divmod(unit % side**2, side))
     return window[top : bottom + 1, left : right + 1]
 
 
-def _place(net: CaffeNet, unit: int) -> tuple[int, int, int]:
+def _place(net: Backbone, unit: int) -> tuple[int, int, int]:
     """Channel, row and column of a unit."""
-    channel, place = divmod(unit, pool5_side(net.input_size) ** 2)
-    return channel, *divmod(place, pool5_side(net.input_size))
+    channel, place = divmod(unit, net.pool5_side**2)
+    return channel, *divmod(place, net.pool5_side)
 
 
 def _drawing(
-    rows: Sequence[Sequence[StrongWindow]], chosen: Sequence[Unit], net: CaffeNet, names: Sequence[str]
+    rows: Sequence[Sequence[StrongWindow]], chosen: Sequence[Unit], net: Backbone, names: Sequence[str]
 ) -> Figure:
     """One row for each unit, its strongest window first."""
     count = len(rows[0])

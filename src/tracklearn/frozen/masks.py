@@ -16,7 +16,7 @@ from tracklearn.files import names_by_stem
 from tracklearn.frozen.overlap import boundary_f, region_j
 from tracklearn.frozen.propagation import propagate
 from tracklearn.machine.devices import own_device
-from tracklearn.networks.caffenet import GRIDS, CaffeNet
+from tracklearn.networks.backbone import Backbone
 from tracklearn.networks.weights import build, load_weights
 from tracklearn.photos import opened_image, read_pixels
 from tracklearn.report import Report, silent
@@ -70,6 +70,7 @@ def mask_set_figures(
     videos = videos_of(frozen.masks[column], f"frozen.masks.{column}")
     device = own_device()
     net = build(weights).to(device)
+    net.grid(frozen.propagation.layer, weights)
     scores, still, done = [], [], 0
     with set_precision(device, "fp32"), torch.inference_mode():  # in fewer bits, conv1 takes squares only
         for video in videos:
@@ -192,10 +193,10 @@ def compared(found: Iterable[np.ndarray], truth: np.ndarray) -> np.ndarray:
     return np.array(scores).transpose(1, 0, 2)
 
 
-def predicted_masks(net: CaffeNet, video: Video, first: np.ndarray, settings: Propagation) -> Iterator[np.ndarray]:
+def predicted_masks(net: Backbone, video: Video, first: np.ndarray, settings: Propagation) -> Iterator[np.ndarray]:
     """The objects (H, W) of all frames but the first and the last, from those of the first."""
     device = next(net.parameters()).device
-    stride = GRIDS[settings.layer].stride
+    stride = net.grids[settings.layer].stride
     height, width = whole_cells(*first.shape, side=settings.side, stride=stride)
 
     def features(path: Path) -> Tensor:

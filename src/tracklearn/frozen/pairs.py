@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tracklearn.errors import UserError
-from tracklearn.networks.caffenet import CaffeNet, Layer, to_input
+from tracklearn.networks.backbone import Backbone, Layer
 from tracklearn.networks.weights import build, load_weights
 from tracklearn.patches.subset import Subset
 from tracklearn.ranking.loss import cosine_distances
@@ -107,11 +107,11 @@ def _recall(right: np.ndarray, clips: np.ndarray, drawn: np.ndarray) -> np.ndarr
 
 
 @torch.inference_mode()
-def _features(net: CaffeNet, subset: Subset, layer: str, report: Report) -> Tensor:
+def _features(net: Backbone, subset: Subset, layer: str, report: Report) -> Tensor:
     """Features of all patches (2 P, D), the query of each pair before its tracked patch."""
     rows = []
     for start in range(0, len(subset), BATCH):
         patches = subset.pairs(range(start, min(start + BATCH, len(subset))))  # (p, 2, S, S, 3)
-        rows.append(net(to_input(torch.from_numpy(patches).flatten(0, 1), net.mean_bgr), cast(Layer, layer)))
+        rows.append(net.features(torch.from_numpy(patches).flatten(0, 1), cast(Layer, layer)))
         report(start + len(patches), {"pairs": float(start + len(patches))})
     return torch.cat(rows)

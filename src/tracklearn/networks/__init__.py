@@ -1,1 +1,1 @@
-"""CaffeNet as in the authors' fork of Caffe, its weights on disk, and a picture of its first layer."""
+"""CaffeNet as in the authors' fork of Caffe, backbones of torchvision, their weights on disk, and conv1's picture."""

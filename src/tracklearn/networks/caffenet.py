@@ -5,41 +5,28 @@ local response normalisation, and the input is BGR with values 0..255 minus a me
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tracklearn.networks.backbone import Backbone, Dropout, Grid, Head, Layer
 from tracklearn.networks.convolution import convolve
 from tracklearn.networks.lrn import local_response_norm
 from tracklearn.networks.pooling import convolve_and_pool
+from tracklearn.networks.receptive_field import Step, Window, conv_window
 from tracklearn.seeds import torch_generator
 from tracklearn.settings.network import Network
 
 DEFAULTS = Network()
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 CHANNELS = {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256, "fc6": 4096}  # at width 1
+POOLED = ("conv1", "conv2", "conv5")  # layers that a pooling follows
 BIASED = ("conv2", "conv4", "conv5", "fc6", "fc7")  # the initial biases of the other layers are 0
 
-Layer = Literal["pool5", "fc6", "fc7", "fc8"]
-
-
-class Grid(NamedTuple):
-    """How the cells of a layer lie on an image of any size.
-
-    Attributes:
-        stride: pixels along each side of a cell.
-        before, after: pixels that the image needs on its left and right, so that the middle of each cell's receptive
-            field is the middle of the cell: conv1 and the poolings have no padding of their own.
-    """
-
-    stride: int
-    before: int
-    after: int
-
-
-GRIDS = {"conv5": Grid(16, 9, 10), "pool5": Grid(32, 17, 18)}
+GRIDS = {"conv5": Grid(16, 9, 10), "pool5": Grid(32, 17, 18)}  # conv1 and the poolings have no padding
 
 
 def to_input(images: Tensor, mean_bgr: Sequence[float] = DEFAULTS.mean_bgr) -> Tensor:
@@ -76,7 +63,7 @@ def pool5_side(input_size: int) -> int:
     return side
 
 
-class CaffeNet(nn.Module):
+class CaffeNet(Backbone):
     """conv1..conv5, pool5, fc6, fc7 and, where `outputs` is given, fc8; the layers have the released names.
 
     Args:
@@ -89,6 +76,14 @@ class CaffeNet(nn.Module):
         seed: of the initial weights. Each layer draws from its own generator, so that equal seeds give equal conv
             layers whatever follows them.
     """
+
+    backbone, title = "caffenet", "CaffeNet"
+    shape = ("width", "input_size", "fc7", "outputs")
+    may_lack = frozenset({"outputs"})
+    channels = "BGR"
+    values = "0..255 minus mean_bgr"
+    transferable: ClassVar = {"conv": CONV_LAYERS, "fc7": (*CONV_LAYERS, "fc6", "fc7")}
+    grids = GRIDS
 
     def __init__(
         self,
@@ -106,7 +101,7 @@ class CaffeNet(nn.Module):
     ):
         super().__init__()
         self.width, self.input_size, self.fc7_units, self.outputs = width, input_size, fc7, outputs
-        self.mean_bgr = tuple(mean_bgr)
+        self.mean_bgr, self.initial_fc7_std = tuple(mean_bgr), fc_std
         c1, c2, c3, c4, c5, fc6 = channels_at(width).values()
         self.conv1 = _uninitialised(nn.Conv2d, 3, c1, 11, stride=4)
         self.conv2 = _uninitialised(nn.Conv2d, c1, c2, 5, padding=2, groups=2)
@@ -129,7 +124,72 @@ class CaffeNet(nn.Module):
                 nn.init.normal_(weight, std=std, generator=torch_generator(seed, index))
                 nn.init.constant_(bias, constant if name in BIASED else 0.0)
 
-    def forward(self, images: Tensor, layer: Layer = "fc7", *, dropout: "Dropout | None" = None) -> Tensor:
+    @classmethod
+    def arguments(cls, settings: Network, head: Head) -> dict[str, Any]:
+        """See `Backbone.arguments`."""
+        ranking = head == "ranking"
+        fc7 = settings.ranking_fc7 if ranking else settings.detection_fc7
+        return {
+            "width": settings.width,
+            "input_size": settings.input_size,
+            **({} if head == "normals" else {"fc7": fc7}),
+            "mean_bgr": settings.mean_bgr,
+            "conv_std": settings.conv_std,
+            "fc_std": settings.ranking_fc_std if ranking and settings.ranking_fc_std is not None else settings.fc_std,
+            "fc8_std": settings.fc8_std,
+            "bias": settings.bias,
+        }
+
+    def described(self) -> dict[str, Any]:
+        """See `Backbone.described`."""
+        return {"width": self.width, "input_size": self.input_size, "fc7": self.fc7_units, "outputs": self.outputs}
+
+    def to_input(self, images: Tensor) -> Tensor:
+        """See the function `to_input`."""
+        return to_input(images, self.mean_bgr)
+
+    def layer_widths(self) -> dict[str, int]:
+        """See `Backbone.layer_widths`."""
+        widths = {"pool5": self.fc6.in_features, "fc6": self.fc6.out_features, "fc7": self.fc7.out_features}
+        return widths if self.outputs is None else {**widths, "fc8": self.outputs}
+
+    @property
+    def dropped(self) -> tuple[int, ...]:
+        """Units of fc6 and fc7."""
+        return self.fc6.out_features, self.fc7.out_features
+
+    @property
+    def pool5_side(self) -> int:
+        """See the function `pool5_side`."""
+        return pool5_side(self.input_size)
+
+    def steps_to_pool5(self) -> list[Step]:
+        """See `Backbone.steps_to_pool5`."""
+        steps: list[Step] = []
+        side = self.input_size
+        for name in CONV_LAYERS:
+            steps.append(window := conv_window(getattr(self, name), side))
+            side = window.outputs
+            if name in POOLED:
+                steps.append(Window(3, 2, 0, side))
+                side = -(-(side - 3) // 2) + 1  # an incomplete last window counts
+        return steps
+
+    def conv1_filters(self) -> np.ndarray:
+        """See `Backbone.conv1_filters`; the network's own are BGR."""
+        filters: np.ndarray = self.conv1.weight.detach().cpu().numpy().transpose(0, 2, 3, 1)[..., ::-1]
+        return filters
+
+    def cell_units(self, cells: int, words: int) -> int:
+        """Each cell has units of its own, which see all of the photo (PAPER §6.2.2)."""
+        return cells * cells * words
+
+    def cell_scores(self, images: Tensor, cells: int, *, dropout: Dropout | None = None) -> Tensor:
+        """fc7 on fc6; `dropout` is that of fc6."""
+        scores: Tensor = self.fc7(self(images, "fc6", dropout=dropout))
+        return scores.unflatten(1, (cells, cells, -1))
+
+    def forward(self, images: Tensor, layer: Layer = "fc7", *, dropout: Dropout | None = None) -> Tensor:
         """Activations of `layer`, (N, D), after its ReLU (fc8 has none), for input (N, 3, S, S) from `to_input`.
 
         `dropout` drops units of fc6 and fc7.
@@ -172,27 +232,3 @@ def _uninitialised(kind: type[nn.Module], *sizes: int, **options: int) -> Any:
     for name, parameter in list(layer.named_parameters()):
         setattr(layer, name, nn.Parameter(torch.empty(parameter.shape)))
     return layer
-
-
-class Dropout(NamedTuple):
-    """Sets a random share of the units of some layers to zero and scales the rest by 1 / (1 - share), as Caffe does.
-
-    Attributes:
-        share: of the units that are dropped.
-        kept: bool (N, units) of each layer.
-    """
-
-    share: float
-    kept: Sequence[Tensor]
-
-    def __call__(self, values: Tensor, layer: int) -> Tensor:
-        """The values (N, units) of a layer, given by its place in `kept`, after the dropout."""
-        return values * self.kept[layer].to(values.dtype).div_(1 - self.share)
-
-
-def draw_kept(share: float, images: int, units: Sequence[int], generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Draw `Dropout.kept` for layers of so many units, on the CPU; nothing if `share` is 0."""
-    if share == 0:
-        return ()
-    shapes = [(images, count) for count in units]
-    return tuple(torch.empty(shape, dtype=torch.bool).bernoulli_(1 - share, generator=generator) for shape in shapes)

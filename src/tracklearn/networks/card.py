@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 import tracklearn
-from tracklearn.networks.weights import load_weights
+from tracklearn.networks.weights import backbone_of, load_weights, shape_of
 from tracklearn.pages.rendering import render
 from tracklearn.tables.cells import read_cell
 
@@ -43,6 +44,9 @@ def write_cards(
     """
     for model, path, card in zip(models, weights, cards, strict=True):
         _, metadata = load_weights(path, tensors=False)
+        kind = backbone_of(metadata)
+        with torch.device("meta"):
+            net = kind(**shape_of(metadata))
         measured = [(measure, read_cell(measure["cell"])) for measure in model["measures"]]
         measured = [(measure, cell) for measure, cell in measured if cell["value"] is not None]
         render(
@@ -50,7 +54,9 @@ def write_cards(
             card,
             model=model,
             metadata=metadata,
-            front_matter=_front_matter(model, measured),
+            backbone=kind,
+            other_layers=[layer for layer in net.layer_widths() if layer != "pool5"],
+            front_matter=_front_matter(model, kind.backbone, measured),
             measured=measured,
             units={measure["figure"]: _hub_names(measure["figure"])[2] for measure, _ in measured},
             sources=_sources([model["entry"]["train"], *(each["train"] for each in model["ancestors"])]),
@@ -59,7 +65,9 @@ def write_cards(
     return {"cards": float(len(cards))}
 
 
-def _front_matter(model: Mapping[str, Any], measured: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
+def _front_matter(
+    model: Mapping[str, Any], backbone: str, measured: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
+) -> str:
     """The YAML block that the hub reads; its results are those of the network alone."""
     way = model["entry"]["train"]
     described: dict[str, Any] = {
@@ -68,7 +76,7 @@ def _front_matter(model: Mapping[str, Any], measured: Sequence[tuple[Mapping[str
         "license_link": "README.md",
         "library_name": "tracklearn",
         **({"pipeline_tag": PIPELINES[way]} if way in PIPELINES else {}),
-        "tags": ["computer-vision", "caffenet", *(["self-supervised", "video"] if way == "ranking" else [])],
+        "tags": ["computer-vision", backbone, *(["self-supervised", "video"] if way == "ranking" else [])],
     }
     results = [_result(*each) for each in measured if each[0]["models"] == [model["name"]]]
     if results:

@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from tracklearn.errors import UserError
+from tracklearn.networks.backbone import Backbone
 from tracklearn.networks.caffe.caffemodel import read_caffemodel
-from tracklearn.networks.caffenet import CaffeNet, to_input
 from tracklearn.networks.weights import build
 from tracklearn.photos import upright_rgb
 
@@ -24,15 +24,19 @@ ImageLike = Image.Image | np.ndarray | Tensor
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Turns RGB images into a network's input: resized to S x S, BGR, 0..255 minus the mean.
+    """Turns RGB images of any size into the input of a network, whose side is S pixels."""
 
-    Attributes:
-        input_size: S in pixels.
-        mean_bgr: mean colour of the training images.
-    """
+    net: Backbone
 
-    input_size: int
-    mean_bgr: tuple[float, ...]
+    @property
+    def input_size(self) -> int:
+        """S."""
+        return self.net.input_size
+
+    @property
+    def mean_bgr(self) -> tuple[float, ...]:
+        """The mean colour that is subtracted."""
+        return self.net.mean_bgr
 
     def __call__(self, images: ImageLike | Sequence[ImageLike]) -> Tensor:
         """Float tensor (N, 3, S, S) of one image or of several.
@@ -50,7 +54,7 @@ class Preprocessing:
             resized = [self._resized(image) for image in images]
         if not resized:
             raise UserError("images: there are none; expected at least one")
-        return to_input(torch.cat(resized), self.mean_bgr)
+        return self.net.to_input(torch.cat(resized))
 
     def _resized(self, image: ImageLike) -> Tensor:
         """One image as uint8 (1, S, S, 3), by bilinear interpolation with antialiasing; proportions are not kept."""
@@ -69,7 +73,7 @@ class Preprocessing:
         return pixels.permute(0, 2, 3, 1)
 
 
-def load(model: str | Path) -> tuple[CaffeNet, Preprocessing]:
+def load(model: str | Path) -> tuple[Backbone, Preprocessing]:
     """A network in evaluation mode, and the function that turns images into its input.
 
     Args:
@@ -77,11 +81,11 @@ def load(model: str | Path) -> tuple[CaffeNet, Preprocessing]:
             the protocol in front (voc2012-val/scratch-1) where several protocols have a model of this name.
 
     Raises:
-        UserError: the file or model does not exist, or the file does not hold a CaffeNet.
+        UserError: the file or model does not exist, or the file does not hold a network.
     """
     path = find_model(model)
     net = read_caffemodel(path).network() if path.suffix == ".caffemodel" else build(path)
-    return net, Preprocessing(net.input_size, net.mean_bgr)
+    return net, Preprocessing(net)
 
 
 def find_model(model: str | Path) -> Path:

@@ -21,9 +21,10 @@ class Predictor:
         """Features (N, D) of uint8 RGB images (N, H, W, 3), from the layer `params["layer"]`, by default pool5.
 
         Raises:
-            UserError: no image, or an array of another type or shape.
+            UserError: a layer that the network lacks, no image, or an array of another type or shape.
         """
         layer = (params or {}).get("layer", "pool5")
+        self.network.layer_width(layer, "predict")
         # The first part is taken even if it is empty, so that it is refused.
         parts = [list(images[start : start + BATCH]) for start in range(0, max(len(images), 1), BATCH)]
         return np.concatenate([self.network(self.prepare(part), layer).numpy() for part in parts])

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tracklearn.networks.caffenet import CaffeNet, to_input
+from tracklearn.networks.backbone import Backbone
 from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import save_weights
@@ -41,7 +41,7 @@ def scaled_network(
 
 
 @torch.no_grad()
-def scale_by_data(net: CaffeNet, images: Tensor) -> None:
+def scale_by_data(net: Backbone, images: Tensor) -> None:
     """Scale and shift each channel until its values before the ReLU have mean 0 and variance 1 over images.
 
     This is the first step of Krähenbühl et al., "Data-dependent Initializations of Convolutional Neural Networks"
@@ -63,7 +63,7 @@ def scale_by_data(net: CaffeNet, images: Tensor) -> None:
     layers = [layer for layer in net.children() if isinstance(layer, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(scale) for layer in layers]
     try:
-        net(to_input(images, net.mean_bgr), "fc7")
+        net(net.to_input(images), "fc7")
     finally:
         for hook in hooks:
             hook.remove()

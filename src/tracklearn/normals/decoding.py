@@ -6,16 +6,15 @@ from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
 from tracklearn.errors import UserError
-from tracklearn.networks.caffenet import to_input
 from tracklearn.normals.cells import unit
-from tracklearn.normals.network import NormalsNet
+from tracklearn.normals.network import NormalsHead
 from tracklearn.settings.normals import Decoding
 
 
 @torch.no_grad()
-def predict(net: NormalsNet, images: Tensor, words: np.ndarray, decoding: Decoding = "soft") -> np.ndarray:
+def predict(net: NormalsHead, images: Tensor, words: np.ndarray, decoding: Decoding = "soft") -> np.ndarray:
     """Normals of the cells of uint8 RGB images (N, S, S, 3), (N, cells, cells, 3), decoded from the words (K, 3)."""
-    probabilities = net.scores(to_input(images, net.mean_bgr)).double().softmax(-1).cpu().numpy()
+    probabilities = net.scores(net.to_input(images)).double().softmax(-1).cpu().numpy()
     if decoding == "soft":
         return decode_soft(probabilities, words)
     return decode_triangle(probabilities, words, triangles(words))

@@ -1,4 +1,4 @@
-"""The network of surface normals: conv1..pool5 and fc6 of CaffeNet, then a word for each cell (PAPER §6.2.2)."""
+"""Networks of surface normals: a backbone whose fc7 gives scores of words for each cell (PAPER §6.2.2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tracklearn.errors import UserError
-from tracklearn.networks.caffenet import CaffeNet, Dropout, draw_kept, to_input
-from tracklearn.networks.weights import restore
+from tracklearn.networks.backbone import Backbone, Dropout, draw_kept
+from tracklearn.networks.backbones import BACKBONES
+from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.weights import backbone_of, restore, shape_of
 from tracklearn.normals.codebook import UNKNOWN
 from tracklearn.seeds import torch_generator
 from tracklearn.settings.base import Block
@@ -20,67 +22,69 @@ from tracklearn.training.feed import Batch
 from tracklearn.training.softmax import DROPOUT_STREAM
 
 
-class NormalsNet(CaffeNet):
-    """CaffeNet whose fc7 has no ReLU and gives scores of `words` for `cells` x `cells` cells.
+class NormalsHead(Backbone):
+    """A backbone whose fc7 has no ReLU and gives scores of `words` for `cells` x `cells` cells.
 
     Args:
         cells, words: as in `settings.normals.Codebook`.
-        network: further arguments of `CaffeNet`.
+        network: further arguments of the backbone.
     """
 
     def __init__(self, *, cells: int, words: int, **network: Any):
-        super().__init__(fc7=cells * cells * words, **network)
+        super().__init__(fc7=self.cell_units(cells, words), **network)
         self.cells, self.words = cells, words
 
     def scores(self, images: Tensor, *, dropout: Dropout | None = None) -> Tensor:
-        """Scores (N, cells, cells, words) for input (N, 3, S, S) from `to_input`; `dropout` is that of fc6."""
-        return self.fc7(self(images, "fc6", dropout=dropout)).view(-1, self.cells, self.cells, self.words)
+        """Scores (N, cells, cells, words) for input (N, 3, S, S) from `to_input`; see `Backbone.cell_scores`."""
+        return self.cell_scores(images, self.cells, dropout=dropout)
+
+
+def normals_class(backbone: type[Backbone]) -> type[NormalsHead]:
+    """The class of networks of surface normals of a backbone."""
+    return type(f"Normals{backbone.__name__}", (NormalsHead, backbone), {})
+
+
+NormalsNet = normals_class(CaffeNet)
+"""The paper's network: conv1..pool5 and fc6 of CaffeNet, and an fc7 of 8000 units."""
 
 
 def new_normals_net(
     network: Block, *, cells: int, words: int, fc7_std: float, input_size: int | None = None, seed: int = 0
-) -> NormalsNet:
+) -> NormalsHead:
     """An untrained network of surface normals.
 
     Args:
         network: settings of `settings.network.Network`.
-        cells, words: as in `NormalsNet`.
+        cells, words: as in `NormalsHead`.
         fc7_std: standard deviation of the initial weights of fc7; the other layers start as those of detection.
         input_size: side of the input; None takes that of `network`.
     """
     settings = Network.read(network)
-    net = NormalsNet(
-        cells=cells,
-        words=words,
-        width=settings.width,
-        input_size=input_size or settings.input_size,
-        mean_bgr=settings.mean_bgr,
-        conv_std=settings.conv_std,
-        fc_std=settings.fc_std,
-        bias=settings.bias,
-        seed=seed,
-    )
+    kind = BACKBONES[settings.backbone]
+    arguments = kind.arguments(settings, "normals") | ({"input_size": input_size} if input_size else {})
+    net = normals_class(kind)(cells=cells, words=words, **arguments, seed=seed)
     with torch.no_grad():
-        net.fc7.weight.mul_(fc7_std / settings.fc_std)
+        net.fc7.weight.mul_(fc7_std / net.initial_fc7_std)
     return net
 
 
-def load_normals_net(path: str | Path) -> NormalsNet:
+def load_normals_net(path: str | Path) -> NormalsHead:
     """A trained network of surface normals from a .safetensors file, in evaluation mode.
 
     Raises:
         UserError: as `networks.weights.build`, or the file holds another kind of network.
     """
 
-    def network(metadata: Mapping[str, Any]) -> NormalsNet:
+    def network(metadata: Mapping[str, Any]) -> NormalsHead:
         if metadata.get("training") != "normals":
             raise UserError(
                 f"{path}: a network trained by {metadata.get('training', 'unknown means')}; expected one of surface "
                 "normals, whose entry in models has train: normals"
             )
-        shape = {name: metadata["network"][name] for name in ("width", "input_size")}
+        shape = {name: value for name, value in shape_of(metadata).items() if name not in ("fc7", "outputs")}
         mean = metadata["preprocessing"]["mean_bgr"]
-        return NormalsNet(cells=metadata["cells"], words=metadata["words"], mean_bgr=mean, **shape)
+        kind = normals_class(backbone_of(metadata))
+        return kind(cells=metadata["cells"], words=metadata["words"], mean_bgr=mean, **shape)
 
     return restore(path, network)
 
@@ -115,20 +119,20 @@ class NormalsObjective:
     dropout: float
     seed: int
 
-    def draw(self, net: CaffeNet, batch: Batch, iteration: int) -> Batch:
+    def draw(self, net: Backbone, batch: Batch, iteration: int) -> Batch:
         """The units of fc6 that an iteration keeps, on the CPU."""
         generator = torch_generator(self.seed, DROPOUT_STREAM, iteration)
-        return draw_kept(self.dropout, len(batch[0]), [net.fc6.out_features], generator)
+        return draw_kept(self.dropout, len(batch[0]), net.dropped[:1], generator)
 
     def phase(self, iteration: int) -> None:
         """All iterations do the same operations."""
 
-    def __call__(self, net: CaffeNet, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, net: Backbone, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a `NormalsNet` on a batch, and the mean angle in degrees between softly decoded and true normals."""
         images, normals, *kept = batch
         dropout = Dropout(self.dropout, kept or self.draw(net, batch, iteration)) if self.dropout else None
         words = self.words.to(normals)
-        scores = cast(NormalsNet, net).scores(to_input(images, net.mean_bgr), dropout=dropout).float()
+        scores = cast(NormalsHead, net).scores(net.to_input(images), dropout=dropout).float()
         with torch.no_grad():
             decoded = F.normalize(scores.softmax(-1) @ words, dim=-1)
             known = normals.any(-1)

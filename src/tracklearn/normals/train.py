@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 
 from tracklearn.machine.devices import own_device
-from tracklearn.networks.caffenet import CONV_LAYERS
 from tracklearn.networks.weights import transfer
 from tracklearn.normals.codebook import read_words
 from tracklearn.normals.examples import NormalsBatches, read_examples
@@ -75,10 +74,9 @@ def train_normals(
         network, cells=cells, words=len(words), fc7_std=normals.fc7_std, input_size=normals.input_size, seed=seed
     )
     if parent:
-        transfer(net, parent, CONV_LAYERS)
+        transfer(net, parent)
     if frozen:
-        for layer in CONV_LAYERS:
-            net.get_submodule(layer).requires_grad_(False)
+        net.freeze()
     with Nyuv2(labeled_file(normals.nyuv2)) as nyuv2, Truth(truth) as true:
         images = chosen_split(normals, len(nyuv2)).train
         examples = read_examples(nyuv2, true, images, side=net.input_size, cells=cells)

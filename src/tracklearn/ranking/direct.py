@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.backbone import Backbone
 from tracklearn.networks.weights import save_weights
 from tracklearn.patches.dataset import Pairs
 from tracklearn.patches.subset import Subset
@@ -29,7 +29,7 @@ def train_ranking(
     saving: Block = None,
     threads: int | None = None,
     report: Report = silent,
-) -> CaffeNet:
+) -> Backbone:
     """See `tracklearn.train_ranking`."""
     subset = pairs.subset if isinstance(pairs, Pairs) else Subset([pairs] if isinstance(pairs, str | Path) else pairs)
     loss_settings = Loss.read(loss)

@@ -16,7 +16,7 @@ from torch import Tensor
 from tracklearn.errors import UserError
 from tracklearn.machine.devices import own_device
 from tracklearn.machine.limits import DECODED_IMAGES_BYTES
-from tracklearn.networks.caffenet import CONV_LAYERS, CaffeNet, to_input
+from tracklearn.networks.backbone import Backbone
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
 from tracklearn.patches.subset import Part, Subset
@@ -68,7 +68,7 @@ class RankingObjective:
     seed: int
     world: World = ALONE
 
-    def draw(self, net: CaffeNet, batch: Batch, iteration: int) -> Batch:
+    def draw(self, net: Backbone, batch: Batch, iteration: int) -> Batch:
         """The draws of an iteration, on the CPU.
 
         There are as many draws (P, 2 P) as the choice of its negatives needs, and then one (P, 2, 9) if patches are
@@ -93,7 +93,7 @@ class RankingObjective:
     def _sampling(self) -> str:
         return self.loss_settings.sampling or self.loss_settings.form
 
-    def __call__(self, net: CaffeNet, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, net: Backbone, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and measurements of one batch."""
         settings = self.loss_settings
         patches, videos, *draws = batch
@@ -102,7 +102,7 @@ class RankingObjective:
         if not settings.augment.only_flips:
             of_patches = draws.pop()[self.world.part(len(videos))].flatten(0, 1)
             patches = augmented(patches, of_patches, settings.augment)
-        features = net(to_input(patches, net.mean_bgr), "fc7")
+        features = net(net.to_input(patches), "fc7")
         features = self.world.gather(features.unflatten(0, (-1, 2)), len(videos)).flatten(0, 1)  # (2 P, F)
         distances = cosine_distances(features)  # (2 P, 2 P)
         others = other_videos(videos)  # (P, 2 P)
@@ -328,7 +328,7 @@ class RankingTraining:
         self.net, self.schedule, self._loss = new_network(network, head="ranking", seed=seed), schedule, loss
         check_pairs(subset, self.net.input_size)
         if parent:
-            transfer(self.net, parent, CONV_LAYERS)
+            transfer(self.net, parent)
         pairs_per_batch, world, on_gpu = schedule.batch // 2, this_world(), own_device().type == "cuda"
         self.batches = PairBatches(subset, pairs_per_batch, seed, world, flip=loss.augment.flip, pinned=on_gpu)
         self.objective = RankingObjective(

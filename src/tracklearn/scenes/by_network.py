@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Unpack
 
 from tracklearn.features.whole_images import whole_image_features
-from tracklearn.networks.caffenet import Layer
+from tracklearn.networks.backbone import Layer
 from tracklearn.report import Report, silent
 from tracklearn.scenes.accuracy import Outputs, classified
 from tracklearn.scenes.classifiers import softmax_candidates

@@ -55,7 +55,7 @@ class Configuration(Settings):
     mining: Mining = setting(Mining(), "From videos to pairs of patches")
     patches: Patches = setting(Patches(), "The stored pairs of patches")
     subsets: dict[str, Subset] = setting({}, "Parts of the patches by name")
-    network: Network = setting(Network(), "CaffeNet's size and initial weights")
+    network: Network = setting(Network(), "The networks' backbone, input, size and initial weights")
     ranking: Loss = setting(Loss(), "The ranking loss")
     losses: dict[str, Loss] = setting({}, "Further ranking losses by name, for models that name one")
     schedules: dict[str, RankingSchedule | SoftmaxSchedule] = setting({}, "Schedules of trainings by name")

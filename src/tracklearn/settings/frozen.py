@@ -105,8 +105,11 @@ class Propagation(Settings):
 
     where: ClassVar[str] = "frozen.propagation"
 
-    layer: Literal["conv5", "pool5"] = setting(
-        "conv5", "Layer whose cells carry labels; a cell of conv5 has 16 pixels, a cell of pool5 32"
+    layer: Literal["conv3", "conv4", "conv5", "pool5"] = setting(
+        "conv5",
+        "Layer whose cells carry labels; a cell of conv5 has 16 pixels, a cell of pool5 32. CaffeNet has cells in "
+        "these two. AlexNet has them in conv3 and conv4 too, of 16 pixels; ResNets have cells of 8, 16 and 32 pixels "
+        "in conv3, conv4 and conv5, and none in pool5",
     )
     side: int = setting(
         480,

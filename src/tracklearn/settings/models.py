@@ -6,12 +6,17 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from tracklearn.settings.base import Natural, Settings, setting
+from tracklearn.settings.network import WITHOUT_FC7, BackboneName
 from tracklearn.settings.ranking import Kind
 from tracklearn.settings.training import RankingSchedule, SoftmaxSchedule
 
-SHAPE = {"width", "input_size", "mean_bgr"}
+SHAPE = {"backbone", "width", "input_size", "mean_bgr"}
 FILLERS = {"conv_std", "fc_std", "bias"}
-FILES = (".safetensors", ".caffemodel")  # how the path of a given network ends; any other text names a released one
+FILES = (
+    ".safetensors",
+    ".caffemodel",
+    ".pth",
+)  # how the path of a given network ends; any other text names a released one
 RELEASED_NAMES = ("bvlc_reference_caffenet",)
 
 
@@ -67,6 +72,18 @@ WAYS = {
 }
 
 
+def layers_of(backbone: str, train: str) -> tuple[str, ...]:
+    """The layers that a network which is trained in one way offers; what a given file holds is not known before."""
+    lacks_fc7 = backbone in WITHOUT_FC7
+    answers = train in ("imagenet", "voc", "given")
+    return (
+        "pool5",
+        *(() if lacks_fc7 else ("fc6",)),
+        *(() if lacks_fc7 and train not in ("ranking", "normals", "given") else ("fc7",)),
+        *(("fc8",) if answers else ()),
+    )
+
+
 class Model(Settings):
     """How a network comes about; a key that its way of training has no use for is left out."""
 
@@ -77,6 +94,9 @@ class Model(Settings):
         "`none` keeps random weights; `scaled` scales random weights until each channel of every layer has mean 0 and "
         "variance 1 over patches of `subset`; `given` reads the file `weights`; `ranking` needs `from`, `subset` and "
         "`schedule`; `imagenet`, `voc` and `normals` need `from` and `schedule`",
+    )
+    backbone: BackboneName | None = setting(
+        None, "Architecture; `null` means that of the parent, or `network.backbone` where there is no parent"
     )
     parent: str | None = setting(None, "Model whose weights the training starts from, or `random`", alias="from")
     subset: str | None = setting(
@@ -98,7 +118,7 @@ class Model(Settings):
     transfer: Literal["conv", "fc7"] | None = setting(
         None,
         "Only for `train: voc`: layers that the model takes from its parent. `conv` takes conv1 to conv5; `fc7` takes "
-        "conv1 to conv5, fc6 and fc7; `null` means `conv`",
+        "conv1 to conv5, fc6 and fc7, which ResNets lack; `null` means `conv`",
     )
     frozen: bool | None = setting(
         None, "Only for `train: normals`: whether conv1 to conv5 keep the parent's weights; `null` means false"
@@ -106,7 +126,8 @@ class Model(Settings):
     seed: Natural | None = setting(None, "Seed of the initial weights, batches and mirrored images; `null` means 0")
     weights: str | None = setting(
         None,
-        "Only for `train: given`: a safetensors file of this project, a `.caffemodel` file of Caffe, or "
+        "Only for `train: given`: a safetensors file of this project, a `.caffemodel` file of Caffe, a `.pth` or "
+        "safetensors file with the weights of torchvision's model of the same `backbone`, or "
         "`bvlc_reference_caffenet`, which is downloaded to `data/released` (232 MB) unless it is there. If a "
         "`.caffemodel` file does not state its input size or its mean, the value of `network` applies",
     )

@@ -100,7 +100,7 @@ class SoftmaxSchedule(Schedule):
     dropout: float = setting(
         0.5,
         "Only for `train: imagenet`, `voc` and `normals`: dropout of fc6 and fc7, as in R-CNN and CaffeNet; "
-        "fc7 of a network of normals is its answer and has none",
+        "ResNets have none; fc7 of a network of normals is its answer and has none",
         unit="share",
         ge=0,
         lt=1,

@@ -1,4 +1,4 @@
-"""CaffeNet trained on an ImageFolder by CaffeNet's recipe for ILSVRC."""
+"""A network trained on an ImageFolder by CaffeNet's recipe for ILSVRC."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from PIL import Image
 from torch import Tensor
 
 from tracklearn.machine.limits import DECODED_IMAGES_BYTES
-from tracklearn.networks.caffenet import CONV_LAYERS
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import transfer
 from tracklearn.photos import list_image_folder, read_photo
@@ -126,7 +125,7 @@ def train_imagenet(
     classes, files, labels = list_image_folder(folder, remedy=REMEDY)
     net = new_network(network, head="detection", outputs=len(classes), seed=seed)
     if parent:
-        transfer(net, parent, CONV_LAYERS)
+        transfer(net, parent)
     size = net.input_size
     cache = ImageCache(lambda path: read_image(path, size=size), limit=DECODED_IMAGES_BYTES)
     return run_job(

@@ -56,9 +56,18 @@ class World:
         return part if self.size == 1 else _Gather.apply(part, self, total)
 
     def parallel(self, net: nn.Module) -> nn.Module:
-        """`net` with the first process's parameters; its backward() averages the gradients over the processes."""
+        """`net` with the first process's parameters; its backward() averages the gradients over the processes.
+
+        Raises:
+            UserError: the network normalises by the statistics of the batch, of which each process has a part only.
+        """
         if self.size == 1:
             return net
+        if any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules()):
+            raise UserError(
+                f"training: {self.size} processes, but the network has batch normalisation, whose statistics they do "
+                "not share; train it in one process, or choose another network.backbone"
+            )
         device = next(net.parameters()).device
         return Parallel(net, device_ids=[device] if device.type == "cuda" else None)
 
@@ -110,13 +119,12 @@ def expect_one_process(training: str) -> None:
 
 
 class Parallel(DistributedDataParallel):
-    """`CaffeNet` in several processes, with the attribute that objectives read."""
+    """A network in several processes, with the method that objectives call beside the network itself."""
 
-    @property
-    def mean_bgr(self) -> tuple[float, ...]:
-        """The network's."""
-        mean: tuple[float, ...] = self.module.mean_bgr
-        return mean
+    def to_input(self, images: Tensor) -> Tensor:
+        """See `Backbone.to_input`."""
+        prepared: Tensor = self.module.to_input(images)
+        return prepared
 
 
 class _Gather(torch.autograd.Function):

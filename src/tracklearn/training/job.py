@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tracklearn.files import atomic
-from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.backbone import Backbone
 from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.weights import save_weights
 from tracklearn.report import Report, silent
@@ -18,7 +18,7 @@ from tracklearn.training.step import Objective
 
 
 def run_job(
-    net: CaffeNet,
+    net: Backbone,
     make_batch: MakeBatch,
     objective: Objective,
     *,

@@ -12,7 +12,7 @@ from tracklearn.errors import UserError
 from tracklearn.machine.devices import own_device
 from tracklearn.machine.interrupts import exit_code, stop_noted
 from tracklearn.machine.memory import keep_freed_memory
-from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.backbone import Backbone
 from tracklearn.networks.filters import draw_filters
 from tracklearn.report import Report, silent
 from tracklearn.settings.training import Saving, Schedule
@@ -32,7 +32,7 @@ FAILED = 128  # stands for an error; FAILED is larger than every signal number, 
 
 
 def train(
-    net: CaffeNet,
+    net: Backbone,
     make_batch: MakeBatch,
     objective: Objective,
     *,
@@ -82,7 +82,7 @@ def train(
         solver = Solver(net, momentum=schedule.momentum, weight_decay=schedule.weight_decay, layer_rates=layer_rates)
         state = TrainingState(net, solver)
         _resume(state, folder, identity, world)
-        parallel_net = cast(CaffeNet, world.parallel(net))  # with the first process's weights in all of them
+        parallel_net = cast(Backbone, world.parallel(net))  # with the first process's weights in all of them
         log = Log(folder / "log.csv", state.log_bytes) if folder and world.is_first else None
         rows = log or NewestRow()
         listeners: list[Report] = []

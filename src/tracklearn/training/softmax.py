@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from tracklearn.networks.caffenet import CaffeNet, Dropout, draw_kept, to_input
+from tracklearn.networks.backbone import Backbone, Dropout, draw_kept
 from tracklearn.seeds import torch_generator
 from tracklearn.training.feed import Batch
 
@@ -26,20 +26,19 @@ class SoftmaxObjective:
     seed: int
     background: bool = False
 
-    def draw(self, net: CaffeNet, batch: Batch, iteration: int) -> Batch:
+    def draw(self, net: Backbone, batch: Batch, iteration: int) -> Batch:
         """The units of fc6 and fc7 that an iteration keeps, on the CPU."""
-        units = (net.fc6.out_features, net.fc7.out_features)
         generator = torch_generator(self.seed, DROPOUT_STREAM, iteration)
-        return draw_kept(self.dropout, len(batch[0]), units, generator)
+        return draw_kept(self.dropout, len(batch[0]), net.dropped, generator)
 
     def phase(self, iteration: int) -> None:
         """All iterations do the same operations."""
 
-    def __call__(self, net: CaffeNet, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, net: Backbone, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and accuracy of one batch. Random numbers that the batch lacks are drawn here."""
         images, labels, *kept = batch
         dropout = Dropout(self.dropout, kept or self.draw(net, batch, iteration)) if self.dropout else None
-        scores = net(to_input(images, net.mean_bgr), "fc8", dropout=dropout).float()  # (N, C)
+        scores = net(net.to_input(images), "fc8", dropout=dropout).float()  # (N, C)
         correct = (scores.argmax(1) == labels).float()  # (N,)
         measurements = {"accuracy": correct.mean()}
         if self.background:

@@ -17,7 +17,7 @@ class Solver:
     the rate and no decay, as in the released code (lr_mult 1, 2; decay_mult 1, 0).
 
     Args:
-        net: its parameters are named {layer}.{weight or bias}.
+        net: its parameters are named {layer}...{weight or bias}.
         momentum: share of the velocity that a step keeps.
         weight_decay: decay of weights.
         layer_rates: factors on the rate by layer name, such as {"fc8": 10}.
@@ -40,7 +40,7 @@ class Solver:
         self.velocities = {name: torch.zeros_like(parameter) for name, parameter in net.named_parameters()}
         self._terms: list[Term] = []
         for name, parameter in net.named_parameters():
-            layer, kind = name.split(".")
+            layer, kind = name.split(".")[0], name.split(".")[-1]
             factor = (layer_rates or {}).get(layer, 1.0) * (2 if kind == "bias" else 1)
             decay = 0.0 if kind == "bias" else weight_decay
             self._terms.append((parameter, self.velocities[name], factor, decay))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tracklearn.errors import UserError
-from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.backbone import Backbone
 from tracklearn.training.checkpoint import Checkpoint
 from tracklearn.training.log import Means
 from tracklearn.training.solver import Solver
@@ -23,7 +23,7 @@ class TrainingState:
         log_bytes: length of the log at the last checkpoint.
     """
 
-    def __init__(self, net: CaffeNet, solver: Solver) -> None:
+    def __init__(self, net: Backbone, solver: Solver) -> None:
         self.net, self.solver, self.means = net, solver, Means()
         self.iteration, self.rate, self.log_bytes = 0, 0.0, 0
 
@@ -58,7 +58,7 @@ class TrainingState:
         """Continue from a checkpoint."""
         self.net.load_state_dict(checkpoint.tensors["net"])
         self.solver.restore(checkpoint.tensors["velocity"])
-        device = self.net.conv1.weight.device
+        device = next(self.net.parameters()).device
         self.means.restore(checkpoint.tensors.get("sums", {}), checkpoint.numbers["summed"], device)
         self.iteration, self.log_bytes = checkpoint.numbers["iteration"], checkpoint.numbers["log"]
 
@@ -82,9 +82,9 @@ class TrainingState:
 
     def _check_weights(self) -> None:
         """An update may spoil weights while the loss is still finite; a checkpoint never holds such weights."""
-        for name, parameter in self.net.named_parameters():
-            if bad := int((~torch.isfinite(parameter)).sum()):
+        for name, values in self.net.state_dict().items():
+            if bad := int((~torch.isfinite(values)).sum()):
                 raise UserError(
-                    f"training: {bad} of {parameter.numel()} values of {name} are not finite after iteration "
+                    f"training: {bad} of {values.numel()} values of {name} are not finite after iteration "
                     f"{self.iteration} at learning rate {self.rate:g}; expected finite numbers; lower schedule.lr"
                 )

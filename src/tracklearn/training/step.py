@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.backbone import Backbone
 from tracklearn.training import gpu
 from tracklearn.training.feed import Batch
 from tracklearn.training.solver import Solver
@@ -18,13 +18,13 @@ Measurements = dict[str, Tensor]
 class Objective(Protocol):
     """Loss and measurements (scalars) of a net on a batch at an iteration."""
 
-    def draw(self, net: CaffeNet, batch: Batch, iteration: int) -> Batch:
+    def draw(self, net: Backbone, batch: Batch, iteration: int) -> Batch:
         """Random numbers of an iteration, on the CPU, so that they are the same whatever device computes."""
 
     def phase(self, iteration: int) -> object:
         """Iterations of equal phase do the same operations on other values."""
 
-    def __call__(self, net: CaffeNet, batch: Batch, iteration: int, /) -> tuple[Tensor, Measurements]:
+    def __call__(self, net: Backbone, batch: Batch, iteration: int, /) -> tuple[Tensor, Measurements]:
         """The loss and measurements of a batch, which may end with the random numbers of `draw`."""
 
 
@@ -39,7 +39,7 @@ class Step:
         precision: as in a schedule; its rounding is set by `set_precision`.
     """
 
-    def __init__(self, net: CaffeNet, solver: Solver, objective: Any, *, device: torch.device, precision: str) -> None:
+    def __init__(self, net: Backbone, solver: Solver, objective: Any, *, device: torch.device, precision: str) -> None:
         self._net, self._solver, self._objective = net, solver, objective
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
 
@@ -59,7 +59,7 @@ class RecordedStep(Step):
     same for `SEEN` iterations.
     """
 
-    def __init__(self, net: CaffeNet, solver: Solver, objective: Any, *, phases: Objective, **options: Any) -> None:
+    def __init__(self, net: Backbone, solver: Solver, objective: Any, *, phases: Objective, **options: Any) -> None:
         super().__init__(net, solver, objective, **options)
         self._phase = phases.phase
         self._kind: object = None
@@ -105,7 +105,7 @@ class RecordedStep(Step):
 
 
 def new_step(
-    net: CaffeNet, solver: Solver, objective: Objective, *,
+    net: Backbone, solver: Solver, objective: Objective, *,
     device: torch.device, precision: str, compiled: bool = False, alone: bool = True,
 ) -> Step:  # fmt: skip
     """How a process computes its iterations; `alone` says that no other process trains the same network."""

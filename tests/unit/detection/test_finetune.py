@@ -10,6 +10,7 @@ import torch
 from tracklearn.detection import finetune
 from tracklearn.detection.finetune import TrainingWindows, WindowBatches, collect_windows, finetune_voc, window_labels
 from tracklearn.errors import UserError
+from tracklearn.features.computed import ComputedFeatures
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build, load_weights, save_weights
 from tracklearn.training import job
@@ -211,6 +212,32 @@ def test_images_are_the_warped_windows_some_mirrored():
             np.testing.assert_array_equal(image, expected[:, ::-1])
             mirrored += 1
     assert 40 < mirrored < 90
+
+
+def test_a_resnet_is_fine_tuned_from_a_ranked_one_and_gives_features_of_windows(tmp_path, devkit):
+    network = {"backbone": "resnet18", "input_size": 67, "ranking_fc7": 8}
+    parent = new_network(network, head="ranking", seed=5).train()
+    parent(parent.to_input(torch.randint(0, 256, (4, 67, 67, 3), dtype=torch.uint8)))
+    save_weights(tmp_path / "parent.safetensors", parent)
+    started = {"network": network, "parent": tmp_path / "parent.safetensors"}
+    metrics = run(tmp_path, devkit, **started, schedule=SCHEDULE | {"iterations": 2, "batch": 8})
+    net = build(tmp_path / "weights.safetensors")
+    assert metrics["loss"] > 0 and net.layer_widths() == {"pool5": 512, "fc8": 3}
+    assert net.bn1.num_batches_tracked == parent.bn1.num_batches_tracked + 2  # statistics go on in fine-tuning
+    distance = (net.layer1[0].conv1.weight - parent.layer1[0].conv1.weight).abs().max()
+    assert 0 < distance < 0.1 * parent.layer1[0].conv1.weight.abs().max()
+    photos = Voc(devkit, 2012, classes=CLASSES)
+    boxes = {"image0": read_proposals([devkit / "0.npz"])["image0"]}
+    given = {"weights": [tmp_path / "weights.safetensors"], "ground_truth": False}
+    (found,) = ComputedFeatures(photos, boxes, layer="pool5", **given).windows([np.arange(4)])
+    windows = warp(photos.image("image0"), boxes["image0"], mean=net.mean_bgr[::-1], size=67)
+    with torch.inference_mode():
+        expected = net.features(torch.from_numpy(windows), "pool5").numpy()
+    np.testing.assert_allclose(found.features, expected, rtol=2e-3, atol=1e-3)
+    with pytest.raises(UserError, match=r"the network \(resnet18\) has no layer fc7; choose one of pool5, fc8$"):
+        ComputedFeatures(photos, boxes, layer="fc7", **given)
+    with pytest.raises(UserError, match="transfer is 'fc7'; expected one of conv"):
+        run(tmp_path, devkit, **started, transfer="fc7")
 
 
 def test_bad_input_is_a_one_line_error(tmp_path, devkit):

@@ -1,5 +1,6 @@
 import csv
 import re
+from math import isnan
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,14 @@ def test_networks_of_frozen_alone_and_its_cells_count(figures):
     assert training.gpu == pytest.approx(500_000 * 100 / 1000 / 3600)
     assert evaluation[:3] == ("frozen", "evaluation", "6 cells of 3 data sets")
     assert markdown([evaluation]).splitlines()[2].count("not measured") == 2
+
+
+def test_another_backbone_has_hours_of_its_own(figures):
+    mine = "{train: ranking, backbone: resnet18, from: random, subset: 5M, schedule: ranking-5M}"
+    rows = "frozen={sets: {sun: {folder: s}}, rows: [{id: a, label: a, models: [mine]}]}"
+    training = by_name(stages(read_plan([rows, f"models={{mine: {mine}}}"]), figures))["frozen", "ranking"]
+    assert training.work == "1 networks: 50M patches"
+    assert isnan(training.gpu) and isnan(training.instead)  # no figure has the name resnet18.ranking.gpu.fp32
 
 
 def test_pairs_that_only_frozen_networks_read_are_mined(figures):

@@ -203,3 +203,102 @@ def test_pairs_that_no_training_can_have_are_named(controls, changes, message):
     with pytest.raises(UserError) as raised:
         complete(controls | changes)
     assert str(raised.value) == message
+
+
+def small(models=None, **blocks):
+    """A configuration of a few models of several backbones."""
+    entries = {
+        "ours": {"train": "ranking", "from": "random", "subset": "all", "schedule": "rank"},
+        "ours-ft": {"train": "voc", "from": "ours", "schedule": "labels"},
+        "deep": {"train": "ranking", "backbone": "resnet18", "from": "random", "subset": "all", "schedule": "rank"},
+        "deep-ft": {"train": "voc", "from": "deep", "schedule": "labels"},
+        "theirs": {"train": "given", "backbone": "alexnet", "weights": "alexnet.pth"},
+    }
+    for name, changes in (models or {}).items():
+        entries[name] = {**entries.get(name, {}), **changes}
+    schedule = {"lr": 0.1, "iterations": 4, "batch": 4}
+    schedules = {"rank": {**schedule, "random_iterations": 2}, "labels": schedule}
+    return {"subsets": {"all": {"share": [0, 1]}}, "schedules": schedules, "models": entries, **blocks}
+
+
+def test_models_of_several_backbones_stand_side_by_side():
+    config = complete(small(network={"width": 0.5, "ranking_fc7": 64}))
+    assert {name: model_graph.backbone_of(config, name) for name in config["models"]} == {
+        "deep": "resnet18", "deep-ft": "resnet18", "ours": "caffenet", "ours-ft": "caffenet", "theirs": "alexnet",
+    }  # fmt: skip
+    assert model_graph.network_settings(config, "deep") == {
+        "backbone": "resnet18", "input_size": 227, "ranking_fc7": 64,
+    }  # fmt: skip
+    assert model_graph.network_settings(config, "deep-ft") == {"backbone": "resnet18", "input_size": 227}
+    assert model_graph.network_settings(config, "theirs") == {"backbone": "alexnet", "input_size": 227}
+    ours = model_graph.network_settings(config, "ours")
+    assert "backbone" not in ours and ours["width"] == 0.5  # the record that it had before there were others
+    others = complete(small(network={"backbone": "resnet50"}))
+    assert model_graph.backbone_of(others, "ours-ft") == "resnet50"
+
+
+@pytest.mark.parametrize(
+    ("models", "blocks", "message"),
+    [
+        (
+            {"deep-ft": {"backbone": "alexnet"}},
+            {},
+            "models.deep-ft: its backbone is alexnet, but that of its parent deep is resnet18; give both one, or take",
+        ),
+        (
+            {"shown": {"train": "imagenet", "from": "random", "schedule": "labels", "stand_in": "theirs"}},
+            {},
+            "models.shown: its backbone is caffenet, but that of its stand_in theirs is alexnet; give both one",
+        ),
+        (
+            {"theirs": {"weights": "bvlc_reference_caffenet"}},
+            {},
+            "models.theirs: its backbone is alexnet, but bvlc_reference_caffenet is a caffenet; write backbone: caff",
+        ),
+        (
+            {"deep-ft": {"transfer": "fc7"}, "deep": {"train": "given", "weights": "a.pth"}},
+            {},
+            "models.deep: train: given has no use for from, schedule, subset; take it out",
+        ),
+        ({"deep": {"backbone": "resnet"}}, {}, "models.deep.backbone is 'resnet'; expected one of caffenet, alexnet"),
+        (
+            {"even": {"train": "scaled", "backbone": "resnet18", "subset": "all"}},
+            {},
+            "models.even: train: scaled, but batch normalisation scales the layers of its backbone resnet18; write",
+        ),
+        (
+            {},
+            {"gpus_per_training": 2},
+            "models.deep: its backbone resnet18 normalises by the statistics of a batch, which several processes do",
+        ),
+        ({}, {"network": {"backbone": "alexnet", "width": 0.5}}, "network.width is 0.5, but alexnet has one width"),
+        (
+            {},
+            {"table1": [{"id": "a", "label": "a", "models": ["deep-ft"]}]},
+            "table1 row a: models.deep-ft (resnet18, train: voc) has no fc7; choose one of pool5, fc8",
+        ),
+        (
+            {},
+            {
+                "retrieval": {"layer": "fc6"},
+                "section6": {"retrieval": [{"id": "a", "label": "a", "models": ["ours", "deep"]}]},
+            },
+            "retrieval.layer: models.deep (resnet18, train: ranking) has no fc6; choose one of pool5, fc7",
+        ),
+    ],
+)
+def test_what_a_backbone_cannot_be_is_refused(models, blocks, message):
+    with pytest.raises(UserError) as raised:
+        complete(small(models, **{"comparisons": [], **blocks}))
+    assert str(raised.value).startswith(f"config: {message}")
+
+
+def test_fc7_is_not_taken_from_a_resnet():
+    models = {
+        "seen": {"train": "given", "backbone": "resnet18", "weights": "a.pth"},
+        "seen-ft": {"train": "voc", "from": "seen", "schedule": "labels", "transfer": "fc7"},
+    }
+    with pytest.raises(
+        UserError, match="seen-ft: transfer: fc7, but its backbone resnet18 has no fc7 to take; write tr"
+    ):
+        complete(small(models))

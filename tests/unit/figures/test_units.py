@@ -9,9 +9,9 @@ from worlds.devkit import random_boxes
 
 from tracklearn.features.computed import ComputedFeatures
 from tracklearn.figures.drawing import Outputs
-from tracklearn.figures.receptive_field import receptive_field
 from tracklearn.figures.units import OFF_OBJECTS, TopWindows, _crop, choose_units, units_figure
 from tracklearn.networks.caffenet import CaffeNet, to_input
+from tracklearn.networks.receptive_field import receptive_field
 from tracklearn.networks.weights import save_weights
 from tracklearn.voc.annotations import Voc
 from tracklearn.voc.warp import warp

@@ -7,11 +7,10 @@ import torch.nn.functional as F
 from reference.caffe import loops_forward, loops_max_pool
 from scipy.stats import kstest
 
+from tracklearn.networks.backbone import Dropout, draw_kept
 from tracklearn.networks.caffenet import (
     GRIDS,
     CaffeNet,
-    Dropout,
-    draw_kept,
     pool5_side,
     to_input,
 )

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from tracklearn.errors import UserError
+from tracklearn.networks.backbones import BACKBONES
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.card import write_cards
 from tracklearn.networks.weights import save_weights
@@ -14,9 +15,9 @@ from tracklearn.networks.weights import save_weights
 def card(tmp_path):
     """A function that writes the card of one network and returns its front matter and its text."""
 
-    def write(entry, *, ancestors=(), data=None, metadata=None, measures=(), width=0.0625, **more):
+    def write(entry, *, ancestors=(), data=None, metadata=None, measures=(), width=0.0625, net=None, **more):
         outputs = len(metadata["classes"]) if "classes" in (metadata or {}) else None
-        net = CaffeNet(width=width, input_size=67, fc7=8, outputs=outputs, mean_bgr=(1, 2.5, 3))
+        net = net or CaffeNet(width=width, input_size=67, fc7=8, outputs=outputs, mean_bgr=(1, 2.5, 3))
         described = {"training": entry["train"], "seed": 7, **(metadata or {})}
         save_weights(tmp_path / "mine/weights.safetensors", net, metadata=described)
         model = {
@@ -163,6 +164,17 @@ def test_a_network_of_normals_is_loaded_and_exported_as_one(card):
     assert "conv1 to conv5 kept the weights" in text
     assert "load_normals_net(" in text and "--layer fc7" in text
     assert "networks.caffe" not in text  # Caffe's file would have a ReLU after fc7
+
+
+def test_a_network_of_another_backbone_says_which(card):
+    net = BACKBONES["resnet18"](input_size=67, outputs=3)
+    entry, metadata = {"train": "voc", "from": "random"}, {"classes": ["background", "a", "b"]}
+    front, text = card(entry, data={"source": "VOC", "photos": 3}, metadata=metadata, net=net)
+    assert "resnet18" in front["tags"] and "caffenet" not in front["tags"]
+    assert "# mine\n\nA ResNet-18 (input 67 x 67 pixels, fc8 of 3) that was fine-tuned" in text
+    assert '"pool5")  # or "fc8"\n```' in text and "the features (pool5) of boxes" in text
+    assert "standard deviation of torchvision's weights.\n\n```python" in text
+    assert "networks.onnx" in text and "networks.caffe" not in text
 
 
 def test_the_card_cites_what_the_citation_file_cites(card, repository):

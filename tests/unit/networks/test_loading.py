@@ -83,6 +83,10 @@ def test_loading_needs_neither_the_workflow_nor_opencv(here):
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
+def preprocessing(mean_bgr):
+    return Preprocessing(CaffeNet(width=1 / 16, input_size=67, mean_bgr=mean_bgr))
+
+
 @pytest.mark.parametrize("kind", ["array", "PIL", "list", "tensor", "batch", "reversed BGR"])
 def test_images_of_the_right_size_are_bgr_minus_the_mean(kind):
     image = photos(1)[0]
@@ -94,7 +98,7 @@ def test_images_of_the_right_size_are_bgr_minus_the_mean(kind):
         "batch": image[None],
         "reversed BGR": np.ascontiguousarray(image[..., ::-1])[..., ::-1],
     }[kind]
-    result = Preprocessing(67, MEAN)(given)
+    result = preprocessing(MEAN)(given)
     assert (result.dtype, result.shape) == (torch.float32, (1, 3, 67, 67))
     for channel in range(3):
         np.testing.assert_array_equal(result[0, channel], image[..., 2 - channel].astype(np.float32) - MEAN[channel])
@@ -102,7 +106,7 @@ def test_images_of_the_right_size_are_bgr_minus_the_mean(kind):
 
 def test_images_of_any_sizes_are_resized_as_pillow_does():
     given = [photos(1, 120, 90)[0], photos(1, 40, 300)[0], photos(1)[0]]
-    result = Preprocessing(67, MEAN)(given)
+    result = preprocessing(MEAN)(given)
     assert result.shape == (3, 3, 67, 67)
     for index, image in enumerate(given):
         pillow = np.asarray(Image.fromarray(image).resize((67, 67), Image.Resampling.BILINEAR)).astype(np.float32)
@@ -112,13 +116,13 @@ def test_images_of_any_sizes_are_resized_as_pillow_does():
 
 def test_images_of_any_mode_become_rgb_as_photos_of_the_workflow_do():
     grey = Image.new("L", (67, 67), 50)
-    assert Preprocessing(67, (0, 0, 0))(grey).unique().tolist() == [50]
+    assert preprocessing((0, 0, 0))(grey).unique().tolist() == [50]
     clear = Image.new("RGBA", (67, 67), (10, 20, 30, 0))
-    assert Preprocessing(67, (0, 0, 0))([clear, grey])[0, :, 0, 0].tolist() == [255, 255, 255]
+    assert preprocessing((0, 0, 0))([clear, grey])[0, :, 0, 0].tolist() == [255, 255, 255]
     sixteen = Image.fromarray(np.full((67, 67), 50 * 257, np.uint16))
-    assert Preprocessing(67, (0, 0, 0))(sixteen).unique().tolist() == [50]
+    assert preprocessing((0, 0, 0))(sixteen).unique().tolist() == [50]
     with pytest.raises(UserError, match="images: an image of mode F: its greys are floating-point numbers"):
-        Preprocessing(67, (0, 0, 0))(Image.new("F", (67, 67)))
+        preprocessing((0, 0, 0))(Image.new("F", (67, 67)))
 
 
 @pytest.mark.parametrize(
@@ -133,5 +137,5 @@ def test_images_of_any_mode_become_rgb_as_photos_of_the_workflow_do():
 )
 def test_other_arrays_are_refused(images, message):
     with pytest.raises(UserError) as raised:
-        Preprocessing(67, MEAN)(images)
+        preprocessing(MEAN)(images)
     assert str(raised.value).startswith(message)

@@ -8,7 +8,9 @@ import onnxruntime
 import pytest
 import torch
 
+from tracklearn.errors import UserError
 from tracklearn.networks import lrn
+from tracklearn.networks.backbones import BACKBONES
 from tracklearn.networks.caffe.caffemodel import write_caffemodel
 from tracklearn.networks.caffenet import CaffeNet, to_input
 from tracklearn.networks.onnx import LAYERS, export, main
@@ -135,3 +137,31 @@ def test_what_cannot_be_exported_is_said_in_a_line(tmp_path, capsys, monkeypatch
     assert main([weights, out]) == 1
     assert "onnx is not installed; `pip install onnx`" in capsys.readouterr().err
     assert not (tmp_path / "w.onnx").exists()
+
+
+@pytest.mark.parametrize(("backbone", "size", "layer"), [("resnet18", SIZE, "fc8"), ("alexnet", 224, "pool5")])
+def test_backbones_of_torchvision_are_traced(backbone, size, layer):
+    net = BACKBONES[backbone](input_size=size, fc7=4, outputs=3, seed=1)
+    photos = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
+    with torch.inference_mode():
+        if backbone == "resnet18":
+            net.train()(
+                net.to_input(torch.from_numpy(photos))
+            )  # gives batch normalisation other statistics than 0 and 1
+        values = net.eval().features(torch.from_numpy(photos), layer).numpy()
+    model = export(net, layer)
+    assert difference(computed(model, photos), values) < 1e-4
+    assert [output.name for output in model.graph.output] == [layer]
+    assert difference(computed(model, photos[..., ::-1]), values) > 1e-3
+
+
+def test_what_cannot_be_exported_is_refused():
+    net = BACKBONES["alexnet"](input_size=67, fc7=4)
+    with pytest.raises(
+        UserError, match="alexnet at input size 67 pools 1 x 1 values to 6 x 6, which ONNX cannot; give"
+    ):
+        export(net, "pool5")
+    with pytest.raises(UserError, match=r"the network has no fc8; give --layer pool5, fc6 or fc7"):
+        export(net, "fc8")
+    with pytest.raises(UserError, match="surface normals with the backbone alexnet is not exported; a CaffeNet is"):
+        export(net, "fc7", linear="fc7")

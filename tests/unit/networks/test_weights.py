@@ -42,7 +42,7 @@ def test_metadata_says_how_images_are_prepared(tmp_path):
 def test_transfer_copies_only_the_named_layers(tmp_path):
     parent, net, untouched = small(seed=1), small(seed=2, fc7=16), small(seed=2, fc7=16)
     save_weights(tmp_path / "parent.safetensors", parent)
-    transfer(net, tmp_path / "parent.safetensors", CONV_LAYERS)
+    transfer(net, tmp_path / "parent.safetensors")
     for name, value in net.state_dict().items():
         source = parent if name.startswith("conv") else untouched
         assert torch.equal(value, source.state_dict()[name]), name
@@ -51,7 +51,7 @@ def test_transfer_copies_only_the_named_layers(tmp_path):
 def test_the_parents_mean_travels_with_its_layers(tmp_path):
     net = small(seed=2)
     save_weights(tmp_path / "parent.safetensors", small(seed=1, mean_bgr=(104, 117, 123)))
-    transfer(net, tmp_path / "parent.safetensors", CONV_LAYERS)
+    transfer(net, tmp_path / "parent.safetensors")
     save_weights(tmp_path / "child.safetensors", net)
     assert net.mean_bgr == build(tmp_path / "child.safetensors").mean_bgr == (104, 117, 123)
 
@@ -65,13 +65,16 @@ def test_metadata_can_be_read_without_the_tensors(tmp_path):
 def test_a_parent_of_another_width_is_refused(tmp_path):
     save_weights(tmp_path / "parent.safetensors", small(width=1 / 8))
     with pytest.raises(UserError, match=r"conv1.weight has shape \(12, 3, 11, 11\), expected \(6, 3, 11, 11\)"):
-        transfer(small(), tmp_path / "parent.safetensors", CONV_LAYERS)
+        transfer(small(), tmp_path / "parent.safetensors")
 
 
 def test_a_parent_without_the_layer_is_refused(tmp_path):
-    save_weights(tmp_path / "parent.safetensors", small(outputs=None))
-    with pytest.raises(UserError, match=r"fc8\.weight is missing, expected shape \(3, 32\); a model and its parent"):
-        transfer(small(), tmp_path / "parent.safetensors", ["fc8"])
+    save_weights(tmp_path / "parent.safetensors", small())
+    state, metadata = load_weights(tmp_path / "parent.safetensors")
+    del state["fc7.weight"]
+    save_file(state, tmp_path / "parent.safetensors", {FORMAT: json.dumps(metadata)})
+    with pytest.raises(UserError, match=r"fc7\.weight is missing, expected shape \(32, 256\); a model and its parent"):
+        transfer(small(), tmp_path / "parent.safetensors", "fc7")
 
 
 def test_files_without_weights_are_refused(tmp_path):

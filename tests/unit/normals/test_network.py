@@ -5,7 +5,8 @@ from reference.normals import loops_cells_loss
 from worlds.directions import AROUND
 
 from tracklearn.errors import UserError
-from tracklearn.networks.caffenet import Dropout, draw_kept, to_input
+from tracklearn.networks.backbone import Dropout, draw_kept
+from tracklearn.networks.caffenet import to_input
 from tracklearn.networks.weights import save_weights
 from tracklearn.normals.cells import unit
 from tracklearn.normals.codebook import UNKNOWN, encode

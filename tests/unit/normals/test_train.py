@@ -100,6 +100,20 @@ def test_frozen_conv_layers_stay_the_parents_and_others_learn(train, tmp_path):
         assert not torch.equal(frozen.state_dict()[f"{layer}.weight"], untrained.state_dict()[f"{layer}.weight"])
 
 
+def test_a_resnet_answers_in_every_cell_and_keeps_its_statistics_where_it_is_frozen(train, tmp_path):
+    network, parent = {"backbone": "resnet18"}, tmp_path / "parent.safetensors"
+    random_network(network=network | {"input_size": 67}, seed=7, weights=parent, conv1=tmp_path / "conv1.png")
+    short = {"network": network, "parent": parent, "schedule": SCHEDULE | {"iterations": 2}}
+    frozen, tuned = (load_normals_net(train(f"resnet-{kept}", frozen=kept, **short)) for kept in (True, False))
+    theirs, _ = load_weights(parent)
+    assert all(torch.equal(frozen.state_dict()[name], values) for name, values in theirs.items())
+    assert tuned.bn1.num_batches_tracked == 2 and not torch.equal(tuned.conv1.weight, theirs["conv1.weight"])
+    assert tuned.fc7.weight.shape == (6, 512)
+    with torch.inference_mode():
+        scores = tuned.scores(tuned.to_input(torch.randint(0, 256, (2, 67, 67, 3), dtype=torch.uint8)))
+    assert scores.shape == (2, 4, 4, 6) and len(scores[0].flatten(0, 1).unique(dim=0)) > 1
+
+
 def test_the_factor_on_fc7_is_its_alone(train):
     slow, fast = (
         load_normals_net(train(str(factor), schedule=SCHEDULE | {"iterations": 1, "lr": 1e-4, "fc7_lr": factor}))

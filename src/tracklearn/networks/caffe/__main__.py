@@ -13,7 +13,7 @@ from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.networks.caffe.caffemodel import read_caffemodel, write_caffemodel
 from tracklearn.networks.caffe.prototxt import deploy
-from tracklearn.networks.caffenet import DEFAULTS
+from tracklearn.networks.caffenet import DEFAULTS, CaffeNet
 from tracklearn.networks.weights import build, load_weights, save_weights
 
 
@@ -49,7 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         f"{given.source}: a network of surface normals, whose fc7 has no ReLU; export it with "
                         "tracklearn.networks.onnx"
                     )
-                net, prototxt = build(given.source), given.out.with_suffix(".prototxt")
+                built, prototxt = build(given.source), given.out.with_suffix(".prototxt")
+                if not isinstance(built, CaffeNet):
+                    raise UserError(
+                        f"{given.source}: a {built.backbone}; only a caffenet can be written for Caffe; export it with "
+                        "tracklearn.networks.onnx"
+                    )
+                net = built
                 write_caffemodel(given.out, net)
                 with atomic(prototxt) as temporary:
                     temporary.write_text(deploy(net))

@@ -3,10 +3,10 @@ import torch
 import torch.nn.functional as F
 from reference.figures import seen_pixels
 
-from tracklearn.figures.receptive_field import receptive_field
 from tracklearn.networks.caffenet import CaffeNet, pool5_side
 from tracklearn.networks.lrn import local_response_norm
 from tracklearn.networks.pooling import pool
+from tracklearn.networks.receptive_field import receptive_field
 
 
 def network(size):
