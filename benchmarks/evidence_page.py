@@ -31,7 +31,7 @@ class Source(NamedTuple):
         folder: of the experiment.
         config: files below `config/`, of which the last has the questions; none if `file` is the table.
         file: a table below `results/`.
-        data: what the data grant, for a file that does not say so itself.
+        data: what the data grant, if the file does not say so itself.
     """
 
     command: str
@@ -43,14 +43,8 @@ class Source(NamedTuple):
 
 
 SOURCES = (
-    Source(
-        "make evidence",
-        "",
-        "demo",
-        file="evidence.md",
-        data="The small world is built so that the method can win: its clips show the categories of the test images, "
-        "and what moves is what is tested. It shows that the machine works, not that the claim holds.",
-    ),
+    Source("make evidence", "", "demo", file="evidence.md"),
+    Source("make evidence", "", "demo/hard", file="evidence.md"),
     Source("make evidence-real", "", "examples/real_evidence", ("config.yaml",)),
     Source("make evidence-controls", "", "demo", ("config.yaml", "controls.yaml")),
     Source("make evidence-controls", "", "examples/real_evidence", ("config.yaml", "controls.yaml")),
@@ -90,9 +84,11 @@ def _sections(source: Source, root: Path) -> Iterator[str]:
         table = root / source.folder / "results" / source.file
         if table.exists():
             title, *rest = table.read_text().strip().split("\n\n")
-            yield "\n\n".join([f"#{title}", f"{source.data} ({source.folder}; {made})", *map(_lower, rest)])
+            told = " ".join(filter(None, [source.data, f"({source.folder}; {made})"]))
+            yield "\n\n".join([f"#{title}", told, *map(_lower, rest)])
         else:
-            yield f"## {source.folder}: {source.file}\n\n{source.data}\n\n{_not_yet(source.command)}"
+            told = [f"## {source.folder}: {source.file}", source.data, _not_yet(source.command)]
+            yield "\n\n".join(filter(None, told))
         return
     config: dict[str, Any] = {}
     for name in source.config:

@@ -26,7 +26,7 @@ def root(tmp_path):
 
 def test_what_is_not_computed_is_named_with_its_command(evidence_page, root):
     text = evidence_page.page(root)
-    assert text.count("**Not computed yet**") == 1 + 2 + 5 + 5 + 3
+    assert text.count("**Not computed yet**") == 2 + 2 + 5 + 5 + 3
     assert "## Real clips: does more data help?" in text
     assert "**Not computed yet**: `make evidence-real` makes this table." in text
 
