@@ -1,5 +1,7 @@
 """Every backbone meets the interface that the rest of the package calls, and those of torchvision are torchvision's."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +28,8 @@ from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.retrieval.precision import precision_at_k
 from tracklearn.scenes.by_network import network_accuracy
 from tracklearn.settings.frozen import Propagation
+from tracklearn.settings.models import layers_of
+from tracklearn.settings.network import USELESS, WITHOUT_FC7, BackboneName
 from tracklearn.training.distributed import World
 from tracklearn.voc.annotations import Voc
 
@@ -194,6 +198,16 @@ def test_equal_seeds_give_equal_convolutions_and_touch_no_global_generator():
     assert not torch.equal(own["conv1.weight"], BACKBONES["resnet18"](fc7=2, seed=4).state_dict()["conv1.weight"])
 
 
+@pytest.mark.parametrize("backbone", list(BACKBONES))
+def test_the_settings_know_which_layers_a_network_has(backbone):
+    assert set(BACKBONES) == set(get_args(BackboneName)) == set(USELESS)
+    for head, train, outputs in (("ranking", "ranking", None), ("detection", "none", None), ("detection", "voc", 3)):
+        with torch.device("meta"):
+            net = new_network({"backbone": backbone}, head=head, outputs=outputs)
+        assert tuple(net.layer_widths()) == layers_of(backbone, train)
+        assert ("fc7" in net.transferable) == (backbone not in WITHOUT_FC7)
+
+
 def theirs_of(backbone, classes=3):
     torch.manual_seed(0)
     return getattr(models, backbone)(weights=None, num_classes=classes).eval()
@@ -276,17 +290,17 @@ def ranked(shard, backbone, **changes):
 
 def test_ranking_with_batch_normalisation_resumes_in_the_same_bits(tmp_path, shard):
     def stop(step, row):
-        if step == 2:
+        if step == 3:
             raise KeyboardInterrupt
 
-    saving = {"log_every": 1, "checkpoint_every": 1}
+    saving = {"log_every": 1, "checkpoint_every": 2}
     with pytest.raises(KeyboardInterrupt):
         ranked(shard, "resnet18", folder=tmp_path / "mine", saving=saving, report=stop)
     steps = []
     net = ranked(
         shard, "resnet18", folder=tmp_path / "mine", saving=saving, report=lambda step, row: steps.append(step)
     )
-    assert steps == [2, 3]
+    assert steps == [3]
     assert same(net, ranked(shard, "resnet18"))
     assert same(net, build(tmp_path / "mine/weights.safetensors"))
     assert net.bn1.num_batches_tracked == 3 and net.bn1.running_mean.any() and not net.training
