@@ -135,4 +135,4 @@ ui: $(READY)
 	@python="$$PWD/$(VENV)" && cd "$$DIR" && exec "$$python" -m tracklearn.runs.sender ui
 
 clean:
-	rm -rf results demo/results demo/world demo/hard/results demo/hard/world examples/*/results examples/real_evidence/results examples/real_evidence/held_out
+	rm -rf results demo/results demo/world demo/hard/results demo/hard/world examples/*/results examples/real_evidence/held_out
