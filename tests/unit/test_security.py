@@ -53,8 +53,9 @@ def options(call):
 
 
 def test_nothing_runs_code_that_a_file_holds(repository):
-    """Of files, pickle alone is read: by a class that refuses everything but arrays (`normals.given.ArraysOnly`), and by
-    torch, which refuses everything but tensors.
+    """Of files, pickle alone is read: by `normals.given.ArraysOnly`, which refuses everything but arrays, and by torch.
+
+    torch is told to refuse everything but tensors.
     """
     forbidden = re.compile(
         r"(eval|exec|compile|__import__|input)|.*\b(extract|extractall|full_load|unsafe_load|load_all)|os\.(system|popen)"
