@@ -49,19 +49,20 @@ def main() -> None:
 def measure(
     photos: Voc, ids: list[str], weights: Path, precision: str, kind: str, threads: int, *, layer: str = "fc7"
 ) -> tuple[float, float]:
-    """Windows per second, and the share of time in which the device had no photo to compute with."""
+    """Windows per second, and the share of the whole time in which the device had no photo to compute with."""
     boxes = {f"{number}": some_boxes(photos.size(image_id), kind, number) for number, image_id in enumerate(ids)}
     source = ComputedFeatures(
         _Repeated(photos, ids), boxes, weights=[weights], layer=layer, ground_truth=False,
         precision=precision, threads=threads,
     )  # fmt: skip
     windows = source.windows()
+    started = time.perf_counter()
     for _ in range(len(ids) // 4):
         next(windows)
     began = time.perf_counter()
     done = sum(len(each.boxes) for each in windows)
-    seconds = time.perf_counter() - began
-    return done / seconds, source.extractor.waited / seconds
+    ended = time.perf_counter()
+    return done / (ended - began), source.extractor.waited / (ended - started)
 
 
 class _Repeated(Voc):

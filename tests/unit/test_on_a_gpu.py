@@ -218,3 +218,14 @@ def test_neighbours_are_the_cpu_s(on):
         results.append(nearest_by_cosine(queries, [block[:1000], block[1000:]], k=5))
     np.testing.assert_allclose(results[1][1], results[0][1], atol=1e-5)
     assert (results[1][0] == results[0][0]).mean() > 0.99
+
+
+@pytest.mark.parametrize("layer", ["conv5", "pool5"])
+def test_cells_of_a_frame_are_the_cpu_s(layer):
+    frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 96, 160, 3), dtype=np.uint8))
+    found = []
+    for device in (CPU, GPU):
+        net = CaffeNet(width=1 / 8, input_size=67, conv_std=0.05, fc_std=0.05, seed=1).to(device)
+        with set_precision(device, "fp32"), torch.inference_mode():
+            found.append(net.cell_features(frames.to(device), layer).cpu())
+    assert difference({"cells": found[1]}, {"cells": found[0]}) < 1e-5

@@ -72,7 +72,7 @@ def mask_set_figures(
     net = build(weights).to(device)
     net.grid(frozen.propagation.layer, weights)
     scores, still, done = [], [], 0
-    with set_precision(device, "fp32"), torch.inference_mode():  # in fewer bits, conv1 takes squares only
+    with set_precision(device, "fp32"), torch.inference_mode():
         for video in videos:
             truth = read_masks(video)
             scores.append(compared(predicted_masks(net, video, truth[0], frozen.propagation), truth))

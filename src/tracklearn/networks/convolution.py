@@ -38,11 +38,11 @@ def convolve_in_blocks(conv1: nn.Conv2d, images: Tensor, bias: Tensor | None) ->
     """conv1 (11 x 11, stride 4) as 3 x 3 products of blocks of 4 x 4 pixels, which have 48 channels instead of 3."""
     if torch.is_autocast_enabled("cuda"):
         images = images.to(torch.get_autocast_dtype("cuda"))
-    count, channels, side, _ = images.shape
-    blocks = (side - 11) // 4 + 3
-    edge = 4 * blocks - side  # pixels that the last block lacks, or that no block has
-    pixels = F.pad(images.permute(0, 2, 3, 1), (0, 0, 0, edge, 0, edge)).view(count, blocks, 4, blocks, 4, channels)
-    by_block = pixels.permute(0, 1, 3, 2, 4, 5).reshape(count, blocks, blocks, -1).permute(0, 3, 1, 2)
+    count, channels, *sides = images.shape
+    down, across = ((side - 11) // 4 + 3 for side in sides)  # blocks
+    below, right = 4 * down - sides[0], 4 * across - sides[1]  # pixels that the last block lacks, or that no block has
+    pixels = F.pad(images.permute(0, 2, 3, 1), (0, 0, 0, right, 0, below)).view(count, down, 4, across, 4, channels)
+    by_block = pixels.permute(0, 1, 3, 2, 4, 5).reshape(count, down, across, -1).permute(0, 3, 1, 2)
     weight = F.pad(conv1.weight, (0, 1, 0, 1)).view(-1, channels, 3, 4, 3, 4)
     weight = weight.permute(0, 3, 5, 1, 2, 4).reshape(-1, 16 * channels, 3, 3)
     return F.conv2d(by_block, weight.contiguous(memory_format=torch.channels_last), bias)

@@ -1,13 +1,14 @@
 """Windows of an image, warped with context to the network's square input (Girshick et al., R-CNN, appendix A)."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from tracklearn.machine.kernels import builds_kernels
 
 SIZE = 227  # PAPER §5.4: CaffeNet's input
 CONTEXT = 16  # PAPER §6.2.1: R-CNN's context, in pixels of the warped window
@@ -65,7 +66,7 @@ def warp_each(
 
 
 def warp_placed_on_device(image: Tensor, places: Tensor, *, mean: Sequence[float], size: int = SIZE) -> Tensor:
-    """The windows of `warp_placed`, to one grey level, on the photo's device; on a GPU by a kernel if Triton is there.
+    """The windows of `warp_placed`, to one grey level, on the photo's device: on a GPU by a kernel if it can be built.
 
     Args:
         image: (H, W, 3) uint8.
@@ -76,7 +77,7 @@ def warp_placed_on_device(image: Tensor, places: Tensor, *, mean: Sequence[float
     Returns:
         (N, size, size, 3) uint8.
     """
-    if image.is_cuda and find_spec("triton"):
+    if image.is_cuda and image.device.index == torch.cuda.current_device() and builds_kernels():
         from tracklearn.voc import warp_kernel  # noqa: PLC0415 (Triton is not installed everywhere)
 
         return warp_kernel.warp_placed(image, places, mean=mean, size=size)

@@ -94,7 +94,7 @@ def read(folder: Path, name: str) -> None:
     _, prepare = tracklearn.load(name)
     assert prepare.input_size == net.input_size and len(prepare.mean_bgr) == 3
     child = CaffeNet(fc7=8, seed=2, **SHAPE)
-    transfer(child, name, ["conv1", "conv2"])
+    transfer(child, name, "conv")
     _check(child)
 
 

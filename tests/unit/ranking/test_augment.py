@@ -200,7 +200,7 @@ def test_the_parts_of_several_processes_are_augmented_as_the_batch_of_one(store,
     seen = []
     net = CaffeNet(width=1 / 16, input_size=67, fc7=8, seed=1)
     monkeypatch.setattr(World, "gather", lambda world, part, total: torch.rand(total, 2, 4))
-    monkeypatch.setattr("tracklearn.ranking.train.to_input", lambda patches, mean: seen.append(patches) or patches)
+    monkeypatch.setattr(CaffeNet, "to_input", lambda net, patches: seen.append(patches) or patches)
     monkeypatch.setattr(CaffeNet, "forward", lambda net, patches, layer: torch.rand(len(patches), 4))
     for world in (ALONE, World(0, 3), World(1, 3), World(2, 3)):
         batch = PairBatches(Subset([store]), 8, 1, world)(0)
