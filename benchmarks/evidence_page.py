@@ -18,8 +18,9 @@ INTRODUCTION = """\
 data grant and what they cannot say. No table is left out because of its result. Every figure is a mean over training
 seeds; each seed trains every network anew, with its own pretraining. Every figure and every difference stands beside
 its 95% interval, and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told
-apart*: this is no proof that there is none. The tables hold some hundred intervals, and one in twenty of them misses by
-chance."""
+apart*: this is no proof that there is none. The tables hold some hundred intervals,
+each of which misses in one case of twenty: some differences are told apart by chance. With few seeds the intervals are
+those of Student's t, which rest on figures of seeds that are spread normally."""
 
 
 class Source(NamedTuple):

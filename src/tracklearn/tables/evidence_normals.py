@@ -11,7 +11,7 @@ from tracklearn.files import atomic
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import NormalsEvidence
 from tracklearn.tables.cells import read_cell
-from tracklearn.tables.evidence import compare
+from tracklearn.tables.evidence import ONE_SEED, STUDENT, compare
 from tracklearn.tables.formats import grid, write_csv
 from tracklearn.tables.table2 import shared_entries
 from tracklearn.tables.versions import NOTE, mixed_versions
@@ -78,8 +78,8 @@ def evidence_normals_table(
         f"weights, and so are the networks that it starts from. {shared['images']} test images; truth: "
         f"{shared['truth']}; mask: {shared['mask']}.",
         *(_verdict(line, first, difference) for line, difference in zip(others, differences, strict=False)),
-        "The 95% interval of a difference draws test images (paired) and seeds; a few seeds say little about their own "
-        "spread, so the differences by seed stand beside it.",
+        "The 95% interval of a difference is over test images (paired) and seeds. "
+        f"{STUDENT if settings.seeds > 1 else ONE_SEED}",
     ]
     for figure, title in FIGURES.items():
         sections += [

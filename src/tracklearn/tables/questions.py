@@ -12,9 +12,8 @@ from tracklearn.experiment.questions_plan import ensemble
 from tracklearn.files import atomic
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Question
-from tracklearn.tables.bootstrap import interval
 from tracklearn.tables.cells import Cell, read_cell
-from tracklearn.tables.evidence import compare, drawn_over_seeds
+from tracklearn.tables.evidence import ONE_SEED, STUDENT, bounds, compare
 from tracklearn.tables.formats import grid, write_csv
 from tracklearn.tables.versions import NOTE, mixed_versions
 
@@ -22,8 +21,7 @@ MAP = "mAP"
 EXPLANATION = (
     "Figures are percentages, means over {seeds} training seeds; with each seed every network is trained from new "
     "weights, and so are the networks that it starts from. In brackets is the 95% interval over training seeds and "
-    "{units}. Differences are paired by seed and over {units}; {seeds} seeds say little about their own spread, so the "
-    "differences by seed stand beside them."
+    "{units}. Differences are paired by seed and over {units}, and stand beside the differences by seed. {spread}"
 )
 CHANCE = "chance"
 
@@ -89,7 +87,9 @@ def question_table(
     sections = [
         f"## {asked.question}",
         asked.data,
-        EXPLANATION.format(seeds=asked.seeds, units=_units(columns, asked)),
+        EXPLANATION.format(
+            seeds=asked.seeds, units=_units(columns, asked), spread=STUDENT if asked.seeds > 1 else ONE_SEED
+        ),
         grid(_by_line(lines, columns, found), ["line", *columns]),
     ]
     if sizes:
@@ -179,10 +179,9 @@ def _sizes(asked: Question, found: Mapping[Any, Sample]) -> list[int]:
 
 
 def _mean(figure: str, line: str, sample: Sample) -> dict[str, Any]:
-    low, high = interval(drawn_over_seeds(sample.draws)) or (np.nan, np.nan)
     by_seed = " ".join(f"{value:.1f}" for value in sample.values)
-    bounds = {"value": round(float(sample.values.mean()), 2), "low": round(low, 2), "high": round(high, 2)}
-    return {"figure": figure, "line": line, **bounds, "by_seed": by_seed}
+    value = round(float(sample.values.mean()), 2)
+    return {"figure": figure, "line": line, "value": value, **bounds(sample.draws), "by_seed": by_seed}
 
 
 def _difference(figure: str, pair: tuple[str, str], found: Mapping[Any, Sample]) -> dict[str, Any]:
@@ -195,13 +194,11 @@ def _slope(figure: str, samples: Sequence[Sample], sizes: Sequence[int]) -> dict
     """The slope of a figure; its interval draws seeds, each with all its sizes, and photos, the same for all sizes."""
     by_seed = slope_per_doubling(sizes, np.stack([sample.values for sample in samples]))  # (S,)
     draws = slope_per_doubling(sizes, np.stack([sample.draws for sample in samples]))  # (S, B)
-    low, high = interval(drawn_over_seeds(draws)) or (np.nan, np.nan)
     return _with_verdict(
         {
             "figure": figure,
             "slope": round(float(by_seed.mean()), 2),
-            "low": round(low, 2),
-            "high": round(high, 2),
+            **bounds(draws),
             "by_seed": " ".join(f"{value:+.1f}" for value in by_seed),
         }
     )
