@@ -130,4 +130,18 @@ def test_figures_of_masks_and_clips_name_what_their_intervals_draw(files):
     files.frozen("a", 40, column="davis", figure="J&F")
     files.frozen("a", 40, column="clips", figure="recall")
     text = files.table(seeds=1, lines={"a": ["a"]}, figures=["davis.J&F", "clips.recall"])[2]
-    assert "interval over training seeds and sequences or clips" in text
+    assert "interval over training seeds and sequences (davis.J&F) or clips (clips.recall)" in text
+    assert "With one seed the intervals hold nothing of how training seeds vary." in text
+    assert "| chance | 12.5 (masks stay in place) | 12.5 |" in text
+
+
+def test_the_pairs_of_the_lines_that_learned_from_some_stand_below_the_table(files):
+    files.frozen("a", 40)
+    files.frozen("b", 44, pairs=1200)
+    shared = {"seeds": 1, "figures": ["sun8.linear"]}
+    assert (
+        "\n\nPairs learned from: trained 1,200.\n" in files.table(lines={"none": ["a"], "trained": ["b"]}, **shared)[2]
+    )
+    text = files.table(lines={"none": ["a"], "trained": ["b", "a"]}, **shared)[2]
+    assert "Pairs learned from by the first network of a line: trained 1,200." in text
+    assert "Pairs learned from" not in files.table(lines={"none": ["a"]}, **shared)[2]
