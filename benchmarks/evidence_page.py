@@ -16,7 +16,7 @@ INTRODUCTION = """\
 
 `make evidence-page` writes this page from the tables of the commands that it names. Above each table stands what the
 data grant and what they cannot say. No table is left out because of its result. Every figure is a mean over training
-seeds; each seed trains every network anew, with its own pretraining. Every figure and every difference stands beside
+seeds; each seed trains every network anew, with its own pretraining. Every mean, difference and slope stands beside
 its 95% interval, and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told
 apart*: this is no proof that there is none. The tables hold some hundred intervals,
 each of which misses in one case of twenty: some differences are told apart by chance. With few seeds the intervals are

@@ -69,7 +69,12 @@ def evidence_table(
     first = next(iter(nearest))
     by_seed = [{line: found.mean(axis=1) for line, found in each.items()} for each in (nearest, nearest_draws)]
     closer = [compare(line, first, *by_seed) for line in nearest if line != first]
-    _write(settings, markdown, table, rows, compared, nearest, closer, mixed_versions(versions))
+    means = [_statistics(row, found, replicates[row]) for row, found in rows.items()]
+    precisions = [
+        _statistics(line, found.ravel(), by_seed[1][line]) | {"ratio": f"{found.mean() / nearest[first].mean():.2f}"}
+        for line, found in nearest.items()
+    ]
+    _write(settings, markdown, table, means, compared, precisions, closer, mixed_versions(versions))
     return (
         {f"mAP.{row}": float(found.mean()) for row, found in rows.items()}
         | {f"precision.{line}": float(found.mean()) for line, found in nearest.items()}
@@ -119,43 +124,39 @@ def _write(
     settings: Evidence,
     markdown: str | Path,
     table: str | Path,
-    rows: BySeed,
+    means: Sequence[Mapping[str, Any]],
     compared: Sequence[Mapping[str, Any]],
-    nearest: BySeed,
+    precisions: Sequence[Mapping[str, Any]],
     closer: Sequence[Mapping[str, Any]],
     mixed: Sequence[Mapping[str, Any]],
 ) -> None:
-    means = [_statistics(row, found) for row, found in rows.items()]
-    first = next(iter(nearest.values())).mean()
-    precisions = [
-        _statistics(line, found.ravel()) | {"ratio": f"{found.mean() / first:.2f}"} for line, found in nearest.items()
-    ]
     named = [("mAP", line) for line in means] + [("precision", line) for line in precisions]
     write_csv(table, [{"figure": figure, **line} for figure, line in named])
     sections = [
         f"# {settings.title}",
         *([settings.grants] if settings.grants else []),
-        f"Means over {len(next(iter(rows.values())))} seeds. Every seed trains every network from new weights, on "
-        "the same videos.",
-        "## mAP of the test set, %",
-        grid(means, ["row", "mean", "sd", "by seed"]),
-        "## Differences",
-        "In points of mAP. The 95% interval is over test images (paired) and seeds. "
+        f"Means over {settings.seeds} seeds. Every seed trains every network from new weights, on "
+        "the same videos. The 95% intervals are over test images and seeds; those of differences are paired by both. "
         f"{STUDENT if settings.seeds > 1 else ONE_SEED}",
+        "## mAP of the test set, %",
+        grid(means, ["row", "mean", "low", "high", "sd", "by seed"]),
+        "## Differences",
+        "In points of mAP:",
         grid(compared),
         "## Retrieval without fine-tuning: precision among the nearest windows, %",
-        grid(precisions, ["network", "mean", "sd", "by network", f"ratio to {next(iter(nearest))}"]),
+        grid(precisions, ["network", "mean", "low", "high", "sd", "by network", f"ratio to {precisions[0]['of']}"]),
     ]
     if closer:
-        sections += ["In points of precision, drawn as above:", grid(closer)]
+        sections += ["In points of precision:", grid(closer)]
     if mixed:
         sections += ["## Library versions", NOTE, grid(mixed)]
     with atomic(markdown) as temporary:
         temporary.write_text("\n\n".join(sections) + "\n")
 
 
-def _statistics(name: str, values: np.ndarray) -> dict[str, str]:
-    """Mean, standard deviation and values (S,) of a row or line, as text."""
+def _statistics(name: str, values: np.ndarray, replicates: np.ndarray) -> dict[str, str]:
+    """Mean, its 95% interval by draws (S, B), standard deviation and values of a row or line, as text."""
     deviation = values.std(ddof=1) if len(values) > 1 else 0.0
     listed = " ".join(f"{value:.1f}" for value in values)
-    return {"of": name, "mean": f"{values.mean():.1f}", "sd": f"{deviation:.1f}", "values": listed}
+    ends = {end: f"{bound:.1f}" for end, bound in bounds(replicates).items()}
+    return {"of": name, "mean": f"{values.mean():.1f}", **ends, "sd": f"{deviation:.1f}", "values": listed}
