@@ -69,12 +69,12 @@ def evidence_table(
     first = next(iter(nearest))
     by_seed = [{line: found.mean(axis=1) for line, found in each.items()} for each in (nearest, nearest_draws)]
     closer = [compare(line, first, *by_seed) for line in nearest if line != first]
-    means = [_statistics(row, found, replicates[row]) for row, found in rows.items()]
-    precisions = [
+    row_means = [_statistics(row, found, replicates[row]) for row, found in rows.items()]
+    line_means = [
         _statistics(line, found.ravel(), by_seed[1][line]) | {"ratio": f"{found.mean() / nearest[first].mean():.2f}"}
         for line, found in nearest.items()
     ]
-    _write(settings, markdown, table, means, compared, precisions, closer, mixed_versions(versions))
+    _write(settings, markdown, table, row_means, compared, line_means, closer, mixed_versions(versions))
     return (
         {f"mAP.{row}": float(found.mean()) for row, found in rows.items()}
         | {f"precision.{line}": float(found.mean()) for line, found in nearest.items()}
