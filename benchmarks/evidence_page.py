@@ -93,8 +93,8 @@ def _sections(source: Source, root: Path) -> Iterator[str]:
             told = " ".join(filter(None, [source.data, f"({source.folder}; protocol {protocol}; {made})"]))
             yield "\n\n".join([f"#{title}", told, *map(_lower, rest)])
         else:
-            told = [f"## {source.folder}: {source.file}", source.data, _not_yet(source.command)]
-            yield "\n\n".join(filter(None, told))
+            lacking = [f"## {source.folder}: {source.file}", source.data, _not_yet(source.command)]
+            yield "\n\n".join(filter(None, lacking))
         return
     questions: list[Mapping[str, Any]] = config.get("questions", [])
     for question in questions:
