@@ -16,7 +16,7 @@ help:
 	@echo "make demo      run the whole workflow on the embedded small world; it writes the tables and pages of demo/results"
 	@echo "make real      run the same workflow on real clips and photos (DATA=$$DATA)"
 	@echo "make evidence  train the networks of the small world, and of a harder one, for three seeds; it prints means and intervals"
-	@echo "make evidence-normals  train the networks of surface normals for three seeds, in the small world and on NYUv2"
+	@echo "make evidence-normals  train the networks of surface normals for three seeds, in the small world and on NYUv2 (DATA=$$DATA)"
 	@echo "make evidence-real      pretrain on real clips for three seeds, measure on photos that no clip shows (DATA=$$DATA)"
 	@echo "make evidence-controls  train the controls: other pairs, less data, other negatives, ensembles; two hours on two cores"
 	@echo "make evidence-page      write docs/evidence.md from the tables of evidence that are there"
@@ -63,13 +63,17 @@ evidence: $(READY)
 		equal_hues even_categories --per-class 0 --per-scene 0 --rooms 0
 	@$(SNAKEMAKE) --directory demo/hard results/evidence.md
 	@cat demo/results/evidence.md demo/hard/results/evidence.md
+	@$(VENV) -m benchmarks.evidence_page
 
 evidence-normals: $(READY)
 	@$(VENV) demo/make_world.py --out demo/world
 	@$(SNAKEMAKE) --directory demo results/evidence_normals.md
 	@$(VENV) examples/real_mini/prepare.py "$$DATA"
 	@$(SNAKEMAKE) --directory examples/real_mini results/evidence_normals.md
-	@cat demo/results/evidence_normals.md examples/real_mini/results/evidence_normals.md
+	@$(VENV) $(REAL_EVIDENCE)/prepare.py "$$DATA"
+	@$(SNAKEMAKE) --directory $(REAL_EVIDENCE) results/evidence_normals.md
+	@cat demo/results/evidence_normals.md examples/real_mini/results/evidence_normals.md $(REAL_EVIDENCE)/results/evidence_normals.md
+	@$(VENV) -m benchmarks.evidence_page
 
 # The clips set aside are an experiment of their own, which mines as the other one does.
 REAL_EVIDENCE := examples/real_evidence

@@ -16,10 +16,11 @@ INTRODUCTION = """\
 
 `make evidence-page` writes this page from the tables of the commands that it names. Above each table stands what the
 data grant and what they cannot say. No table is left out because of its result. Every figure is a mean over training
-seeds; each seed trains every network anew, with its own pretraining. Every figure and every difference stands beside
+seeds; each seed trains every network anew, with its own pretraining. Every mean, difference and slope stands beside
 its 95% interval, and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told
-apart*: this is no proof that there is none. The tables hold some hundred intervals, and one in twenty of them misses by
-chance."""
+apart*: this is no proof that there is none. The tables hold some hundred intervals,
+each of which misses in one case of twenty: some differences are told apart by chance. With few seeds the intervals are
+those of Student's t, which rest on figures of seeds that are spread normally."""
 
 
 class Source(NamedTuple):
@@ -29,15 +30,15 @@ class Source(NamedTuple):
         command: of the Makefile.
         minutes: what it took on two quiet cores; "" before it was measured.
         folder: of the experiment.
-        config: files below `config/`, of which the last has the questions; none if `file` is the table.
-        file: a table below `results/`.
+        config: files below `config/`, which have the protocol and, unless `file` is the table, the questions.
+        file: a table of the protocol.
         data: what the data grant, if the file does not say so itself.
     """
 
     command: str
     minutes: str
     folder: str
-    config: tuple[str, ...] = ()
+    config: tuple[str, ...] = ("config.yaml",)
     file: str = ""
     data: str = ""
 
@@ -45,7 +46,7 @@ class Source(NamedTuple):
 SOURCES = (
     Source("make evidence", "", "demo", file="evidence.md"),
     Source("make evidence", "", "demo/hard", file="evidence.md"),
-    Source("make evidence-real", "", "examples/real_evidence", ("config.yaml",)),
+    Source("make evidence-real", "", "examples/real_evidence"),
     Source("make evidence-controls", "", "demo", ("config.yaml", "controls.yaml")),
     Source("make evidence-controls", "", "examples/real_evidence", ("config.yaml", "controls.yaml")),
     Source(
@@ -80,25 +81,27 @@ def page(root: Path = ROOT) -> str:
 
 def _sections(source: Source, root: Path) -> Iterator[str]:
     made = f"`{source.command}`" + (f", {source.minutes} minutes on two cores" if source.minutes else "")
-    if source.file:
-        table = root / source.folder / "results" / source.file
-        if table.exists():
-            title, *rest = table.read_text().strip().split("\n\n")
-            told = " ".join(filter(None, [source.data, f"({source.folder}; {made})"]))
-            yield "\n\n".join([f"#{title}", told, *map(_lower, rest)])
-        else:
-            told = [f"## {source.folder}: {source.file}", source.data, _not_yet(source.command)]
-            yield "\n\n".join(filter(None, told))
-        return
     config: dict[str, Any] = {}
     for name in source.config:
         config |= yaml.safe_load((root / source.folder / "config" / name).read_text())
+    protocol = config["voc"]["protocol"]
+    tables = root / source.folder / "results/tables" / protocol
+    if source.file:
+        table = tables / source.file
+        if table.exists():
+            title, *rest = table.read_text().strip().split("\n\n")
+            told = " ".join(filter(None, [source.data, f"({source.folder}; protocol {protocol}; {made})"]))
+            yield "\n\n".join([f"#{title}", told, *map(_lower, rest)])
+        else:
+            lacking = [f"## {source.folder}: {source.file}", source.data, _not_yet(source.command)]
+            yield "\n\n".join(filter(None, lacking))
+        return
     questions: list[Mapping[str, Any]] = config.get("questions", [])
     for question in questions:
-        tables = sorted((root / source.folder / "results/tables").glob(f"*/questions/{question['id']}.md"))
-        if tables:
-            heading, data, *rest = tables[0].read_text().strip().split("\n\n")
-            yield "\n\n".join([heading, f"{data} ({made})", *rest])
+        table = tables / "questions" / f"{question['id']}.md"
+        if table.exists():
+            heading, data, *rest = table.read_text().strip().split("\n\n")
+            yield "\n\n".join([heading, f"{data} (protocol {protocol}; {made})", *rest])
         else:
             yield f"## {question['question']}\n\n{question['data']}\n\n{_not_yet(source.command)}"
 

@@ -19,7 +19,7 @@ def evidence_page():
 
 @pytest.fixture
 def root(tmp_path):
-    for folder in ("demo", "examples/real_evidence"):
+    for folder in ("demo", "demo/hard", "examples/real_evidence", "examples/real_mini"):
         shutil.copytree(REPOSITORY / folder / "config", tmp_path / folder / "config")
     return tmp_path
 
@@ -35,9 +35,12 @@ def test_tables_that_are_there_stand_in_the_page(evidence_page, root):
     table = root / "examples/real_evidence/results/tables/labelled-test/questions/data.md"
     table.parent.mkdir(parents=True)
     table.write_text("## Does more help?\n\nFew clips.\n\n| line | sun8.linear |\n")
-    (root / "demo/results").mkdir()
-    (root / "demo/results/evidence.md").write_text("# Evidence\n\n## mAP\n\n| row |\n")
+    table = root / "demo/results/tables/labelled-test/evidence.md"
+    table.parent.mkdir(parents=True)
+    table.write_text("# Evidence\n\n## mAP\n\n| row |\n")
     text = evidence_page.page(root)
-    assert "## Does more help?\n\nFew clips. (`make evidence-controls`)\n\n| line | sun8.linear |\n" in text
+    told = "Few clips. (protocol labelled-test; `make evidence-controls`)"
+    assert f"## Does more help?\n\n{told}\n\n| line | sun8.linear |\n" in text
     assert "Real clips: does more data help?" not in text
+    assert "## Evidence\n\n(demo; protocol labelled-test; `make evidence`)\n\n" in text
     assert "\n\n### mAP\n\n| row |" in text

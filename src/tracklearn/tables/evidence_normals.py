@@ -11,7 +11,7 @@ from tracklearn.files import atomic
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import NormalsEvidence
 from tracklearn.tables.cells import read_cell
-from tracklearn.tables.evidence import compare
+from tracklearn.tables.evidence import ONE_SEED, STUDENT, bounds, compare
 from tracklearn.tables.formats import grid, write_csv
 from tracklearn.tables.table2 import shared_entries
 from tracklearn.tables.versions import NOTE, mixed_versions
@@ -68,8 +68,7 @@ def evidence_normals_table(
     for figure in FIGURES:
         of_figure = [{line: found[line, figure] for line in settings.lines} for found in (values, replicates)]
         for line in settings.lines:
-            of_line = values[line, figure]
-            means.append({"line": line, "figure": figure} | _statistics(of_line))
+            means.append({"line": line, "figure": figure} | _statistics(values[line, figure], replicates[line, figure]))
         differences += [{"figure": figure} | compare(line, first, *of_figure) for line in others]
     write_csv(table, [*means, *differences])
     sections = [
@@ -78,8 +77,8 @@ def evidence_normals_table(
         f"weights, and so are the networks that it starts from. {shared['images']} test images; truth: "
         f"{shared['truth']}; mask: {shared['mask']}.",
         *(_verdict(line, first, difference) for line, difference in zip(others, differences, strict=False)),
-        "The 95% interval of a difference draws test images (paired) and seeds; a few seeds say little about their own "
-        "spread, so the differences by seed stand beside it.",
+        "The 95% intervals are over test images and seeds; those of differences are paired by both. "
+        f"{STUDENT if settings.seeds > 1 else ONE_SEED}",
     ]
     for figure, title in FIGURES.items():
         sections += [
@@ -100,11 +99,12 @@ def _of_figure(rows: Sequence[Mapping[str, Any]], figure: str) -> list[dict[str,
     return [{key: row[key] for key in row if key != "figure"} for row in rows if row["figure"] == figure]
 
 
-def _statistics(values: np.ndarray) -> dict[str, str]:
-    """Mean, standard deviation and values (S,) of a line, as text."""
+def _statistics(values: np.ndarray, replicates: np.ndarray) -> dict[str, str]:
+    """Mean, its 95% interval by draws (S, B), standard deviation and values (S,) of a line, as text."""
     deviation = values.std(ddof=1) if len(values) > 1 else 0.0
     listed = " ".join(f"{value:.2f}" for value in values)
-    return {"mean": f"{values.mean():.2f}", "sd": f"{deviation:.2f}", "by_seed": listed}
+    ends = {end: f"{bound:.2f}" for end, bound in bounds(replicates).items()}
+    return {"mean": f"{values.mean():.2f}", **ends, "sd": f"{deviation:.2f}", "by_seed": listed}
 
 
 def _verdict(line: str, first: str, difference: Mapping[str, Any]) -> str:

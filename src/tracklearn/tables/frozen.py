@@ -44,10 +44,10 @@ def frozen_table(
     """Join the cells of frozen networks: a part of the table for each data set, with the rows in each part.
 
     A row's figure is the mean over its S networks. Each draw behind its interval takes one draw of the images, the same
-    for all networks and rows, and S of the networks with replacement (see `evidence.drawn_over_seeds`). Different rows
-    draw their networks independently, so that a difference is paired over the images and not over the seeds; where
-    seeds of two rows share something, its interval is too wide rather than too narrow. With one network a row, the
-    intervals are over the images alone.
+    for all networks and rows, and one of Student's t for the spread of the networks (see `evidence.drawn_over_seeds`).
+    Different rows take independent draws of the latter, so that a difference is paired over the images and not over the
+    seeds; where seeds of two rows share something, its interval is too wide rather than too narrow. With one network a
+    row, the intervals are over the images alone.
 
     Args:
         rows: blocks `settings.frozen.FrozenRow`, in the order of the table.

@@ -12,9 +12,8 @@ from tracklearn.experiment.questions_plan import ensemble
 from tracklearn.files import atomic
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Question
-from tracklearn.tables.bootstrap import interval
 from tracklearn.tables.cells import Cell, read_cell
-from tracklearn.tables.evidence import compare, drawn_over_seeds
+from tracklearn.tables.evidence import ONE_SEED, STUDENT, bounds, compare
 from tracklearn.tables.formats import grid, write_csv
 from tracklearn.tables.versions import NOTE, mixed_versions
 
@@ -22,10 +21,10 @@ MAP = "mAP"
 EXPLANATION = (
     "Figures are percentages, means over {seeds} training seeds; with each seed every network is trained from new "
     "weights, and so are the networks that it starts from. In brackets is the 95% interval over training seeds and "
-    "{units}. Differences are paired by seed and over {units}; {seeds} seeds say little about their own spread, so the "
-    "differences by seed stand beside them."
+    "{units}. Differences are paired by both, and stand beside the differences by seed. {spread}"
 )
 CHANCE = "chance"
+UNMOVED = "{:.1f} (masks stay in place)"  # a guess about masks leaves those of the first frame
 
 
 class Sample(NamedTuple):
@@ -83,20 +82,24 @@ def question_table(
         for pair in asked.comparisons
         if all((figure, line) in found for line in pair)
     ]
-    sizes = _sizes(asked, found)
+    pairs = {line: found[asked.figures[0], line].pairs for line in asked.lines}
+    learned = [f"{line} {count:,}" for line, count in pairs.items() if count is not None]
+    sizes = _sizes(asked, pairs)
     slopes = [_slope(figure, [found[figure, line] for line in asked.lines], sizes) for figure in columns if sizes]
     write_csv(table, [{"kind": kind, **row} for kind, rows in _kinds(means, differences, slopes) for row in rows])
     sections = [
         f"## {asked.question}",
         asked.data,
-        EXPLANATION.format(seeds=asked.seeds, units=_units(columns, asked)),
+        EXPLANATION.format(seeds=asked.seeds, units=_units(columns), spread=STUDENT if asked.seeds > 1 else ONE_SEED),
         grid(_by_line(lines, columns, found), ["line", *columns]),
     ]
+    if learned:
+        by = " by the first network of a line" if any(len(models) > 1 for models in asked.lines.values()) else ""
+        sections.append(f"Pairs learned from{by}: {', '.join(learned)}.")
     if sizes:
-        learned = ", ".join(f"{line} {count:,}" for line, count in zip(asked.lines, sizes, strict=True))
         sections += [
-            f"Pairs learned from: {learned}. The slope is that of the least squares of a figure against the logarithm "
-            "of the pairs, in points for each doubling.",
+            "The slope is that of the least squares of a figure against the logarithm of the pairs, in points for each "
+            "doubling.",
             grid(slopes),
         ]
     sections += [grid(differences)] if differences else []
@@ -168,21 +171,19 @@ def _filled(path: str | Path) -> Cell:
     return cell
 
 
-def _sizes(asked: Question, found: Mapping[Any, Sample]) -> list[int]:
+def _sizes(asked: Question, pairs: Mapping[str, int | None]) -> list[int]:
     """Pairs that each line learned from; none without a slope."""
     if not asked.slope:
         return []
-    sizes = {line: found[asked.figures[0], line].pairs for line in asked.lines}
-    if untrained := [line for line, pairs in sizes.items() if pairs is None]:
+    if untrained := [line for line, count in pairs.items() if count is None]:
         raise UserError(f"question {asked.id}: {untrained[0]} learned from no pairs; a slope needs trained networks")
-    return [pairs or 0 for pairs in sizes.values()]
+    return [count or 0 for count in pairs.values()]
 
 
 def _mean(figure: str, line: str, sample: Sample) -> dict[str, Any]:
-    low, high = interval(drawn_over_seeds(sample.draws)) or (np.nan, np.nan)
     by_seed = " ".join(f"{value:.1f}" for value in sample.values)
-    bounds = {"value": round(float(sample.values.mean()), 2), "low": round(low, 2), "high": round(high, 2)}
-    return {"figure": figure, "line": line, **bounds, "by_seed": by_seed}
+    value = round(float(sample.values.mean()), 2)
+    return {"figure": figure, "line": line, "value": value, **bounds(sample.draws), "by_seed": by_seed}
 
 
 def _difference(figure: str, pair: tuple[str, str], found: Mapping[Any, Sample]) -> dict[str, Any]:
@@ -195,13 +196,11 @@ def _slope(figure: str, samples: Sequence[Sample], sizes: Sequence[int]) -> dict
     """The slope of a figure; its interval draws seeds, each with all its sizes, and photos, the same for all sizes."""
     by_seed = slope_per_doubling(sizes, np.stack([sample.values for sample in samples]))  # (S,)
     draws = slope_per_doubling(sizes, np.stack([sample.draws for sample in samples]))  # (S, B)
-    low, high = interval(drawn_over_seeds(draws)) or (np.nan, np.nan)
     return _with_verdict(
         {
             "figure": figure,
             "slope": round(float(by_seed.mean()), 2),
-            "low": round(low, 2),
-            "high": round(high, 2),
+            **bounds(draws),
             "by_seed": " ".join(f"{value:+.1f}" for value in by_seed),
         }
     )
@@ -219,7 +218,10 @@ def _by_line(lines: Sequence[str], columns: Iterable[str], found: Mapping[Any, S
         {"": line} | {figure: _text(figure, line, found.get((figure, line))) for figure in columns} for line in lines
     ]
     chances = {figure: sample.chance for (figure, _), sample in found.items()}
-    guessed = {figure: "-" if chance is None else f"{chance:.1f}" for figure, chance in chances.items()}
+    guessed = {
+        figure: "-" if chance is None else (UNMOVED if _unit(figure) == "sequences" else "{:.1f}").format(chance)
+        for figure, chance in chances.items()
+    }
     return [*rows, {"": CHANCE} | guessed] if any(text != "-" for text in guessed.values()) else rows
 
 
@@ -234,9 +236,18 @@ def _kinds(*tables: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]
     return list(zip(("mean", "difference", "slope"), tables, strict=True))
 
 
-def _units(columns: Iterable[str], asked: Question) -> str:
-    """What the intervals are drawn over beside the seeds."""
+def _units(columns: Iterable[str]) -> str:
+    """What the intervals are drawn over beside the seeds, with the columns where these differ."""
+    of_unit: dict[str, list[str]] = {}
+    for figure in columns:
+        of_unit.setdefault(_unit(figure), []).append(figure)
+    if len(of_unit) == 1:
+        return next(iter(of_unit))
+    *first, last = (f"{unit} ({', '.join(figures)})" for unit, figures in of_unit.items())
+    return f"{', '.join(first)} or {last}"
+
+
+def _unit(figure: str) -> str:
+    """What the interval of a column is drawn over beside the seeds."""
     units = {"J&F": "sequences", "J": "sequences", "F": "sequences", "recall": "clips", "recall_other_clips": "clips"}
-    named = dict.fromkeys(units.get(figure.rpartition(".")[2], "photos") for figure in columns)
-    *first, last = named
-    return f"{', '.join(first)} or {last}" if first else last
+    return units.get(figure.rpartition(".")[2], "photos")

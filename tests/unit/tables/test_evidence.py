@@ -1,9 +1,10 @@
+import csv
 import json
 
 import numpy as np
 import pytest
 
-from tracklearn.tables.evidence import evidence_table
+from tracklearn.tables.evidence import bounds, drawn_over_seeds, evidence_table
 
 EVIDENCE = {
     "title": "Evidence on a world",
@@ -49,19 +50,40 @@ def test_means_are_over_seeds(made):
     assert made[1]["mAP.scratch"] == 32
     assert made[1]["mAP.unsup"] == 37
     assert made[1]["precision.random"] == 21
-    assert "| unsup | 31.5 | 2.1 | 30.0 33.0 | 1.50 |" in (made[0] / "e.md").read_text()
+    text = (made[0] / "e.md").read_text()
+    assert "| unsup | 31.5 | " in text and " | 2.1 | 30.0 33.0 | 1.50 |" in text
 
 
 def test_interval_spans_the_seeds_and_not_the_shared_draws(made):
-    # The gaps are 6 and 4 whatever images are drawn; stretched by the root of 2, two draws of them reach 5 +- 1.41.
-    assert made[1]["low.unsup-scratch"] == pytest.approx(3.59)
-    assert "| unsup | scratch | 5.0 | 3.59 | 6.41 | +6.0 +4.0 |" in (made[0] / "e.md").read_text()
+    # The gaps are 6 and 4 whatever images are drawn: their standard error is 1, and Student's t is 12.71.
+    assert made[1]["low.unsup-scratch"] == pytest.approx(5 - 12.71, rel=0.02)
+    assert "| unsup | scratch | 5.0 | -7.59 | 17.59 | +6.0 +4.0 |" in (made[0] / "e.md").read_text()
 
 
 def test_precision_is_compared_with_the_first_line(made):
-    # The gaps are 10 and 11: 10.5 +- 0.71.
-    assert made[1]["low.precision.unsup-random"] == pytest.approx(9.79)
-    assert "| unsup | random | 10.5 | 9.79 | 11.21 | +10.0 +11.0 |" in (made[0] / "e.md").read_text()
+    # The gaps are 10 and 11: 10.5 +- 0.5 x 12.71.
+    assert made[1]["low.precision.unsup-random"] == pytest.approx(10.5 - 6.35, rel=0.02)
+    assert "| unsup | random | 10.5 | 4.21 | 16.79 | +10.0 +11.0 |" in (made[0] / "e.md").read_text()
+
+
+def test_three_seeds_have_the_interval_of_student_s_t():
+    """0.5, 1 and 3: 1.5 +- 4.303 x 0.764."""
+    found = bounds(np.repeat([[0.5], [1], [3]], 1000, axis=1))
+    assert [found["low"], found["high"]] == pytest.approx([-1.79, 4.79], rel=0.03)
+
+
+def test_an_interval_of_three_seeds_holds_the_mean_of_their_population_in_95_percent():
+    rng = np.random.default_rng(0)
+    found = [bounds(np.repeat(rng.standard_normal((3, 1)), 1000, axis=1)) for _ in range(1000)]
+    assert np.mean([each["low"] < 0 < each["high"] for each in found]) == pytest.approx(0.95, abs=0.015)
+
+
+def test_the_order_and_the_scale_of_the_figures_do_not_matter():
+    draws = np.random.default_rng(0).standard_normal((3, 500))
+    drawn = drawn_over_seeds(draws)
+    np.testing.assert_allclose(drawn_over_seeds(draws[::-1]), drawn)
+    np.testing.assert_allclose(drawn_over_seeds(2 * draws + 7), 2 * drawn + 7)
+    np.testing.assert_array_equal(drawn_over_seeds(draws[:1]), draws[0])
 
 
 def test_the_page_says_what_the_data_grants(made):
@@ -70,13 +92,17 @@ def test_the_page_says_what_the_data_grants(made):
 
 
 def test_the_csv_holds_the_rows_and_the_lines_of_retrieval(made):
-    assert (made[0] / "e.csv").read_text().splitlines() == [
-        "figure,of,mean,sd,values,ratio",
-        "mAP,scratch,32.0,2.8,30.0 34.0,",
-        "mAP,unsup,37.0,1.4,36.0 38.0,",
-        "precision,random,21.0,1.4,20.0 22.0,1.00",
-        "precision,unsup,31.5,2.1,30.0 33.0,1.50",
+    with open(made[0] / "e.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [[row[name] for name in ("figure", "of", "mean", "sd", "values", "ratio")] for row in rows] == [
+        ["mAP", "scratch", "32.0", "2.8", "30.0 34.0", ""],
+        ["mAP", "unsup", "37.0", "1.4", "36.0 38.0", ""],
+        ["precision", "random", "21.0", "1.4", "20.0 22.0", "1.00"],
+        ["precision", "unsup", "31.5", "2.1", "30.0 33.0", "1.50"],
     ]
+    # Seeds alone would give mean +- 12.71 x sd / sqrt(2); the images' noise widens this.
+    assert all(float(row["high"]) - float(row["mean"]) > 0.95 * 12.71 * float(row["sd"]) / 2**0.5 for row in rows)
+    assert all(float(row["mean"]) - float(row["low"]) > 0.95 * 12.71 * float(row["sd"]) / 2**0.5 for row in rows)
 
 
 def test_the_page_shows_libraries_with_several_versions(made):

@@ -20,18 +20,25 @@ SHARED = {
 
 @pytest.fixture
 def arguments(tmp_path):
-    """Two lines of one model each, and two seeds: errors of 40 and 42 degrees against 37 and 38."""
+    """Two lines of one model each, and three seeds: errors of 40, 42 and 41 degrees against 37, 38 and 37.5."""
     rng = np.random.default_rng(0)
     noise = rng.standard_normal(200)
     cells, bootstraps = [], []
-    for name, mean in {"a": 40.0, "a-seed2": 42.0, "b": 37.0, "b-seed2": 38.0}.items():
+    for name, mean in {
+        "a": 40.0,
+        "a-seed2": 42.0,
+        "a-seed3": 41.0,
+        "b": 37.0,
+        "b-seed2": 38.0,
+        "b-seed3": 37.5,
+    }.items():
         figures = {figure: {"value": mean, "interval": [0, 1]} for figure in FIGURES}
         cells.append(tmp_path / f"{name}.json")
         cells[-1].write_text(json.dumps({"value": mean, "figures": figures} | SHARED))
         bootstraps.append(tmp_path / f"{name}.npz")
         np.savez(bootstraps[-1], **dict.fromkeys(FIGURES, mean + noise))
     return {
-        "evidence": {"seeds": 2, "lines": {"scratch": ["a"], "unsup": ["b"]}},
+        "evidence": {"seeds": 3, "lines": {"scratch": ["a"], "unsup": ["b"]}},
         "cells": cells,
         "bootstraps": bootstraps,
         "markdown": tmp_path / "evidence.md",
@@ -42,16 +49,16 @@ def arguments(tmp_path):
 def test_means_differences_and_intervals_over_seeds(arguments):
     found = evidence_normals_table(**arguments)
     assert (found["mean.scratch"], found["mean.unsup"]) == (41.0, 37.5)
-    # The noise of the images is common to both lines and cancels; the differences by seed are -3 and -4.
-    assert -4.3 < found["low.unsup"] < -3.9
-    assert -3.1 < found["high.unsup"] < -2.7
+    # The noise of the images is common to both lines and cancels; the differences by seed, -3, -4 and -3.5, have a
+    # standard error of 0.289, and Student's t is 4.303.
+    assert [found["low.unsup"], found["high.unsup"]] == pytest.approx([-4.74, -2.26], abs=0.1)
     with open(arguments["table"], newline="") as file:
         rows = {row["figure"]: row for row in csv.DictReader(file) if row.get("row") == "unsup"}
     assert float(rows["mean"]["difference"]) == -3.5
     text = arguments["markdown"].read_text()
     assert "80 test images; truth: planes; mask: measured" in text
-    assert "-3.0 -4.0" in text
-    assert "| scratch | 41.00 | 1.41 | 40.00 42.00 |" in text
+    assert "-3.0 -4.0 -3.5" in text
+    assert "| scratch | 41.00 | " in text and " | 1.00 | 40.00 42.00 41.00 |" in text
     assert "The mean error of *unsup* is lower than that of *scratch*: difference -3.50 degrees [-4." in text
 
 
@@ -62,8 +69,8 @@ def test_what_an_interval_cannot_tell_apart_is_said_to_be_so(arguments):
 
 
 def test_cells_of_another_truth_are_refused(arguments):
-    cell = json.loads(arguments["cells"][2].read_text())
-    arguments["cells"][2].write_text(json.dumps(cell | {"truth": "given"}))
+    cell = json.loads(arguments["cells"][3].read_text())
+    arguments["cells"][3].write_text(json.dumps(cell | {"truth": "given"}))
     with pytest.raises(UserError, match="truth of the cell b is 'given', but that of a is 'planes'"):
         evidence_normals_table(**arguments)
 

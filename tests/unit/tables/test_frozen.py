@@ -52,9 +52,9 @@ def test_a_row_is_the_mean_of_its_networks_over_seeds_and_images(joined):
     seeds = drawn_over_seeds(np.stack([20 + IMAGES, 30 + IMAGES]), seed=0)
     assert [float(random["low"]), float(random["high"])] == pytest.approx(interval(seeds), abs=0.006)
     assert [float(ours["low"]), float(ours["high"])] == pytest.approx(interval(40 + IMAGES), abs=0.006)
-    # Of two seeds, a draw takes 20, 25 or 30, stretched by sqrt(2) about 25; what the images add cancels out.
-    stretched = [15 - 5 * 2**0.5, 15 + 5 * 2**0.5]
-    assert [float(ours[name]) for name in ("difference_low", "difference_high")] == pytest.approx(stretched, abs=0.006)
+    # Two seeds, 20 and 30, have a standard error of 5, and Student's t is 12.7; what the images add cancels out.
+    student = [15 - 5 * 12.7, 15 + 5 * 12.7]
+    assert [float(ours[name]) for name in ("difference_low", "difference_high")] == pytest.approx(student, rel=0.03)
 
 
 def test_figures_are_named_with_their_settings_and_chance_and_halves_are_stated(joined):

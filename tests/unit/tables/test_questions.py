@@ -80,12 +80,12 @@ def test_lines_over_seeds_their_differences_and_detection(files):
     assert values["sun8.linear.random"] == 52 and values["mAP.scratch"] == 25
     (difference,) = [row for row in rows if row["kind"] == "difference"]  # no figure has both best and scratch
     assert float(difference["difference"]) == 9 and difference["by_seed"] == "+10.0 +8.0"
-    # The photos' noise cancels; two seeds, whose spread is stretched by sqrt(2), leave 9 - sqrt(2) to 9 + sqrt(2).
-    assert float(difference["low"]) == pytest.approx(9 - np.sqrt(2), abs=0.01)
-    assert difference["verdict"] == "higher"
+    # The photos' noise cancels; two seeds have a standard error of 1, and Student's t is 12.71.
+    assert float(difference["low"]) == pytest.approx(9 - 12.71, abs=1)
+    assert difference["verdict"] == "not told apart"
     mean = next(row for row in rows if row["line"] == "random")
-    # 52 +- 2 sqrt(2) by seeds, and +- 2 by photos.
-    assert float(mean["low"]) < 52 - 2 * np.sqrt(2) and float(mean["high"]) > 52 + 2 * np.sqrt(2)
+    # 52 +- 2 x 12.71 by seeds, and +- 2 by photos.
+    assert [float(mean["low"]), float(mean["high"])] == pytest.approx([52 - 25.4, 52 + 25.4], abs=4)
     assert text.startswith("## Does it help?\n\nFew clips.\n\nFigures are percentages, means over 2 training seeds")
     assert "over training seeds and photos" in text
     assert "| scratch | - | 25.0 [" in text and "| chance | 12.5 | - |" in text
@@ -100,15 +100,15 @@ def test_a_line_of_several_models_is_their_mean_and_an_ensemble_is_a_system_of_i
 
 
 def test_the_slope_against_the_pairs_with_its_interval_over_seeds(files):
-    for seed, slope in {"": 2, "-seed2": 4}.items():
+    for seed, slope in {"": 2, "-seed2": 3, "-seed3": 4}.items():
         for place, size in enumerate((100, 200, 400)):
             files.frozen(f"of{size}{seed}", 30 + slope * place, pairs=size)
     lines = {str(size): [f"of{size}"] for size in (100, 200, 400)}
-    _, rows, text = files.table(lines=lines, figures=["sun8.linear"], slope=True)
+    _, rows, text = files.table(seeds=3, lines=lines, figures=["sun8.linear"], slope=True)
     (slope,) = [row for row in rows if row["kind"] == "slope"]
-    assert float(slope["slope"]) == 3 and slope["by_seed"] == "+2.0 +4.0" and slope["verdict"] == "higher"
+    assert float(slope["slope"]) == 3 and slope["by_seed"] == "+2.0 +3.0 +4.0" and slope["verdict"] == "higher"
     bounds = [float(slope[name]) for name in ("low", "high")]
-    assert bounds == pytest.approx([3 - np.sqrt(2), 3 + np.sqrt(2)], abs=0.01)
+    assert bounds == pytest.approx([3 - 2.48, 3 + 2.48], abs=0.1)  # a standard error of 0.577, and Student's t is 4.303
     assert "Pairs learned from: 100 100, 200 200, 400 400." in text
 
 
@@ -130,4 +130,18 @@ def test_figures_of_masks_and_clips_name_what_their_intervals_draw(files):
     files.frozen("a", 40, column="davis", figure="J&F")
     files.frozen("a", 40, column="clips", figure="recall")
     text = files.table(seeds=1, lines={"a": ["a"]}, figures=["davis.J&F", "clips.recall"])[2]
-    assert "interval over training seeds and sequences or clips" in text
+    assert "interval over training seeds and sequences (davis.J&F) or clips (clips.recall)" in text
+    assert "With one seed the intervals hold nothing of how training seeds vary." in text
+    assert "| chance | 12.5 (masks stay in place) | 12.5 |" in text
+
+
+def test_the_pairs_of_the_lines_that_learned_from_some_stand_below_the_table(files):
+    files.frozen("a", 40)
+    files.frozen("b", 44, pairs=1200)
+    shared = {"seeds": 1, "figures": ["sun8.linear"]}
+    assert (
+        "\n\nPairs learned from: trained 1,200.\n" in files.table(lines={"none": ["a"], "trained": ["b"]}, **shared)[2]
+    )
+    text = files.table(lines={"none": ["a"], "trained": ["b", "a"]}, **shared)[2]
+    assert "Pairs learned from by the first network of a line: trained 1,200." in text
+    assert "Pairs learned from" not in files.table(lines={"none": ["a"]}, **shared)[2]
