@@ -47,6 +47,7 @@ class Backbone(nn.Module):
         input_size: side of the input in pixels.
         outputs: units of fc8.
         mean_bgr: mean blue, green and red that is subtracted, 0 to 255. It is also the colour around a photo.
+        std_bgr: standard deviation by which values less their mean are divided; None divides by nothing.
         initial_fc7_std: standard deviation of the initial weights of fc7.
     """
 
@@ -59,6 +60,7 @@ class Backbone(nn.Module):
     transferable: ClassVar[Mapping[str, tuple[str, ...]]]
     grids: ClassVar[Mapping[str, Grid]]
     names: ClassVar[Mapping[str, str]] = {}
+    std_bgr: ClassVar[tuple[float, ...] | None] = None
     input_size: int
     outputs: int | None
     mean_bgr: tuple[float, ...]

@@ -43,6 +43,7 @@ class OfTorchvision(Backbone):
     shape = ("input_size", "fc7", "outputs")
     channels = "RGB"
     scale_rgb = tuple(1 / std for std in STD_BGR[::-1])
+    std_bgr = STD_BGR
     values = "(0..255 minus mean_bgr) / std_bgr, both in the order of RGB"
     conv1: Any
 

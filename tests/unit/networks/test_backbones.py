@@ -252,6 +252,16 @@ def test_weights_of_torchvisions_format_are_given_weights(tmp_path):
         transfer(new_network(settings("caffenet"), head="ranking"), tmp_path / "b.safetensors")
 
 
+def test_metadata_say_how_images_are_prepared(saved):
+    path, net = saved
+    said = load_weights(path, tensors=False)[1]["preprocessing"]
+    mean, std = (torch.tensor(said.get(key, [1, 1, 1])) for key in ("mean_bgr", "std_bgr"))
+    expected = (images().flip(-1) - mean) / std  # BGR
+    expected = expected if said["channels"] == "BGR" else expected.flip(-1)
+    torch.testing.assert_close(net.to_input(images()), expected.permute(0, 3, 1, 2), rtol=1e-5, atol=1e-5)
+    assert ("std_bgr" in said) == (net.backbone != "caffenet")
+
+
 def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path):
     state = theirs_of("resnet18").state_dict()
     state["layer2.0.conv1.weight"] = state["layer2.0.conv1.weight"][:, :, 1:]
