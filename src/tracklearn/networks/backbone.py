@@ -78,9 +78,14 @@ class Backbone(nn.Module):
         """The values of `shape`."""
         raise NotImplementedError
 
+    @staticmethod
+    def prepared(images: Tensor, mean_bgr: Sequence[float], /) -> Tensor:
+        """The input of a network with this mean; see `to_input`."""
+        raise NotImplementedError
+
     def to_input(self, images: Tensor) -> Tensor:
         """The network's input, float (N, 3, S, S), for uint8 RGB images (N, S, S, 3)."""
-        raise NotImplementedError
+        return self.prepared(images, self.mean_bgr)
 
     def forward(self, images: Tensor, layer: Layer = "fc7", *, dropout: "Dropout | None" = None) -> Tensor:
         """Activations of `layer`, (N, D), for input from `to_input`; `dropout` drops units of the `dropped` layers."""
