@@ -27,7 +27,7 @@ from tracklearn.networks.weights import build, load_weights, save_weights, trans
 from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.retrieval.precision import precision_at_k
 from tracklearn.scenes.by_network import network_accuracy
-from tracklearn.settings.frozen import Propagation
+from tracklearn.settings.frozen import CELLS, Propagation
 from tracklearn.settings.models import layers_of
 from tracklearn.settings.network import USELESS, WITHOUT_FC7, BackboneName
 from tracklearn.training.distributed import World
@@ -206,6 +206,8 @@ def test_the_settings_know_which_layers_a_network_has(backbone):
             net = new_network({"backbone": backbone}, head=head, outputs=outputs)
         assert tuple(net.layer_widths()) == layers_of(backbone, train)
         assert ("fc7" in net.transferable) == (backbone not in WITHOUT_FC7)
+    choices = get_args(Propagation.model_fields["layer"].annotation)
+    assert list(CELLS[backbone]) == [layer for layer in choices if layer in net.grids]
 
 
 def theirs_of(backbone, classes=3):
