@@ -131,7 +131,7 @@ def test_retrieval_scenes_and_frozen_evaluations_take_any_backbone(saved, colour
     frozen = {"sets": {"squares": {"folder": str(colours / "photos")}}, "train_images": 3, "draws": 1, "bootstrap": 20}
     frozen |= {"knn": {"k": 3}, "precision": {"k": 3}, "linear": {"C": [1, 100]}}
     outputs = files(tmp_path, "frozen")
-    values = image_set_figures(settings=frozen, column="squares", weights=path, **outputs)
+    values = image_set_figures(settings=frozen, column="squares", weights=[path], **outputs)
     assert values["linear"] == 100 and min(values["knn"], values["precision"]) > 60  # by chance 50 and 45
 
 
