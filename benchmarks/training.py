@@ -72,21 +72,25 @@ def main() -> None:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     try:
-        if "--backbones" in sys.argv:
-            pass
-        elif device.type == "cuda":
-            peaks = {kind: kind.precision for kind in KINDS}
-            _compare(device, KINDS, peaks, Kind("tf32"), torch.cuda.get_device_name())
-            _whole_trainings(KINDS)
-        else:
-            kinds = [Kind("fp32"), *([Kind("bf16")] if has_bf16() else [])]
-            _compare(torch.device("cpu"), kinds, dict.fromkeys(kinds, "fp32"), kinds[0], f"{_cores()} threads")
-            if len(kinds) == 1:
-                print("bf16: not measured, this processor has neither avx512_bf16 nor amx_bf16")
-            print("GPU: not measured, there is none here")
+        if "--backbones" not in sys.argv:
+            _papers_network(device)
         _backbones(device, KINDS if device.type == "cuda" else [Kind("fp32")])
     finally:
         torch.set_num_threads(threads)
+
+
+def _papers_network(device: torch.device) -> None:
+    """Print the table of steps and, on a GPU, that of trainings from a store."""
+    if device.type == "cuda":
+        peaks = {kind: kind.precision for kind in KINDS}
+        _compare(device, KINDS, peaks, Kind("tf32"), torch.cuda.get_device_name())
+        _whole_trainings(KINDS)
+        return
+    kinds = [Kind("fp32"), *([Kind("bf16")] if has_bf16() else [])]
+    _compare(device, kinds, dict.fromkeys(kinds, "fp32"), kinds[0], f"{_cores()} threads")
+    if len(kinds) == 1:
+        print("bf16: not measured, this processor has neither avx512_bf16 nor amx_bf16")
+    print("GPU: not measured, there is none here")
 
 
 def _cores() -> int:

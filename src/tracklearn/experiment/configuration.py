@@ -19,7 +19,7 @@ from tracklearn.experiment.model_graph import (
 )
 from tracklearn.experiment.normals_plan import METHODS as NORMALS_METHODS
 from tracklearn.settings.experiment import Configuration
-from tracklearn.settings.frozen import FIGURES
+from tracklearn.settings.frozen import CELLS, FIGURES
 from tracklearn.settings.models import layers_of
 from tracklearn.settings.scenes import Scenes
 
@@ -163,7 +163,7 @@ def _check_questions(config: Config) -> None:
 
 def _check_layers(config: Config) -> None:
     """Refuse a layer that a row's networks lack because of their backbone."""
-    section6, frozen = config["section6"] or {}, config["frozen"] or {"rows": [], "sets": {}}
+    section6, frozen = config["section6"] or {}, config["frozen"] or {"rows": [], "sets": {}, "masks": {}}
     named = [
         (f"{table} row {row['id']}", row["layer"], row)
         for table, rows in {"table1": config["table1"], "section6.detection": section6.get("detection", [])}.items()
@@ -177,11 +177,18 @@ def _check_layers(config: Config) -> None:
         for model in row["models"]:
             backbone, train = backbone_of(models, model), models["models"][model]["train"]
             known = layers_of(backbone, train)
-            if layer not in known and layer != "fc8":
+            if layer not in known:
                 raise UserError(
                     f"config: {where}: models.{model} ({backbone}, train: {train}) has no {layer}; "
                     f"choose one of {', '.join(known)}"
                 )
+    for model in (model for row in (frozen["rows"] if frozen["masks"] else []) for model in row["models"]):
+        layer, known = frozen["propagation"]["layer"], CELLS[backbone := backbone_of(models, model)]
+        if layer not in known:
+            raise UserError(
+                f"config: frozen.propagation.layer: models.{model} ({backbone}) has no cells in {layer}; choose one of "
+                f"{', '.join(known)}"
+            )
 
 
 def _check_scenes(config: Config) -> None:

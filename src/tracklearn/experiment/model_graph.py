@@ -77,10 +77,12 @@ def _check_backbone(config: Config, name: str) -> None:
                 f"{entry}: its backbone is {backbone}, but that of its {role} {other} is {its}; give both one, or "
                 "take `backbone` out"
             )
-    if model.get("weights") in RELEASED_NAMES and backbone != CAFFENET:
-        raise UserError(
-            f"{entry}: its backbone is {backbone}, but {model['weights']} is a caffenet; write backbone: caffenet"
-        )
+    weights = model.get("weights", "")
+    if (weights in RELEASED_NAMES or weights.endswith(".caffemodel")) and backbone != CAFFENET:
+        raise UserError(f"{entry}: its backbone is {backbone}, but {weights} is a caffenet; write backbone: caffenet")
+    if weights.endswith(".pth") and backbone == CAFFENET:
+        others = ", ".join(name for name in USELESS if name != CAFFENET)
+        raise UserError(f"{entry}: its backbone is {backbone}, but {weights} is of torchvision; write one of {others}")
     if model.get("transfer") == "fc7" and backbone in WITHOUT_FC7:
         raise UserError(f"{entry}: transfer: fc7, but its backbone {backbone} has no fc7 to take; write transfer: conv")
     if model["train"] == "scaled" and backbone in WITHOUT_FC7:

@@ -47,6 +47,7 @@ class Backbone(nn.Module):
         input_size: side of the input in pixels.
         outputs: units of fc8.
         mean_bgr: mean blue, green and red that is subtracted, 0 to 255. It is also the colour around a photo.
+        std_bgr: standard deviation by which values less their mean are divided; None divides by nothing.
         initial_fc7_std: standard deviation of the initial weights of fc7.
     """
 
@@ -59,6 +60,7 @@ class Backbone(nn.Module):
     transferable: ClassVar[Mapping[str, tuple[str, ...]]]
     grids: ClassVar[Mapping[str, Grid]]
     names: ClassVar[Mapping[str, str]] = {}
+    std_bgr: ClassVar[tuple[float, ...] | None] = None
     input_size: int
     outputs: int | None
     mean_bgr: tuple[float, ...]
@@ -76,9 +78,14 @@ class Backbone(nn.Module):
         """The values of `shape`."""
         raise NotImplementedError
 
+    @staticmethod
+    def prepared(images: Tensor, mean_bgr: Sequence[float], /) -> Tensor:
+        """The input of a network with this mean; see `to_input`."""
+        raise NotImplementedError
+
     def to_input(self, images: Tensor) -> Tensor:
         """The network's input, float (N, 3, S, S), for uint8 RGB images (N, S, S, 3)."""
-        raise NotImplementedError
+        return self.prepared(images, self.mean_bgr)
 
     def forward(self, images: Tensor, layer: Layer = "fc7", *, dropout: "Dropout | None" = None) -> Tensor:
         """Activations of `layer`, (N, D), for input from `to_input`; `dropout` drops units of the `dropped` layers."""

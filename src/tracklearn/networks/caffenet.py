@@ -84,6 +84,7 @@ class CaffeNet(Backbone):
     values = "0..255 minus mean_bgr"
     transferable: ClassVar = {"conv": CONV_LAYERS, "fc7": (*CONV_LAYERS, "fc6", "fc7")}
     grids = GRIDS
+    prepared = staticmethod(to_input)
 
     def __init__(
         self,
@@ -143,10 +144,6 @@ class CaffeNet(Backbone):
     def described(self) -> dict[str, Any]:
         """See `Backbone.described`."""
         return {"width": self.width, "input_size": self.input_size, "fc7": self.fc7_units, "outputs": self.outputs}
-
-    def to_input(self, images: Tensor) -> Tensor:
-        """See the function `to_input`."""
-        return to_input(images, self.mean_bgr)
 
     def layer_widths(self) -> dict[str, int]:
         """See `Backbone.layer_widths`."""

@@ -61,19 +61,16 @@ def _read(path: str | Path, wanted: Network) -> tuple[Backbone, dict[str, Any]]:
     kind = BACKBONES[wanted.backbone]
     if Path(path).suffix == ".caffemodel":
         return _from_caffe(path, wanted)
-    if kind.names and is_torchvisions(path):
+    if not is_torchvisions(path):
+        return build(path), load_weights(path)[1]
+    if kind.names:
         metadata = {"training": "torchvision", "source": Path(path).name}
         return read_torchvision(path, kind, input_size=wanted.input_size), metadata
-    if Path(path).suffix == ".pth":
-        raise UserError(
-            f"{path}: weights of torchvision, but the backbone is {wanted.backbone}; set backbone to the model's "
-            f"architecture: {', '.join(name for name, each in BACKBONES.items() if each.names)}"
-        )
-    return _own(path)
-
-
-def _own(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
-    return build(path), load_weights(path)[1]
+    theirs = "weights of torchvision" if Path(path).suffix == ".pth" else "not weights of this package"
+    raise UserError(
+        f"{path}: {theirs}, but the backbone is {wanted.backbone}; for a model of torchvision, set `backbone` to its "
+        f"architecture: {', '.join(name for name, each in BACKBONES.items() if each.names)}"
+    )
 
 
 def _from_caffe(path: str | Path, wanted: Network) -> tuple[Backbone, dict[str, Any]]:

@@ -24,19 +24,17 @@ ImageLike = Image.Image | np.ndarray | Tensor
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Turns RGB images of any size into the input of a network, whose side is S pixels."""
+    """Turns RGB images of any size into the input of a network, without the network's weights.
 
-    net: Backbone
+    Attributes:
+        backbone: the class of the network; its `channels` and `std_bgr` say what follows the subtraction.
+        input_size: side S of the input in pixels.
+        mean_bgr: the mean colour that is subtracted.
+    """
 
-    @property
-    def input_size(self) -> int:
-        """S."""
-        return self.net.input_size
-
-    @property
-    def mean_bgr(self) -> tuple[float, ...]:
-        """The mean colour that is subtracted."""
-        return self.net.mean_bgr
+    backbone: type[Backbone]
+    input_size: int
+    mean_bgr: tuple[float, ...]
 
     def __call__(self, images: ImageLike | Sequence[ImageLike]) -> Tensor:
         """Float tensor (N, 3, S, S) of one image or of several.
@@ -54,7 +52,7 @@ class Preprocessing:
             resized = [self._resized(image) for image in images]
         if not resized:
             raise UserError("images: there are none; expected at least one")
-        return self.net.to_input(torch.cat(resized))
+        return self.backbone.prepared(torch.cat(resized), self.mean_bgr)
 
     def _resized(self, image: ImageLike) -> Tensor:
         """One image as uint8 (1, S, S, 3), by bilinear interpolation with antialiasing; proportions are not kept."""
@@ -85,7 +83,7 @@ def load(model: str | Path) -> tuple[Backbone, Preprocessing]:
     """
     path = find_model(model)
     net = read_caffemodel(path).network() if path.suffix == ".caffemodel" else build(path)
-    return net, Preprocessing(net)
+    return net, Preprocessing(type(net), net.input_size, net.mean_bgr)
 
 
 def find_model(model: str | Path) -> Path:

@@ -43,6 +43,7 @@ class OfTorchvision(Backbone):
     shape = ("input_size", "fc7", "outputs")
     channels = "RGB"
     scale_rgb = tuple(1 / std for std in STD_BGR[::-1])
+    std_bgr = STD_BGR
     values = "(0..255 minus mean_bgr) / std_bgr, both in the order of RGB"
     conv1: Any
 
@@ -74,12 +75,13 @@ class OfTorchvision(Backbone):
         """See `Backbone.described`."""
         return {"input_size": self.input_size, "fc7": self.fc7_units, "outputs": self.outputs}
 
-    def to_input(self, images: Tensor) -> Tensor:
+    @staticmethod
+    def prepared(images: Tensor, mean_bgr: Sequence[float], /) -> Tensor:
         """Float RGB minus the mean, divided by the standard deviation; a view in channels_last memory."""
         values = images.to(torch.float32, copy=True, memory_format=torch.contiguous_format)  # (N, H, W, 3)
         mean, scale = (
             torch.cat([values.new_full((1,), value) for value in colour]).repeat(images.shape[2])
-            for colour in (self.mean_bgr[::-1], self.scale_rgb)
+            for colour in (mean_bgr[::-1], OfTorchvision.scale_rgb)
         )
         values.flatten(2).sub_(mean).mul_(scale)
         return values.permute(0, 3, 1, 2)

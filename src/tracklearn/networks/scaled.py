@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tracklearn.errors import UserError
 from tracklearn.networks.backbone import Backbone
 from tracklearn.networks.filters import draw_filters
 from tracklearn.networks.initial import new_network
@@ -16,7 +17,7 @@ from tracklearn.patches.subset import Subset
 from tracklearn.settings.base import Block
 
 PAIRS = 128  # the queries of so many pairs, spread evenly over the shards
-SILENT = 1e-6  # a channel that varies less is left as it is
+SILENT = 1e-6  # a channel that varies less keeps its weights and is shifted to 0
 
 
 def scaled_network(
@@ -30,9 +31,17 @@ def scaled_network(
         weights, conv1: the files to write.
 
     Raises:
-        UserError: a wrong setting, or a shard that cannot be read.
+        UserError: a wrong setting, a backbone with batch normalisation, a shard that cannot be read, no pairs, or
+            patches of another size than the network's input.
     """
     net, subset = new_network(network, head="detection", seed=seed), Subset(stores)
+    if not len(subset):
+        raise UserError(f"train: scaled: no pairs in {len(stores)} shards; the scale needs at least one; add videos")
+    if subset.size != net.input_size:
+        raise UserError(
+            f"train: scaled: the patches are {subset.size} px and network.input_size is {net.input_size}; make them "
+            "equal"
+        )
     chosen = np.unique(np.linspace(0, len(subset) - 1, min(PAIRS, len(subset))).astype(int))
     scale_by_data(net, torch.from_numpy(subset.pairs(chosen)[:, 0]))
     draw_filters(conv1, net)
@@ -50,7 +59,16 @@ def scale_by_data(net: Backbone, images: Tensor) -> None:
 
     Args:
         images: uint8 RGB (N, S, S, 3).
+
+    Raises:
+        UserError: a layer has no bias to shift by.
     """
+    layers = {name: layer for name, layer in net.named_children() if isinstance(layer, nn.Conv2d | nn.Linear)}
+    if without := [name for name, layer in layers.items() if layer.bias is None]:
+        raise UserError(
+            f"train: scaled: {without[0]} of {net.backbone} has no bias, since batch normalisation scales its values; "
+            "write train: none"
+        )
 
     def scale(layer: Any, _: Any, values: Tensor) -> Tensor:
         std, mean = torch.std_mean(values, [0, *range(2, values.dim())], correction=0)
@@ -60,8 +78,7 @@ def scale_by_data(net: Backbone, images: Tensor) -> None:
         shape = (1, -1, *[1] * (values.dim() - 2))
         return (values - mean.view(shape)) * factor.view(shape)
 
-    layers = [layer for layer in net.children() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(scale) for layer in layers]
+    hooks = [layer.register_forward_hook(scale) for layer in layers.values()]
     try:
         net(net.to_input(images), "fc7")
     finally:

@@ -34,8 +34,8 @@ def read_torchvision(path: str | Path, kind: type[Backbone], *, input_size: int)
         input_size: side of the input, which the file does not say.
 
     Raises:
-        UserError: the file is unreadable or holds other things than tensors, numbers that are not finite, or a tensor
-            that does not fit the backbone; names the first one.
+        UserError: the file is unreadable or holds other things than dense tensors, numbers that are not finite, or a
+            tensor that does not fit the backbone; names the first one.
     """
     return from_state(_state(path), kind, input_size=input_size, name=path)
 
@@ -52,8 +52,8 @@ def from_state(state: dict[str, Tensor], kind: type[Backbone], *, input_size: in
     for key in {**expected, **state}:
         if problem := difference(key, state.get(key), expected.get(key)):
             raise UserError(
-                f"{name}: {problem}; expected torchvision's {kind.backbone}: give its weights, or set the backbone of "
-                "these ones"
+                f"{name}: {problem}; expected torchvision's {kind.backbone}: give its weights, or set `backbone` to "
+                "their architecture"
             )
     net.load_state_dict({key: state[_renamed(key, theirs)].to(own.dtype) for key, own in wanted.items()})
     return net.eval()
@@ -67,14 +67,23 @@ def _state(path: str | Path) -> dict[str, Tensor]:
             found = load_file(path)
     except MemoryError:
         raise
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: the file does not exist; give the path of weights, or download them") from error
     except Exception as error:  # torch and safetensors raise errors of every kind
-        reason = str(error).partition("\n")[0]
+        # torch's own words have codes for the terminal, and advise to run what the file says.
+        known = isinstance(error, OSError) and error.strerror
+        reason = known or "damaged, or it holds other objects than the tensors of a state dict"
         raise UserError(f"{path}: not readable weights ({reason}); download or save them again") from error
     if not isinstance(found, Mapping) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
         raise UserError(
             f"{path}: expected a state dict, tensors by name, as torchvision's models have; save that alone"
         )
     for name, tensor in found.items():
+        if tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized or tensor.is_meta:
+            raise UserError(
+                f"{path}: {name} is sparse, nested, quantized or without values; expected a dense tensor; save the "
+                "model's state dict again"
+            )
         if tensor.is_floating_point() and not torch.isfinite(tensor.float()).all():
             raise UserError(f"{path}: {name} holds NaN or infinite numbers; expected finite weights")
     return dict(found)

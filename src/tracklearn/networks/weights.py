@@ -33,6 +33,7 @@ def save_weights(path: str | Path, net: Backbone, *, metadata: Mapping[str, obje
         "channels": net.channels,
         "values": net.values,
         "mean_bgr": list(net.mean_bgr),
+        **({} if net.std_bgr is None else {"std_bgr": list(net.std_bgr)}),
         "input_size": net.input_size,
     }
     described = {"network": shape, "preprocessing": preprocessing, **(metadata or {})}

@@ -13,6 +13,7 @@ from tracklearn.errors import UserError
 from tracklearn.networks.backbone import Backbone, Dropout, draw_kept
 from tracklearn.networks.backbones import BACKBONES
 from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.of_torchvision import AlexNet, ResNet18, ResNet50
 from tracklearn.networks.weights import backbone_of, restore, shape_of
 from tracklearn.normals.codebook import UNKNOWN
 from tracklearn.seeds import torch_generator
@@ -39,13 +40,25 @@ class NormalsHead(Backbone):
         return self.cell_scores(images, self.cells, dropout=dropout)
 
 
-def normals_class(backbone: type[Backbone]) -> type[NormalsHead]:
-    """The class of networks of surface normals of a backbone."""
-    return type(f"Normals{backbone.__name__}", (NormalsHead, backbone), {})
+class NormalsNet(NormalsHead, CaffeNet):
+    """The paper's network: conv1..pool5 and fc6 of CaffeNet, and an fc7 of 8000 units."""
 
 
-NormalsNet = normals_class(CaffeNet)
-"""The paper's network: conv1..pool5 and fc6 of CaffeNet, and an fc7 of 8000 units."""
+class NormalsAlexNet(NormalsHead, AlexNet):
+    """An AlexNet of surface normals."""
+
+
+class NormalsResNet18(NormalsHead, ResNet18):
+    """A ResNet-18 of surface normals."""
+
+
+class NormalsResNet50(NormalsHead, ResNet50):
+    """A ResNet-50 of surface normals."""
+
+
+KINDS: tuple[type[NormalsHead], ...] = (NormalsNet, NormalsAlexNet, NormalsResNet18, NormalsResNet50)
+NORMALS: Mapping[str, type[NormalsHead]] = {kind.backbone: kind for kind in KINDS}
+"""The networks of surface normals by their backbone."""
 
 
 def new_normals_net(
@@ -62,7 +75,7 @@ def new_normals_net(
     settings = Network.read(network)
     kind = BACKBONES[settings.backbone]
     arguments = kind.arguments(settings, "normals") | ({"input_size": input_size} if input_size else {})
-    net = normals_class(kind)(cells=cells, words=words, **arguments, seed=seed)
+    net = NORMALS[kind.backbone](cells=cells, words=words, **arguments, seed=seed)
     with torch.no_grad():
         net.fc7.weight.mul_(fc7_std / net.initial_fc7_std)
     return net
@@ -83,7 +96,7 @@ def load_normals_net(path: str | Path) -> NormalsHead:
             )
         shape = {name: value for name, value in shape_of(metadata).items() if name not in ("fc7", "outputs")}
         mean = metadata["preprocessing"]["mean_bgr"]
-        kind = normals_class(backbone_of(metadata))
+        kind = NORMALS[backbone_of(metadata).backbone]
         return kind(cells=metadata["cells"], words=metadata["words"], mean_bgr=mean, **shape)
 
     return restore(path, network)

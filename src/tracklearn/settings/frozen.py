@@ -100,6 +100,15 @@ class PairSet(Settings):
     )
 
 
+CELLS = {
+    "caffenet": ("conv5", "pool5"),
+    "alexnet": ("conv3", "conv4", "conv5", "pool5"),
+    "resnet18": ("conv3", "conv4", "conv5"),
+    "resnet50": ("conv3", "conv4", "conv5"),
+}
+"""The layers that have cells, by backbone."""
+
+
 class Propagation(Settings):
     """Labels of the first frame, carried to later frames by the likeness of features."""
 

@@ -12,11 +12,8 @@ from tracklearn.settings.training import RankingSchedule, SoftmaxSchedule
 
 SHAPE = {"backbone", "width", "input_size", "mean_bgr"}
 FILLERS = {"conv_std", "fc_std", "bias"}
-FILES = (
-    ".safetensors",
-    ".caffemodel",
-    ".pth",
-)  # how the path of a given network ends; any other text names a released one
+# How the path of a given network ends; any other text names a released one.
+FILES = (".safetensors", ".caffemodel", ".pth")
 RELEASED_NAMES = ("bvlc_reference_caffenet",)
 
 

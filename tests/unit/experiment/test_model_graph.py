@@ -237,6 +237,11 @@ def test_models_of_several_backbones_stand_side_by_side():
     assert model_graph.backbone_of(others, "ours-ft") == "resnet50"
 
 
+def of_masks(model, layer):
+    rows = [{"id": "a", "label": "a", "models": [model]}]
+    return {"masks": {"davis": {"folder": "davis"}}, "rows": rows, "propagation": {"layer": layer}}
+
+
 @pytest.mark.parametrize(
     ("models", "blocks", "message"),
     [
@@ -259,6 +264,32 @@ def test_models_of_several_backbones_stand_side_by_side():
             {"deep-ft": {"transfer": "fc7"}, "deep": {"train": "given", "weights": "a.pth"}},
             {},
             "models.deep: train: given has no use for from, schedule, subset; take it out",
+        ),
+        (
+            {"mine": {"train": "given", "weights": "a.pth"}},
+            {},
+            "models.mine: its backbone is caffenet, but a.pth is of torchvision; write one of alexnet, resnet18, "
+            "resnet50",
+        ),
+        (
+            {"mine": {"train": "given", "weights": "a.caffemodel", "backbone": "resnet50"}},
+            {},
+            "models.mine: its backbone is resnet50, but a.caffemodel is a caffenet; write backbone: caffenet",
+        ),
+        (
+            {},
+            {"frozen": of_masks("ours", "conv3")},
+            "frozen.propagation.layer: models.ours (caffenet) has no cells in conv3; choose one of conv5, pool5",
+        ),
+        (
+            {},
+            {"frozen": of_masks("deep", "pool5")},
+            "frozen.propagation.layer: models.deep (resnet18) has no cells in pool5; choose one of conv3, conv4, conv5",
+        ),
+        (
+            {},
+            {"frozen": {**of_masks("deep", "conv3"), "sets": {"mine": {"folder": "photos"}}, "layer": "fc8"}},
+            "frozen.layer: models.deep (resnet18, train: ranking) has no fc8; choose one of pool5, fc7",
         ),
         ({"deep": {"backbone": "resnet"}}, {}, "models.deep.backbone is 'resnet'; expected one of caffenet, alexnet"),
         (

@@ -27,7 +27,7 @@ from tracklearn.networks.weights import build, load_weights, save_weights, trans
 from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.retrieval.precision import precision_at_k
 from tracklearn.scenes.by_network import network_accuracy
-from tracklearn.settings.frozen import Propagation
+from tracklearn.settings.frozen import CELLS, Propagation
 from tracklearn.settings.models import layers_of
 from tracklearn.settings.network import USELESS, WITHOUT_FC7, BackboneName
 from tracklearn.training.distributed import World
@@ -206,6 +206,8 @@ def test_the_settings_know_which_layers_a_network_has(backbone):
             net = new_network({"backbone": backbone}, head=head, outputs=outputs)
         assert tuple(net.layer_widths()) == layers_of(backbone, train)
         assert ("fc7" in net.transferable) == (backbone not in WITHOUT_FC7)
+    choices = get_args(Propagation.model_fields["layer"].annotation)
+    assert list(CELLS[backbone]) == [layer for layer in choices if layer in net.grids]
 
 
 def theirs_of(backbone, classes=3):
@@ -252,6 +254,16 @@ def test_weights_of_torchvisions_format_are_given_weights(tmp_path):
         transfer(new_network(settings("caffenet"), head="ranking"), tmp_path / "b.safetensors")
 
 
+def test_metadata_say_how_images_are_prepared(saved):
+    path, net = saved
+    said = load_weights(path, tensors=False)[1]["preprocessing"]
+    mean, std = (torch.tensor(said.get(key, [1, 1, 1])) for key in ("mean_bgr", "std_bgr"))
+    expected = (images().flip(-1) - mean) / std  # BGR
+    expected = expected if said["channels"] == "BGR" else expected.flip(-1)
+    torch.testing.assert_close(net.to_input(images()), expected.permute(0, 3, 1, 2), rtol=1e-5, atol=1e-5)
+    assert ("std_bgr" in said) == (net.backbone != "caffenet")
+
+
 def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path):
     state = theirs_of("resnet18").state_dict()
     state["layer2.0.conv1.weight"] = state["layer2.0.conv1.weight"][:, :, 1:]
@@ -269,19 +281,55 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path):
         found[name] = str(raised.value).removeprefix(f"{tmp_path}/{name}.pth: ")
     assert found["shape"].startswith("layer2.0.conv1.weight has shape (128, 64, 2, 3), expected (128, 64, 3, 3); exp")
     assert found["name"].startswith("conv1.weight is missing, expected shape (64, 3, 7, 7); expected torchvision's res")
+    assert found["name"].endswith("'s resnet18: give its weights, or set `backbone` to their architecture")
     assert found["kind"].startswith("expected a state dict, tensors by name")
     assert found["infinite"].startswith("conv1.weight holds NaN or infinite numbers")
     (tmp_path / "cut.pth").write_bytes((tmp_path / "name.pth").read_bytes()[:300])
     with pytest.raises(UserError, match=r"cut\.pth: not readable weights \(.*\); download or save them again"):
         given(tmp_path, tmp_path / "cut.pth", settings("resnet18"))
-    with pytest.raises(UserError, match=r"weights of torchvision, but the backbone is caffenet; set backbone to"):
-        given(tmp_path, tmp_path / "name.pth", settings("caffenet"))
+    save_file({"fc.bias": torch.zeros(3)}, tmp_path / "a.safetensors")
+    for name, what in (("name.pth", "weights of torchvision"), ("a.safetensors", "not weights of this package")):
+        with pytest.raises(UserError) as raised:
+            given(tmp_path, tmp_path / name, settings("caffenet"))
+        assert str(raised.value) == (
+            f"{tmp_path / name}: {what}, but the backbone is caffenet; for a model of torchvision, set `backbone` to "
+            "its architecture: alexnet, resnet18, resnet50"
+        )
     random_network(
         network=settings("caffenet"), seed=1, weights=tmp_path / "own.safetensors", conv1=tmp_path / "own.png"
     )
     with pytest.raises(UserError, match=r"own\.safetensors: its backbone is caffenet, but that of the model is resnet"):
         given(tmp_path, tmp_path / "own.safetensors", settings("resnet18"))
     assert not (tmp_path / "b.safetensors").exists()
+
+
+def test_files_of_torch_that_hold_no_dense_tensors_are_refused_in_one_line(tmp_path):
+    contents = {
+        "sparse": {"conv1.weight": torch.eye(3).to_sparse()},
+        "compressed": {"conv1.weight": torch.eye(3).to_sparse_csr()},
+        "meta": {"conv1.weight": torch.empty(64, 3, 7, 7, device="meta")},
+        "model": torch.nn.Linear(2, 2),
+    }
+    for name, content in contents.items():
+        torch.save(content, tmp_path / f"{name}.pth")
+    (tmp_path / "empty.pth").touch()
+    dense = (
+        "conv1.weight is sparse, nested, quantized or without values; expected a dense tensor; save the model's state "
+        "dict again"
+    )
+    other = (
+        "not readable weights (damaged, or it holds other objects than the tensors of a state dict); download or save "
+        "them again"
+    )
+    expected = {
+        **dict.fromkeys(("sparse", "compressed", "meta"), dense),
+        **dict.fromkeys(("model", "empty"), other),
+        "absent": "the file does not exist; give the path of weights, or download them",
+    }
+    for name, message in expected.items():
+        with pytest.raises(UserError) as raised:
+            given(tmp_path, tmp_path / f"{name}.pth", settings("resnet18"))
+        assert str(raised.value) == f"{tmp_path}/{name}.pth: {message}"
 
 
 def ranked(shard, backbone, **changes):

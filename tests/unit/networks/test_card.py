@@ -173,7 +173,11 @@ def test_a_network_of_another_backbone_says_which(card):
     assert "resnet18" in front["tags"] and "caffenet" not in front["tags"]
     assert "# mine\n\nA ResNet-18 (input 67 x 67 pixels, fc8 of 3) that was fine-tuned" in text
     assert '"pool5")  # or "fc8"\n```' in text and "the features (pool5) of boxes" in text
-    assert "standard deviation of torchvision's weights.\n\n```python" in text
+    prepared = (
+        "subtracts the\nmean (123.675, 116.28, 103.53) and divides by the standard deviation\n"
+        "(58.395, 57.12, 57.375) of torchvision's weights, both in the order of RGB.\n\n```python"
+    )
+    assert prepared in text
     assert "networks.onnx" in text and "networks.caffe" not in text
 
 

@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import tracklearn
 from tracklearn.errors import UserError
 from tracklearn.networks.caffe.caffemodel import write_caffemodel
 from tracklearn.networks.caffenet import CaffeNet, to_input
+from tracklearn.networks.initial import new_network
 from tracklearn.networks.loading import Preprocessing
 from tracklearn.networks.weights import save_weights
 
@@ -69,6 +71,16 @@ def test_a_model_of_one_protocol_is_found_by_its_name_alone(here):
         tracklearn.load("scratch-1")
 
 
+@pytest.mark.parametrize("backbone", ["caffenet", "resnet18"])
+def test_the_preparation_travels_to_another_process_without_the_weights(here, backbone):
+    save_weights("net.safetensors", new_network({"backbone": backbone, "input_size": 67}, head="ranking"))
+    net, prepare = tracklearn.load("net.safetensors")
+    packed = pickle.dumps(prepare)
+    assert len(packed) < 1000
+    images = photos(2)
+    assert torch.equal(pickle.loads(packed)(images), net.to_input(torch.from_numpy(images)))
+
+
 def test_importing_the_package_imports_no_large_library():
     code = "import sys, tracklearn; print({'torch', 'numpy', 'cv2', 'mlflow', 'snakemake'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
@@ -84,7 +96,7 @@ def test_loading_needs_neither_the_workflow_nor_opencv(here):
 
 
 def preprocessing(mean_bgr):
-    return Preprocessing(CaffeNet(width=1 / 16, input_size=67, mean_bgr=mean_bgr))
+    return Preprocessing(CaffeNet, 67, mean_bgr)
 
 
 @pytest.mark.parametrize("kind", ["array", "PIL", "list", "tensor", "batch", "reversed BGR"])

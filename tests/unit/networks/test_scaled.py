@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import CaffeNet, to_input
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.scaled import scale_by_data, scaled_network
@@ -77,3 +78,30 @@ def test_a_scaled_network_has_the_directions_of_the_random_one_and_says_what_it_
     torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio), atol=0, rtol=1e-3)  # one factor a filter
     metadata = load_weights(tmp_path / "w.safetensors", tensors=False)[1]
     assert (metadata["training"], metadata["seed"]) == ("scaled", 5)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "network", "message"),
+    [
+        (0, NETWORK, "train: scaled: no pairs in 1 shards; the scale needs at least one; add videos"),
+        (
+            1,
+            NETWORK | {"input_size": 99},
+            "train: scaled: the patches are 67 px and network.input_size is 99; make them equal",
+        ),
+        (
+            1,
+            {"backbone": "resnet18", "input_size": 67},
+            "train: scaled: conv1 of resnet18 has no bias, since batch normalisation scales its values; write train: "
+            "none",
+        ),
+    ],
+)
+def test_what_cannot_be_scaled_is_refused_and_nothing_is_written(tmp_path, pairs, network, message):
+    both = np.zeros((2, 67, 67, 3), np.uint8)
+    write_shard(tmp_path / "0.h5", pairs * [Pair("v", (0, 30), np.zeros((2, 4)), 0.0, *both)], size=67, quality=95)
+    files = {"weights": tmp_path / "w.safetensors", "conv1": tmp_path / "c.png"}
+    with pytest.raises(UserError) as raised:
+        scaled_network(stores=[tmp_path / "0.h5"], network=network, seed=5, **files)
+    assert str(raised.value) == message
+    assert not any(file.exists() for file in files.values())

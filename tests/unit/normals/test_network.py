@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -6,11 +8,12 @@ from worlds.directions import AROUND
 
 from tracklearn.errors import UserError
 from tracklearn.networks.backbone import Dropout, draw_kept
+from tracklearn.networks.backbones import BACKBONES
 from tracklearn.networks.caffenet import to_input
 from tracklearn.networks.weights import save_weights
 from tracklearn.normals.cells import unit
 from tracklearn.normals.codebook import UNKNOWN, encode
-from tracklearn.normals.network import NormalsNet, NormalsObjective, cells_loss, codes_of, load_normals_net
+from tracklearn.normals.network import NORMALS, NormalsNet, NormalsObjective, cells_loss, codes_of, load_normals_net
 from tracklearn.seeds import torch_generator
 
 WORDS = torch.tensor(AROUND, dtype=torch.float32)
@@ -132,3 +135,12 @@ def test_another_network_is_refused(tmp_path, metadata, message):
     save_weights(tmp_path / "net.safetensors", net_of(), metadata=metadata)
     with pytest.raises(UserError, match=message):
         load_normals_net(tmp_path / "net.safetensors")
+
+
+def test_every_backbone_has_a_network_of_normals_that_pickles(tmp_path):
+    assert set(NORMALS) == set(BACKBONES)
+    for backbone, kind in NORMALS.items():
+        assert issubclass(kind, BACKBONES[backbone]) and pickle.loads(pickle.dumps(kind)) is kind
+    net, images = NORMALS["caffenet"](cells=2, words=3, width=1 / 16, input_size=67), a_batch()[0]
+    again = pickle.loads(pickle.dumps(net))
+    assert torch.equal(again.scores(again.to_input(images)), net.scores(net.to_input(images)))
