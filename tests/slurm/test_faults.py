@@ -76,6 +76,15 @@ class Run:
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
 
+    def at_work(self) -> list[str]:
+        """Processes whose working directory is the run's."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # the process has ended
+                if process.joinpath("cwd").readlink().is_relative_to(self.checkout.root):
+                    found.append(command_of(int(process.name)))
+        return found
+
     @property
     def folder(self) -> Path:
         return self.checkout.root / "demo"
@@ -345,7 +354,7 @@ def test_kills_at_random_moments(run, local, undisturbed):
         run.start()
     assert tables_of(run.checkout, TABLES) == undisturbed
     assert len(done) == KILLS
-    wait_for(lambda: not run.jobs("", "RUNNING"), "the end of all jobs", 60)
+    wait_for(lambda: not run.at_work(), "the end of all processes", 120)  # of jobs, and of the sender to MLflow
     jobs = planned_jobs(local)
     assert unowned(run.folder, {output for job in jobs for output in job.outputs} | {job.log for job in jobs}) == []
     assert "Traceback" not in run.output
