@@ -117,7 +117,9 @@ OWNERS = {
         r"|results/mlflow/outputs/KEY\.json"
     ),
     "the sender": (r"results/mlflow/(sent/local/KEY\.json|artifacts/.+|mlflow\.db|sender\.(log|lock))"),
-    "the plan": r"results/videos/shards\.json|results/models/packed_patches\.json|\.snakemake/tracklearn/(code|videos)\.json",
+    "the plan": (
+        r"results/videos/shards\.json|results/models/packed_patches\.json|\.snakemake/tracklearn/(code|videos)\.json"
+    ),
     "the index of pages": r"results/index\.html",
     "Snakemake": r"\.snakemake/(metadata/.+|log/.+\.log|iocache/.+)",
     "Snakemake's plugin for SLURM": r"\.snakemake/slurm_logs/.+",
