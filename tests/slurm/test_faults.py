@@ -354,7 +354,8 @@ def test_kills_at_random_moments(run, local, undisturbed):
         run.start()
     assert tables_of(run.checkout, TABLES) == undisturbed
     assert len(done) == KILLS
-    wait_for(lambda: not run.at_work(), "the end of all processes", 120)  # of jobs, and of the sender to MLflow
+    # SLURM without cgroups may leave the inner snakemake of a cancelled job alive, which does nothing any more.
+    wait_for(lambda: not any("runs.sender" in command for command in run.at_work()), "the end of the sender", 120)
     jobs = planned_jobs(local)
     assert unowned(run.folder, {output for job in jobs for output in job.outputs} | {job.log for job in jobs}) == []
     assert "Traceback" not in run.output
