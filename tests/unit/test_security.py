@@ -55,7 +55,7 @@ def options(call):
 def test_nothing_runs_code_that_a_file_holds(repository):
     """Of files, pickle alone is read: by `normals.given.ArraysOnly`, which refuses everything but arrays, and by torch.
 
-    torch is told to refuse everything but tensors.
+    torch reads files with `weights_only=True`, and then accepts tensors alone.
     """
     forbidden = re.compile(
         r"(eval|exec|compile|__import__|input)|.*\b(extract|extractall|full_load|unsafe_load|load_all)|os\.(system|popen)"

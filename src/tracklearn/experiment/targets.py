@@ -90,7 +90,7 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
 
 
 def _check_evidence(plan: Plan) -> None:
-    """Refuse evidence of rows and models that cannot be computed."""
+    """Refuse a block `evidence` that names a row or a model which cannot be computed."""
     evidence = plan.config["evidence"]
     for row in plan.seeded(evidence["rows"]):
         if lack := plan.lacks(row):

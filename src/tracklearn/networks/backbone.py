@@ -1,10 +1,12 @@
 """What every network of this package offers; nothing outside `networks` asks which backbone it is."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tracklearn.errors import UserError
@@ -13,6 +15,7 @@ from tracklearn.settings.network import Network
 
 Layer = Literal["pool5", "fc6", "fc7", "fc8"]
 Head = Literal["ranking", "detection", "normals"]
+CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
 
 class Grid(NamedTuple):
@@ -31,7 +34,7 @@ class Grid(NamedTuple):
     skipped: int = 0
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """Convolutions conv1 to conv5, the pooled features pool5, and the heads of a network: fc6, fc7 and fc8.
 
     A backbone need not have fc6 or fc7, and it has fc8 where `outputs` is given. All activations are those after the
@@ -70,32 +73,33 @@ class Backbone(nn.Module):
     fc8: Any
 
     @classmethod
+    @abstractmethod
     def arguments(cls, settings: Network, head: Head) -> dict[str, Any]:
         """The constructor's arguments for a new network of the block `network`, but for its outputs and seed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def described(self) -> dict[str, Any]:
         """The values of `shape`."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def prepared(images: Tensor, mean_bgr: Sequence[float], /) -> Tensor:
         """The input of a network with this mean; see `to_input`."""
-        raise NotImplementedError
 
     def to_input(self, images: Tensor) -> Tensor:
         """The network's input, float (N, 3, S, S), for uint8 RGB images (N, S, S, 3)."""
         return self.prepared(images, self.mean_bgr)
 
+    @abstractmethod
     def forward(self, images: Tensor, layer: Layer = "fc7", *, dropout: "Dropout | None" = None) -> Tensor:
         """Activations of `layer`, (N, D), for input from `to_input`; `dropout` drops units of the `dropped` layers."""
-        raise NotImplementedError
 
     def features(self, images: Tensor, layer: Layer) -> Tensor:
         """Activations of `layer`, (N, D), for uint8 RGB images (N, S, S, 3)."""
         features: Tensor = self(self.to_input(images), layer)
         return features
 
+    @abstractmethod
     def cell_features(self, images: Tensor, layer: str) -> Tensor:
         """Activations of `layer` in each cell of images, (N, C, H / stride, W / stride).
 
@@ -105,19 +109,18 @@ class Backbone(nn.Module):
             images: uint8 RGB (N, H, W, 3), whose sides are whole numbers of cells.
             layer: one of `grids`.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def cell_units(self, cells: int, words: int) -> int:
         """Units that fc7 needs to answer with scores of `words` in each of `cells` x `cells` cells."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cell_scores(self, images: Tensor, cells: int, *, dropout: "Dropout | None" = None) -> Tensor:
         """Scores (N, cells, cells, words) by an fc7 of `cell_units`, without its ReLU, for input from `to_input`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def layer_widths(self) -> dict[str, int]:
         """The layers that `forward` gives, with the number of their features."""
-        raise NotImplementedError
 
     @property
     def dropped(self) -> tuple[int, ...]:
@@ -125,17 +128,17 @@ class Backbone(nn.Module):
         return ()
 
     @property
+    @abstractmethod
     def pool5_side(self) -> int:
         """Rows and columns of the units of one channel of pool5."""
-        raise NotImplementedError
 
+    @abstractmethod
     def steps_to_pool5(self) -> list[Step]:
         """The layers from the pixels to pool5, as a unit of pool5 sees through them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def conv1_filters(self) -> np.ndarray:
         """The filters of conv1, float32 (N, k, k, 3), RGB."""
-        raise NotImplementedError
 
     def layer_width(self, layer: str, name: object) -> int:
         """Features that a layer gives of one image.
@@ -167,6 +170,49 @@ class Backbone(nn.Module):
         """Keep conv1 to conv5 as they are in the trainings that follow."""
         for layer in self.transferable["conv"]:
             self.get_submodule(layer).requires_grad_(False)
+
+
+class FullyConnected(Backbone):
+    """A backbone with fc6 and fc7 between pool5 and fc8; both have dropout after their ReLU in training."""
+
+    may_lack = frozenset({"outputs"})
+    transferable: ClassVar = {"conv": CONV_LAYERS, "fc7": (*CONV_LAYERS, "fc6", "fc7")}
+
+    @abstractmethod
+    def pool5(self, images: Tensor) -> Tensor:
+        """pool5 (N, D) for input from `to_input`."""
+
+    def forward(self, images: Tensor, layer: Layer = "fc7", *, dropout: "Dropout | None" = None) -> Tensor:
+        """See `Backbone.forward`."""
+        pool5 = self.pool5(images)
+        if layer == "pool5":
+            return pool5
+        fc6 = F.relu(self.fc6(pool5))
+        fc6 = dropout(fc6, 0) if dropout else fc6
+        if layer == "fc6":
+            return fc6
+        fc7 = F.relu(self.fc7(fc6))
+        fc7 = dropout(fc7, 1) if dropout else fc7
+        return fc7 if layer == "fc7" else self.fc8(fc7)
+
+    def layer_widths(self) -> dict[str, int]:
+        """See `Backbone.layer_widths`."""
+        widths = {"pool5": self.fc6.in_features, "fc6": self.fc6.out_features, "fc7": self.fc7.out_features}
+        return widths if self.outputs is None else {**widths, "fc8": self.outputs}
+
+    @property
+    def dropped(self) -> tuple[int, ...]:
+        """Units of fc6 and fc7."""
+        return self.fc6.out_features, self.fc7.out_features
+
+    def cell_units(self, cells: int, words: int) -> int:
+        """Each cell has units of its own, which see all of the photo (PAPER §6.2.2)."""
+        return cells * cells * words
+
+    def cell_scores(self, images: Tensor, cells: int, *, dropout: "Dropout | None" = None) -> Tensor:
+        """fc7 on fc6; `dropout` is that of fc6."""
+        scores: Tensor = self.fc7(self(images, "fc6", dropout=dropout))
+        return scores.unflatten(1, (cells, cells, -1))
 
 
 class Dropout(NamedTuple):

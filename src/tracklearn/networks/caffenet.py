@@ -5,14 +5,14 @@ local response normalisation, and the input is BGR with values 0..255 minus a me
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tracklearn.networks.backbone import Backbone, Dropout, Grid, Head, Layer
+from tracklearn.networks.backbone import CONV_LAYERS, FullyConnected, Grid, Head
 from tracklearn.networks.convolution import convolve
 from tracklearn.networks.lrn import local_response_norm
 from tracklearn.networks.pooling import convolve_and_pool
@@ -21,7 +21,6 @@ from tracklearn.seeds import torch_generator
 from tracklearn.settings.network import Network
 
 DEFAULTS = Network()
-CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 CHANNELS = {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256, "fc6": 4096}  # at width 1
 POOLED = ("conv1", "conv2", "conv5")  # layers that a pooling follows
 BIASED = ("conv2", "conv4", "conv5", "fc6", "fc7")  # the initial biases of the other layers are 0
@@ -63,7 +62,7 @@ def pool5_side(input_size: int) -> int:
     return side
 
 
-class CaffeNet(Backbone):
+class CaffeNet(FullyConnected):
     """conv1..conv5, pool5, fc6, fc7 and, where `outputs` is given, fc8; the layers have the released names.
 
     Args:
@@ -79,10 +78,8 @@ class CaffeNet(Backbone):
 
     backbone, title = "caffenet", "CaffeNet"
     shape = ("width", "input_size", "fc7", "outputs")
-    may_lack = frozenset({"outputs"})
     channels = "BGR"
     values = "0..255 minus mean_bgr"
-    transferable: ClassVar = {"conv": CONV_LAYERS, "fc7": (*CONV_LAYERS, "fc6", "fc7")}
     grids = GRIDS
     prepared = staticmethod(to_input)
 
@@ -145,16 +142,6 @@ class CaffeNet(Backbone):
         """See `Backbone.described`."""
         return {"width": self.width, "input_size": self.input_size, "fc7": self.fc7_units, "outputs": self.outputs}
 
-    def layer_widths(self) -> dict[str, int]:
-        """See `Backbone.layer_widths`."""
-        widths = {"pool5": self.fc6.in_features, "fc6": self.fc6.out_features, "fc7": self.fc7.out_features}
-        return widths if self.outputs is None else {**widths, "fc8": self.outputs}
-
-    @property
-    def dropped(self) -> tuple[int, ...]:
-        """Units of fc6 and fc7."""
-        return self.fc6.out_features, self.fc7.out_features
-
     @property
     def pool5_side(self) -> int:
         """See the function `pool5_side`."""
@@ -177,30 +164,9 @@ class CaffeNet(Backbone):
         filters: np.ndarray = self.conv1.weight.detach().cpu().numpy().transpose(0, 2, 3, 1)[..., ::-1]
         return filters
 
-    def cell_units(self, cells: int, words: int) -> int:
-        """Each cell has units of its own, which see all of the photo (PAPER §6.2.2)."""
-        return cells * cells * words
-
-    def cell_scores(self, images: Tensor, cells: int, *, dropout: Dropout | None = None) -> Tensor:
-        """fc7 on fc6; `dropout` is that of fc6."""
-        scores: Tensor = self.fc7(self(images, "fc6", dropout=dropout))
-        return scores.unflatten(1, (cells, cells, -1))
-
-    def forward(self, images: Tensor, layer: Layer = "fc7", *, dropout: Dropout | None = None) -> Tensor:
-        """Activations of `layer`, (N, D), after its ReLU (fc8 has none), for input (N, 3, S, S) from `to_input`.
-
-        `dropout` drops units of fc6 and fc7.
-        """
-        pool5 = convolve_and_pool(self.conv5, self._conv4(images)).flatten(1)  # (N, C * H * W), in Caffe's order
-        if layer == "pool5":
-            return pool5
-        fc6 = F.relu(self.fc6(pool5))
-        fc6 = dropout(fc6, 0) if dropout else fc6
-        if layer == "fc6":
-            return fc6
-        fc7 = F.relu(self.fc7(fc6))
-        fc7 = dropout(fc7, 1) if dropout else fc7
-        return fc7 if layer == "fc7" else self.fc8(fc7)
+    def pool5(self, images: Tensor) -> Tensor:
+        """pool5 (N, C * H * W), in Caffe's order, for input (N, 3, S, S)."""
+        return convolve_and_pool(self.conv5, self._conv4(images)).flatten(1)
 
     def cell_features(self, images: Tensor, layer: str) -> Tensor:
         """Activations of conv5 or pool5 after the ReLU in each cell of images, (N, C, H / stride, W / stride).

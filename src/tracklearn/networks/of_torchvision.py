@@ -9,6 +9,7 @@ from random weights has no others. Only frozen layers keep their parent's runnin
 statistics become is part of the network's state, as its weights are.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self, cast
@@ -18,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tracklearn.networks.backbone import Backbone, Dropout, Grid, Head, Layer
+from tracklearn.networks.backbone import Backbone, Dropout, FullyConnected, Grid, Head, Layer
 from tracklearn.networks.receptive_field import Adaptive, Step, Window, conv_window
 from tracklearn.seeds import torch_generator
 from tracklearn.settings.network import Network
@@ -67,9 +68,9 @@ class OfTorchvision(Backbone):
             self.fc8 = _linear(fc7 or features, outputs, seed, 8)
         self.to(memory_format=torch.channels_last)
 
+    @abstractmethod
     def _add_convolutions(self, seed: int) -> int:
         """Add the layers before fc7, and return the number of their features."""
-        raise NotImplementedError
 
     def described(self) -> dict[str, Any]:
         """See `Backbone.described`."""
@@ -98,20 +99,15 @@ class OfTorchvision(Backbone):
         cells = self._cells(F.pad(self.to_input(images), edges + edges), layer)
         return cells[..., grid.skipped :, grid.skipped :]
 
+    @abstractmethod
     def _cells(self, images: Tensor, layer: str) -> Tensor:
         """Activations of a layer of `grids`, for input of any size."""
-        raise NotImplementedError
 
 
-class AlexNet(OfTorchvision):
-    """conv1 to conv5, pool5, fc6, fc7 and fc8 of torchvision's AlexNet; fc6 and fc7 have dropout after their ReLU."""
+class AlexNet(FullyConnected, OfTorchvision):
+    """conv1 to conv5, pool5, fc6, fc7 and fc8 of torchvision's AlexNet."""
 
     backbone, title = "alexnet", "AlexNet"
-    may_lack = frozenset({"outputs"})
-    transferable: ClassVar = {
-        "conv": ("conv1", "conv2", "conv3", "conv4", "conv5"),
-        "fc7": ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"),
-    }
     grids: ClassVar = {**dict.fromkeys(("conv3", "conv4", "conv5"), Grid(16, 7, 8)), "pool5": Grid(32, 15, 16)}
     names: ClassVar = {
         **{"features.0": "conv1", "features.3": "conv2", "features.6": "conv3", "features.8": "conv4"},
@@ -141,18 +137,9 @@ class AlexNet(OfTorchvision):
                 self.add_module(name, layer)
         return int(self.fc6.out_features)
 
-    def forward(self, images: Tensor, layer: Layer = "fc7", *, dropout: Dropout | None = None) -> Tensor:
-        """See `Backbone.forward`."""
-        pool5 = F.adaptive_avg_pool2d(self._cells(images, "pool5"), 6).flatten(1)
-        if layer == "pool5":
-            return pool5
-        fc6 = F.relu(self.fc6(pool5))
-        fc6 = dropout(fc6, 0) if dropout else fc6
-        if layer == "fc6":
-            return fc6
-        fc7 = F.relu(self.fc7(fc6))
-        fc7 = dropout(fc7, 1) if dropout else fc7
-        return fc7 if layer == "fc7" else self.fc8(fc7)
+    def pool5(self, images: Tensor) -> Tensor:
+        """pool5 (N, D): the cells averaged to 6 x 6 places."""
+        return F.adaptive_avg_pool2d(self._cells(images, "pool5"), self.pool5_side).flatten(1)
 
     def _cells(self, images: Tensor, layer: str) -> Tensor:
         values = images
@@ -163,16 +150,6 @@ class AlexNet(OfTorchvision):
             if name in ("conv1", "conv2", "conv5"):
                 values = F.max_pool2d(values, 3, 2)
         return values
-
-    def layer_widths(self) -> dict[str, int]:
-        """See `Backbone.layer_widths`."""
-        widths = {"pool5": self.fc6.in_features, "fc6": self.fc6.out_features, "fc7": self.fc7.out_features}
-        return widths if self.outputs is None else {**widths, "fc8": self.outputs}
-
-    @property
-    def dropped(self) -> tuple[int, ...]:
-        """Units of fc6 and fc7."""
-        return self.fc6.out_features, self.fc7.out_features
 
     @property
     def pool5_side(self) -> int:
@@ -198,15 +175,6 @@ class AlexNet(OfTorchvision):
                 windows.append(Window(3, 2, 0, windows[-1].outputs))
             side = windows[-1].outputs
         return windows
-
-    def cell_units(self, cells: int, words: int) -> int:
-        """As in CaffeNet, each cell has units of its own."""
-        return cells * cells * words
-
-    def cell_scores(self, images: Tensor, cells: int, *, dropout: Dropout | None = None) -> Tensor:
-        """fc7 on fc6; `dropout` is that of fc6."""
-        scores: Tensor = self.fc7(self(images, "fc6", dropout=dropout))
-        return scores.unflatten(1, (cells, cells, -1))
 
 
 class ResNet(OfTorchvision):

@@ -31,8 +31,8 @@ def scaled_network(
         weights, conv1: the files to write.
 
     Raises:
-        UserError: a wrong setting, a backbone with batch normalisation, a shard that cannot be read, no pairs, or
-            patches of another size than the network's input.
+        UserError: a setting is wrong, the backbone has batch normalisation, a shard cannot be read, the shards hold no
+            pair, or the size of their patches is not that of the network's input.
     """
     net, subset = new_network(network, head="detection", seed=seed), Subset(stores)
     if not len(subset):

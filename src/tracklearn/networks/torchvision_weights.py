@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -20,7 +20,7 @@ def is_torchvisions(path: str | Path) -> bool:
     try:
         with safe_open(path, framework="pt") as stored:
             return FORMAT not in (stored.metadata() or {})
-    except Exception:  # safetensors raises errors of every kind; the file's reader reports them
+    except (OSError, SafetensorError):  # which the file's reader reports
         return False
 
 

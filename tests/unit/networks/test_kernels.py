@@ -1,4 +1,4 @@
-"""The kernels for a GPU, interpreted on the CPU by Triton; `test_on_a_gpu` compares whole networks on a GPU."""
+"""The kernels for a GPU: on it, or interpreted by Triton on a CPU; `test_on_a_gpu` compares whole networks."""
 
 import os
 from types import ModuleType
@@ -11,10 +11,10 @@ from tracklearn.networks.lrn import ALPHA, BETA, SIZE, local_response_norm
 from tracklearn.networks.pooling import pool
 
 pytest.importorskip("triton")
-if os.environ.get("TRITON_INTERPRET") != "1":
-    pytest.skip("kernels are compiled here", allow_module_level=True)
 
 from tracklearn.networks import kernels
+
+DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 
 
 def layers(kernels: ModuleType | None, values: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -32,25 +32,27 @@ def test_activations_and_gradients_are_those_of_torch(shape, memory):
     values = torch.randn(shape, generator=generator).to(memory_format=memory)
     bias = torch.randn(shape[1], generator=generator)
     results = []
-    for used in (None, kernels):
-        inputs = values.clone().requires_grad_(), bias.clone().requires_grad_()
+    for used, device in ((None, "cpu"), (kernels, DEVICE)):
+        inputs = [tensor.clone().to(device).requires_grad_() for tensor in (values, bias)]
         output = layers(used, *inputs)
-        weights = torch.arange(output.numel()).sin().view(output.shape)
-        results.append((output, *torch.autograd.grad((output * weights).sum(), inputs)))
+        weights = torch.arange(output.numel(), device=device).sin().view(output.shape)
+        results.append([each.cpu() for each in (output, *torch.autograd.grad((output * weights).sum(), inputs))])
     for expected, found in zip(*results, strict=True):
         assert expected.abs().max() > 0.1
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
 
 
 def test_of_equal_values_the_first_gets_the_gradient_and_nan_stays():
-    values = torch.ones(1, 1, 3, 3, requires_grad=True)
-    kernels.pool_biased(values, torch.zeros(1)).sum().backward()
+    values = torch.ones(1, 1, 3, 3, device=DEVICE, requires_grad=True)
+    kernels.pool_biased(values, torch.zeros(1, device=DEVICE)).sum().backward()
     assert values.grad.flatten().tolist() == [1] + [0] * 8
-    assert kernels.pool_biased(torch.full((1, 1, 3, 3), torch.nan), torch.zeros(1)).isnan().all()
+    unknown = torch.full((1, 1, 3, 3), torch.nan, device=DEVICE)
+    assert kernels.pool_biased(unknown, torch.zeros(1, device=DEVICE)).isnan().all()
 
 
 def test_below_zero_nothing_passes():
-    values, bias = torch.full((1, 2, 5, 5), 1.0, requires_grad=True), torch.tensor([-1.0, -0.5], requires_grad=True)
+    values = torch.full((1, 2, 5, 5), 1.0, device=DEVICE, requires_grad=True)
+    bias = torch.tensor([-1.0, -0.5], device=DEVICE, requires_grad=True)
     pooled = kernels.pool_biased(values, bias)
     assert pooled[0, :, 0, 0].tolist() == [0, 0.5]
     pooled.sum().backward()
