@@ -5,8 +5,8 @@
 # outputs  results/models/{path}/weights.safetensors, log.csv (loss and rate by iteration), conv1.png (its filters);
 #          {path} is the model's name; a model that learned from the protocol's images lies in the protocol's folder;
 #          card.md of each trained network, which says what it is, with its figures of the tables
-# steps    one rule a way of training: random weights (none), random weights scaled by patches (scaled), given, ranking, supervised (imagenet), finetuning (voc),
-#          normals; one job for all cards
+# steps    one rule a way of training: random weights (none), random weights scaled by patches (scaled), given, ranking,
+#          supervised (imagenet), finetuning (voc), normals; one job for all cards
 from tracklearn.experiment.plan import count_gpus
 from tracklearn.machine.limits import TRAINING_MB
 
