@@ -22,7 +22,7 @@ import torch
 import yaml
 
 from tracklearn.errors import UserError
-from tracklearn.networks.caffenet import CaffeNet, Layer, to_input
+from tracklearn.networks.backbone import Backbone, Layer
 from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import build
 from tracklearn.patches.store import PatchStore
@@ -182,7 +182,7 @@ def untrained(world: World, seed: int) -> Figures:
         return evaluate(net, Subset([test]), world.category)
 
 
-def evaluate(net: CaffeNet, subset: Subset, category: Callable[[str], int] | None) -> Figures:
+def evaluate(net: Backbone, subset: Subset, category: Callable[[str], int] | None) -> Figures:
     """Figures of these pairs by layer, in percent, by `recall` and `measure`."""
     videos = torch.from_numpy(subset.video_of_pair)
     others = other_videos(videos)
@@ -202,12 +202,12 @@ def evaluate(net: CaffeNet, subset: Subset, category: Callable[[str], int] | Non
 
 
 @torch.inference_mode()
-def features(net: CaffeNet, subset: Subset, layer: Layer, *, batch: int = 64) -> torch.Tensor:
+def features(net: Backbone, subset: Subset, layer: Layer, *, batch: int = 64) -> torch.Tensor:
     """Features of all patches, (2 P, D)."""
     rows = []
     for start in range(0, len(subset), batch):
         patches = subset.pairs(range(start, min(start + batch, len(subset))))  # (p, 2, S, S, 3)
-        rows.append(net(to_input(torch.from_numpy(patches).flatten(0, 1), net.mean_bgr), layer))
+        rows.append(net.features(torch.from_numpy(patches).flatten(0, 1), layer))
     return torch.cat(rows)
 
 
