@@ -12,6 +12,7 @@ import torch.distributed as dist
 from tracklearn.features.computed import ComputedFeatures
 from tracklearn.machine import devices
 from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import load_weights, save_weights
 from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.train import RankingObjective, train_ranking
@@ -29,11 +30,16 @@ pytestmark = pytest.mark.gpu
 
 NETWORK = {"width": 1 / 8, "input_size": 67, "ranking_fc7": 64, "conv_std": 0.03, "fc_std": 0.03,
            "ranking_fc_std": 0.06, "bias": 0.0}  # fmt: skip
+NETWORKS = {"caffenet": NETWORK, "resnet18": {"backbone": "resnet18", "input_size": 67, "ranking_fc7": 64}}
 SCHEDULE = {"lr": 0.003, "random_iterations": 50, "iterations": 30, "batch": 32}
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 MEAN = (108, 103, 97)
 AUGMENT = Augment(crop=(0.5, 1.0), colour=0.4, grey=0.3, blur=0.3)
 LOSSES = [Loss(), Loss(form="fork"), Loss(form="infonce", symmetric=True, augment=AUGMENT)]
+CASES = [*(("caffenet", loss) for loss in LOSSES), ("resnet18", Loss())]
+each_case = pytest.mark.parametrize(
+    ("backbone", "loss"), CASES, ids=[f"{backbone}-{loss.form}" for backbone, loss in CASES]
+)
 
 
 def pattern(seed):
@@ -96,15 +102,15 @@ def difference(weights, others):
     return (squares / sum(float(value.square().sum()) for value in others.values())) ** 0.5
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.form)
-def test_a_step_has_the_cpu_s_loss_and_gradients(loss):
+@each_case
+def test_a_step_has_the_cpu_s_loss_and_gradients(backbone, loss):
     objective = RankingObjective(loss_settings=loss, random_iterations=0, seed=1)
     patches = torch.from_numpy(np.stack([[pattern(2 * i), pattern(2 * i + 1)] for i in range(16)]))
     batch = patches, torch.arange(16) // 2
     batch = (*batch, *objective.draw(None, batch, 0))
     losses, gradients = [], []
     for device in (CPU, GPU):
-        net = CaffeNet(width=1 / 8, input_size=67, fc7=64, conv_std=0.03, fc_std=0.03, bias=0.0, seed=1).to(device)
+        net = new_network(NETWORKS[backbone], head="ranking", seed=1).to(device)
         with set_precision(device, "fp32"):
             loss, _ = objective(net, tuple(tensor.to(device) for tensor in batch), 0)
             loss.backward()
@@ -140,15 +146,15 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, store, on, pre
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.form)
-def test_recorded_iterations_are_the_computed_ones(loss, compiled):
+@each_case
+def test_recorded_iterations_are_the_computed_ones(backbone, loss, compiled):
     """Through a switch to hard negatives, and through a change of the rate."""
     objective = RankingObjective(loss_settings=loss, random_iterations=8, seed=1)
     patches = torch.from_numpy(np.stack([[pattern(2 * i), pattern(2 * i + 1)] for i in range(16)]))
     losses = []
     with set_precision(GPU, "fp32"):
         for alone in (False, True):
-            net = CaffeNet(width=1 / 8, input_size=67, fc7=64, conv_std=0.03, fc_std=0.03, bias=0.0, seed=1).to(GPU)
+            net = new_network(NETWORKS[backbone], head="ranking", seed=1).to(GPU)
             solver = Solver(net, momentum=0.9, weight_decay=5e-4)
             step = new_step(net, solver, objective, device=GPU, precision="fp32", compiled=compiled, alone=alone)
             losses.append([])
@@ -190,10 +196,11 @@ def test_windows_are_the_cpu_s_to_one_grey_level():
     assert np.abs(found.astype(int) - warp(photo, boxes, mean=MEAN)).max() <= 1
 
 
+@pytest.mark.parametrize(("backbone", "layer"), [("caffenet", "fc7"), ("resnet18", "pool5")])
 @pytest.mark.parametrize(("precision", "least"), [("fp32", 0.9999), ("tf32", 0.999), ("bf16", 0.99)])
-def test_features_are_the_cpu_s(tmp_path, on, devkit, precision, least):
+def test_features_are_the_cpu_s(tmp_path, on, devkit, backbone, layer, precision, least):
     """Cosines of the features of one window."""
-    save_weights(tmp_path / "net.safetensors", CaffeNet(width=1 / 8, input_size=67, conv_std=0.05, fc_std=0.05))
+    save_weights(tmp_path / "net.safetensors", new_network(NETWORKS[backbone], head="detection", seed=1))
     photos = Voc(devkit)
     ids = photos.images("trainval")[:4]
     boxes = {image: np.array([[0, 0, 30, 30], [5, 5, 40, 20], [2, 8, 20, 40]], np.float32) for image in ids}
@@ -201,7 +208,7 @@ def test_features_are_the_cpu_s(tmp_path, on, devkit, precision, least):
     for device in (CPU, GPU):
         on(device)
         source = ComputedFeatures(
-            photos, boxes, weights=[tmp_path / "net.safetensors"], layer="fc7",
+            photos, boxes, weights=[tmp_path / "net.safetensors"], layer=layer,
             precision=precision if device == GPU else "fp32", batch=8,
         )  # fmt: skip
         found.append(np.concatenate([each.features for each in source.windows()]))
