@@ -82,7 +82,7 @@ rule all:
 # The pairs of all videos in the list. They need no other data.
 rule pairs:
     input:
-        lambda wildcards: plan.shard_files(".h5"),
+        lambda wildcards: plan.mining.shard_files(".h5"),
         "results/patches/pairs.parquet",
         "results/patches/pairs.html",
 
@@ -90,7 +90,7 @@ rule pairs:
 # The unreachable videos of finished shards are tried again. `pairs` then mines the shards that have gained videos.
 rule retry_unreachable:
     input:
-        lambda wildcards: [f"results/videos/retried/{shard}" for shard in plan.shards_with_unreachable_videos()],
+        lambda wildcards: [f"results/videos/retried/{shard}" for shard in plan.mining.shards_with_unreachable_videos()],
     log:
         "results/logs/retry_unreachable.log",
     localrule: True

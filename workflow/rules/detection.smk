@@ -9,7 +9,7 @@
 #          ground_truth.json in COCO's format
 # steps    train a row's SVMs with hard negatives, score and suppress the test windows, evaluate, or submit, and show the
 #          errors; a row whose data are missing has empty cells, which say how to get the data
-CELLS = [f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column in plan.columns]
+CELLS = [f"results/cells/table1/{{protocol}}/{{row}}/{column}.json" for column in plan.voc.columns]
 BOOTSTRAP = "results/detection/{protocol}/bootstraps/{row}.npz"
 SECTION6_ROWS = plan.section6.rows("detection")
 COMPUTED_ROW = names(row for row in plan.computed_rows() if row not in SECTION6_ROWS)
@@ -22,7 +22,7 @@ rule detection_svms:
     input:
         stored=lambda wildcards: plan.stored_features(wildcards.row, plan.protocol.train),
         weights=lambda wildcards: plan.row_weights(wildcards.row),
-        proposals=lambda wildcards: plan.proposals(plan.protocol.train),
+        proposals=lambda wildcards: plan.voc.proposals(plan.protocol.train),
     output:
         svms="results/detection/{protocol}/svms/{row}.npz",
     log:
@@ -32,9 +32,9 @@ rule detection_svms:
         gpu=COMPUTING,
         mem_mb=memory(max(64000, COMPUTING_MB)),
     params:
-        devkit=plan.labelled_devkit,
-        photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.train),
-        annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.train),
+        devkit=plan.voc.labelled_devkit,
+        photos_digest=lambda wildcards: plan.voc.photos_digest(plan.protocol.train),
+        annotations_digest=lambda wildcards: plan.voc.annotations_digest(plan.protocol.train),
         models=lambda wildcards: plan.rows[wildcards.row]["models"],
         features=lambda wildcards: plan.feature_settings(plan.rows[wildcards.row]["layer"], ground_truth=True),
         svm=config["detection"]["svm"],
@@ -49,7 +49,7 @@ rule detection_detect:
     input:
         stored=lambda wildcards: plan.stored_features(wildcards.row, plan.protocol.test),
         weights=lambda wildcards: plan.row_weights(wildcards.row),
-        proposals=lambda wildcards: plan.proposals(plan.protocol.test),
+        proposals=lambda wildcards: plan.voc.proposals(plan.protocol.test),
         svms="results/detection/{protocol}/svms/{row}.npz",
     output:
         detections="results/detection/{protocol}/detections/{row}.npz",
@@ -60,8 +60,8 @@ rule detection_detect:
         gpu=COMPUTING,
         mem_mb=memory(COMPUTING_MB),
     params:
-        devkit=plan.labelled_devkit,
-        photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.test),
+        devkit=plan.voc.labelled_devkit,
+        photos_digest=lambda wildcards: plan.voc.photos_digest(plan.protocol.test),
         models=lambda wildcards: plan.rows[wildcards.row]["models"],
         features=lambda wildcards: plan.feature_settings(plan.rows[wildcards.row]["layer"], ground_truth=False),
         settings=config["detection"]["detect"],
@@ -86,8 +86,8 @@ if plan.protocol.annotated:
         wildcard_constraints:
             row=COMPUTED_ROW,
         params:
-            devkit=plan.labelled_devkit,
-            annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.test),
+            devkit=plan.voc.labelled_devkit,
+            annotations_digest=lambda wildcards: plan.voc.annotations_digest(plan.protocol.test),
             image_set=plan.protocol.test,
             bootstrap=config["detection"]["bootstrap"],
             code=code("detection/detection_evaluate.py"),
@@ -108,8 +108,8 @@ if plan.protocol.annotated:
         wildcard_constraints:
             row=names(plan.computed_rows(SECTION6_ROWS)),
         params:
-            devkit=plan.labelled_devkit,
-            annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.test),
+            devkit=plan.voc.labelled_devkit,
+            annotations_digest=lambda wildcards: plan.voc.annotations_digest(plan.protocol.test),
             image_set=plan.protocol.test,
             bootstrap=config["detection"]["bootstrap"],
             code=code("detection/detection_section6.py"),
@@ -124,15 +124,15 @@ if plan.protocol.annotated:
             cells=CELLS,
         output:
             page="results/detection/{protocol}/pages/{row}.html",
-            class_pages=[f"results/detection/{{protocol}}/pages/{{row}}/{name}.html" for name in plan.classes],
+            class_pages=[f"results/detection/{{protocol}}/pages/{{row}}/{name}.html" for name in plan.voc.classes],
         log:
             "results/logs/detection_page/{protocol}/{row}.log",
         wildcard_constraints:
             row=COMPUTED_ROW,
         params:
-            devkit=plan.labelled_devkit,
-            photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.test),
-            annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.test),
+            devkit=plan.voc.labelled_devkit,
+            photos_digest=lambda wildcards: plan.voc.photos_digest(plan.protocol.test),
+            annotations_digest=lambda wildcards: plan.voc.annotations_digest(plan.protocol.test),
             image_set=plan.protocol.test,
             label=lambda wildcards: plan.rows[wildcards.row]["label"],
             protocol=plan.protocol.name,
@@ -158,9 +158,9 @@ if plan.protocol.annotated:
             row=COMPUTED_ROW,
             against=COMPUTED_ROW,
         params:
-            devkit=plan.labelled_devkit,
-            photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.test),
-            annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.test),
+            devkit=plan.voc.labelled_devkit,
+            photos_digest=lambda wildcards: plan.voc.photos_digest(plan.protocol.test),
+            annotations_digest=lambda wildcards: plan.voc.annotations_digest(plan.protocol.test),
             image_set=plan.protocol.test,
             labels=lambda wildcards: [plan.rows[row]["label"] for row in (wildcards.row, wildcards.against)],
             protocol=plan.protocol.name,
@@ -172,15 +172,15 @@ if plan.protocol.annotated:
 
     rule detection_ground_truth:
         input:
-            lambda wildcards: plan.voc_ready_file(plan.protocol.test),
+            lambda wildcards: plan.voc.ready_file(plan.protocol.test),
         output:
             annotations="results/detection/{protocol}/ground_truth.json",
         log:
             "results/logs/detection_ground_truth/{protocol}.log",
         params:
-            devkit=plan.labelled_devkit,
-            photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.test),
-            annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.test),
+            devkit=plan.voc.labelled_devkit,
+            photos_digest=lambda wildcards: plan.voc.photos_digest(plan.protocol.test),
+            annotations_digest=lambda wildcards: plan.voc.annotations_digest(plan.protocol.test),
             image_set=plan.protocol.test,
             code=code("detection/detection_ground_truth.py"),
         message:
@@ -198,7 +198,7 @@ else:
         log:
             "results/logs/detection_submission/{protocol}/{row}.log",
         params:
-            devkit=plan.labelled_devkit,
+            devkit=plan.voc.labelled_devkit,
             image_set=plan.protocol.test,
             external=lambda wildcards: plan.uses_external_data(wildcards.row),
             code=code("detection/detection_submission.py"),
@@ -219,7 +219,7 @@ else:
         wildcard_constraints:
             row=COMPUTED_ROW,
         params:
-            classes=plan.classes,
+            classes=plan.voc.classes,
             code=code("detection/detection_server_cells.py"),
         message:
             "Row {wildcards.row}: read the average precision that the test server computed"
@@ -251,7 +251,7 @@ rule detection_empty_cells:
     wildcard_constraints:
         row=names(row for row in plan.empty_rows() if row not in SECTION6_ROWS),
     params:
-        classes=plan.classes,
+        classes=plan.voc.classes,
         reason=lambda wildcards: plan.lacks(wildcards.row),
         code=code("detection/detection_empty_cells.py"),
     message:

@@ -21,10 +21,12 @@ rule features_extract:
         gpu=config["features"]["processes"],
         mem_mb=memory(COMPUTING_MB),
     params:
-        devkit=plan.labelled_devkit,
-        photos_digest=lambda wildcards: plan.photos_digest(wildcards.set, int(wildcards.part)),
+        devkit=plan.voc.labelled_devkit,
+        photos_digest=lambda wildcards: plan.voc.photos_digest(wildcards.set, int(wildcards.part)),
         annotations_digest=lambda wildcards: (
-            plan.annotations_digest(wildcards.set, int(wildcards.part)) if wildcards.set == plan.protocol.train else ""
+            plan.voc.annotations_digest(wildcards.set, int(wildcards.part))
+            if wildcards.set == plan.protocol.train
+            else ""
         ),
         # Detection leaves the annotated boxes of the test images out.
         features=lambda wildcards: plan.feature_settings(

@@ -69,9 +69,9 @@ rule figures_pairs:
 rule figures_units:
     input:
         weights=lambda wildcards: plan.figures.weights("figure5"),
-        proposals=lambda wildcards: plan.proposals(plan.protocol.test),
+        proposals=lambda wildcards: plan.voc.proposals(plan.protocol.test),
         # A digest among the parameters shows whether a file was replaced since.
-        images=ancient(plan.voc_ready_file(plan.protocol.test)),
+        images=ancient(plan.voc.ready_file(plan.protocol.test)),
     output:
         png=report(
             "results/figures/{protocol}/figure5.png",
@@ -89,9 +89,9 @@ rule figures_units:
         gpu=config["features"]["processes"],
         mem_mb=memory(COMPUTING_MB),
     params:
-        devkit=plan.labelled_devkit,
-        photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.test),
-        annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.test),
+        devkit=plan.voc.labelled_devkit,
+        photos_digest=lambda wildcards: plan.voc.photos_digest(plan.protocol.test),
+        annotations_digest=lambda wildcards: plan.voc.annotations_digest(plan.protocol.test),
         features=plan.feature_settings("pool5", ground_truth=False),
         chosen={key: config["figures"][key] for key in ("units", "windows", "proposals")},
         model=config["figures"]["unit_model"],

@@ -145,8 +145,8 @@ rule models_supervised:
 
 rule models_finetuning:
     input:
-        images=lambda wildcards: ancient(plan.voc_ready_file(plan.protocol.train)),
-        proposals=lambda wildcards: plan.proposals(plan.protocol.train),
+        images=lambda wildcards: ancient(plan.voc.ready_file(plan.protocol.train)),
+        proposals=lambda wildcards: plan.voc.proposals(plan.protocol.train),
         parent=lambda wildcards: plan.parent(wildcards.path),
     output:
         weights="results/models/{path}/weights.safetensors",
@@ -161,9 +161,9 @@ rule models_finetuning:
         gpu=1,
         mem_mb=memory(TRAINING_MB),
     params:
-        devkit=plan.labelled_devkit,
-        photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.train),
-        annotations_digest=lambda wildcards: plan.annotations_digest(plan.protocol.train),
+        devkit=plan.voc.labelled_devkit,
+        photos_digest=lambda wildcards: plan.voc.photos_digest(plan.protocol.train),
+        annotations_digest=lambda wildcards: plan.voc.annotations_digest(plan.protocol.train),
         image_set=plan.protocol.train,
         transfer=lambda wildcards: plan.model_entry(wildcards.path).get("transfer", "conv"),
         network=lambda wildcards: plan.network(wildcards.path),

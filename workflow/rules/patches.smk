@@ -21,7 +21,7 @@ if config["patches"]["import"]:
             list=config["patches"]["import"]["list"],
             folder=config["patches"]["import"]["folder"],
             pairs_per_shard=config["patches"]["import"]["pairs_per_shard"],
-            imported_pairs_digest=lambda wildcards: plan.imported_pairs_digest(wildcards.shard),
+            imported_pairs_digest=lambda wildcards: plan.mining.imported_pairs_digest(wildcards.shard),
             packing={key: config["patches"][key] for key in ("size", "quality")},
             code=code("patches/patches_import.py"),
         message:
@@ -168,8 +168,8 @@ rule patches_gallery:
 
 rule patches_index:
     input:
-        stores=lambda wildcards: plan.shard_files(".h5"),
-        manifests=lambda wildcards: plan.mined_files("results/videos/{}.tsv"),
+        stores=lambda wildcards: plan.mining.shard_files(".h5"),
+        manifests=lambda wildcards: plan.mining.mined_files("results/videos/{}.tsv"),
     output:
         index="results/patches/pairs.parquet",
     log:
@@ -185,12 +185,12 @@ rule patches_index:
 
 rule patches_overview:
     input:
-        stores=lambda wildcards: plan.shard_files(".h5"),
-        summaries=lambda wildcards: plan.shard_files(".json"),
-        manifests=lambda wildcards: plan.mined_files("results/videos/{}.tsv"),
-        frames=lambda wildcards: plan.mined_files("results/mining/{}/frames.csv"),
+        stores=lambda wildcards: plan.mining.shard_files(".h5"),
+        summaries=lambda wildcards: plan.mining.shard_files(".json"),
+        manifests=lambda wildcards: plan.mining.mined_files("results/videos/{}.tsv"),
+        frames=lambda wildcards: plan.mining.mined_files("results/mining/{}/frames.csv"),
         # The page links to those of the shards and to the index.
-        galleries=lambda wildcards: plan.mined_files("results/patches/{}.html"),
+        galleries=lambda wildcards: plan.mining.mined_files("results/patches/{}.html"),
         index="results/patches/pairs.parquet",
     output:
         page=report(

@@ -15,9 +15,9 @@ if plan.protocol.annotated:
     rule retrieval_precision:
         input:
             weights=lambda wildcards: [plan.weights(wildcards.model)],
-            proposals=lambda wildcards: plan.proposals(plan.protocol.train),
+            proposals=lambda wildcards: plan.voc.proposals(plan.protocol.train),
             # A digest among the parameters shows whether a file was replaced since.
-            images=ancient(plan.voc_ready_file(plan.protocol.test)),
+            images=ancient(plan.voc.ready_file(plan.protocol.test)),
         output:
             cell="results/cells/section6/{protocol}/retrieval/{model}.json",
             replicates="results/retrieval/{protocol}/bootstraps/{model}.npz",
@@ -31,10 +31,10 @@ if plan.protocol.annotated:
             gpu=config["features"]["processes"],
             mem_mb=memory(COMPUTING_MB),
         params:
-            devkit=plan.labelled_devkit,
+            devkit=plan.voc.labelled_devkit,
             image_set=plan.protocol.test,
-            photos_digest=lambda wildcards: [plan.photos_digest(name) for name in plan.image_sets],
-            annotations_digest=lambda wildcards: [plan.annotations_digest(name) for name in plan.image_sets],
+            photos_digest=lambda wildcards: [plan.voc.photos_digest(name) for name in plan.voc.image_sets],
+            annotations_digest=lambda wildcards: [plan.voc.annotations_digest(name) for name in plan.voc.image_sets],
             features=plan.feature_settings(config["retrieval"]["layer"], ground_truth=True),
             k=config["retrieval"]["k"],
             bootstrap=config["detection"]["bootstrap"],
@@ -46,16 +46,16 @@ if plan.protocol.annotated:
 
     rule retrieval_statistics:
         input:
-            images=ancient(plan.voc_ready_file(plan.protocol.train)),
+            images=ancient(plan.voc.ready_file(plan.protocol.train)),
         output:
             statistics="results/retrieval/{protocol}/hog_statistics.npz",
         log:
             "results/logs/retrieval_statistics/{protocol}.log",
         threads: config["threads"]["detection"]
         params:
-            devkit=plan.devkit,
+            devkit=plan.voc.devkit,
             image_set=plan.protocol.train,
-            photos_digest=lambda wildcards: plan.photos_digest(plan.protocol.train),
+            photos_digest=lambda wildcards: plan.voc.photos_digest(plan.protocol.train),
             templates={key: config["retrieval"]["elda"][key] for key in ("cells", "shapes")},
             code=code("retrieval/retrieval_statistics.py"),
         message:
@@ -66,8 +66,8 @@ if plan.protocol.annotated:
     rule retrieval_elda:
         input:
             statistics="results/retrieval/{protocol}/hog_statistics.npz",
-            proposals=lambda wildcards: plan.proposals(plan.protocol.train),
-            images=ancient(plan.voc_ready_file(plan.protocol.test)),
+            proposals=lambda wildcards: plan.voc.proposals(plan.protocol.train),
+            images=ancient(plan.voc.ready_file(plan.protocol.test)),
         output:
             cell="results/cells/section6/{protocol}/retrieval/elda.json",
             replicates="results/retrieval/{protocol}/bootstraps/elda.npz",
@@ -79,10 +79,10 @@ if plan.protocol.annotated:
             gpu=1,
             mem_mb=memory(JOB_MB),
         params:
-            devkit=plan.labelled_devkit,
+            devkit=plan.voc.labelled_devkit,
             image_set=plan.protocol.test,
-            photos_digest=lambda wildcards: [plan.photos_digest(name) for name in plan.image_sets],
-            annotations_digest=lambda wildcards: [plan.annotations_digest(name) for name in plan.image_sets],
+            photos_digest=lambda wildcards: [plan.voc.photos_digest(name) for name in plan.voc.image_sets],
+            annotations_digest=lambda wildcards: [plan.voc.annotations_digest(name) for name in plan.voc.image_sets],
             elda=config["retrieval"]["elda"],
             k=config["retrieval"]["k"],
             bootstrap=config["detection"]["bootstrap"],
@@ -95,7 +95,7 @@ if plan.protocol.annotated:
     rule retrieval_figure7:
         input:
             nearest=lambda wildcards: [path for _, path in plan.section6.nearest()],
-            images=ancient(plan.voc_ready_file(plan.protocol.test)),
+            images=ancient(plan.voc.ready_file(plan.protocol.test)),
         output:
             page=report(
                 "results/retrieval/{protocol}/figure7.html",
@@ -107,8 +107,8 @@ if plan.protocol.annotated:
         log:
             "results/logs/retrieval_figure7/{protocol}.log",
         params:
-            devkit=plan.labelled_devkit,
-            photos_digest=lambda wildcards: [plan.photos_digest(name) for name in plan.image_sets],
+            devkit=plan.voc.labelled_devkit,
+            photos_digest=lambda wildcards: [plan.voc.photos_digest(name) for name in plan.voc.image_sets],
             methods=[method for method, _ in plan.section6.nearest()],
             figure7=config["retrieval"]["figure7"],
             code=code("retrieval/retrieval_figure7.py"),

@@ -35,7 +35,7 @@ rule tables_table1:
         "results/logs/tables_table1/{protocol}.log",
     params:
         rows=config["table1"],
-        classes=plan.classes,
+        classes=plan.voc.classes,
         comparisons=config["comparisons"],
         protocol=plan.protocol.name,
         of_voc=plan.protocol.of_voc,
@@ -50,8 +50,8 @@ rule tables_page:
     input:
         table="results/tables/{protocol}/table1.csv",
         differences="results/tables/{protocol}/differences.csv",
-        sheets=lambda wildcards: plan.shard_files(".png")[:2] if plan.ranking_models() else [],
-        summaries=lambda wildcards: plan.shard_files(".json")[:2] if plan.ranking_models() else [],
+        sheets=lambda wildcards: plan.mining.shard_files(".png")[:2] if plan.ranking_models() else [],
+        summaries=lambda wildcards: plan.mining.shard_files(".json")[:2] if plan.ranking_models() else [],
     output:
         page=report(
             "results/tables/{protocol}/table1.html",

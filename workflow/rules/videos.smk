@@ -20,8 +20,8 @@ rule videos_download:
     resources:
         downloads=1,
     params:
-        videos=lambda wildcards: plan.sources(wildcards.shard),
-        local_videos_digest=lambda wildcards: plan.local_videos_digest(wildcards.shard),
+        videos=lambda wildcards: plan.mining.sources(wildcards.shard),
+        local_videos_digest=lambda wildcards: plan.mining.local_videos_digest(wildcards.shard),
         directory=f"{config['videos']['directory']}/{{shard}}",
         limits={key: config["videos"][key] for key in ("max_height", "max_duration")},
         code=code("videos/videos_download.py"),
@@ -42,7 +42,7 @@ rule videos_retry:
     resources:
         downloads=1,
     params:
-        videos=lambda wildcards: plan.sources(wildcards.shard),
+        videos=lambda wildcards: plan.mining.sources(wildcards.shard),
         manifest="results/videos/{shard}.tsv",
         directory=f"{config['videos']['directory']}/{{shard}}",
         limits={key: config["videos"][key] for key in ("max_height", "max_duration")},
@@ -62,8 +62,8 @@ rule videos_summary:
     log:
         "results/logs/videos_summary.log",
     params:
-        listed=lambda wildcards: {shard: len(videos) for shard, videos in plan.shards.items()},
-        finished=lambda wildcards: plan.finished_shards_digest(),
+        listed=lambda wildcards: {shard: len(videos) for shard, videos in plan.mining.shards.items()},
+        finished=lambda wildcards: plan.mining.finished_shards_digest(),
         code=code("videos/videos_summary.py"),
     message:
         "Sum up the crawl"

@@ -29,15 +29,15 @@ rule voc_download:
 rule voc_proposals:
     input:
         # A digest among the parameters shows whether a file was replaced since.
-        images=lambda wildcards: ancient(plan.voc_ready_file(wildcards.set)),
+        images=lambda wildcards: ancient(plan.voc.ready_file(wildcards.set)),
     output:
         proposals=f"results/voc/proposals/{VOC}/{{set}}-{{part}}.npz",
     log:
         f"results/logs/voc_proposals/{VOC}/{{set}}-{{part}}.log",
     threads: config["threads"]["detection"]
     params:
-        devkit=plan.devkit,
-        photos_digest=lambda wildcards: plan.photos_digest(wildcards.set, int(wildcards.part)),
+        devkit=plan.voc.devkit,
+        photos_digest=lambda wildcards: plan.voc.photos_digest(wildcards.set, int(wildcards.part)),
         images_per_part=config["voc"]["images_per_part"],
         proposals=config["voc"]["proposals"],
         code=code("voc/voc_proposals.py"),
@@ -50,15 +50,15 @@ rule voc_proposals:
 rule voc_object_crops:
     input:
         # A digest among the parameters shows whether a file was replaced since.
-        images=lambda wildcards: ancient(plan.voc_ready_file(wildcards.set)),
+        images=lambda wildcards: ancient(plan.voc.ready_file(wildcards.set)),
     output:
         folder=directory(f"results/voc/object_crops/{VOC}/{{set}}"),
     log:
         f"results/logs/voc_object_crops/{VOC}/{{set}}.log",
     params:
-        devkit=plan.labelled_devkit,
-        photos_digest=lambda wildcards: plan.photos_digest(wildcards.set),
-        annotations_digest=lambda wildcards: plan.annotations_digest(wildcards.set),
+        devkit=plan.voc.labelled_devkit,
+        photos_digest=lambda wildcards: plan.voc.photos_digest(wildcards.set),
+        annotations_digest=lambda wildcards: plan.voc.annotations_digest(wildcards.set),
         code=code("voc/voc_object_crops.py"),
     message:
         "Crop the objects of VOC {wildcards.set} into an ImageFolder"

@@ -53,14 +53,14 @@ class CardsPlan:
         match self._plan.model_entry(name)["train"]:
             case "ranking":
                 shards = [Path(path).stem for path in self._plan.ranking_shards(name)]
-                videos = sum(len(self._plan.shards.get(shard, [])) for shard in shards)
+                videos = sum(len(self._plan.mining.shards.get(shard, [])) for shard in shards)
                 published = config["patches"]["import"]
                 source = published["list"] if published else config["videos"]["list"]
                 return {"source": source, "videos": videos, "patches_wanted": self._plan.patches_wanted(name)}
             case "imagenet":
                 return {"source": config["imagenet"]["folder"]}
             case "voc":
-                return {"source": self._detection_images(protocol.train), "photos": self._plan.size(protocol.train)}
+                return {"source": self._detection_images(protocol.train), "photos": self._plan.voc.size(protocol.train)}
             case _:
                 return {"source": config["normals"]["nyuv2"]}
 

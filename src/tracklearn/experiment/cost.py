@@ -131,7 +131,7 @@ def _pairs(plan: Plan, figures: Figures) -> list[Stage]:
     if not nets or plan.config["patches"]["import"]:
         return []
     shards = dict.fromkeys(Path(path).stem for net in nets for path in plan.ranking_shards(net))
-    videos = sum(len(plan.shards[shard]) for shard in shards)
+    videos = sum(len(plan.mining.shards[shard]) for shard in shards)
     living = videos * (1 - figures["videos.dead_share"])
     frames = living * figures["videos.frames"]
     patches = 2 * living * figures["videos.pairs"]
@@ -183,7 +183,7 @@ def _of_backbone(plan: Plan, model: str, figure: str) -> str:
 
 def _detection(plan: Plan, figures: Figures) -> list[Stage]:
     """The photos, and the rows with SVMs of Table 1."""
-    photos = sum(map(plan.size, plan.image_sets))
+    photos = sum(map(plan.voc.size, plan.voc.image_sets))
     windows = _windows(plan, figures)
     download = figures["voc.download"] if plan.config["voc"]["download"] else 0.0
     rows = plan.computed_rows(plan.table1_rows)
@@ -204,7 +204,7 @@ def _rows_with_svms(plan: Plan, figures: Figures, table: str, rows: Sequence[str
     """Features, SVMs and detections of some rows; the features are computed anew for each row and pass."""
     if not rows:
         return []
-    train, test = map(plan.size, plan.image_sets)
+    train, test = map(plan.voc.size, plan.voc.image_sets)
     entries = [(model, plan.rows[row]["layer"]) for row in rows for model in plan.rows[row]["models"]]
     kept = sum(WIDTHS[layer] for _, layer in {*entries}) if plan.config["features"]["keep"] else 0
     windows = _windows(plan, figures)
@@ -227,8 +227,8 @@ def _rows_with_svms(plan: Plan, figures: Figures, table: str, rows: Sequence[str
         Stage(
             table,
             "SVMs",
-            f"{len(rows)} rows of {len(plan.classes)} classes, {train:,} photos",
-            cores=figures.hours("svms.photos", train * len(plan.classes) * widths),
+            f"{len(rows)} rows of {len(plan.voc.classes)} classes, {train:,} photos",
+            cores=figures.hours("svms.photos", train * len(plan.voc.classes) * widths),
         ),
         Stage(
             table,
@@ -242,7 +242,7 @@ def _rows_with_svms(plan: Plan, figures: Figures, table: str, rows: Sequence[str
 def _windows(plan: Plan, figures: Figures) -> float:
     """Windows of all photos."""
     each: float = plan.config["voc"]["proposals"]["max_boxes"] or figures["proposals.windows"]
-    return sum(map(plan.size, plan.image_sets)) * each
+    return sum(map(plan.voc.size, plan.voc.image_sets)) * each
 
 
 def _section6(plan: Plan, figures: Figures) -> list[Stage]:
@@ -264,7 +264,7 @@ def _section6(plan: Plan, figures: Figures) -> list[Stage]:
         shapes = plan.config["retrieval"]["elda"]["shapes"]
         work = f"{queries:,.0f} queries, {compared:,.0f} windows in {shapes} shapes"
         parts = {
-            "elda.photos": plan.size(plan.protocol.train),
+            "elda.photos": plan.voc.size(plan.protocol.train),
             "elda.hogs": queries + shapes * compared,
             "elda.detectors": queries,
             "elda.scores": queries * compared,

@@ -6,9 +6,9 @@ follows from which, so that the rules stay lists of inputs, outputs and settings
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
-from math import ceil, inf
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from tracklearn.experiment import model_graph
 from tracklearn.experiment.cards_plan import CardsPlan
 from tracklearn.experiment.configuration import complete
 from tracklearn.experiment.figures_plan import FiguresPlan
-from tracklearn.experiment.file_digests import ABSENT, State, digest_of_files, digest_of_folder, text_digest, unpacked
+from tracklearn.experiment.file_digests import digest_of_folder, text_digest
 from tracklearn.experiment.frozen_plan import FrozenPlan
+from tracklearn.experiment.mining_plan import LEDGER, MiningPlan
 from tracklearn.experiment.normals_plan import NormalsPlan
 from tracklearn.experiment.questions_plan import QuestionsPlan
 from tracklearn.experiment.scenes_plan import ScenesPlan
@@ -30,18 +31,12 @@ from tracklearn.experiment.subsets import (
     shards_needed,
     subset_shards,
 )
-from tracklearn.experiment.video_index import VideoIndex, video_index
+from tracklearn.experiment.voc_plan import VocPlan
 from tracklearn.files import atomic, read_json
-from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
-from tracklearn.videos.lists import ledger_of, plan_shards
-from tracklearn.videos.manifest import COLUMNS as MANIFEST_COLUMNS
-from tracklearn.voc.image_sets import CLASSES, files_by_id, read_image_set, voc_folder
-from tracklearn.voc.protocols import official_size, protocol_named
+from tracklearn.voc.protocols import protocol_named
 
-LEDGER = Path("results/videos/shards.json")
 COUNTED = Path("results/models/packed_patches.json")
-KEPT_INDEX = Path(".snakemake/tracklearn/videos.json")
 GET_IMAGENET = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
 TABLES = (
     *("table1.csv", "table1.md", "table1.html", "differences.csv"),
@@ -63,7 +58,8 @@ class Plan:
     Attributes:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
         rows: rows of Table 1 with their copies for further seeds, and the rows of detection in section 6, by id.
-        section6, scenes, frozen, questions, normals, figures, cards: what follows from the blocks of these names.
+        mining: what follows from the blocks `videos` and `patches`.
+        voc, section6, scenes, frozen, questions, normals, figures, cards: what follows from the blocks of these names.
         protocol: the evaluation protocol.
         untrainable: models that ImageNet's absent images would train and that have no weights from earlier.
 
@@ -73,7 +69,7 @@ class Plan:
     """
 
     def __init__(self, config: Mapping[str, Any], *, of_job: bool = False, videos: int | None = None) -> None:
-        self._of_job, self._videos = of_job, videos
+        self._of_job = of_job
         whole = self.config = complete(config)
         self.protocol = protocol_named(whole["voc"]["protocol"])
         self.config = model_graph.with_stand_ins(whole, self._untrainable())
@@ -81,6 +77,8 @@ class Plan:
         self.untrainable = self._untrainable()
         self.rows = model_graph.rows_by_id(self.config)
         self.table1_rows = [row["id"] for row in whole["table1"]]
+        self.mining = MiningPlan(self.config, of_job=of_job, videos=videos)
+        self.voc = VocPlan(whole["voc"], self.protocol)
         self.section6 = Section6Plan(self)
         self.scenes = ScenesPlan(self.config["scenes"])
         self.frozen = FrozenPlan(self)
@@ -88,115 +86,21 @@ class Plan:
         self.normals = NormalsPlan(self)
         self.figures = FiguresPlan(self)
         self.cards = CardsPlan(self)
-        self.classes = list(whole["voc"]["classes"] or CLASSES)
-        self.columns = [*self.classes, "mAP"]
-        self.devkit = {"voc": whole["voc"]["root"], "year": self.protocol.year}
-        self.labelled_devkit = self.devkit | {"classes": self.classes}
         self._packed_patches = read_packed_patches("results/patches")
         self._counted = read_json(COUNTED) if COUNTED.exists() else {}
 
-    # Videos and patches
-
-    @cached_property
-    def _list(self) -> VideoIndex:
-        """The list of videos, which is read when a target needs it."""
-        return video_index(self.config["videos"]["list"], kept=KEPT_INDEX, of_job=self._of_job)
-
-    @cached_property
-    def shards(self) -> dict[str, range]:
-        """The places in the list of each shard's videos; none where pairs are imported."""
-        if self.config["patches"]["import"]:
-            return {}
-        settings = self.config["videos"]
-        if self._videos is not None:
-            return plan_shards(self._videos, [], settings["shard_size"])
-        ledger = read_json(LEDGER) if LEDGER.exists() else []
-        if not len(self._list):
-            raise UserError(f"{settings['list']}: the list holds no video; append lines of `video_id<TAB>source`")
-        return plan_shards(len(self._list), ledger, settings["shard_size"])
-
-    @property
-    def patch_shards(self) -> list[str]:
-        """Names of the shards of patches, mined or imported."""
-        return list(self.shards) or [f"{number:05d}" for number in range(len(self._published_starts))]
+    # Subsets of the patches
 
     def record_shards(self) -> None:
         """Keep what the next run has to know of the shards in use.
 
-        Their boundaries: videos appended to the list start a new shard. And the counts of packed patches by which the
-        shards of each subset were chosen: a net that is trained keeps its shards.
+        That is where they begin and end, and the counts of packed patches by which the shards of each subset were
+        chosen: a net that is trained keeps its shards.
         """
-        if vars(self).get("shards"):
-            with atomic(LEDGER) as temporary:
-                temporary.write_text(json.dumps(ledger_of(self.shards)))
+        self.mining.record_boundaries()
         if "_expected_patches" in vars(self):
             with atomic(COUNTED) as temporary:
                 temporary.write_text(json.dumps({name: self._counts(name) for name in self.config["subsets"]}))
-
-    def sources(self, shard: str) -> "Deferred":
-        """[video_id, source] of a shard's videos, and of a video that is listed again the id of the first.
-
-        The scheduler holds the digest of these lines: those of 10 million videos take 2 GB.
-        """
-        return Deferred(self._of_lines(lambda: self._list.digest(self.shards[shard])), lambda: self._sources(shard))
-
-    def _sources(self, shard: str) -> list[list[str]]:
-        first = self._list.repeats
-        videos = self._list.videos(self.shards[shard])
-        return [[*video, *([first[video.video_id]] if video.video_id in first else [])] for video in videos]
-
-    def _of_lines(self, digest: Callable[[], str]) -> str:
-        """A digest of lines; "" if the list has changed since it was indexed, which the job that reads them reports."""
-        try:
-            return digest()
-        except UserError:  # of an error raised here when a job starts, Snakemake would print a traceback
-            return ""
-
-    def local_videos_digest(self, shard: str) -> str:
-        """Digest of a shard's local video files: a shard with a replaced file is probed and mined again."""
-
-        def digest() -> str:
-            videos = self._list.videos(self.shards[shard]) if self._list.has_files else []
-            files = [video.source for video in videos if "://" not in video.source]
-            return digest_of_files(files, known=dict.fromkeys(files, ABSENT))
-
-        return self._of_lines(digest)
-
-    def shards_with_unreachable_videos(self) -> list[str]:
-        """The finished shards that have videos whose download may succeed later."""
-        paths = {shard: Path(f"results/videos/{shard}.tsv") for shard in self.shards}
-        return [shard for shard, path in paths.items() if path.exists() and _has_unreachable(path)]
-
-    def finished_shards_digest(self) -> str:
-        """Digest of the manifests and patch counts that are there: with another shard, the crawl's summary is new."""
-        patterns = ("results/videos/{}.tsv", "results/patches/{}.json")
-        return digest_of_files(pattern.format(shard) for pattern in patterns for shard in self.shards)
-
-    def shard_files(self, suffix: str) -> list[str]:
-        """One file of each shard in results/patches."""
-        return [f"results/patches/{shard}{suffix}" for shard in self.patch_shards]
-
-    def mined_files(self, pattern: str) -> list[str]:
-        """One file of each mined shard, `{}` being its name; imported shards have none."""
-        return [pattern.format(shard) for shard in self.shards]
-
-    @cached_property
-    def _published_starts(self) -> list[int]:
-        published = self.config["patches"]["import"]
-        try:
-            return shard_starts(published["list"], published["pairs_per_shard"])
-        except FileNotFoundError as error:
-            raise UserError(
-                f"patches.import.list: no file {published['list']}; expected lines of `path label`"
-            ) from error
-
-    def imported_pairs_digest(self, shard: str) -> str:
-        """Digest of a shard's lines in the published list, and of the patch files that these lines name."""
-        published = self.config["patches"]["import"]
-        start = self._published_starts[int(shard)]
-        lines = read_shard_lines(published["list"], start, published["pairs_per_shard"])
-        files = (Path(published["folder"], line.rsplit(maxsplit=1)[0].lstrip("/")) for line in lines)
-        return text_digest("\n".join([*lines, digest_of_files(files)]))
 
     def ranking_shards(self, model: str) -> list[str]:
         """Patch shards that a ranking model trains on, in the order in which it reads them."""
@@ -231,7 +135,7 @@ class Plan:
     def _no_shard(self, name: str) -> str:
         """What to do about a subset in whose share no shard lies."""
         share = self.config["subsets"][name]["share"]
-        count, videos = len(self.patch_shards), sum(map(len, self.shards.values()))
+        count, videos = len(self.mining.patch_shards), sum(map(len, self.mining.shards.values()))
         needed = shards_needed(share)
         if self.config["patches"]["import"]:
             remedy = f"lower patches.import.pairs_per_shard until there are {needed} shards, or widen the share"
@@ -280,8 +184,8 @@ class Plan:
     def _expected_patches(self) -> dict[str, float]:
         patches = self.config["patches"]
         if published := patches["import"]:
-            return dict.fromkeys(self.patch_shards, 2.0 * published["pairs_per_shard"])
-        return {shard: patches["per_video"] * len(self.shards[shard]) for shard in self.patch_shards}
+            return dict.fromkeys(self.mining.patch_shards, 2.0 * published["pairs_per_shard"])
+        return {shard: patches["per_video"] * len(self.mining.shards[shard]) for shard in self.mining.patch_shards}
 
     def patches_wanted(self, model: str) -> int | None:
         """Patches that a ranking model's subset takes if there are as many; None takes what there is."""
@@ -394,97 +298,7 @@ class Plan:
         """Models without images to learn from among some models and their ancestors."""
         return [name for name in self.lineage(models) if name in self.untrainable]
 
-    # VOC, features and detection
-
-    @property
-    def image_sets(self) -> tuple[str, str]:
-        """The set that trains and the one that is evaluated."""
-        return self.protocol.train, self.protocol.test
-
-    @property
-    def _images_per_part(self) -> int:
-        return int(self.config["voc"]["images_per_part"])
-
-    @property
-    def _devkit_folder(self) -> Path:
-        return voc_folder(self.config["voc"]["root"], self.protocol.year)
-
-    def image_list(self, image_set: str) -> str:
-        """The file that names the images of a set."""
-        return f"{self._devkit_folder}/ImageSets/Main/{image_set}.txt"
-
-    def voc_ready_file(self, image_set: str) -> str:
-        """The file that a job waits for before it reads a set: the download's stamp, or the user's image list."""
-        return self._stamp(image_set) if self.config["voc"]["download"] else self.image_list(image_set)
-
-    def _stamp(self, image_set: str) -> str:
-        """The file that the download of a set's archive leaves when everything is unpacked and checked."""
-        return f"results/voc/VOC{self.protocol.year}/{'test' if image_set == 'test' else 'trainval'}.json"
-
-    def photos_digest(self, image_set: str, part: int | None = None) -> str:
-        """Digest of the photos of a set or of one part of it: a replaced photo re-runs what reads it."""
-        return self._devkit_files("JPEGImages", ".jpg", image_set, part)
-
-    def annotations_digest(self, image_set: str, part: int | None = None) -> str:
-        """Digest of the annotations of a set or of one part of it."""
-        return self._devkit_files("Annotations", ".xml", image_set, part)
-
-    @cache  # noqa: B019 (one plan a process)
-    def _devkit_files(self, folder: str, suffix: str, image_set: str, part: int | None) -> str:
-        image_list = Path(self.image_list(image_set))
-        known = self._downloaded_files(image_set) if self.config["voc"]["download"] else {}
-        if known is None or not image_list.exists():
-            return digest_of_files([])
-        ids = self._ids(image_set)
-        if part is not None:
-            ids = ids[part * self._images_per_part : (part + 1) * self._images_per_part]
-        names = self._names(folder)
-        files = (self._devkit_folder / folder / names.get(image_id, f"{image_id}{suffix}") for image_id in ids)
-        return digest_of_files([image_list, *files], known=known)
-
-    @cache  # noqa: B019 (one plan a process)
-    def _names(self, folder: str) -> dict[str, str]:
-        return files_by_id(self._devkit_folder / folder)
-
-    @cache  # noqa: B019 (one plan a process)
-    def _downloaded_files(self, image_set: str) -> dict[str, State] | None:
-        """States of the files when their archive was unpacked; None before the download.
-
-        Files in this state count neither before nor after the download, so that a first run is not out of date at once.
-        """
-        stamp = Path(self._stamp(image_set))
-        return unpacked(stamp) if stamp.exists() else None
-
-    @cache  # noqa: B019 (one plan a process)
-    def _ids(self, image_set: str) -> list[str]:
-        return read_image_set(self.config["voc"]["root"], year=self.protocol.year, image_set=image_set)
-
-    def evaluated(self) -> list[str]:
-        """Ids of the evaluation images, whose list must be there."""
-        return self._ids(self.protocol.test)
-
-    def _parts(self, image_set: str) -> range:
-        return range(ceil(self.size(image_set) / self._images_per_part))
-
-    @cache  # noqa: B019 (one plan a process)
-    def size(self, image_set: str) -> int:
-        """Images in a set: counted where VOC is at hand, known for the official sets before they are downloaded."""
-        settings = self.config["voc"]
-        if all(Path(self.image_list(name)).exists() for name in self.image_sets):
-            self.protocol.check(settings["root"])
-            return len(self._ids(image_set))
-        if not settings["download"]:
-            raise UserError(
-                f"{self.image_list(image_set)}: no such file; point voc.root at a folder that holds "
-                f"VOC{self.protocol.year}, or set voc.download: true"
-            )
-        return official_size(self.protocol.year, image_set)
-
-    def proposals(self, image_set: str) -> list[str]:
-        """Proposal files of a set, in the order of its images."""
-        return [
-            f"results/voc/proposals/VOC{self.protocol.year}/{image_set}-{part}.npz" for part in self._parts(image_set)
-        ]
+    # Features
 
     def row_weights(self, row: str) -> list[str]:
         """The weights of a row's models."""
@@ -496,7 +310,7 @@ class Plan:
             return []
         entry = self.rows[row]
         folders = [f"results/features/{self.protocol.name}/{model}/{entry['layer']}" for model in entry["models"]]
-        return [f"{folder}/{image_set}-{part}.h5" for folder in folders for part in self._parts(image_set)]
+        return [f"{folder}/{image_set}-{part}.h5" for folder in folders for part in self.voc.parts(image_set)]
 
     def feature_settings(self, layer: str, *, ground_truth: bool) -> dict[str, Any]:
         """What features depend on, beside networks, photos and boxes."""
@@ -513,7 +327,7 @@ class Plan:
     def cells(self, rows: Sequence[str]) -> list[str]:
         """Cells of some rows: one a class, and the mean."""
         folder = f"results/cells/table1/{self.protocol.name}"
-        return [f"{folder}/{row}/{column}.json" for row in rows for column in self.columns]
+        return [f"{folder}/{row}/{column}.json" for row in rows for column in self.voc.columns]
 
     def external_data(self, table: str) -> dict[str, dict[str, Any]]:
         """What the rows of a table learned from beside the challenge's own images; see `_external_data`.
@@ -606,39 +420,6 @@ class Plan:
         return [model_graph.seed_name(name, seed) for name in names for seed in seeds]
 
 
-class Deferred(str):
-    """A param that is a digest to Snakemake, and to the script the list that is read when the job starts.
-
-    Snakemake holds the params of all jobs, and pickles those of a job that starts.
-    """
-
-    _read: Callable[[], list[Any]]
-
-    def __new__(cls, digest: str, read: Callable[[], list[Any]]) -> "Deferred":
-        """A digest, and what reads the list."""
-        self = super().__new__(cls, digest)
-        self._read = read
-        return self
-
-    def __reduce__(self) -> tuple[type[Any], tuple[Any]]:
-        try:
-            return list, (self._read(),)
-        except UserError as error:  # of an error raised here, Snakemake would print a traceback
-            return Unreadable, (str(error),)
-
-
-class Unreadable(str):
-    """Why a list could not be read: a job that goes through it instead of the list reports this in one line."""
-
-    def __iter__(self) -> Iterator[str]:
-        """Give nothing.
-
-        Raises:
-            UserError: with the reason.
-        """
-        raise UserError(str(self))
-
-
 def _store(shard: str, kind: str) -> str:
     """The file of a shard's pairs of a kind."""
     return f"results/patches/{'' if kind == 'tracked' else f'controls/{kind}/'}{shard}.h5"
@@ -654,10 +435,3 @@ def count_gpus() -> int:
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
     return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-
-
-def _has_unreachable(manifest: Path) -> bool:
-    """Whether a manifest has a row of this status; only rows are split that have the word, as there are millions."""
-    status = MANIFEST_COLUMNS.index("status")
-    lines = manifest.read_text(encoding="utf-8").split("\n")
-    return any(line.split("\t")[status] == "unreachable" for line in lines if "\tunreachable\t" in line)

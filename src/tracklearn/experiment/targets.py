@@ -69,11 +69,11 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
             raise UserError(f"{target}: this target is now {current}")
         _check_left_out(plan, target)
         _check_query(plan, target)
-    if any(map(_is_of_pairs, targets)) and not plan.patch_shards:
+    if any(map(_is_of_pairs, targets)) and not plan.mining.patch_shards:
         raise UserError(f"{plan.config['patches']['import']['list']}: no pair; expected lines of `path label`")
     if any(_needs_photos(plan, target) for target in targets):
-        for image_set in plan.image_sets:
-            plan.size(image_set)
+        for image_set in plan.voc.image_sets:
+            plan.voc.size(image_set)
     if any(_needs_nyuv2(plan, target) for target in targets):
         plan.normals.check_files()
     needed_models = {model for target in targets for model in _models_of(plan, target)}
@@ -189,8 +189,8 @@ def _check_detections(plan: Plan, target: str) -> None:
 def _check_query(plan: Plan, target: str) -> None:
     """Refuse a page of figure 7 for an image that is none of the evaluation images, before anything is computed."""
     asked = re.fullmatch(r"results/retrieval/figure7/(.+)-\d+\.html", target)
-    image_list = Path(plan.image_list(plan.protocol.test))
-    if asked and image_list.exists() and asked[1] not in (ids := plan.evaluated()):
+    image_list = Path(plan.voc.image_list(plan.protocol.test))
+    if asked and image_list.exists() and asked[1] not in (ids := plan.voc.evaluated()):
         raise UserError(
             f"{target}: image {asked[1]} is none of the {len(ids)} images of {image_list}; expected one of them, such "
             f"as {ids[0]}"

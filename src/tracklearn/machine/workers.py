@@ -31,7 +31,7 @@ FAULTS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.S
 REST = 5.0  # seconds to wait for a process that was killed; one that waits for a dead disk cannot end
 
 _fork = get_context("fork")
-forking = threading.Lock()  # held while a process starts: a fork then would inherit the ends of its pipes
+forking = threading.Lock()  # held while a process starts or a pipe closes: a fork then would have wrong ends of pipes
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,10 @@ class _Worker:
         """End the process, unless it has ended."""
         self.process.kill()
         self.process.join(REST)
-        self.connection.close()
+        # Closing takes two steps: the number of the file is free before the object knows. A process that forks between
+        # them closes, after its fork, the file that has got this number since: the end of its own pipe.
+        with forking:
+            self.connection.close()
 
 
 @contextmanager

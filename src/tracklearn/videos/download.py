@@ -5,10 +5,13 @@ import hashlib
 import logging
 import os
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
+from threading import get_ident
 
 from tracklearn.errors import DISK_FULL, UserError
 from tracklearn.files import disk_full, read_errors_named
@@ -19,11 +22,13 @@ from tracklearn.settings.videos import Download
 from tracklearn.videos import fetch
 from tracklearn.videos.deadline import lost_error
 from tracklearn.videos.downloads import Downloads
-from tracklearn.videos.frames import probe
+from tracklearn.videos.frames import Probe, probe
 from tracklearn.videos.lists import REPEAT, Video, is_youtube
 from tracklearn.videos.manifest import ManifestRow, read_manifest, write_manifest
 
 FINISHED = re.compile(r"\.(?!part$|ytdl$|temp$)\w+")  # suffixes; yt-dlp gives unfinished files others
+
+Prober = Workers[Path, Probe]
 
 log = logging.getLogger(__name__)
 
@@ -128,11 +133,14 @@ def _rows_of_videos(
     finished = _finished_downloads(directory)
     rows: dict[str, ManifestRow] = {}
     readable = 0
-    with Downloads(limits, threads) as downloads, ThreadPoolExecutor(threads) as pool:
+    with ExitStack() as stack, Downloads(limits, threads) as downloads, ThreadPoolExecutor(threads) as pool:
+        # Each thread has a process that probes: a broken video may crash or hang a decoder.
+        probers = defaultdict[int, Prober](lambda: stack.enter_context(Workers(probe, 1, limit=limits.timeout)))
 
         def row_of(video: Video) -> ManifestRow:
+            prober = probers[get_ident()]
             if not _is_remote(video.source):
-                return _row_of_file(video, Path(video.source), limits.timeout)
+                return _row_of_file(video, Path(video.source), prober, limits)
             try:
                 path = finished.get(video.video_id) or downloads.fetch(video, directory)
             except fetch.UnavailableError as error:
@@ -142,7 +150,7 @@ def _rows_of_videos(
                     raise OSError(error.disk_error, os.strerror(error.disk_error), str(directory)) from error
                 status = "unreachable" if error.transient else "failed"
                 return ManifestRow(*video, status=status, reason=str(error))
-            return _row_of_download(video, path, limits)
+            return _row_of_download(video, path, prober, limits)
 
         jobs = [pool.submit(row_of, video) for video in videos]
         try:
@@ -177,9 +185,9 @@ def _finished_downloads(directory: Path) -> dict[str, Path]:
     return {path.stem: path for path in files}
 
 
-def _row_of_download(video: Video, path: Path, limits: Download) -> ManifestRow:
+def _row_of_download(video: Video, path: Path, prober: Prober, limits: Download) -> ManifestRow:
     """The row of a downloaded file, which is deleted if it cannot be used."""
-    row = _row_of_file(video, path, limits.timeout)
+    row = _row_of_file(video, path, prober, limits)
     excess = _excess(row, limits)
     if (row.ok and not excess) or row.status == "unreachable":
         return row
@@ -187,8 +195,8 @@ def _row_of_download(video: Video, path: Path, limits: Download) -> ManifestRow:
     return replace(row, path="", status="failed", reason=excess or row.reason)
 
 
-def _row_of_file(video: Video, path: Path, timeout: float) -> ManifestRow:
-    """The row of a local file, which is probed in a process of its own: a broken video may crash or hang a decoder."""
+def _row_of_file(video: Video, path: Path, prober: Prober, limits: Download) -> ManifestRow:
+    """The row of a local file."""
     try:
         size = path.stat().st_size
         with read_errors_named(path), path.open("rb") as file:
@@ -200,19 +208,18 @@ def _row_of_file(video: Video, path: Path, timeout: float) -> ManifestRow:
         return ManifestRow(video.video_id, video.source, reason=reason)
     row = ManifestRow(video.video_id, video.source, path=str(path), bytes=size, sha256=sha256)
     try:
-        with Workers(probe, 1, limit=timeout) as workers:
-            for _ in range(2):
-                workers.begin(path)
-                [(_, found)] = workers.outcomes()
-                if not (isinstance(found, Lost) and found.killed):
-                    break
+        for _ in range(2):
+            prober.begin(path)
+            [(_, found)] = prober.outcomes()
+            if not (isinstance(found, Lost) and found.killed):
+                break
     except UserError as error:
         return replace(row, reason=str(error).removeprefix(f"{path}: "))
     if isinstance(found, Lost) and found.killed:
         reason = f"its process {found.reason}, twice: use fewer threads or give the job more memory"
         return ManifestRow(video.video_id, video.source, status="unreachable", reason=reason)
     if isinstance(found, Lost):
-        failure = lost_error(found, timeout, "videos.timeout")
+        failure = lost_error(found, limits.timeout, "videos.timeout")
         log.warning("video %s: %s", video.video_id, failure)
         return replace(row, reason=str(failure))
     values = asdict(found)

@@ -201,7 +201,7 @@ def test_a_video_that_is_listed_again_names_the_first(config):
     lines = ["a\tdQw4w9WgXcQ", "b\tb.mp4", "c\thttps://youtu.be/dQw4w9WgXcQ?t=15", "d\t./b.mp4"]
     Path("videos.tsv").write_text("\n".join(["video_id\tsource", *lines]) + "\n")
     plan = Plan(config)
-    assert [pickle.loads(pickle.dumps(plan.sources(shard))) for shard in plan.shards] == [
+    assert [pickle.loads(pickle.dumps(plan.mining.sources(shard))) for shard in plan.mining.shards] == [
         [["a", "dQw4w9WgXcQ"]],
         [["b", "b.mp4"]],
         [["c", "https://youtu.be/dQw4w9WgXcQ?t=15", "a"]],
@@ -212,10 +212,10 @@ def test_a_video_that_is_listed_again_names_the_first(config):
 def test_the_videos_of_a_shard_are_a_digest_until_its_job_starts(config, monkeypatch):
     """Snakemake holds the params of all jobs; a script gets them pickled."""
     plan = Plan(config)
-    assert len(plan.shards) == 10
+    assert len(plan.mining.shards) == 10
     with monkeypatch.context() as patched:
         patched.setattr(VideoIndex, "videos", lambda *_: pytest.fail("the rows are read"))
-        sources = plan.sources("00001")
+        sources = plan.mining.sources("00001")
         params = Params(fromdict={"videos": sources})
         assert isinstance(params.videos, str)
         assert repr(params.videos) == repr(str(sources))
@@ -237,11 +237,11 @@ def test_a_list_that_changes_during_the_run_is_one_line_of_the_job(config, edit,
     """The blocks, here of one line, begin where they did when the run was planned; some params are read at the job."""
     monkeypatch.setattr(video_index, "BLOCK", 1)
     plan = Plan(config)
-    sources = plan.sources("00009")
+    sources = plan.mining.sources("00009")
     assert pickle.loads(pickle.dumps(sources)) == [["v9", "clip.mp4", "v0"]]
     spoil(Path("videos.tsv"), edit)
-    assert [str(plan.sources("00009")), plan.local_videos_digest("00009")] == ["", ""]
-    sources = plan.sources("00009") if late else sources
+    assert [str(plan.mining.sources("00009")), plan.mining.local_videos_digest("00009")] == ["", ""]
+    sources = plan.mining.sources("00009") if late else sources
     given = pickle.loads(pickle.dumps(Params(fromdict={"videos": sources})))
     files = dict.fromkeys(("wildcards", "input", "output", "log"), Namedlist())
     job = SimpleNamespace(rule="videos_download", params=given, threads=1, **files)
@@ -253,7 +253,7 @@ def test_a_list_that_changes_during_the_run_is_one_line_of_the_job(config, edit,
 
 
 def test_appended_videos_change_no_shard_of_the_run(config):
-    sources = Plan(config).sources("00009")
+    sources = Plan(config).mining.sources("00009")
     append_videos(1)
     assert pickle.loads(pickle.dumps(sources)) == [["v9", "clip.mp4", "v0"]]
 
@@ -272,7 +272,7 @@ def test_only_the_shards_of_changed_lines_have_other_videos(config, number):
 
 def all_sources(config):
     plan = Plan(config)
-    return [(shard, plan.sources(shard)) for shard in plan.shards]
+    return [(shard, plan.mining.sources(shard)) for shard in plan.mining.shards]
 
 
 def test_only_the_shard_of_a_replaced_file_has_another_digest(config):
@@ -281,7 +281,7 @@ def test_only_the_shard_of_a_replaced_file_has_another_digest(config):
     digests = []
     for more in ([], ["c\tc.mp4"], ["c\tc.mp4"], ["c\tc.mp4"]):
         Path("videos.tsv").write_text("\n".join([*lines, *more]) + "\n")
-        digests.append([Plan(config).local_videos_digest(shard) for shard in Plan(config).shards])
+        digests.append([Plan(config).mining.local_videos_digest(shard) for shard in Plan(config).mining.shards])
         Path(("b.mp4", "c.mp4", "dQw4w9WgXcQ")[min(len(digests) - 1, 2)]).write_text("a file")
     nothing = digests[0][0]
     assert digests[:2] == [[nothing] * 2, [nothing] * 3]
@@ -294,20 +294,20 @@ def test_only_the_shard_of_a_replaced_file_has_another_digest(config):
 def test_a_replaced_photo_of_any_suffix_changes_the_digest(config, devkit):
     config["voc"] = {"root": str(devkit), "download": False}
     photo = devkit / "VOC2012/JPEGImages/train_0.jpg"
-    digests = [Plan(config).photos_digest("train")]
-    digests.append(Plan(config).photos_digest("train", 0))
+    digests = [Plan(config).voc.photos_digest("train")]
+    digests.append(Plan(config).voc.photos_digest("train", 0))
     assert digests[0] == digests[1]
     photo = photo.rename(photo.with_suffix(".JPG"))
-    digests.append(Plan(config).photos_digest("train"))
+    digests.append(Plan(config).voc.photos_digest("train"))
     photo.write_bytes(b"another photo")
-    digests.append(Plan(config).photos_digest("train"))
+    digests.append(Plan(config).voc.photos_digest("train"))
     assert len(set(digests)) == 3
 
 
 def test_shards_with_unreachable_videos_are_those_whose_manifests_say_so(config):
     folder = Path("results/videos")
     folder.mkdir(parents=True)
-    before = Plan(config).finished_shards_digest()
+    before = Plan(config).mining.finished_shards_digest()
     for shard, status in (
         ("00001", "unreachable"),
         ("00002", "ok"),
@@ -315,5 +315,5 @@ def test_shards_with_unreachable_videos_are_those_whose_manifests_say_so(config)
         ("00042", "unreachable"),
     ):
         write_manifest(folder / f"{shard}.tsv", [ManifestRow("a", "unreachable", status=status)])
-    assert Plan(config).shards_with_unreachable_videos() == ["00001", "00003"]
-    assert Plan(config).finished_shards_digest() != before
+    assert Plan(config).mining.shards_with_unreachable_videos() == ["00001", "00003"]
+    assert Plan(config).mining.finished_shards_digest() != before

@@ -5,11 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from tracklearn.machine.workers import Lost, Workers
+from tracklearn.machine.workers import Lost, Workers, forking
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 
@@ -112,6 +113,23 @@ def test_a_process_that_was_killed_between_two_tasks_costs_no_task():
         workers.begin(2)
         [(_, second)] = workers.outcomes()
     assert second not in (first, os.getpid())
+
+
+def test_no_pipe_closes_while_a_process_starts():
+    """The new process would close the file that has got the pipe's number: its own end of a pipe."""
+    with Workers(lambda task: task, 1) as workers:
+        workers.begin(1)
+        workers.outcomes()
+        [worker] = workers._idle
+        killing = threading.Thread(target=worker.kill)
+        with forking:
+            killing.start()
+            wait_for(lambda: not worker.process.is_alive())
+            killing.join(0.3)
+            assert not worker.connection.closed
+        killing.join()
+        assert worker.connection.closed
+        workers._idle.clear()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

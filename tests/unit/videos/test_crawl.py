@@ -35,7 +35,7 @@ def test_a_crawl_of_a_hundred_addresses(host: Host, tmp_path: Path, monkeypatch:
     assert {asked[name] for name in kinds if kinds[name] == "fine" and name != "v000"} == {2}
     assert {asked[name] for name in kinds if kinds[name] in ("gone", "forbidden")} == {1}
     assert asked["v100"] == 3
-    assert host.early <= 3  # the requests of the download that the other thread had begun before the rest
+    assert host.early <= 4  # the requests of the redirected twin, which the other thread may have begun before the rest
     assert counts["unreachable"] == 10
 
     host.asked.clear()
