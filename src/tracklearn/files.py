@@ -77,6 +77,19 @@ def read_json(path: str | Path, remedy: str = "delete it and run again") -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
+def keep_text(path: str | Path, text: str) -> None:
+    """Write a text file unless it holds this text already: a full disk then stops no run that changes nothing.
+
+    Raises:
+        UserError: as `atomic`.
+    """
+    path = Path(path)
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def atomic(path: str | Path, *, shared: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` once the block ends without an error.

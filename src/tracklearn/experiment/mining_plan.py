@@ -9,7 +9,7 @@ from typing import Any
 from tracklearn.errors import UserError
 from tracklearn.experiment.file_digests import ABSENT, digest_of_files, text_digest
 from tracklearn.experiment.video_index import VideoIndex, video_index
-from tracklearn.files import atomic, read_json
+from tracklearn.files import keep_text, read_json
 from tracklearn.patches.pairs_list import read_shard_lines, shard_starts
 from tracklearn.videos.lists import ledger_of, plan_shards
 from tracklearn.videos.manifest import COLUMNS as MANIFEST_COLUMNS
@@ -56,8 +56,7 @@ class MiningPlan:
     def record_boundaries(self) -> None:
         """Keep where the shards in use begin and end: videos appended to the list start a new shard."""
         if vars(self).get("shards"):
-            with atomic(LEDGER) as temporary:
-                temporary.write_text(json.dumps(ledger_of(self.shards)))
+            keep_text(LEDGER, json.dumps(ledger_of(self.shards)))
 
     def sources(self, shard: str) -> "Deferred":
         """[video_id, source] of a shard's videos, and of a video that is listed again the id of the first.

@@ -32,7 +32,7 @@ from tracklearn.experiment.subsets import (
     subset_shards,
 )
 from tracklearn.experiment.voc_plan import VocPlan
-from tracklearn.files import atomic, read_json
+from tracklearn.files import keep_text, read_json
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
 from tracklearn.voc.protocols import protocol_named
 
@@ -99,8 +99,7 @@ class Plan:
         """
         self.mining.record_boundaries()
         if "_expected_patches" in vars(self):
-            with atomic(COUNTED) as temporary:
-                temporary.write_text(json.dumps({name: self._counts(name) for name in self.config["subsets"]}))
+            keep_text(COUNTED, json.dumps({name: self._counts(name) for name in self.config["subsets"]}))
 
     def ranking_shards(self, model: str) -> list[str]:
         """Patch shards that a ranking model trains on, in the order in which it reads them."""

@@ -220,12 +220,18 @@ class Sender:
         from mlflow import MlflowClient  # noqa: PLC0415
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
+        # The sender states in one line what MLflow logs of its database with a traceback.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         artifacts = (self.spool.root / "artifacts").resolve().as_uri() if self.local else None
         if artifacts:
             # The place of MLflow's experiment "Default", which gets no run. MLflow writes it unchanged into an SQL
             # statement, which a path with both kinds of quotes would break. A file URI has no quotes.
             os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = artifacts
-        client = MlflowClient(self.uri)  # creates the schema of an empty database
+        if self.local and not self.database.exists():
+            # MLflow creates the tables in many steps, and after a part of them, as on a full disk, it cannot go on.
+            with atomic(self.database) as temporary:
+                MlflowClient(f"sqlite:///{temporary.resolve()}")
+        client = MlflowClient(self.uri)
         name = os.environ.get("TRACKLEARN_EXPERIMENT") or Path.cwd().name
         found = client.get_experiment_by_name(name)
         if found is None:
