@@ -110,7 +110,7 @@ def atomic(path: str | Path, *, shared: bool = False) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def named(token: str) -> Path:
-        return path.with_name(".".join(filter(None, ["", path.stem, token, f"tmp{path.suffix}"])))
+        return path.with_name("." + ".".join(filter(None, [path.stem, token, f"tmp{path.suffix}"])))
 
     temporary = named(secrets.token_hex(8) if shared else lease.token())
     try:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic, check_readable, check_writable, disk_full, read_text
+from tracklearn.files import atomic, check_readable, check_writable, disk_full, keep_text, read_text
 from tracklearn.photos import read_photo, read_pixels
 
 KILLED = """
@@ -25,7 +25,7 @@ def names(folder):
 def test_a_file_appears_whole(tmp_path):
     with atomic(tmp_path / "new/a.csv") as temporary:
         temporary.write_text("1")
-        assert temporary.suffix == ".csv"
+        assert temporary.name == ".a.tmp.csv"
         assert names(tmp_path / "new") == [temporary.name]
     assert (tmp_path / "new/a.csv").read_text() == "1"
     assert names(tmp_path / "new") == ["a.csv"]
@@ -38,6 +38,17 @@ def test_an_error_leaves_what_was_there(tmp_path):
         raise ValueError("broken")
     assert (tmp_path / "a.csv").read_text() == "old"
     assert names(tmp_path) == ["a.csv"]
+
+
+def test_a_text_is_written_only_if_it_is_another(tmp_path):
+    path = tmp_path / "new/a.json"
+    keep_text(path, "1")
+    os.utime(path, (0, 0))
+    keep_text(path, "1")
+    assert path.stat().st_mtime == 0
+    keep_text(path, "2")
+    assert path.read_text() == "2"
+    assert path.stat().st_mtime > 0
 
 
 def test_killed_again_and_again_leaves_one_file_that_the_next_attempt_replaces(tmp_path):

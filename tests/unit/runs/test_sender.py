@@ -489,6 +489,22 @@ def test_progress_that_another_version_wrote_counts_as_nothing_delivered(job, st
     assert len(curve(delivered, "loss")) == 1
 
 
+def test_a_database_that_was_half_made_is_made_anew(job):
+    """By a sender that was killed, or whose disk was full: MLflow cannot go on with a part of its tables."""
+    subprocess.run([sys.executable, "-c", WRITER, "7"], check=True)
+    sender = subprocess.Popen([sys.executable, "-m", "tracklearn.runs.sender", "send"])
+    half = Path("results/mlflow/.mlflow.tmp.db")
+    while not half.exists() or half.stat().st_size < 100_000:
+        assert sender.poll() is None
+        time.sleep(0.01)
+    sender.kill()
+    sender.wait()
+    assert not Path("results/mlflow/mlflow.db").exists()
+    assert main(["send"]) == 0
+    assert [run.data.metrics["pairs"] for run in runs()] == [7]
+    assert not list(half.parent.glob(".mlflow*"))
+
+
 def test_a_sender_process_killed_midway_and_started_again(job, store):
     subprocess.run([sys.executable, "-c", WRITER, *map(str, range(60))], check=True)
     command = [sys.executable, "-m", "tracklearn.runs.sender", "send"]
