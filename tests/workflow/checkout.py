@@ -47,7 +47,8 @@ class Checkout:
 
     def copy(self, root: Path) -> "Checkout":
         """Copy all to a new folder; the times of modification stay, by which Snakemake decides what is up to date."""
-        shutil.copytree(self.root, root, copy_function=shutil.copy2, symlinks=True)
+        passing = shutil.ignore_patterns(".*.tmp.*")  # of a sender that still writes
+        shutil.copytree(self.root, root, copy_function=shutil.copy2, symlinks=True, ignore=passing)
         return Checkout(root)
 
     def planned(self, *targets: str) -> dict[str, int]:
