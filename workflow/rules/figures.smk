@@ -157,13 +157,15 @@ rule figures_page:
 # The page links to files below results/. Seen from its own folder they lie two folders up, seen from results/ none.
 rule figures_configured:
     input:
-        f"results/figures/{plan.protocol.name}/figures.html",
+        file=f"results/figures/{plan.protocol.name}/figures.html",
     output:
-        "results/figures.html",
+        copied="results/figures.html",
     log:
         "results/logs/figures_configured.log",
     localrule: True
+    params:
+        code=code("figures/figures_configured.py"),
     message:
         "Copy the page of the configured protocol's figures"
-    shell:
-        "sed 's|href=\"../../|href=\"|g' {input} > {output} 2> {log}"
+    script:
+        "../scripts/figures/figures_configured.py"

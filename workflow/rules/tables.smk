@@ -290,15 +290,17 @@ rule tables_question:
 # a page lead two folders up where they lead out of its folder; seen from results/ these steps fall away.
 rule tables_configured:
     input:
-        f"results/tables/{plan.protocol.name}/{{table}}",
+        file=f"results/tables/{plan.protocol.name}/{{table}}",
     output:
-        "results/{table}",
+        copied="results/{table}",
     log:
         "results/logs/tables_configured/{table}.log",
     wildcard_constraints:
         table=names(TABLES),
     localrule: True
+    params:
+        code=code("tables/tables_configured.py"),
     message:
         "Copy {wildcards.table} of the configured protocol"
-    shell:
-        "sed 's|href=\"../../|href=\"|g' {input} > {output} 2> {log}"
+    script:
+        "../scripts/tables/tables_configured.py"
