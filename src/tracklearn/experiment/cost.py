@@ -10,6 +10,7 @@
 import argparse
 import csv
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -410,4 +411,5 @@ def _enter(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` then ends it without a traceback
     sys.exit(main())
