@@ -121,7 +121,7 @@ def test_the_ui_listens_on_this_machine_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://alice:pa55word@127.0.0.1/runs")
     monkeypatch.setattr(sender.Sender, "deliver_all", lambda self: 0)
-    monkeypatch.setattr(sender.Sender, "address", lambda self, server: server)
+    monkeypatch.setattr(sender.Store, "address", lambda self, server: server)
     started = []
     monkeypatch.setattr(sender.os, "execv", lambda program, command: started.append((program, command)))
     monkeypatch.setattr(sender.os, "environ", dict(os.environ))

@@ -437,9 +437,9 @@ def test_a_sender_killed_at_any_step_doubles_no_model_data_set_or_link(job, stor
     experiment(job)
     calls: list[str] = []
     sender = Sender()
-    sender._connect()
-    call = getattr(sender._client, step)
-    monkeypatch.setattr(sender._client, step, deadly)
+    sender.store.connect()
+    call = getattr(sender.store.client, step)
+    monkeypatch.setattr(sender.store.client, step, deadly)
     with pytest.raises(Killed):
         sender.deliver_all()
     assert Sender().deliver_all() == 0
@@ -467,9 +467,9 @@ def test_a_sender_killed_at_any_step_doubles_nothing(job, store, monkeypatch, st
         for number in range(POINTS):
             run.report(number, {"loss": 1.0 / (1 + number)})
     sender = Sender()
-    sender._connect()
-    call = getattr(sender._client, step)
-    monkeypatch.setattr(sender._client, step, deadly)
+    sender.store.connect()
+    call = getattr(sender.store.client, step)
+    monkeypatch.setattr(sender.store.client, step, deadly)
     with pytest.raises(Killed):
         sender.deliver_all()
     assert Sender().deliver_all() == 0
@@ -619,7 +619,7 @@ def test_a_password_in_the_address_stands_nowhere(job, monkeypatch, capsys):
 
 
 def test_the_ui_opens_in_the_view_for_model_training(job, store):
-    assert Sender().address("http://127.0.0.1:5000").endswith("5000/#/experiments/1?workflowType=machine_learning")
+    assert Sender().store.address("http://127.0.0.1:5000").endswith("5000/#/experiments/1?workflowType=machine_learning")
 
 
 @contextmanager
