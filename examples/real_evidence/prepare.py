@@ -5,6 +5,7 @@ and the photos of fruit become a VOCdevkit.
 """
 
 import hashlib
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,14 +67,22 @@ def _link(link: Path, target: Path) -> None:
 
 
 def _adopt(photos: Path) -> None:
-    """Write the photos of fruit as a VOCdevkit of half the photos to train on, at most 300 pixels wide and high."""
-    out = HERE / "data/fruit"
-    if (out / "VOC2012").is_dir():
+    """Write the photos of fruit as a VOCdevkit of half the photos to train on, at most 300 pixels wide and high.
+
+    A devkit of the same photos stays. One of other photos, or one that was not finished, is written anew.
+    """
+    out, written_from = HERE / "data/fruit", HERE / "data/fruit.tsv"
+    files = sorted(path for path in photos.rglob("*") if path.is_file())
+    listing = "".join(f"{path.relative_to(photos)}\t{path.stat().st_size}\n" for path in files)
+    if written_from.exists() and written_from.read_text() == listing:
         return
+    written_from.unlink(missing_ok=True)
+    shutil.rmtree(out, ignore_errors=True)
     try:
         adopt(images=photos, annotations=photos, out=out, longest_side=300)
     except UserError as error:
         sys.exit(str(error))
+    written_from.write_text(listing)
 
 
 if __name__ == "__main__":

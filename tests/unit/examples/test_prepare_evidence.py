@@ -54,3 +54,24 @@ def test_an_absent_folder_is_named(prepare, given, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["prepare.py", str(given)])
     with pytest.raises(SystemExit, match=r"no folder davis_mini there; expected web_clips, videos, .* as DATA="):
         prepare.main()
+
+
+def test_fruit_is_adopted_anew_only_if_it_changed_or_was_not_finished(prepare, given, tmp_path, monkeypatch):
+    def adopt(*, out, **_asked):
+        (out / "VOC2012").mkdir(parents=True)  # fails if the former one is still there
+        adopted.append(out)
+        if broken:
+            sys.exit("stopped")
+
+    adopted, broken = [], True
+    monkeypatch.setattr(prepare, "adopt", adopt)
+    monkeypatch.setattr(sys, "argv", ["prepare.py", str(given)])
+    with pytest.raises(SystemExit, match="stopped"):
+        prepare.main()
+    broken = False
+    for photo, expected in ((None, 2), (None, 2), ("test/apple.jpg", 3), (None, 3)):
+        if photo:
+            (given / "voc_fruit" / photo).parent.mkdir()
+            (given / "voc_fruit" / photo).write_bytes(b"photo")
+        prepare.main()
+        assert len(adopted) == expected

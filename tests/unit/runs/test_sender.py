@@ -619,7 +619,9 @@ def test_a_password_in_the_address_stands_nowhere(job, monkeypatch, capsys):
 
 
 def test_the_ui_opens_in_the_view_for_model_training(job, store):
-    assert Sender().store.address("http://127.0.0.1:5000").endswith("5000/#/experiments/1?workflowType=machine_learning")
+    assert (
+        Sender().store.address("http://127.0.0.1:5000").endswith("5000/#/experiments/1?workflowType=machine_learning")
+    )
 
 
 @contextmanager
