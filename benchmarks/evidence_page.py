@@ -1,6 +1,7 @@
 """Write docs/evidence.md from the tables that are there, as `make evidence-page` does.
 
-A table that has not been computed yet is named with the command that makes it.
+Tables of the results are copied into docs/evidence/ first, where they stay until the same table is computed again. A
+table that has not been computed yet is named with the command that makes it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,8 +10,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from tracklearn.files import keep_text
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/evidence.md"
+KEPT = "docs/evidence"
 INTRODUCTION = """\
 # Evidence
 
@@ -20,7 +24,8 @@ seeds; each seed trains every network anew, with its own pretraining. Every mean
 its 95% interval, and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told
 apart*: this is no proof that there is none. The tables hold some hundred intervals,
 each of which misses in one case of twenty: some differences are told apart by chance. With few seeds the intervals are
-those of Student's t, which rest on figures of seeds that are spread normally."""
+those of Student's t, which rest on figures of seeds that are spread normally. The minutes are those of two cores
+without AVX-512, each of which multiplies matrices of fp32 at 57 GFLOP/s."""
 
 
 class Source(NamedTuple):
@@ -75,22 +80,23 @@ SOURCES = (
 
 
 def page(root: Path = ROOT) -> str:
-    """The page from the tables below `root`."""
+    """The page from the tables below `root`, which are kept in its docs/evidence/."""
     return "\n\n".join([INTRODUCTION, *(section for source in SOURCES for section in _sections(source, root))]) + "\n"
 
 
 def _sections(source: Source, root: Path) -> Iterator[str]:
-    made = f"`{source.command}`" + (f", {source.minutes} minutes on two cores" if source.minutes else "")
     config: dict[str, Any] = {}
     for name in source.config:
         config |= yaml.safe_load((root / source.folder / "config" / name).read_text())
     protocol = config["voc"]["protocol"]
-    tables = root / source.folder / "results/tables" / protocol
+    made = f"protocol {protocol}; `{source.command}`"
+    made += f", {source.minutes} minutes on two cores" if source.minutes else ""
+    results = root / source.folder / "results/tables" / protocol
+    kept = root / KEPT / source.folder.replace("/", "-")
     if source.file:
-        table = tables / source.file
-        if table.exists():
-            title, *rest = table.read_text().strip().split("\n\n")
-            told = " ".join(filter(None, [source.data, f"({source.folder}; protocol {protocol}; {made})"]))
+        if table := _table(source.file, results, kept):
+            title, *rest = table.split("\n\n")
+            told = " ".join(filter(None, [source.data, f"({source.folder}; {made})"]))
             yield "\n\n".join([f"#{title}", told, *map(_lower, rest)])
         else:
             lacking = [f"## {source.folder}: {source.file}", source.data, _not_yet(source.command)]
@@ -98,12 +104,18 @@ def _sections(source: Source, root: Path) -> Iterator[str]:
         return
     questions: list[Mapping[str, Any]] = config.get("questions", [])
     for question in questions:
-        table = tables / "questions" / f"{question['id']}.md"
-        if table.exists():
-            heading, data, *rest = table.read_text().strip().split("\n\n")
-            yield "\n\n".join([heading, f"{data} (protocol {protocol}; {made})", *rest])
+        if table := _table(f"questions/{question['id']}.md", results, kept):
+            heading, data, *rest = table.split("\n\n")
+            yield "\n\n".join([heading, f"{data} ({made})", *rest])
         else:
             yield f"## {question['question']}\n\n{question['data']}\n\n{_not_yet(source.command)}"
+
+
+def _table(name: str, results: Path, kept: Path) -> str:
+    """The text of a table, which is kept if the results have it; "" if it was never computed."""
+    if (results / name).exists():
+        keep_text(kept / name, (results / name).read_text())
+    return (kept / name).read_text().strip() if (kept / name).exists() else ""
 
 
 def _lower(text: str) -> str:
