@@ -16,6 +16,10 @@ if gpus and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", gpus)
 
 
+# Priority of the other trainings: evaluations are shorter, so that few cores wait for the last of them.
+BEFORE_EVALUATIONS = LONGEST_CHAIN - 1
+
+
 rule models_random:
     output:
         weights="results/models/{path}/weights.safetensors",
@@ -126,6 +130,7 @@ rule models_supervised:
         "results/logs/models_supervised/{path}.log",
     wildcard_constraints:
         path=names(plan.supervised_models()),
+    priority: BEFORE_EVALUATIONS
     threads: config["threads"]["train"]
     resources:
         gpu=1,
@@ -156,6 +161,7 @@ rule models_finetuning:
         "results/logs/models_finetuning/{path}.log",
     wildcard_constraints:
         path=names(plan.model_paths("voc")),
+    priority: BEFORE_EVALUATIONS
     threads: config["threads"]["train"]
     resources:
         gpu=1,
@@ -189,6 +195,7 @@ rule models_normals:
         "results/logs/models_normals/{path}.log",
     wildcard_constraints:
         path=names(plan.model_paths("normals")),
+    priority: BEFORE_EVALUATIONS
     threads: config["threads"]["train"]
     resources:
         gpu=1,
