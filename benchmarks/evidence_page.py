@@ -51,7 +51,7 @@ class Source(NamedTuple):
 SOURCES = (
     Source("make evidence", "", "demo", file="evidence.md"),
     Source("make evidence", "", "demo/hard", file="evidence.md"),
-    Source("make evidence-real", "", "examples/real_evidence"),
+    Source("make evidence-real", "49", "examples/real_evidence"),
     Source("make evidence-controls", "", "demo", ("config.yaml", "controls.yaml")),
     Source("make evidence-controls", "", "examples/real_evidence", ("config.yaml", "controls.yaml")),
     Source(
