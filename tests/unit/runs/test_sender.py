@@ -607,7 +607,7 @@ def test_a_password_in_the_address_stands_nowhere(job, monkeypatch, capsys):
     assert main(["send"]) == 1
 
     def broken(self):
-        raise RuntimeError(f"no {self.uri}")
+        raise RuntimeError(f"no {self.store.uri}")
 
     monkeypatch.setattr(Sender, "deliver_all", broken)
     assert main(["send"]) == 2
