@@ -22,10 +22,10 @@ INTRODUCTION = """\
 data grant and what they cannot say. No table is left out because of its result. Every figure is a mean over training
 seeds; each seed trains every network anew, with its own pretraining. Every mean, difference and slope stands beside
 its 95% interval, and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told
-apart*: this is no proof that there is none. The tables hold some hundred intervals,
-each of which misses in one case of twenty: some differences are told apart by chance. With few seeds the intervals are
-those of Student's t, which rest on figures of seeds that are spread normally. The minutes are those of two cores
-without AVX-512, each of which multiplies matrices of fp32 at 57 GFLOP/s."""
+apart*: this is no proof that there is none. The tables hold some hundred intervals, each of which misses in one case of
+twenty: some differences are told apart by chance. With few seeds the intervals are those of Student's t, which rest on
+figures of seeds that are spread normally. The minutes are those of two cores without AVX-512, each of which multiplies
+matrices of fp32 at 57 GFLOP/s."""
 
 
 class Source(NamedTuple):
@@ -99,8 +99,9 @@ def _sections(source: Source, root: Path) -> Iterator[str]:
             told = " ".join(filter(None, [source.data, f"({source.folder}; {made})"]))
             yield "\n\n".join([f"#{title}", told, *map(_lower, rest)])
         else:
-            lacking = [f"## {source.folder}: {source.file}", source.data, _not_yet(source.command)]
-            yield "\n\n".join(filter(None, lacking))
+            title = config[Path(source.file).stem].get("title", "Surface normals over seeds")
+            lacking = [f"## {title}", " ".join([source.data, f"({source.folder})"]).strip(), _not_yet(source.command)]
+            yield "\n\n".join(lacking)
         return
     questions: list[Mapping[str, Any]] = config.get("questions", [])
     for question in questions:

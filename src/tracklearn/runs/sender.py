@@ -12,48 +12,28 @@ each of a hundred cells tells something new about each of a thousand shards.
 
 import argparse
 import fcntl
-import json
 import os
 import select
-import shutil
 import socket
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tracklearn.errors import UserError, one_line, without_secrets
-from tracklearn.files import atomic
-from tracklearn.machine.lease import Writer
+from tracklearn.runs.delivered import Delivered, Progress
 from tracklearn.runs.description import description
 from tracklearn.runs.lineage import Lineage
 from tracklearn.runs.mlflow_store import ENVIRONMENT, TAG_LENGTH, Store, metrics_of
 from tracklearn.runs.output import counted
-from tracklearn.runs.spool import Event, Spool, is_none_or_writer, key_of
+from tracklearn.runs.spool import Event, Spool, key_of
 
 INTERVAL = 10.0  # seconds between two deliveries
 FAILURES = 3  # runs that fail one after the other before the store, or its store of files, is taken for unreachable
-
-
-@dataclass
-class Progress:
-    """How much of a run the store has."""
-
-    offset: int = 0  # in the file of events
-    writer: str | None = None  # the process of the job (`lease.Writer`), from the job's start to its end
-    run_id: str | None = None
-    model_id: str | None = None  # of the network that the run made
-    facts: str = ""  # digest of the facts that follow from other runs
-    files_owed: bool = False  # the files could not be stored
-
-    @property
-    def killed(self) -> bool:
-        """Whether the job has begun and not ended, and its process is dead; on another host it is taken for alive."""
-        return self.writer is not None and Writer.named(self.writer).is_dead
 
 
 @dataclass
@@ -81,8 +61,7 @@ class Sender:
         self.spool = Spool()
         self.store = Store(uri, self.spool.root)
         self.sent = Sent()
-        self._progress_folder = self.spool.root / "sent" / self.store.name
-        self._progress: dict[str, Progress] = {}
+        self._delivered = Delivered(self.spool.root / "sent" / self.store.name)
         self._lineage = Lineage(self.spool)
         self._problems: set[str] = set()
         self._without_files: set[str] = set()  # keys of the runs whose files this sender could not store
@@ -136,12 +115,11 @@ class Sender:
         The address of a page and the id of a network are then known to the runs that are delivered after it.
         """
         if self.store.is_lost:  # a deleted store is filled again
-            self._progress = {}
-            shutil.rmtree(self._progress_folder, ignore_errors=True)
+            self._delivered.forget()
         self._lineage.refresh()
         pending = []
         for key, size in self._lineage.sizes.items():
-            progress = self._progress_of(key)
+            progress = self._delivered.of(key)
             owed = progress.files_owed and key not in self._without_files
             if (
                 size > progress.offset
@@ -162,11 +140,11 @@ class Sender:
         node = self._lineage.nodes.get(key)
         if node is None:
             return {}
-        behind = [self._progress_of(network) for network in self._lineage.networks(key)]
+        behind = [self._delivered.of(network) for network in self._lineage.networks(key)]
         targets = {target: self._lineage.nodes[target].start for target in self._lineage.targets(key)}
         # The first page of a run leads to its others.
         pages = {
-            page: self._progress_of(target).run_id for target, start in targets.items() for page in start["pages"][:1]
+            page: self._delivered.of(target).run_id for target, start in targets.items() for page in start["pages"][:1]
         }
         return {
             "line": node.line,
@@ -181,10 +159,10 @@ class Sender:
         """Deliver the new events of one run, and record the death of a killed job."""
         run_id, deleted = self.store.find(key)
         if deleted:  # by a person, in the UI: the run stays deleted
-            self._save(key, Progress(self.spool.size(key), facts=key_of(self._facts(key))))
+            self._delivered.note(key, Progress(self.spool.size(key), facts=key_of(self._facts(key))))
             return
         # Another sender may have delivered events in the meantime, or the store may have been emptied.
-        progress = self._load(key) if run_id else Progress()
+        progress = self._delivered.read(key) if run_id else Progress()
         progress.run_id = run_id or self._create(key)
         self._deliver_events(key, progress)
         if progress.killed:
@@ -232,7 +210,7 @@ class Sender:
         self.store.log_start_or_end(run_id, last_start_or_end)
         self._store_files(key, progress, events)
         progress.offset, progress.facts = offset, key_of(facts)
-        self._save(key, progress)
+        self._delivered.note(key, progress)
 
     def _tags(self, key: str, facts: Mapping[str, Any]) -> dict[str, str]:
         """The facts as tags: each table's cells by name, the runs that made the cells, the parent, the description."""
@@ -291,27 +269,6 @@ class Sender:
             self._without_files.add(key)
         else:
             self._without_files.discard(key)
-
-    def _progress_of(self, key: str) -> Progress:
-        return self._progress.get(key) or self._load(key)
-
-    def _load(self, key: str) -> Progress:
-        """The progress on disk; what another version wrote counts as nothing delivered."""
-        try:
-            stored = json.loads((self._progress_folder / f"{key}.json").read_text())
-            self._progress[key] = Progress(**stored)
-            if type(self._progress[key].offset) is not int or self._progress[key].offset < 0:
-                raise ValueError("no offset")
-            if not is_none_or_writer(self._progress[key].writer):
-                raise ValueError("no writer")
-        except (FileNotFoundError, TypeError, ValueError):  # TypeError: unknown keys; ValueError: damaged
-            self._progress[key] = Progress()
-        return self._progress[key]
-
-    def _save(self, key: str, progress: Progress) -> None:
-        with atomic(self._progress_folder / f"{key}.json") as path:
-            path.write_text(json.dumps(asdict(progress)))
-        self._progress[key] = progress
 
 
 def follow(pipe: Any, sender: Sender | None = None, *, interval: float = INTERVAL) -> int:
