@@ -85,7 +85,7 @@ PREPARE_REAL_EVIDENCE = $(VENV) $(REAL_EVIDENCE)/prepare.py "$$DATA" && \
 evidence-real: $(READY)
 	@$(PREPARE_REAL_EVIDENCE)
 	@$(SNAKEMAKE) --directory $(REAL_EVIDENCE) -- $(QUESTIONS)/real.md $(QUESTIONS)/choose.md
-	@cat $(REAL_EVIDENCE)/$(QUESTIONS)/real.md
+	@cat $(REAL_EVIDENCE)/$(QUESTIONS)/real.md $(REAL_EVIDENCE)/$(QUESTIONS)/choose.md
 	@$(VENV) -m benchmarks.evidence_page
 
 evidence-controls: $(READY)

@@ -4,6 +4,8 @@ Tables of the results are copied into docs/evidence/ first, where they stay unti
 table that has not been computed yet is named with the command that makes it.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +17,7 @@ from tracklearn.files import keep_text
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/evidence.md"
 KEPT = "docs/evidence"
+CHANGED = "**Settings of this experiment have changed since this table was computed.**"
 INTRODUCTION = """\
 # Evidence
 
@@ -37,6 +40,7 @@ class Source(NamedTuple):
         folder: of the experiment.
         config: files below `config/`, which have the protocol and, unless `file` is the table, the questions.
         file: a table of the protocol.
+        title: heading of that table, if several sources have the file's own.
         data: what the data grant, if the file does not say so itself.
     """
 
@@ -45,6 +49,7 @@ class Source(NamedTuple):
     folder: str
     config: tuple[str, ...] = ("config.yaml",)
     file: str = ""
+    title: str = ""
     data: str = ""
 
 
@@ -59,6 +64,7 @@ SOURCES = (
         "",
         "demo",
         file="evidence_normals.md",
+        title="Surface normals of rendered rooms: does pretraining help?",
         data="Rendered rooms, which share neither things nor textures with the clips that the networks learned from.",
     ),
     Source(
@@ -66,6 +72,7 @@ SOURCES = (
         "",
         "examples/real_mini",
         file="evidence_normals.md",
+        title="Surface normals of NYUv2: does pretraining on 16 clips help?",
         data="NYUv2 at half its size, and networks of sixteen real clips: too few to learn from, so a missing gain "
         "says nothing about the paper's four million pairs.",
     ),
@@ -74,6 +81,7 @@ SOURCES = (
         "",
         "examples/real_evidence",
         file="evidence_normals.md",
+        title="Surface normals of NYUv2: does pretraining on 125 clips help?",
         data="NYUv2 at half its size, and the networks of 125 real clips that the first table is about.",
     ),
 )
@@ -85,38 +93,72 @@ def page(root: Path = ROOT) -> str:
 
 
 def _sections(source: Source, root: Path) -> Iterator[str]:
+    files = [root / source.folder / "config" / name for name in source.config]
     config: dict[str, Any] = {}
-    for name in source.config:
-        config |= yaml.safe_load((root / source.folder / "config" / name).read_text())
+    for file in files:
+        config |= yaml.safe_load(file.read_text())
     protocol = config["voc"]["protocol"]
     made = f"protocol {protocol}; `{source.command}`"
     made += f", {source.minutes} minutes on two cores" if source.minutes else ""
-    results = root / source.folder / "results/tables" / protocol
-    kept = root / KEPT / source.folder.replace("/", "-")
+    tables = Tables(
+        results=root / source.folder / "results/tables" / protocol,
+        kept=root / KEPT / source.folder.replace("/", "-"),
+        settings=hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
+        changed=max(file.stat().st_mtime for file in files),
+    )
     if source.file:
-        if table := _table(source.file, results, kept):
-            title, *rest = table.split("\n\n")
-            told = " ".join(filter(None, [source.data, f"({source.folder}; {made})"]))
-            yield "\n\n".join([f"#{title}", told, *map(_lower, rest)])
+        told = [source.data, f"({source.folder}; {made})"]
+        if table := tables.read(source.file):
+            title, *rest = table.text.split("\n\n")
+            heading = f"## {source.title or title.lstrip('# ')}"
+            yield "\n\n".join([heading, " ".join(filter(None, [*told, table.note])), *map(_lower, rest)])
         else:
-            title = config[Path(source.file).stem].get("title", "Surface normals over seeds")
-            lacking = [f"## {title}", " ".join([source.data, f"({source.folder})"]).strip(), _not_yet(source.command)]
-            yield "\n\n".join(lacking)
+            heading = source.title or config[Path(source.file).stem]["title"]
+            yield f"## {heading}\n\n{' '.join(told).strip()}\n\n{_not_yet(source.command)}"
         return
     questions: list[Mapping[str, Any]] = config.get("questions", [])
     for question in questions:
-        if table := _table(f"questions/{question['id']}.md", results, kept):
-            heading, data, *rest = table.split("\n\n")
-            yield "\n\n".join([heading, f"{data} ({made})", *rest])
+        if table := tables.read(f"questions/{question['id']}.md"):
+            heading, data, *rest = table.text.split("\n\n")
+            yield "\n\n".join([heading, f"{data} ({made}) {table.note}".strip(), *rest])
         else:
             yield f"## {question['question']}\n\n{question['data']}\n\n{_not_yet(source.command)}"
 
 
-def _table(name: str, results: Path, kept: Path) -> str:
-    """The text of a table, which is kept if the results have it; "" if it was never computed."""
-    if (results / name).exists():
-        keep_text(kept / name, (results / name).read_text())
-    return (kept / name).read_text().strip() if (kept / name).exists() else ""
+class Table(NamedTuple):
+    """A table of the results, and a note if the settings have changed since it was computed."""
+
+    text: str
+    note: str
+
+
+class Tables(NamedTuple):
+    """The tables of an experiment.
+
+    Attributes:
+        results: folder of the computed tables.
+        kept: folder of their copies, each of which begins with the digest of the settings it was computed with.
+        settings: digest of today's settings.
+        changed: when their files were changed last; older results may be of other settings.
+    """
+
+    results: Path
+    kept: Path
+    settings: str
+    changed: float
+
+    def read(self, name: str) -> Table | None:
+        """A table, which is kept if the results have it; None if it was never computed."""
+        computed, kept = self.results / name, self.kept / name
+        stamp, text = kept.read_text().split("\n", 1) if kept.exists() else ("", "")
+        if computed.exists():
+            text = computed.read_text()
+            if computed.stat().st_mtime > self.changed:
+                stamp = f"<!-- settings {self.settings} -->"
+            keep_text(kept, f"{stamp}\n{text}")
+        if not text:
+            return None
+        return Table(text.strip(), "" if self.settings in stamp else CHANGED)
 
 
 def _lower(text: str) -> str:

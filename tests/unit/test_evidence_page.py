@@ -1,6 +1,7 @@
 """docs/evidence.md: the tables that are there, and the names of those that are not."""
 
 import importlib
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -47,3 +48,16 @@ def test_tables_that_are_there_stand_in_the_page(evidence_page, root):
     assert "Real clips: does more data help?" not in text
     assert "## Evidence\n\n(demo; protocol labelled-test; `make evidence`)\n\n" in text
     assert "\n\n### mAP\n\n| row |" in text
+
+
+def test_a_table_of_earlier_settings_says_so(evidence_page, root):
+    table = root / "demo/results/tables/labelled-test/evidence.md"
+    table.parent.mkdir(parents=True)
+    table.write_text("# Evidence\n\n## mAP\n\n| row |\n")
+    assert evidence_page.CHANGED not in evidence_page.page(root)
+    config = root / "demo/config/config.yaml"
+    config.write_text(config.read_text().replace("seeds: 3", "seeds: 4"))
+    os.utime(config, (table.stat().st_mtime + 1,) * 2)
+    assert evidence_page.page(root).count(evidence_page.CHANGED) == 1
+    os.utime(table, (table.stat().st_mtime + 2,) * 2)  # computed anew
+    assert evidence_page.CHANGED not in evidence_page.page(root)

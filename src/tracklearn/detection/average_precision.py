@@ -11,7 +11,7 @@ from tracklearn.detection.detect import Detections, read_detections
 from tracklearn.errors import UserError
 from tracklearn.files import atomic
 from tracklearn.machine.limits import BOOTSTRAP_VALUES
-from tracklearn.tables.bootstrap import image_draws, interval, mean_over_classes
+from tracklearn.tables.bootstrap import finite_mean, image_draws, interval
 from tracklearn.tables.cells import (
     MEAN,
     Cell,
@@ -77,7 +77,7 @@ def score(
         filled[name], by_class[:, label] = _evaluate(
             detections_by_class[name], objects, label, times_drawn, reasons[name]
         )
-    means = mean_over_classes(by_class)
+    means = finite_mean(by_class)
     filled[MEAN] = mean_cell(filled, means)
     return Scored(filled, by_class, means, len(ids))
 

@@ -162,8 +162,8 @@ def _check_questions(config: Config) -> None:
 
 
 def _check_layers(config: Config) -> None:
-    """Refuse a layer that a row's networks lack because of their backbone."""
-    section6, frozen = config["section6"] or {}, config["frozen"] or {"rows": [], "sets": {}, "masks": {}}
+    """Refuse a layer that networks of a row or of a question lack because of their backbone."""
+    section6 = config["section6"] or {}
     named = [
         (f"{table} row {row['id']}", row["layer"], row)
         for table, rows in {"table1": config["table1"], "section6.detection": section6.get("detection", [])}.items()
@@ -171,8 +171,16 @@ def _check_layers(config: Config) -> None:
     ]
     named += [("retrieval.layer", config["retrieval"]["layer"], row) for row in section6.get("retrieval", [])]
     named += [("scenes.layer", config["scenes"]["layer"], row) for row in section6.get("scenes", [])]
-    named += [("frozen.layer", frozen["layer"], row) for row in (frozen["rows"] if frozen["sets"] else [])]
-    models = with_seeds(config) if frozen["rows"] else config
+    models = config
+    if frozen := config["frozen"]:
+        models = with_seeds(config)
+        for column, names in _frozen_models(config).items():
+            if column in frozen["masks"]:
+                _check_cells(models, names)
+            elif layer := frozen["pairs"].get(column, {}).get("layer"):
+                named.append((f"frozen.pairs.{column}.layer", layer, {"models": names}))
+            else:
+                named.append(("frozen.layer", frozen["layer"], {"models": names}))
     for where, layer, row in named:
         for model in row["models"]:
             backbone, train = backbone_of(models, model), models["models"][model]["train"]
@@ -182,8 +190,24 @@ def _check_layers(config: Config) -> None:
                     f"config: {where}: models.{model} ({backbone}, train: {train}) has no {layer}; "
                     f"choose one of {', '.join(known)}"
                 )
-    for model in (model for row in (frozen["rows"] if frozen["masks"] else []) for model in row["models"]):
-        layer, known = frozen["propagation"]["layer"], CELLS[backbone := backbone_of(models, model)]
+
+
+def _frozen_models(config: Config) -> dict[str, list[str]]:
+    """The models whose features the table of frozen networks and the questions evaluate, by column."""
+    frozen = config["frozen"]
+    of_rows = [model for row in frozen["rows"] for model in row["models"]]
+    models = {column: [*of_rows] for kind in FIGURES for column in frozen[kind]}
+    for question in config["questions"]:
+        for column in {figure.rpartition(".")[0] for figure in question["figures"]}:
+            models[column] += [model for line in question["lines"].values() for model in line]
+    return models
+
+
+def _check_cells(config: Config, models: Sequence[str]) -> None:
+    """Refuse a layer of masks that has no cells in a model's backbone."""
+    layer = config["frozen"]["propagation"]["layer"]
+    for model in models:
+        known = CELLS[backbone := backbone_of(config, model)]
         if layer not in known:
             raise UserError(
                 f"config: frozen.propagation.layer: models.{model} ({backbone}) has no cells in {layer}; choose one of "

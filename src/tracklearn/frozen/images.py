@@ -18,7 +18,7 @@ from tracklearn.scenes.classifiers import best_predictions, neighbour_prediction
 from tracklearn.scenes.split import stratified
 from tracklearn.settings.base import Block
 from tracklearn.settings.frozen import Frozen, Knn
-from tracklearn.tables.bootstrap import image_draws, mean_over_classes
+from tracklearn.tables.bootstrap import finite_mean, image_draws
 from tracklearn.tables.cells import write_figures
 
 TRAINING_STREAM = 1
@@ -105,7 +105,7 @@ def image_set_figures(
         knn_k=frozen.knn.k,
         precision_k=frozen.precision.k,
         chance={"linear": 100 / len(classes), "knn": 100 / len(classes), "precision": precision_by_chance(labels)},
-        learned_pairs=load_weights(weights[0], tensors=False)[1].get("pairs"),
+        learned_pairs=[load_weights(path, tensors=False)[1].get("pairs") for path in weights],
         runs=runs,
     )
     return values
@@ -189,7 +189,7 @@ def accuracy(
     for right, trains in zip(correct, training, strict=True):
         tested = of_class * ~trains[:, None]
         with np.errstate(invalid="ignore"):
-            by_draw.append(mean_over_classes(100 * (drawn @ (tested * right[:, None])) / (drawn @ tested)))
+            by_draw.append(finite_mean(100 * (drawn @ (tested * right[:, None])) / (drawn @ tested)))
     return np.mean(by_draw, axis=0)
 
 

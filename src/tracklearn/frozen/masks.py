@@ -22,7 +22,7 @@ from tracklearn.photos import opened_image, read_pixels
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.frozen import Frozen, MaskSet, Propagation
-from tracklearn.tables.bootstrap import image_draws
+from tracklearn.tables.bootstrap import image_draws, widened
 from tracklearn.tables.cells import write_figures
 from tracklearn.training.gpu import set_precision
 
@@ -51,7 +51,9 @@ def mask_set_figures(
 
     J and F are means over all objects of their means over the frames but the first, which is given, and the last, as in
     DAVIS 2017's evaluation; J&F is the mean of both. All are in percent. The interval is over the sequences, each with
-    all its objects. Under `chance` stand the figures of the first frame's masks if they stay where they are.
+    all its objects; it is spread as `widened` says, because sequences are few. Two references have the same figures and
+    draws, `chance.J` for one: `chance`, the first frame's masks if they stay where they are, and `ceiling`, the true
+    masks averaged over the layer's cells, which is what a network would reach that makes no mistake.
 
     Args:
         settings: settings of `settings.frozen.Frozen`.
@@ -71,23 +73,29 @@ def mask_set_figures(
     device = own_device()
     net = build(weights).to(device)
     net.grid(frozen.propagation.layer, weights)
-    scores, still, done = [], [], 0
+    scores: dict[str, list[np.ndarray]] = {"": [], "chance.": [], "ceiling.": []}
+    done = 0
     with set_precision(device, "fp32"), torch.inference_mode():
         for video in videos:
             truth = read_masks(video)
-            scores.append(compared(predicted_masks(net, video, truth[0], frozen.propagation), truth))
-            still.append(compared(repeat(truth[0], len(truth) - 2), truth))
+            scores[""].append(compared(predicted_masks(net, video, truth[0], frozen.propagation), truth))
+            scores["chance."].append(compared(repeat(truth[0], len(truth) - 2), truth))
+            scores["ceiling."].append(compared(on_cells(truth[1:-1], net, frozen.propagation), truth))
             done += len(video.frames)
             report(done, {"frames": float(done)})
-    every = np.ones((1, len(videos)), np.int64)
-    values, unmoved = (
-        {name: float(figure[0]) for name, figure in figures(of, every).items()} for of in (scores, still)
-    )
+    every, drawn = np.ones((1, len(videos)), np.int64), image_draws(len(videos), frozen.bootstrap)
+    found = {
+        prefix: {name: float(figure[0]) for name, figure in figures(of, every).items()} for prefix, of in scores.items()
+    }
     write_figures(
         cell,
         replicates,
-        values=values,
-        draws=figures(scores, image_draws(len(videos), frozen.bootstrap)),
+        values=found[""],
+        draws={
+            f"{prefix}{name}": widened(figure, len(videos))
+            for prefix, of in scores.items()
+            for name, figure in figures(of, drawn).items()
+        },
         features=frozen.propagation.layer,
         folder=frozen.masks[column].folder,
         sequences={
@@ -96,13 +104,14 @@ def mask_set_figures(
                 "frames": len(video.frames),
                 **{name: float(figure[0]) for name, figure in figures([of], np.ones((1, 1))).items()},
             }
-            for video, of in zip(videos, scores, strict=True)
+            for video, of in zip(videos, scores[""], strict=True)
         },
-        chance=unmoved,
-        learned_pairs=load_weights(weights, tensors=False)[1].get("pairs"),
+        chance=found["chance."],
+        ceiling=found["ceiling."],
+        learned_pairs=[load_weights(weights, tensors=False)[1].get("pairs")],
         runs=runs,
     )
-    return values
+    return found[""]
 
 
 def figures(scores: Sequence[np.ndarray], drawn: np.ndarray) -> dict[str, np.ndarray]:
@@ -197,20 +206,39 @@ def predicted_masks(net: Backbone, video: Video, first: np.ndarray, settings: Pr
     """The objects (H, W) of all frames but the first and the last, from those of the first."""
     device = next(net.parameters()).device
     stride = net.grids[settings.layer].stride
-    height, width = whole_cells(*first.shape, side=settings.side, stride=stride)
+    rows, columns = cells_of(first.shape, net, settings)
 
     def features(path: Path) -> Tensor:
-        resized = Image.fromarray(read_pixels(path)).resize((width, height), Image.Resampling.BILINEAR)
+        resized = Image.fromarray(read_pixels(path)).resize(
+            (columns * stride, rows * stride), Image.Resampling.BILINEAR
+        )
         return net.cell_features(torch.from_numpy(np.array(resized))[None].to(device), settings.layer)[0]
 
-    shares = F.one_hot(torch.from_numpy(first).long()).permute(2, 0, 1).float().to(device)  # (1 + O, H, W)
-    shares = F.interpolate(shares[None], size=(height // stride, width // stride), mode="area")[0]
+    shares = shares_of(first, rows, columns).to(device)
     for carried in propagate(map(features, video.frames[:-1]), shares, settings):
-        full = F.interpolate(carried[None], size=first.shape, mode="bilinear", align_corners=False)[0]
-        yield full.argmax(dim=0).cpu().numpy()
+        yield whole_mask(carried, first.shape)
 
 
-def whole_cells(height: int, width: int, *, side: int, stride: int) -> tuple[int, int]:
-    """Height and width to which an image is resized: the shorter side is about `side`, both are whole cells."""
-    scale = side / min(height, width) / stride
-    return max(1, round(height * scale)) * stride, max(1, round(width * scale)) * stride
+def on_cells(masks: Iterable[np.ndarray], net: Backbone, settings: Propagation) -> Iterator[np.ndarray]:
+    """Masks (H, W), averaged over the cells of a layer and brought back to their size."""
+    for mask in masks:
+        yield whole_mask(shares_of(mask, *cells_of(mask.shape, net, settings)), mask.shape)
+
+
+def shares_of(mask: np.ndarray, rows: int, columns: int) -> Tensor:
+    """The share of each object, the background first, in each cell of a mask (H, W): (1 + O, rows, columns)."""
+    shares = F.one_hot(torch.from_numpy(mask).long()).permute(2, 0, 1).float()
+    return F.interpolate(shares[None], size=(rows, columns), mode="area")[0]
+
+
+def whole_mask(shares: Tensor, size: tuple[int, ...]) -> np.ndarray:
+    """The object (H, W) of the largest share at each pixel, from shares (1 + O, rows, columns)."""
+    full = F.interpolate(shares[None], size=size, mode="bilinear", align_corners=False)[0]
+    return full.argmax(dim=0).cpu().numpy()
+
+
+def cells_of(size: tuple[int, ...], net: Backbone, settings: Propagation) -> tuple[int, int]:
+    """Rows and columns of a layer's cells in a frame of a size (H, W), whose shorter side becomes about `side`."""
+    scale = settings.side / min(size) / net.grids[settings.layer].stride
+    rows, columns = (max(1, round(length * scale)) for length in size)
+    return rows, columns

@@ -18,7 +18,7 @@ from tracklearn.ranking.recall import other_pairs, tracked_ranks
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.frozen import Frozen
-from tracklearn.tables.bootstrap import image_draws
+from tracklearn.tables.bootstrap import image_draws, widened
 from tracklearn.tables.cells import write_figures
 
 BATCH = 64  # pairs of one forward pass
@@ -43,7 +43,8 @@ def pair_set_figures(
     - `recall_other_clips`: it is nearer than every patch of other clips.
 
     Each figure is computed again in each draw of the clips (a bootstrap), because the pairs of a clip resemble each
-    other. The draws depend on the number of clips alone, so that the figures of all networks are paired.
+    other. The draws depend on the number of clips alone, so that the figures of all networks are paired. They are
+    spread as `widened` says, because clips are few.
 
     Args:
         settings: settings of `settings.frozen.Frozen`.
@@ -57,10 +58,11 @@ def pair_set_figures(
         The figures.
 
     Raises:
-        UserError: there is no pair, or pairs of one clip alone, or patches of another size than the network's input.
+        UserError: there is no pair, or pairs of one clip alone, or patches of another size than the network's input, or
+            the network lacks the layer.
     """
     frozen = Frozen.read(settings)
-    folder = frozen.pairs[column].folder
+    folder, layer = frozen.pairs[column].folder, frozen.pairs[column].layer or frozen.layer
     subset, net = Subset(stores), build(weights)
     clips = np.unique(subset.video_of_pair, return_inverse=True)[1]  # (P,)
     if not len(clips) or clips.max() < 1:
@@ -70,9 +72,8 @@ def pair_set_figures(
             f"{folder}: the patches have {subset.size} pixels, but the input of {weights} has {net.input_size}; mine "
             f"pairs with patches.size {net.input_size}"
         )
-    if frozen.layer == "fc8":
-        raise UserError("frozen.layer is fc8; patches have no labels, expected pool5, fc6 or fc7")
-    distances = cosine_distances(_features(net, subset, frozen.layer, report))
+    net.layer_width(layer, weights)
+    distances = cosine_distances(_features(net, subset, layer, report))
     rivals = {"recall": other_pairs(len(clips)), "recall_other_clips": other_videos(torch.from_numpy(clips))}
     found = {name: (tracked_ranks(distances, mask) == 0).numpy() for name, mask in rivals.items()}
     counts = np.bincount(clips)
@@ -83,13 +84,13 @@ def pair_set_figures(
         cell,
         replicates,
         values=values,
-        draws={name: figure[1:] for name, figure in figures.items()},
-        features=frozen.layer,
+        draws={name: widened(figure[1:], len(counts)) for name, figure in figures.items()},
+        features=layer,
         folder=folder,
         pairs=len(clips),
         clips=len(counts),
         chance={name: float(100 * (1 / (1 + mask.sum(1))).mean()) for name, mask in rivals.items()},
-        learned_pairs=load_weights(weights, tensors=False)[1].get("pairs"),
+        learned_pairs=[load_weights(weights, tensors=False)[1].get("pairs")],
         runs=runs,
     )
     return values

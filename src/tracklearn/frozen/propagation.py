@@ -26,35 +26,47 @@ def propagate(frames: Iterable[Tensor], first: Tensor, settings: Propagation) ->
         frames: features (C, H, W) of each frame, the first one included.
         first: (K, H, W), the share of each of K labels in each cell of the first frame.
     """
-    height, width = first.shape[1:]
-    near = cells_near(height, width, settings.radius).to(first.device)
+    near, there = (part.to(first.device) for part in cells_near(*first.shape[1:], settings.radius))
     every = iter(frames)
     start = _unit(next(every)), first.flatten(1)
     later: deque[tuple[Tensor, Tensor]] = deque(maxlen=settings.context)
     for features in every:
         asking = _unit(features)  # (C, P)
         known, labels = (torch.cat(part, dim=1) for part in zip(start, *later, strict=True))  # (C, n P) and (K, n P)
-        taken = _carried(asking, known, labels, near, settings)
+        taken = _carried(asking, known, labels, near, there, settings)
         later.append((asking, taken))
-        yield taken.view(-1, height, width)
+        yield taken.view_as(first)
 
 
-def _carried(asking: Tensor, known: Tensor, labels: Tensor, near: Tensor, settings: Propagation) -> Tensor:
-    """Labels (K, P) of cells with features (C, P), from n P cells."""
+def _carried(
+    asking: Tensor, known: Tensor, labels: Tensor, near: Tensor, there: Tensor, settings: Propagation
+) -> Tensor:
+    """Labels (K, P) of cells with features (C, P), from n P cells; `near` and `there` (P, R) are of `cells_near`."""
+    count, frames = asking.shape[1], known.shape[1] // asking.shape[1]
+    starts = count * torch.arange(frames, device=near.device)[:, None]  # of the frames' cells
     found = []
-    for some in torch.arange(asking.shape[1], device=asking.device).split(max(1, AT_ONCE // known.shape[1])):
-        cosines = asking[:, some].T @ known  # (p, n P)
-        cosines.view(len(some), -1, near.shape[1]).masked_fill_(~near[some, None], -torch.inf)
-        best, cells = cosines.topk(min(settings.top_k, cosines.shape[1]), dim=1)  # (p, k)
-        weights = (best / settings.temperature).softmax(dim=1)  # 0 for cells that are not near
-        found.append((labels[:, cells] * weights).sum(dim=2))
+    for some in torch.arange(count, device=near.device).split(max(1, AT_ONCE // known.shape[1])):
+        cells = (near[some, None] + starts).flatten(1)  # (p, n R)
+        cosines = (asking[:, some].T @ known).gather(1, cells)
+        cosines.masked_fill_(~there[some].repeat(1, frames), -torch.inf)
+        best, places = cosines.topk(min(settings.top_k, cosines.shape[1]), dim=1)  # (p, k)
+        weights = (best / settings.temperature).softmax(dim=1)  # 0 for places beyond the edge
+        found.append((labels[:, cells.gather(1, places)] * weights).sum(dim=2))
     return torch.cat(found, dim=1)
 
 
-def cells_near(height: int, width: int, radius: int) -> Tensor:
-    """Whether two cells are at most `radius` rows and columns apart: (P, P) bool for P = height x width."""
-    rows, columns = (torch.arange(size)[:, None].sub(torch.arange(size)).abs() <= radius for size in (height, width))
-    return (rows[:, None, :, None] & columns[None, :, None, :]).reshape(height * width, height * width)
+def cells_near(height: int, width: int, radius: int) -> tuple[Tensor, Tensor]:
+    """The cells at most `radius` rows and columns away from each of P = height x width cells, and which are there.
+
+    Returns:
+        (P, R) int64 and (P, R) bool for R = (2 radius + 1)^2; a place beyond the edge has the number of a cell inside.
+    """
+    away = torch.arange(-radius, radius + 1)
+    rows, columns = (torch.arange(size)[:, None] + away for size in (height, width))  # (height, 2 radius + 1) and so on
+    inside = [(each >= 0) & (each < size) for each, size in ((rows, height), (columns, width))]
+    cells = rows.clamp(0, height - 1)[:, None, :, None] * width + columns.clamp(0, width - 1)[None, :, None, :]
+    there = inside[0][:, None, :, None] & inside[1][None, :, None, :]
+    return cells.reshape(height * width, -1), there.reshape(height * width, -1)
 
 
 def _unit(features: Tensor) -> Tensor:

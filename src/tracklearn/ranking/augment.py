@@ -1,7 +1,8 @@
 """Patches changed at random, all patches of a batch at once and each by random numbers of its own.
 
 torchvision's functions take one factor for all images of a batch, as a number of Python, which a recorded CUDA graph
-would repeat at every iteration. Only those without a factor are used here; the others follow torchvision's definitions.
+would repeat at every iteration. Only those without a factor are used here; the others follow torchvision's definitions,
+but for hues: torchvision turns those of HSV, which changes how bright a colour looks in another way.
 """
 
 import math

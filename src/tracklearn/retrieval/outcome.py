@@ -10,7 +10,7 @@ import numpy as np
 from tracklearn.files import atomic
 from tracklearn.retrieval.labelled import LabelledWindows
 from tracklearn.retrieval.neighbours import NOBODY
-from tracklearn.tables.bootstrap import image_draws, mean_over_classes
+from tracklearn.tables.bootstrap import finite_mean, image_draws
 from tracklearn.tables.cells import write_figures
 
 
@@ -106,8 +106,8 @@ def figures(by_image: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
         return {
             "precision": precision.sum(axis=1) / count.sum(axis=1),
             "hit_rate": hit.sum(axis=1) / count.sum(axis=1),
-            "precision_class_mean": mean_over_classes(precision / count),
-            "hit_rate_class_mean": mean_over_classes(hit / count),
+            "precision_class_mean": finite_mean(precision / count),
+            "hit_rate_class_mean": finite_mean(hit / count),
         }
 
 

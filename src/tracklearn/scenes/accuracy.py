@@ -12,7 +12,7 @@ from tracklearn.scenes.classifiers import best_predictions, neighbour_prediction
 from tracklearn.scenes.confusion import draw_confusion
 from tracklearn.scenes.split import ScenePhotos, split_photos, stratified
 from tracklearn.settings.scenes import Scenes
-from tracklearn.tables.bootstrap import image_draws, mean_over_classes
+from tracklearn.tables.bootstrap import finite_mean, image_draws
 from tracklearn.tables.cells import write_figures
 
 
@@ -119,7 +119,7 @@ def figures(
             by_class_and_draw = 100 * (drawn @ (of_class * right[:, None])) / (drawn @ of_class)  # (1 + B, C)
         for name, figure in (
             (f"{prefix}accuracy", 100 * (drawn @ right) / len(labels)),
-            (f"{prefix}accuracy_class_mean", mean_over_classes(by_class_and_draw)),
+            (f"{prefix}accuracy_class_mean", finite_mean(by_class_and_draw)),
         ):
             values[name], replicates[name] = float(figure[0]), figure[1:]
     return values, replicates

@@ -98,6 +98,10 @@ class PairSet(Settings):
     folder: str = setting(
         ..., "Folder of patch shards, `results/patches` of another experiment; the patches have the size of the input"
     )
+    layer: Literal["pool5", "fc6", "fc7"] | None = setting(
+        None,
+        "Layer whose features are compared; `null` takes `frozen.layer`. The losses of ranking compare those of fc7",
+    )
 
 
 CELLS = {
@@ -199,6 +203,11 @@ class Frozen(Settings):
         for key, others in (("masks", self.sets.keys()), ("pairs", self.sets.keys() | self.masks.keys())):
             if twice := others & {*columns_of[key]}:
                 raise ValueError(f"{key}.{min(twice)}: a set has this name too; a column needs a name of its own")
+        if self.layer == "fc8" and (lacking := [name for name, each in self.pairs.items() if not each.layer]):
+            raise ValueError(
+                f"layer is fc8, which gives answers; the patches of pairs.{lacking[0]} have no labels, so give it a "
+                "layer of its own: pool5, fc6 or fc7"
+            )
         if self.rows and not any(columns_of.values()):
             raise ValueError("rows has rows, but no data set; write frozen.sets, frozen.masks or frozen.pairs")
         return self

@@ -33,7 +33,7 @@ class Augment(Settings):
         0.0,
         "Strength s of the changes of colour: brightness, contrast and saturation are multiplied by random factors "
         "from 1 - s to 1 + s, in this order, and hues are turned by up to s / 4 of the circle",
-        assume="the proportions of SimCLR; the order is fixed",
+        assume="the proportions of SimCLR; the order is fixed, and hues are turned about the axis of greys, not in HSV",
     )
     grey: Share = setting(0.0, "Share of the patches that lose their colours")
     blur: Share = setting(

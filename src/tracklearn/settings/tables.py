@@ -12,6 +12,8 @@ Layer = Literal["pool5", "fc6", "fc7"]
 NormalsMethod = Literal["mean_cells", "camera_axis", "words"]
 Pair = tuple[str, str]
 ID = "^[A-Za-z0-9._-]+$"
+REFERENCES = ("chance", "ceiling")
+"""Lines of the tables of questions that stand for no network."""
 PAPERS_SYSTEM = "System of the paper whose number stands beside the row; a row with `null` stands below the others"
 
 
@@ -173,7 +175,11 @@ class Question(Settings):
     detection: dict[str, str] = setting(
         {}, "Row of Table 1 of each line whose detections count, as a column `mAP`; a line may have this figure alone"
     )
-    comparisons: tuple[Pair, ...] = setting((), "Pairs of lines whose difference is averaged over the training seeds")
+    comparisons: tuple[Pair, ...] = setting(
+        (),
+        "Pairs of lines whose difference is averaged over the training seeds. Two lines need no networks: `chance`, "
+        "what a guess gives, and `ceiling`, what true masks give that are averaged over the cells of a layer",
+    )
     slope: bool = setting(
         False,
         "Whether the lines learned from more and more pairs: each figure gets its slope for each doubling of the pairs",
@@ -188,7 +194,9 @@ class Question(Settings):
             raise ValueError(f"{where} has lines or figures alone; expected both, as a line of models shows figures")
         if wrong := [figure for figure in self.figures if not all(figure.rpartition("."))]:
             raise ValueError(f"{where}: figures has {wrong[0]!r}; expected {{column}}.{{figure}}")
-        if unknown := [line for pair in self.comparisons for line in pair if line not in lines]:
+        if taken := lines & {*REFERENCES}:
+            raise ValueError(f"{where}: a line is called {min(taken)}, as a line of every table is; rename it")
+        if unknown := [line for pair in self.comparisons for line in pair if line not in {*lines, *REFERENCES}]:
             raise ValueError(f"{where}: comparisons names {unknown[0]!r}; expected one of {', '.join(sorted(lines))}")
         if self.slope and (len(self.lines) < 3 or any(len(models) > 1 for models in self.lines.values())):
             raise ValueError(f"{where}: a slope needs at least three lines of one model each")

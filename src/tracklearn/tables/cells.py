@@ -85,13 +85,15 @@ def write_figures(
     Args:
         path: the JSON file: `value` and `interval` of the first figure, `reason` None, and under `figures` the value
             and the interval of every figure by its name.
-        replicates: npz file of the figures' replicates (B,) by name.
-        values, draws: figures, and their values in each draw of the evaluation images, by name.
+        replicates: npz file of `draws`.
+        values: figures by name.
+        draws: their values (B,) in each draw of the evaluation images by name, and those of further figures that a
+            table may need, of which the cell shows no interval.
         shared: further entries of the cell, such as counts and the ids of the runs that made it.
     """
     figures = {name: {"value": float(value), "interval": interval(draws[name])} for name, value in values.items()}
     first = figures[next(iter(figures))]
-    arrays: dict[str, Any] = {name: draws[name] for name in figures}
+    arrays: dict[str, Any] = {**draws}
     with atomic(replicates) as temporary:
         np.savez(temporary, **arrays)
     with atomic(path) as temporary:

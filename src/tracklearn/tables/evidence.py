@@ -11,7 +11,7 @@ from tracklearn.experiment.model_graph import seed_name
 from tracklearn.files import atomic
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Evidence
-from tracklearn.tables.bootstrap import interval
+from tracklearn.tables.bootstrap import finite_mean, interval
 from tracklearn.tables.cells import MEAN, read_cell
 from tracklearn.tables.formats import grid, write_csv
 from tracklearn.tables.versions import NOTE, mixed_versions
@@ -69,9 +69,10 @@ def evidence_table(
     first = next(iter(nearest))
     by_seed = [{line: found.mean(axis=1) for line, found in each.items()} for each in (nearest, nearest_draws)]
     closer = [compare(line, first, *by_seed) for line in nearest if line != first]
-    row_means = [_statistics(row, found, replicates[row]) for row, found in rows.items()]
+    row_means = [_statistics(row, found, found, replicates[row]) for row, found in rows.items()]
     line_means = [
-        _statistics(line, found.ravel(), by_seed[1][line]) | {"ratio": f"{found.mean() / nearest[first].mean():.2f}"}
+        _statistics(line, found.ravel(), *(each[line] for each in by_seed))
+        | {"ratio": f"{found.mean() / nearest[first].mean():.2f}"}
         for line, found in nearest.items()
     ]
     _write(settings, markdown, table, row_means, compared, line_means, closer, mixed_versions(versions))
@@ -90,14 +91,23 @@ def compare(better: str, worse: str, rows: BySeed, replicates: BySeed) -> dict[s
         "row": better,
         "against": worse,
         "difference": round(float(by_seed.mean()), 2),
-        **bounds(replicates[better] - replicates[worse]),
+        **bounds(by_seed, replicates[better] - replicates[worse]),
         "by_seed": " ".join(f"{gap:+.1f}" for gap in by_seed),
     }
 
 
-def bounds(replicates: np.ndarray) -> dict[str, float]:
-    """Ends of the 95% interval of a mean over seeds from the draws of the images of each seed (S, B)."""
-    low, high = interval(drawn_over_seeds(replicates)) or (np.nan, np.nan)
+def bounds(values: np.ndarray, replicates: np.ndarray) -> dict[str, float]:
+    """Ends of the 95% interval of a mean over seeds.
+
+    Draws with replacement shift some figures: those of average precision are too high, as images that are drawn twice
+    agree. The draws of each seed are therefore moved so that their mean is the seed's figure.
+
+    Args:
+        values: (S,), by seed.
+        replicates: (S, B), the figure of each seed in each draw of the images.
+    """
+    moved = replicates + (values - finite_mean(replicates))[:, None]
+    low, high = interval(drawn_over_seeds(moved)) or (np.nan, np.nan)
     return {"low": round(low, 2), "high": round(high, 2)}
 
 
@@ -154,9 +164,9 @@ def _write(
         temporary.write_text("\n\n".join(sections) + "\n")
 
 
-def _statistics(name: str, values: np.ndarray, replicates: np.ndarray) -> dict[str, str]:
-    """Mean, its 95% interval by draws (S, B), standard deviation and values of a row or line, as text."""
+def _statistics(name: str, values: np.ndarray, by_seed: np.ndarray, replicates: np.ndarray) -> dict[str, str]:
+    """Mean of the values of a row or line, their standard deviation, and the 95% interval of `bounds`, as text."""
     deviation = values.std(ddof=1) if len(values) > 1 else 0.0
     listed = " ".join(f"{value:.1f}" for value in values)
-    ends = {end: f"{bound:.1f}" for end, bound in bounds(replicates).items()}
+    ends = {end: f"{bound:.1f}" for end, bound in bounds(by_seed, replicates).items()}
     return {"of": name, "mean": f"{values.mean():.1f}", **ends, "sd": f"{deviation:.1f}", "values": listed}

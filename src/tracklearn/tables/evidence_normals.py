@@ -103,7 +103,7 @@ def _statistics(values: np.ndarray, replicates: np.ndarray) -> dict[str, str]:
     """Mean, its 95% interval by draws (S, B), standard deviation and values (S,) of a line, as text."""
     deviation = values.std(ddof=1) if len(values) > 1 else 0.0
     listed = " ".join(f"{value:.2f}" for value in values)
-    ends = {end: f"{bound:.2f}" for end, bound in bounds(replicates).items()}
+    ends = {end: f"{bound:.2f}" for end, bound in bounds(values, replicates).items()}
     return {"mean": f"{values.mean():.2f}", **ends, "sd": f"{deviation:.2f}", "by_seed": listed}
 
 

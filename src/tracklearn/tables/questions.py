@@ -11,7 +11,7 @@ from tracklearn.experiment.model_graph import seed_name
 from tracklearn.experiment.questions_plan import ensemble
 from tracklearn.files import atomic
 from tracklearn.settings.base import Block
-from tracklearn.settings.tables import Question
+from tracklearn.settings.tables import REFERENCES, Question
 from tracklearn.tables.cells import Cell, read_cell
 from tracklearn.tables.evidence import ONE_SEED, STUDENT, bounds, compare
 from tracklearn.tables.formats import grid, write_csv
@@ -23,24 +23,21 @@ EXPLANATION = (
     "weights, and so are the networks that it starts from. In brackets is the 95% interval over training seeds and "
     "{units}. Differences are paired by both, and stand beside the differences by seed. {spread}"
 )
-CHANCE = "chance"
-UNMOVED = "{:.1f} (masks stay in place)"  # a guess about masks leaves those of the first frame
+OF_MASKS = (
+    "chance is the first frame's masks, which stay in place, and the ceiling is the true masks, averaged over the cells"
+)
 
 
 class Sample(NamedTuple):
-    """A figure of a line.
+    """A figure of a line, or of a reference that all networks share.
 
     Attributes:
         values: (S,), by seed.
         draws: (S, B), the figure of each seed in each draw of the photos, sequences or clips.
-        chance: what a guess gives; None if unknown.
-        pairs: number of pairs that the line's first network learned from; None for networks that learned from none.
     """
 
     values: np.ndarray
     draws: np.ndarray
-    chance: float | None = None
-    pairs: int | None = None
 
 
 def question_table(
@@ -72,9 +69,13 @@ def question_table(
             no pairs, or all lines from equally many.
     """
     asked = Question.read(question)
-    found = _frozen(asked, cells, bootstraps) | _detected(asked, detections, detection_bootstraps)
+    by_system = {(Path(path).parent.name, Path(path).stem): _filled(path) for path in cells}
+    found = _frozen(asked, by_system, bootstraps) | _detected(asked, detections, detection_bootstraps)
     columns = dict.fromkeys(figure for figure, _ in found)
-    lines = list(dict.fromkeys([*asked.lines, *asked.detection]))
+    lines = [
+        *dict.fromkeys([*asked.lines, *asked.detection]),
+        *(line for line in REFERENCES if any(line == name for _, name in found)),
+    ]
     means = [_mean(figure, line, sample) for (figure, line), sample in found.items()]
     differences = [
         _difference(figure, pair, found)
@@ -82,8 +83,8 @@ def question_table(
         for pair in asked.comparisons
         if all((figure, line) in found for line in pair)
     ]
-    pairs = {line: found[asked.figures[0], line].pairs for line in asked.lines}
-    learned = [f"{line} {count:,}" for line, count in pairs.items() if count is not None]
+    pairs = _pairs(asked, by_system)
+    learned = [f"{line} {' + '.join(map(_count, counts))}" for line, counts in pairs.items() if any(counts)]
     sizes = _sizes(asked, pairs)
     slopes = [_slope(figure, [found[figure, line] for line in asked.lines], sizes) for figure in columns if sizes]
     write_csv(table, [{"kind": kind, **row} for kind, rows in _kinds(means, differences, slopes) for row in rows])
@@ -93,9 +94,10 @@ def question_table(
         EXPLANATION.format(seeds=asked.seeds, units=_units(columns), spread=STUDENT if asked.seeds > 1 else ONE_SEED),
         grid(_by_line(lines, columns, found), ["line", *columns]),
     ]
+    if by_system:
+        sections.append(f"{_evaluated(by_system)}.")
     if learned:
-        by = " by the first network of a line" if any(len(models) > 1 for models in asked.lines.values()) else ""
-        sections.append(f"Pairs learned from{by}: {', '.join(learned)}.")
+        sections.append(f"Pairs learned from: {', '.join(learned)}.")
     if sizes:
         sections += [
             "The slope is that of the least squares of a figure against the logarithm of the pairs, in points for each "
@@ -107,7 +109,8 @@ def question_table(
         sections += [NOTE, grid(mixed)]
     with atomic(markdown) as temporary:
         temporary.write_text("\n\n".join(sections) + "\n")
-    return {f"{row['figure']}.{row['line']}": row["value"] for row in means} | {
+    trained = [row for row in means if row["line"] not in REFERENCES]
+    return {f"{row['figure']}.{row['line']}": row["value"] for row in trained} | {
         f"low.{row['figure']}.{row['row']}-{row['against']}": row["low"] for row in differences
     }
 
@@ -126,9 +129,10 @@ def slope_per_doubling(sizes: Sequence[float], figures: np.ndarray) -> np.ndarra
     return slope
 
 
-def _frozen(asked: Question, cells: Iterable[str | Path], bootstraps: Iterable[str | Path]) -> dict[Any, Sample]:
-    """The samples of frozen networks by figure and line."""
-    by_system = {(Path(path).parent.name, Path(path).stem): _filled(path) for path in cells}
+def _frozen(
+    asked: Question, by_system: Mapping[tuple[str, str], Cell], bootstraps: Iterable[str | Path]
+) -> dict[Any, Sample]:
+    """The samples of frozen networks, and of the references that their cells have, by figure and line."""
     draws = {(Path(path).parent.name, Path(path).stem): dict(np.load(path)) for path in bootstraps}
     found = {}
     for figure in asked.figures:
@@ -140,9 +144,12 @@ def _frozen(asked: Question, cells: Iterable[str | Path], bootstraps: Iterable[s
             found[figure, line] = Sample(
                 np.array([np.mean([by_system[key]["figures"][name]["value"] for key in keys]) for keys in by_seed]),
                 np.stack([np.mean([draws[key][name] for key in keys], axis=0) for keys in by_seed]),
-                by_system[by_seed[0][0]].get("chance", {}).get(name),
-                by_system[by_seed[0][0]]["learned_pairs"],
             )
+        key = by_seed[0][0]  # a reference is the same for all networks
+        for reference in REFERENCES:
+            if (value := by_system[key].get(reference, {}).get(name)) is not None:
+                drawn = draws[key].get(f"{reference}.{name}", np.full_like(draws[key][name], value))
+                found[figure, reference] = Sample(np.full(asked.seeds, value), np.tile(drawn, (asked.seeds, 1)))
     return found
 
 
@@ -171,19 +178,50 @@ def _filled(path: str | Path) -> Cell:
     return cell
 
 
-def _sizes(asked: Question, pairs: Mapping[str, int | None]) -> list[int]:
-    """Pairs that each line learned from; none without a slope."""
+def _pairs(asked: Question, by_system: Mapping[tuple[str, str], Cell]) -> dict[str, list[int | None]]:
+    """Number of pairs that each network of each line learned from, by line; None for one that learned from none."""
+    if not asked.lines:
+        return {}
+    column = asked.figures[0].rpartition(".")[0]
+    systems = {line: _systems(asked, models, seed=1) for line, models in asked.lines.items()}
+    return {
+        line: [count for system in own for count in by_system[column, system]["learned_pairs"]]
+        for line, own in systems.items()
+    }
+
+
+def _count(pairs: int | None) -> str:
+    return "none" if pairs is None else f"{pairs:,}"
+
+
+def _evaluated(by_system: Mapping[tuple[str, str], Cell]) -> str:
+    """What each column is measured on, and the layer that describes it."""
+    by_column = {column: cell for (column, _), cell in by_system.items()}
+    told = []
+    for column, cell in by_column.items():
+        if "sequences" in cell:
+            on = f"masks of {len(cell['sequences'])} sequences, carried by {cell['features']} ({OF_MASKS})"
+        elif "clips" in cell:
+            on = f"{cell['pairs']:,} pairs of {cell['clips']} clips by {cell['features']}"
+        else:
+            on = f"{cell['images']:,} photos by {cell['features']}"
+        told.append(f"{column}: {on}")
+    return "; ".join(told)
+
+
+def _sizes(asked: Question, pairs: Mapping[str, Sequence[int | None]]) -> list[int]:
+    """Pairs that each line, which has one network, learned from; none without a slope."""
     if not asked.slope:
         return []
-    if untrained := [line for line, count in pairs.items() if count is None]:
+    if untrained := [line for line, (count,) in pairs.items() if count is None]:
         raise UserError(f"question {asked.id}: {untrained[0]} learned from no pairs; a slope needs trained networks")
-    return [count or 0 for count in pairs.values()]
+    return [count or 0 for (count,) in pairs.values()]
 
 
 def _mean(figure: str, line: str, sample: Sample) -> dict[str, Any]:
     by_seed = " ".join(f"{value:.1f}" for value in sample.values)
     value = round(float(sample.values.mean()), 2)
-    return {"figure": figure, "line": line, "value": value, **bounds(sample.draws), "by_seed": by_seed}
+    return {"figure": figure, "line": line, "value": value, **bounds(*sample), "by_seed": by_seed}
 
 
 def _difference(figure: str, pair: tuple[str, str], found: Mapping[Any, Sample]) -> dict[str, Any]:
@@ -200,7 +238,7 @@ def _slope(figure: str, samples: Sequence[Sample], sizes: Sequence[int]) -> dict
         {
             "figure": figure,
             "slope": round(float(by_seed.mean()), 2),
-            **bounds(draws),
+            **bounds(by_seed, draws),
             "by_seed": " ".join(f"{value:+.1f}" for value in by_seed),
         }
     )
@@ -213,22 +251,18 @@ def _with_verdict(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _by_line(lines: Sequence[str], columns: Iterable[str], found: Mapping[Any, Sample]) -> list[dict[str, str]]:
-    """The table of means, with what a guess gives in the last row."""
-    rows = [
+    """The table of means."""
+    return [
         {"": line} | {figure: _text(figure, line, found.get((figure, line))) for figure in columns} for line in lines
     ]
-    chances = {figure: sample.chance for (figure, _), sample in found.items()}
-    guessed = {
-        figure: "-" if chance is None else (UNMOVED if _unit(figure) == "sequences" else "{:.1f}").format(chance)
-        for figure, chance in chances.items()
-    }
-    return [*rows, {"": CHANCE} | guessed] if any(text != "-" for text in guessed.values()) else rows
 
 
 def _text(figure: str, line: str, sample: Sample | None) -> str:
     if sample is None:
         return "-"
     row = _mean(figure, line, sample)
+    if line in REFERENCES and row["low"] == row["high"]:  # known, and no estimate
+        return f"{row['value']:.1f}"
     return f"{row['value']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
 
 

@@ -237,6 +237,12 @@ def test_models_of_several_backbones_stand_side_by_side():
     assert model_graph.backbone_of(others, "ours-ft") == "resnet50"
 
 
+def of_clips(*models, figure="recall"):
+    """A question about the column `clips`."""
+    lines = {model: [model] for model in models}
+    return {"id": "q", "question": "q", "data": "d", "seeds": 1, "lines": lines, "figures": [f"clips.{figure}"]}
+
+
 def of_masks(model, layer):
     rows = [{"id": "a", "label": "a", "models": [model]}]
     return {"masks": {"davis": {"folder": "davis"}}, "rows": rows, "propagation": {"layer": layer}}
@@ -290,6 +296,24 @@ def of_masks(model, layer):
             {},
             {"frozen": {**of_masks("deep", "conv3"), "sets": {"mine": {"folder": "photos"}}, "layer": "fc8"}},
             "frozen.layer: models.deep (resnet18, train: ranking) has no fc8; choose one of pool5, fc7",
+        ),
+        (
+            {},
+            {"frozen": {"layer": "fc6", "pairs": {"clips": {"folder": "h"}}}, "questions": [of_clips("deep")]},
+            "frozen.layer: models.deep (resnet18, train: ranking) has no fc6; choose one of pool5, fc7",
+        ),
+        (
+            {},
+            {"frozen": {"pairs": {"clips": {"folder": "h", "layer": "fc6"}}}, "questions": [of_clips("ours", "deep")]},
+            "frozen.pairs.clips.layer: models.deep (resnet18, train: ranking) has no fc6; choose one of pool5, fc7",
+        ),
+        (
+            {},
+            {
+                "frozen": {"masks": {"clips": {"folder": "h"}}, "propagation": {"layer": "pool5"}},
+                "questions": [of_clips("deep", figure="J")],
+            },
+            "frozen.propagation.layer: models.deep (resnet18) has no cells in pool5; choose one of conv3, conv4, conv5",
         ),
         ({"deep": {"backbone": "resnet"}}, {}, "models.deep.backbone is 'resnet'; expected one of caffenet, alexnet"),
         (

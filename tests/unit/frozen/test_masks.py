@@ -7,14 +7,16 @@ from PIL import Image
 
 from tracklearn.errors import UserError
 from tracklearn.frozen.masks import (
+    cells_of,
     compared,
     figures,
     mask_set_figures,
+    on_cells,
     predicted_masks,
     read_masks,
     videos_of,
-    whole_cells,
 )
+from tracklearn.frozen.overlap import region_j
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.weights import build, save_weights
 from tracklearn.settings.frozen import MaskSet, Propagation
@@ -84,6 +86,11 @@ def test_what_is_still_keeps_its_mask_and_what_moves_is_followed(world, tmp_path
     assert evaluate(world, tmp_path, sequences=["still"])[1]["sequences"].keys() == {"still"}
     assert values["J&F"] == pytest.approx((values["J"] + values["F"]) / 2)
     assert cell["value"] == values["J&F"] > cell["chance"]["J&F"] + 10  # masks that stay where they are
+    assert cell["ceiling"]["J"] == pytest.approx(values["J"])  # this film moves by whole cells, and is followed exactly
+    assert cell["learned_pairs"] == [None]
+    references = {f"{name}.{figure}" for name in ("chance", "ceiling") for figure in values}
+    assert draws.keys() == {*values} | references
+    assert draws["chance.J"].std() > 0 and draws["ceiling.J"].mean() > draws["chance.J"].mean()
     assert [cell["sequences"]["two"][name] for name in ("objects", "frames")] == [2, 4]
     assert {len(array) for array in draws.values()} == {20}
 
@@ -136,6 +143,21 @@ def test_masks_that_are_none_are_told(tmp_path, number, mask, message):
 
 
 def test_images_are_resized_to_whole_cells():
-    assert whole_cells(240, 428, side=480, stride=16) == (480, 864)  # 856 is 53.5 cells
-    assert whole_cells(428, 240, side=480, stride=32) == (864, 480)
-    assert whole_cells(100, 1000, side=64, stride=32) == (64, 640)
+    net = CaffeNet(width=1 / 8, input_size=67, fc7=8)
+    assert cells_of((240, 428), net, Propagation(side=480, layer="conv5")) == (30, 54)  # 428 pixels are 53.5 cells
+    assert cells_of((428, 240), net, Propagation(side=480, layer="pool5")) == (27, 15)
+    assert cells_of((100, 1000), net, Propagation(side=64, layer="pool5")) == (2, 20)
+
+
+def test_the_ceiling_is_the_true_mask_as_far_as_cells_can_show_it():
+    net, settings = (
+        CaffeNet(width=1 / 8, input_size=67, fc7=8),
+        Propagation(side=96, layer="conv5"),
+    )  # cells of 16 pixels
+    whole, part = np.zeros((2, 96, 160), np.uint8)
+    whole[32:64, 48:112] = 1  # whole cells
+    part[32:64, 48:53] = 1  # a third of two cells
+    found = list(on_cells([whole, part], net, settings))
+    assert [mask.shape for mask in found] == [(96, 160)] * 2
+    assert 0.9 < region_j(found[0] == 1, whole == 1) < 1  # the corners are rounded
+    assert not found[1].any()

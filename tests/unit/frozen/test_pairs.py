@@ -6,6 +6,7 @@ import pytest
 from tracklearn.errors import UserError
 from tracklearn.frozen.pairs import _recall, pair_set_figures
 from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.initial import new_network
 from tracklearn.networks.weights import save_weights
 from tracklearn.patches.writing import Pair, write_shard
 
@@ -42,9 +43,23 @@ def test_a_query_is_right_if_its_tracked_patch_is_nearest(folder, tmp_path):
     # Query 0 is wrong among all: the tracked patch of pair 3, of another clip, equals it as well.
     assert values == {"recall": 50, "recall_other_clips": 50}
     cell, draws = json.loads((tmp_path / "net.json").read_text()), np.load(tmp_path / "net.npz")
-    assert (cell["pairs"], cell["clips"], cell["learned_pairs"], cell["runs"]) == (4, 2, 7, ["a"])
+    assert (cell["pairs"], cell["clips"], cell["learned_pairs"], cell["runs"]) == (4, 2, [7], ["a"])
     assert cell["chance"] == {"recall": pytest.approx(100 / 7), "recall_other_clips": 20}
     assert len(draws["recall"]) == 50 and set(draws["recall"]) == {50}  # each clip has one right query of two
+
+
+def test_the_layer_is_that_of_the_pairs_or_else_that_of_all_evaluations(folder, tmp_path):
+    evaluate(folder, tmp_path)
+    assert json.loads((tmp_path / "net.json").read_text())["features"] == "pool5"
+    evaluate(folder, tmp_path, pairs={"clips": {"folder": str(folder), "layer": "fc7"}})
+    assert json.loads((tmp_path / "net.json").read_text())["features"] == "fc7"
+
+
+def test_a_layer_that_the_network_lacks_is_refused(folder, tmp_path):
+    net = new_network({"backbone": "resnet18", "input_size": SIDE, "ranking_fc7": 8}, head="ranking")
+    save_weights(tmp_path / "resnet.safetensors", net)
+    with pytest.raises(UserError, match=r"\(resnet18\) has no layer fc6; choose one of pool5, fc7"):
+        evaluate(folder, tmp_path, net=tmp_path / "resnet.safetensors", layer="fc6")
 
 
 def test_clips_are_drawn_and_not_pairs():
@@ -59,7 +74,10 @@ def test_clips_are_drawn_and_not_pairs():
         ({"store": None}, "pairs of fewer than two clips there; mine pairs of some clips into it"),
         ({"store": "one.h5"}, "pairs of fewer than two clips there"),
         ({"net": "large.safetensors"}, "the patches have 67 pixels, but the input of .*large.safetensors has 99"),
-        ({"layer": "fc8"}, "frozen.layer is fc8; patches have no labels, expected pool5, fc6 or fc7"),
+        (
+            {"layer": "fc8"},
+            "the patches of pairs.clips have no labels, so give it a layer of its own: pool5, fc6 or fc7",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_line(folder, tmp_path, changes, message):

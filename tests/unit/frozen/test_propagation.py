@@ -69,7 +69,32 @@ def test_parts_of_the_cells_make_no_difference(monkeypatch):
 
 
 def test_cells_are_near_in_rows_and_in_columns():
-    near = cells_near(3, 4, 1).view(3, 4, 3, 4)
-    expected = np.zeros((3, 4), bool)
-    expected[0:2, 1:4] = True
-    np.testing.assert_array_equal(near[0, 2].numpy(), expected)
+    cells, there = (part.view(3, 4, 9) for part in cells_near(3, 4, 1))
+    assert cells[0, 2][there[0, 2]].tolist() == [1, 2, 3, 5, 6, 7]
+    assert cells[1, 1].tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10] and there[1, 1].all()
+
+
+@pytest.mark.parametrize("radius", [0, 1, 3, 9])
+def test_labels_are_those_of_a_search_over_all_cells_without_those_far_away(radius):
+    rng = np.random.default_rng(radius)
+    frames = torch.from_numpy(rng.normal(size=(3, 6, 4, 7)).astype(np.float32))
+    first = torch.from_numpy(rng.dirichlet(np.ones(3), (4, 7)).astype(np.float32)).permute(2, 0, 1)
+    settings = Propagation(context=2, radius=radius, top_k=5, temperature=0.3)
+    known, labels = [frames[0]], [first]
+    for frame, found in zip(frames[1:], propagate(frames, first, settings), strict=True):
+        expected = torch.zeros_like(first)
+        for row, column in np.ndindex(4, 7):
+            near = [
+                (torch.cosine_similarity(frame[:, row, column], of[:, y, x], dim=0).item(), label[:, y, x])
+                for of, label in zip(known, labels, strict=True)
+                for y, x in np.ndindex(4, 7)
+                if max(abs(y - row), abs(x - column)) <= radius
+            ]
+            best = sorted(near, key=lambda each: -each[0])[:5]
+            weights = np.exp(np.array([cosine for cosine, _ in best]) / 0.3)
+            expected[:, row, column] = sum(
+                float(weight) * label for weight, (_, label) in zip(weights / weights.sum(), best, strict=True)
+            )
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        known.append(frame)
+        labels.append(found)

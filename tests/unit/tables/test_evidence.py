@@ -68,14 +68,25 @@ def test_precision_is_compared_with_the_first_line(made):
 
 def test_three_seeds_have_the_interval_of_student_s_t():
     """0.5, 1 and 3: 1.5 +- 4.303 x 0.764."""
-    found = bounds(np.repeat([[0.5], [1], [3]], 1000, axis=1))
+    values = np.array([0.5, 1, 3])
+    found = bounds(values, np.repeat(values[:, None], 1000, axis=1))
     assert [found["low"], found["high"]] == pytest.approx([-1.79, 4.79], rel=0.03)
 
 
 def test_an_interval_of_three_seeds_holds_the_mean_of_their_population_in_95_percent():
     rng = np.random.default_rng(0)
-    found = [bounds(np.repeat(rng.standard_normal((3, 1)), 1000, axis=1)) for _ in range(1000)]
+    found = [bounds(values, np.repeat(values[:, None], 1000, axis=1)) for values in rng.standard_normal((1000, 3))]
     assert np.mean([each["low"] < 0 < each["high"] for each in found]) == pytest.approx(0.95, abs=0.015)
+
+
+def test_draws_that_are_shifted_do_not_shift_the_interval():
+    values, draws = np.array([20.0, 24, 25]), np.random.default_rng(0).normal(0, 2, 1000)
+    draws -= draws.mean()
+    as_they_are, shifted = (bounds(values, values[:, None] + draws + shift) for shift in (0, 3))
+    assert shifted == as_they_are and as_they_are["low"] < 23 < as_they_are["high"]
+    lacking = np.append(values[:, None] + draws, np.full((3, 1), np.nan), axis=1)
+    assert bounds(values, lacking)["low"] == pytest.approx(as_they_are["low"], abs=0.5)
+    assert np.isnan(bounds(values, np.zeros((3, 0)))["low"])
 
 
 def test_the_order_and_the_scale_of_the_figures_do_not_matter():

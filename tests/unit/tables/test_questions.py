@@ -35,14 +35,16 @@ class Files:
         self.folder, self.noise = folder, np.random.default_rng(0).standard_normal(DRAWS)
         self.cells, self.bootstraps, self.detections, self.detection_bootstraps = [], [], [], []
 
-    def frozen(self, system, value, *, column="sun8", figure="linear", pairs=None):
+    def frozen(self, system, value, *, column="sun8", figure="linear", learned=None, **more):
         self.cells.append(self.folder / f"cells/{column}/{system}.json")
         self.bootstraps.append(self.folder / f"draws/{column}/{system}.npz")
         for path in (self.cells[-1], self.bootstraps[-1]):
             path.parent.mkdir(parents=True, exist_ok=True)
-        cell = {"value": value, "figures": {figure: {"value": value}}, "learned_pairs": pairs}
-        self.cells[-1].write_text(json.dumps(cell | {"chance": {figure: 12.5}}))
-        np.savez(self.bootstraps[-1], **{figure: value + self.noise})
+        cell = {"value": value, "figures": {figure: {"value": value}}, "images": 96, "features": "pool5"}
+        cell |= {"learned_pairs": learned if isinstance(learned, list) else [learned], "chance": {figure: 12.5}}
+        self.cells[-1].write_text(json.dumps(cell | more))
+        unmoved = {f"chance.{figure}": 12.5 + self.noise} if "sequences" in more else {}
+        np.savez(self.bootstraps[-1], **{figure: value + self.noise} | unmoved)
 
     def row(self, row, value):
         self.detections.append(self.folder / f"table1/{row}/mAP.json")
@@ -102,7 +104,7 @@ def test_a_line_of_several_models_is_their_mean_and_an_ensemble_is_a_system_of_i
 def test_the_slope_against_the_pairs_with_its_interval_over_seeds(files):
     for seed, slope in {"": 2, "-seed2": 3, "-seed3": 4}.items():
         for place, size in enumerate((100, 200, 400)):
-            files.frozen(f"of{size}{seed}", 30 + slope * place, pairs=size)
+            files.frozen(f"of{size}{seed}", 30 + slope * place, learned=size)
     lines = {str(size): [f"of{size}"] for size in (100, 200, 400)}
     _, rows, text = files.table(seeds=3, lines=lines, figures=["sun8.linear"], slope=True)
     (slope,) = [row for row in rows if row["kind"] == "slope"]
@@ -127,21 +129,35 @@ def test_an_empty_cell_is_named_with_its_reason(files):
 
 
 def test_figures_of_masks_and_clips_name_what_their_intervals_draw(files):
-    files.frozen("a", 40, column="davis", figure="J&F")
-    files.frozen("a", 40, column="clips", figure="recall")
-    text = files.table(seeds=1, lines={"a": ["a"]}, figures=["davis.J&F", "clips.recall"])[2]
-    assert "interval over training seeds and sequences (davis.J&F) or clips (clips.recall)" in text
+    files.frozen("a", 40, column="davis", figure="J", sequences={"s": {}}, ceiling={"J": 80}, features="conv5")
+    files.frozen("a", 40, column="clips", figure="recall", pairs=9, clips=3)
+    _, rows, text = files.table(
+        seeds=1, lines={"a": ["a"]}, figures=["davis.J", "clips.recall"], comparisons=[["a", "chance"]]
+    )
+    assert "interval over training seeds and sequences (davis.J) or clips (clips.recall)" in text
     assert "With one seed the intervals hold nothing of how training seeds vary." in text
-    assert "| chance | 12.5 (masks stay in place) | 12.5 |" in text
+    assert "davis: masks of 1 sequences, carried by conv5 (chance is the first frame's masks, which stay in" in text
+    assert "; clips: 9 pairs of 3 clips by pool5." in text
+    (chance,) = [row for row in rows if row["kind"] == "mean" and row["line"] == "chance" and "davis" in row["figure"]]
+    assert f"| chance | 12.5 [{float(chance['low']):.1f}, {float(chance['high']):.1f}] | 12.5 |" in text
+    assert float(chance["high"]) - float(chance["low"]) > 3 and "| ceiling | 80.0 | - |" in text
+    # Draws of the same sequences, in which the noise cancels.
+    differences = [row for row in rows if row["kind"] == "difference"]
+    assert [[float(row[key]) for key in ("difference", "low", "high")] for row in differences] == [
+        [27.5, 27.5, 27.5], pytest.approx([27.5, 25.5, 29.5], abs=0.3)
+    ]  # fmt: skip
 
 
 def test_the_pairs_of_the_lines_that_learned_from_some_stand_below_the_table(files):
     files.frozen("a", 40)
-    files.frozen("b", 44, pairs=1200)
+    files.frozen("b", 44, learned=1200)
     shared = {"seeds": 1, "figures": ["sun8.linear"]}
     assert (
         "\n\nPairs learned from: trained 1,200.\n" in files.table(lines={"none": ["a"], "trained": ["b"]}, **shared)[2]
     )
     text = files.table(lines={"none": ["a"], "trained": ["b", "a"]}, **shared)[2]
-    assert "Pairs learned from by the first network of a line: trained 1,200." in text
+    assert "sun8: 96 photos by pool5.\n\nPairs learned from: trained 1,200 + none." in text
+    files.frozen("b+c", 50, learned=[1200, 900])
+    text = files.table(lines={"both": ["b", "c"]}, ensembles=True, **shared)[2]
+    assert "Pairs learned from: both 1,200 + 900." in text
     assert "Pairs learned from" not in files.table(lines={"none": ["a"]}, **shared)[2]

@@ -42,11 +42,13 @@ class Pairs:
         return out
 
 
-def train(folder, *, form, precision="fp32", interrupt=None, spoil=None, threads, report):
+def train(folder, *, form, options=None, precision="fp32", interrupt=None, spoil=None, threads, report):
     """A ranking training of a tiny net; process 1 is sent a signal, or has a broken shard, at an iteration."""
     schedule = RankingSchedule(lr=0.01, random_iterations=4, iterations=4, batch=14, precision=precision)
     world = this_world()
-    objective = RankingObjective(loss_settings=Loss(form=form), random_iterations=4, seed=1, world=world)
+    objective = RankingObjective(
+        loss_settings=Loss.read({"form": form, **(options or {})}), random_iterations=4, seed=1, world=world
+    )
     batches = PairBatches(Pairs(), 7, 1, world)
 
     def make_batch(iteration):
@@ -94,13 +96,17 @@ def assert_close(folder, other):
     np.testing.assert_allclose(rows(folder), rows(other), rtol=1e-4, atol=1e-6)
 
 
+AUGMENT = {"crop": [0.5, 1], "colour": 0.4, "grey": 0.3, "blur": 0.5}
+
+
 @pytest.mark.parametrize(
-    ("form", "processes"), [("paper", 2), ("fork", 3), ("infonce", 2)]
+    ("form", "processes", "options"),
+    [("paper", 2, {}), ("fork", 3, {}), ("infonce", 2, {}), ("infonce", 3, {"symmetric": True, "augment": AUGMENT})],
 )  # of seven pairs, so that parts differ in length
-def test_the_weights_are_those_of_one_process(tmp_path, form, processes):
+def test_the_weights_are_those_of_one_process(tmp_path, form, processes, options):
     (alone, together) = (tmp_path / "alone", tmp_path / "together")
-    run(alone, 1, form=form)
-    metrics, reported = run(together, processes, form=form)
+    run(alone, 1, form=form, options=options)
+    metrics, reported = run(together, processes, form=form, options=options)
     assert_close(together, alone)
     assert reported == [2, 4, 6, 8]  # by one of the processes
     assert metrics["loss"] == rows(together)[-1][1]
