@@ -34,16 +34,16 @@ def test_the_real_evidence_has_four_networks_and_five_detectors_for_each_of_thre
     jobs = plan("examples/real_evidence", 125, f"{QUESTIONS}/real.md")
     assert jobs["models_random"] == jobs["models_scaled"] == 3
     assert jobs["models_ranking"] == 6 and jobs["models_finetuning"] == jobs["detection_evaluate"] == 15
-    assert jobs["frozen_images"] == jobs["frozen_masks"] == jobs["frozen_pairs"] == 12
+    assert jobs["frozen_images"] == jobs["frozen_masks"] == 12 and jobs["frozen_pairs"] == 2 * 12
 
 
 @pytest.mark.parametrize(
     ("experiment", "videos", "trained", "evaluated"),
     [
-        # Of 14 trained networks, three are only in ensembles, of which there are two; all have five seeds.
-        ("demo", 480, 14 * 5, 2 * (10 + 1 + 2) * 5),
+        # Of 14 trained networks, two are only in ensembles, of which there are two; all have five seeds.
+        ("demo", 480, 14 * 5, 2 * (12 + 1 + 2) * 5),
         # Three networks, of which the slope is asked, have five seeds, and the others three.
-        ("examples/real_evidence", 125, 14 * 3 + 3 * 2, (10 + 1 + 2) * 3 + 3 * 2),
+        ("examples/real_evidence", 125, 14 * 3 + 3 * 2, (12 + 1 + 2) * 3 + 3 * 2),
     ],
 )
 def test_every_control_is_trained_and_evaluated_once(plan, tmp_path, experiment, videos, trained, evaluated):

@@ -26,7 +26,8 @@ def propagate(frames: Iterable[Tensor], first: Tensor, settings: Propagation) ->
         frames: features (C, H, W) of each frame, the first one included.
         first: (K, H, W), the share of each of K labels in each cell of the first frame.
     """
-    near, there = (part.to(first.device) for part in cells_near(*first.shape[1:], settings.radius))
+    height, width = first.shape[1:]
+    near, there = (part.to(first.device) for part in cells_near(height, width, settings.radius))
     every = iter(frames)
     start = _unit(next(every)), first.flatten(1)
     later: deque[tuple[Tensor, Tensor]] = deque(maxlen=settings.context)
