@@ -60,7 +60,7 @@ evidence: $(READY)
 	@$(VENV) demo/make_world.py --out demo/world
 	@$(SNAKEMAKE) --directory demo results/evidence.md
 	@$(VENV) demo/make_world.py --out demo/hard/world --without known_categories large_things equal_backgrounds \
-		equal_hues even_categories --per-class 0 --per-scene 0 --rooms 0
+		equal_hues even_categories --tune 0 --per-class 0 --per-scene 0 --rooms 0
 	@$(SNAKEMAKE) --directory demo/hard results/evidence.md
 	@cat demo/results/evidence.md demo/hard/results/evidence.md
 	@$(VENV) -m benchmarks.evidence_page

@@ -17,7 +17,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +83,19 @@ def make_world(out: Path, *, processes: int = 1, without: Sequence[str] = (), **
         return
     _clear(out)
     start = time.perf_counter()
-    make_videos(out, options, grants, processes=processes)
-    set_sizes = {name: options[name] for name in IMAGE_SETS}
-    write_detection_set(out, set_sizes=set_sizes, seed=seed, grants=grants)
-    write_class_folders(out, per_class=options["per_class"], seed=seed, grants=grants)
-    write_scenes(out, per_scene=options["per_scene"], seed=seed, grants=grants)
-    write_rooms(out, rooms=options["rooms"], seed=seed)
+    drawn = {"seed": seed, "grants": grants}
+    contents: list[tuple[Callable[..., None], dict[str, Any]]] = [
+        (write_scenes, drawn | {"per_scene": options["per_scene"]}),
+        (write_detection_set, drawn | {"set_sizes": {name: options[name] for name in IMAGE_SETS}}),
+        (write_rooms, {"seed": seed, "rooms": options["rooms"]}),
+        (write_class_folders, drawn | {"per_class": options["per_class"]}),
+    ]
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        make_videos(out, options, grants, pool)
+        # Each takes half a minute, the longest ones first.
+        written = [pool.apply_async(write, (out,), arguments) for write, arguments in contents]
+        for each in written:
+            each.get()
     stamp.write_text(json.dumps(recipe))
     print(f"{out}: made in {time.perf_counter() - start:.0f} s")
 
@@ -99,7 +107,7 @@ def code_digest() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in source_files)).hexdigest()
 
 
-def make_videos(out: Path, options: dict[str, int], grants: Grants, *, processes: int) -> None:
+def make_videos(out: Path, options: dict[str, int], grants: Grants, pool: Pool) -> None:
     """Write the clips and `videos.tsv`, whose paths are relative to the folder above `out`."""
     (out / "videos").mkdir()
     clips: dict[str, Any] = {
@@ -107,8 +115,7 @@ def make_videos(out: Path, options: dict[str, int], grants: Grants, *, processes
         "settings": ClipSettings(frames=options["frames"]),
         "grants": grants,
     }
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        pool.map(functools.partial(_write_clip, out / "videos", **clips), range(options["videos"]), chunksize=8)
+    pool.map(functools.partial(_write_clip, out / "videos", **clips), range(options["videos"]), chunksize=8)
     rows = [f"{clip_name(i)}\t{out.name}/videos/{clip_name(i)}.mp4\n" for i in range(options["videos"])]
     (out / "videos.tsv").write_text("video_id\tsource\n" + "".join(rows))
     # The demo's clips show the categories in turn, and all else is the same in each: nothing is left to say.
