@@ -92,7 +92,7 @@ def make_world(out: Path, *, processes: int = 1, without: Sequence[str] = (), **
     ]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         make_videos(out, options, grants, pool)
-        # Each takes half a minute, the longest ones first.
+        # Each takes about half a minute; the longest start first.
         written = [pool.apply_async(write, (out,), arguments) for write, arguments in contents]
         for each in written:
             each.get()

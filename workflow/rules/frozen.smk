@@ -5,7 +5,8 @@
 # outputs  results/cells/frozen/{protocol}/{column}/{model}.json: accuracy of a linear probe and of nearest neighbours, and
 #          precision among the nearest photos, or J and F of propagated masks, or recall of tracked patches;
 #          an ensemble, whose members' features stand side by side, is named {model}+{model}
-#          results/frozen/{protocol}/bootstraps/{column}/{model}.npz: the same in each draw of the photos or sequences
+#          results/frozen/{protocol}/bootstraps/{column}/{model}.npz: the same in each draw of the photos, sequences or
+#          clips, and of masks what a guess and true cells give in it
 # steps    describe each photo as a whole; draw training photos of each category several times, train a linear softmax and
 #          let the nearest vote; look up the nearest photos of every photo. Or describe the cells of each frame, and carry
 #          the masks of the first frame on to the most similar cells nearby. Or find the tracked patch of each query
@@ -87,6 +88,6 @@ rule frozen_pairs:
         settings=lambda wildcards: plan.frozen.of_pairs(wildcards.column),
         code=code("frozen/frozen_pairs.py"),
     message:
-        "{wildcards.model}: find tracked patches of {wildcards.column} by {params.settings[layer]}"
+        "{wildcards.model}: find the tracked patches of {wildcards.column} again"
     script:
         "../scripts/frozen/frozen_pairs.py"

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 ENSEMBLE = "+"  # between the names of an ensemble's models
 OF_TABLE = {"sets", "masks", "pairs", "rows"}  # settings that say which cells there are
 OF_MASKS = {"propagation", "bootstrap"}
-OF_PAIRS = {"layer", "bootstrap"}
 
 
 class FrozenPlan:
@@ -47,7 +46,9 @@ class FrozenPlan:
 
     def of_pairs(self, column: str) -> dict[str, Any]:
         """The settings that the cells of a set of pairs depend on."""
-        return {name: self._settings[name] for name in OF_PAIRS} | {"pairs": {column: self.pair_sets[column]}}
+        pairs = self.pair_sets[column]
+        layer = pairs["layer"] or self._settings["layer"]
+        return {"bootstrap": self._settings["bootstrap"], "pairs": {column: {**pairs, "layer": layer}}}
 
     def folder(self, column: str) -> str:
         """The folder of a column's data."""

@@ -52,8 +52,8 @@ def mask_set_figures(
     J and F are means over all objects of their means over the frames but the first, which is given, and the last, as in
     DAVIS 2017's evaluation; J&F is the mean of both. All are in percent. The interval is over the sequences, each with
     all its objects; it is spread as `widened` says, because sequences are few. Two references have the same figures and
-    draws, `chance.J` for one: `chance`, the first frame's masks if they stay where they are, and `ceiling`, the true
-    masks averaged over the layer's cells, which is what a network would reach that makes no mistake.
+    draws, `chance.J` for one: `chance`, the first frame's masks if they stay where they are, and `true cells`, the
+    masks of a network that knows the share of each object in each of the layer's cells.
 
     Args:
         settings: settings of `settings.frozen.Frozen`.
@@ -73,14 +73,14 @@ def mask_set_figures(
     device = own_device()
     net = build(weights).to(device)
     net.grid(frozen.propagation.layer, weights)
-    scores: dict[str, list[np.ndarray]] = {"": [], "chance.": [], "ceiling.": []}
+    scores: dict[str, list[np.ndarray]] = {"": [], "chance.": [], "true cells.": []}
     done = 0
     with set_precision(device, "fp32"), torch.inference_mode():
         for video in videos:
             truth = read_masks(video)
             scores[""].append(compared(predicted_masks(net, video, truth[0], frozen.propagation), truth))
             scores["chance."].append(compared(repeat(truth[0], len(truth) - 2), truth))
-            scores["ceiling."].append(compared(on_cells(truth[1:-1], net, frozen.propagation), truth))
+            scores["true cells."].append(compared(on_cells(truth[1:-1], net, frozen.propagation), truth))
             done += len(video.frames)
             report(done, {"frames": float(done)})
     every, drawn = np.ones((1, len(videos)), np.int64), image_draws(len(videos), frozen.bootstrap)
@@ -106,8 +106,7 @@ def mask_set_figures(
             }
             for video, of in zip(videos, scores[""], strict=True)
         },
-        chance=found["chance."],
-        ceiling=found["ceiling."],
+        **{"chance": found["chance."], "true cells": found["true cells."]},
         learned_pairs=[load_weights(weights, tensors=False)[1].get("pairs")],
         runs=runs,
     )

@@ -46,7 +46,8 @@ def _carried(
     count, frames = asking.shape[1], known.shape[1] // asking.shape[1]
     starts = count * torch.arange(frames, device=near.device)[:, None]  # of the frames' cells
     found = []
-    for some in torch.arange(count, device=near.device).split(max(1, AT_ONCE // known.shape[1])):
+    most = max(known.shape[1], frames * near.shape[1])  # values of each asking cell
+    for some in torch.arange(count, device=near.device).split(max(1, AT_ONCE // most)):
         cells = (near[some, None] + starts).flatten(1)  # (p, n R)
         cosines = (asking[:, some].T @ known).gather(1, cells)
         cosines.masked_fill_(~there[some].repeat(1, frames), -torch.inf)
@@ -57,13 +58,16 @@ def _carried(
 
 
 def cells_near(height: int, width: int, radius: int) -> tuple[Tensor, Tensor]:
-    """The cells at most `radius` rows and columns away from each of P = height x width cells, and which are there.
+    """The cells at most `radius` rows and columns away from each of P = height x width cells.
 
     Returns:
-        (P, R) int64 and (P, R) bool for R = (2 radius + 1)^2; a place beyond the edge has the number of a cell inside.
+        Numbers of cells (P, R) int64, R at most (2 radius + 1)^2, and whether each of these places lies inside the
+        frame (P, R) bool; a place outside has the number of a cell inside.
     """
-    away = torch.arange(-radius, radius + 1)
-    rows, columns = (torch.arange(size)[:, None] + away for size in (height, width))  # (height, 2 radius + 1) and so on
+    rows, columns = (
+        torch.arange(size)[:, None] + torch.arange(-min(radius, size - 1), min(radius, size - 1) + 1)
+        for size in (height, width)
+    )  # (height, 2 radius + 1) and (width, 2 radius + 1), or as many as there can be
     inside = [(each >= 0) & (each < size) for each, size in ((rows, height), (columns, width))]
     cells = rows.clamp(0, height - 1)[:, None, :, None] * width + columns.clamp(0, width - 1)[None, :, None, :]
     there = inside[0][:, None, :, None] & inside[1][None, :, None, :]

@@ -2,7 +2,8 @@
 
 torchvision's functions take one factor for all images of a batch, as a number of Python, which a recorded CUDA graph
 would repeat at every iteration. Only those without a factor are used here; the others follow torchvision's definitions,
-but for hues: torchvision turns those of HSV, which changes how bright a colour looks in another way.
+but for hues: torchvision turns them in HSV, and here colours turn about the axis of greys, which keeps the sum of the
+three channels.
 """
 
 import math

@@ -173,7 +173,8 @@ class Frozen(Settings):
     pairs: dict[str, PairSet] = setting({}, "Folders of patch shards by the name of their column")
     rows: tuple[FrozenRow, ...] = setting((), "Rows of the table; each is compared with the first")
     layer: Literal["pool5", "fc6", "fc7", "fc8"] = setting(
-        "pool5", "Layer whose features of whole photos are evaluated; only networks with outputs have fc8"
+        "pool5",
+        "Layer whose features of whole photos, and of patches, are evaluated; only networks with outputs have fc8",
     )
     seed: Natural = setting(0, "Seed of the halves and of all draws of training photos")
     train_images: int = setting(
@@ -191,7 +192,7 @@ class Frozen(Settings):
     precision: Precision = setting(Precision(), "Retrieval of each photo's nearest photos")
     propagation: Propagation = setting(Propagation(), "Propagation of masks through videos")
     bootstrap: Count = setting(
-        1000, "Number of draws of the photos, or of the sequences, behind each 95% interval", unit="draws"
+        1000, "Number of draws of the photos, sequences or clips behind each 95% interval", unit="draws"
     )
 
     @model_validator(mode="after")

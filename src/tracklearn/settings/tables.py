@@ -12,8 +12,8 @@ Layer = Literal["pool5", "fc6", "fc7"]
 NormalsMethod = Literal["mean_cells", "camera_axis", "words"]
 Pair = tuple[str, str]
 ID = "^[A-Za-z0-9._-]+$"
-REFERENCES = ("chance", "ceiling")
-"""Lines of the tables of questions that stand for no network."""
+CHANCE, TRUE_CELLS = REFERENCES = ("chance", "true cells")
+"""Lines of the tables of questions that stand for no network: a guess, and one that knows what each cell shows."""
 PAPERS_SYSTEM = "System of the paper whose number stands beside the row; a row with `null` stands below the others"
 
 
@@ -178,7 +178,8 @@ class Question(Settings):
     comparisons: tuple[Pair, ...] = setting(
         (),
         "Pairs of lines whose difference is averaged over the training seeds. Two lines need no networks: `chance`, "
-        "what a guess gives, and `ceiling`, what true masks give that are averaged over the cells of a layer",
+        "what a guess gives, and for masks `true cells`, what a network would give that knows the share of each object "
+        "in each cell",
     )
     slope: bool = setting(
         False,
@@ -196,8 +197,13 @@ class Question(Settings):
             raise ValueError(f"{where}: figures has {wrong[0]!r}; expected {{column}}.{{figure}}")
         if taken := lines & {*REFERENCES}:
             raise ValueError(f"{where}: a line is called {min(taken)}, as a line of every table is; rename it")
-        if unknown := [line for pair in self.comparisons for line in pair if line not in {*lines, *REFERENCES}]:
-            raise ValueError(f"{where}: comparisons names {unknown[0]!r}; expected one of {', '.join(sorted(lines))}")
+        known = [*sorted(lines), *REFERENCES]
+        if unknown := [line for pair in self.comparisons for line in pair if line not in known]:
+            raise ValueError(f"{where}: comparisons names {unknown[0]!r}; expected one of {', '.join(known)}")
+        of_cells = any(figure.rpartition(".")[2] in ("J&F", "J", "F") for figure in self.figures)
+        shown = {*self.lines, CHANCE, *([TRUE_CELLS] if of_cells else [])}  # by `figures`
+        if apart := [pair for pair in self.comparisons if not ({*pair} <= shown or {*pair} <= self.detection.keys())]:
+            raise ValueError(f"{where}: no figure has both {apart[0][0]!r} and {apart[0][1]!r}; take the pair out")
         if self.slope and (len(self.lines) < 3 or any(len(models) > 1 for models in self.lines.values())):
             raise ValueError(f"{where}: a slope needs at least three lines of one model each")
         return self

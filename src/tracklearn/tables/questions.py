@@ -24,7 +24,7 @@ EXPLANATION = (
     "{units}. Differences are paired by both, and stand beside the differences by seed. {spread}"
 )
 OF_MASKS = (
-    "chance is the first frame's masks, which stay in place, and the ceiling is the true masks, averaged over the cells"
+    "chance: the first frame's masks, which stay in place; true cells: the true share of each object in each cell"
 )
 
 
@@ -145,9 +145,10 @@ def _frozen(
                 np.array([np.mean([by_system[key]["figures"][name]["value"] for key in keys]) for keys in by_seed]),
                 np.stack([np.mean([draws[key][name] for key in keys], axis=0) for keys in by_seed]),
             )
-        key = by_seed[0][0]  # a reference is the same for all networks
         for reference in REFERENCES:
-            if (value := by_system[key].get(reference, {}).get(name)) is not None:
+            key = by_seed[0][0]
+            values = {cell.get(reference, {}).get(name) for (of, _), cell in by_system.items() if of == column}
+            if len(values) == 1 and (value := values.pop()) is not None:  # layers of other cells have other true cells
                 drawn = draws[key].get(f"{reference}.{name}", np.full_like(draws[key][name], value))
                 found[figure, reference] = Sample(np.full(asked.seeds, value), np.tile(drawn, (asked.seeds, 1)))
     return found

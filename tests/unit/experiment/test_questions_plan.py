@@ -92,11 +92,7 @@ def test_a_cell_of_pairs_depends_on_its_shards_alone(tmp_path):
     (tmp_path / "h/00000.h5").write_bytes(b"1")
     frozen = planned().frozen
     assert frozen.stores("clips") == ["h/00000.h5"] and frozen.digest("clips") != before
-    assert frozen.of_pairs("clips") == {
-        "layer": "pool5",
-        "bootstrap": 1000,
-        "pairs": {"clips": {"folder": "h", "layer": None}},
-    }
+    assert frozen.of_pairs("clips") == {"bootstrap": 1000, "pairs": {"clips": {"folder": "h", "layer": "pool5"}}}
     assert "pairs" not in frozen.of_images("sun8")
 
 
@@ -110,7 +106,11 @@ def test_a_cell_of_pairs_depends_on_its_shards_alone(tmp_path):
         ({"lines": {}, "figures": []}, "question q has no lines; expected lines of models, or detection"),
         ({"figures": []}, "question q has lines or figures alone; expected both"),
         ({"figures": ["linear"]}, "figures has 'linear'; expected {column}.{figure}"),
-        ({"comparisons": [["unsup", "best"]]}, "comparisons names 'best'; expected one of random, unsup"),
+        (
+            {"comparisons": [["unsup", "best"]]},
+            "comparisons names 'best'; expected one of random, unsup, chance, true cells",
+        ),
+        ({"comparisons": [["unsup", "true cells"]]}, "no figure has both 'unsup' and 'true cells'; take the pair out"),
         ({"lines": {"chance": ["unsup"]}}, "a line is called chance, as a line of every table is; rename it"),
         ({"slope": True}, "a slope needs at least three lines of one model each"),
     ],

@@ -86,11 +86,13 @@ def test_what_is_still_keeps_its_mask_and_what_moves_is_followed(world, tmp_path
     assert evaluate(world, tmp_path, sequences=["still"])[1]["sequences"].keys() == {"still"}
     assert values["J&F"] == pytest.approx((values["J"] + values["F"]) / 2)
     assert cell["value"] == values["J&F"] > cell["chance"]["J&F"] + 10  # masks that stay where they are
-    assert cell["ceiling"]["J"] == pytest.approx(values["J"])  # this film moves by whole cells, and is followed exactly
+    assert cell["true cells"]["J"] == pytest.approx(
+        values["J"]
+    )  # this film moves by whole cells, and is followed exactly
     assert cell["learned_pairs"] == [None]
-    references = {f"{name}.{figure}" for name in ("chance", "ceiling") for figure in values}
+    references = {f"{name}.{figure}" for name in ("chance", "true cells") for figure in values}
     assert draws.keys() == {*values} | references
-    assert draws["chance.J"].std() > 0 and draws["ceiling.J"].mean() > draws["chance.J"].mean()
+    assert draws["chance.J"].std() > 0 and draws["true cells.J"].mean() > draws["chance.J"].mean()
     assert [cell["sequences"]["two"][name] for name in ("objects", "frames")] == [2, 4]
     assert {len(array) for array in draws.values()} == {20}
 
@@ -149,7 +151,7 @@ def test_images_are_resized_to_whole_cells():
     assert cells_of((100, 1000), net, Propagation(side=64, layer="pool5")) == (2, 20)
 
 
-def test_the_ceiling_is_the_true_mask_as_far_as_cells_can_show_it():
+def test_true_cells_give_the_true_mask_as_far_as_cells_can_show_it():
     net, settings = (
         CaffeNet(width=1 / 8, input_size=67, fc7=8),
         Propagation(side=96, layer="conv5"),
