@@ -62,8 +62,8 @@ SOURCES = (
     Source("make evidence", "43", "demo", file="evidence.md"),
     Source("make evidence", "43", "demo/hard", file="evidence.md"),
     Source("make evidence-real", "49", "examples/real_evidence"),
-    Source("make evidence-controls", "", "demo", ("config.yaml", "controls.yaml")),
-    Source("make evidence-controls", "", "examples/real_evidence", ("config.yaml", "controls.yaml")),
+    Source("make evidence-controls", "117", "demo", ("config.yaml", "controls.yaml")),
+    Source("make evidence-controls", "117", "examples/real_evidence", ("config.yaml", "controls.yaml")),
     Source(
         "make evidence-normals",
         "",
