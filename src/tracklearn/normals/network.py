@@ -12,6 +12,8 @@ from torch import Tensor
 from tracklearn.errors import UserError
 from tracklearn.networks.backbone import Backbone, Dropout, draw_kept
 from tracklearn.networks.backbones import BACKBONES
+from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.of_torchvision import AlexNet, ResNet18, ResNet50
 from tracklearn.networks.weights import backbone_of, restore, shape_of
 from tracklearn.normals.codebook import UNKNOWN
 from tracklearn.seeds import torch_generator
@@ -38,12 +40,25 @@ class NormalsHead(Backbone):
         return self.cell_scores(images, self.cells, dropout=dropout)
 
 
-NORMALS: Mapping[str, type[NormalsHead]] = {
-    name: type(f"Normals{kind.__name__}", (NormalsHead, kind), {}) for name, kind in BACKBONES.items()
-}
+class NormalsNet(NormalsHead, CaffeNet):
+    """The paper's network: conv1..pool5 and fc6 of CaffeNet, and an fc7 of 8000 units."""
+
+
+class NormalsAlexNet(NormalsHead, AlexNet):
+    """An AlexNet of surface normals."""
+
+
+class NormalsResNet18(NormalsHead, ResNet18):
+    """A ResNet-18 of surface normals."""
+
+
+class NormalsResNet50(NormalsHead, ResNet50):
+    """A ResNet-50 of surface normals."""
+
+
+KINDS: tuple[type[NormalsHead], ...] = (NormalsNet, NormalsAlexNet, NormalsResNet18, NormalsResNet50)
+NORMALS: Mapping[str, type[NormalsHead]] = {kind.backbone: kind for kind in KINDS}
 """The networks of surface normals by their backbone."""
-NormalsNet = NORMALS["caffenet"]
-"""The paper's network: conv1..pool5 and fc6 of CaffeNet, and an fc7 of 8000 units."""
 
 
 def new_normals_net(
@@ -126,7 +141,7 @@ class NormalsObjective:
         """All iterations do the same operations."""
 
     def __call__(self, net: Backbone, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of a `NormalsHead` on a batch, and the mean angle in degrees between softly decoded and true normals."""
+        """Loss of a `NormalsNet` on a batch, and the mean angle in degrees between softly decoded and true normals."""
         images, normals, *kept = batch
         dropout = Dropout(self.dropout, kept or self.draw(net, batch, iteration)) if self.dropout else None
         words = self.words.to(normals)
