@@ -22,6 +22,7 @@ from tracklearn.photos import opened_image, read_pixels
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.frozen import Frozen, MaskSet, Propagation
+from tracklearn.settings.tables import CHANCE, TRUE_CELLS
 from tracklearn.tables.bootstrap import image_draws, widened
 from tracklearn.tables.cells import write_figures
 from tracklearn.training.gpu import set_precision
@@ -73,44 +74,47 @@ def mask_set_figures(
     device = own_device()
     net = build(weights).to(device)
     net.grid(frozen.propagation.layer, weights)
-    scores: dict[str, list[np.ndarray]] = {"": [], "chance.": [], "true cells.": []}
+    scores: list[np.ndarray] = []
+    references: dict[str, list[np.ndarray]] = {CHANCE: [], TRUE_CELLS: []}
     done = 0
     with set_precision(device, "fp32"), torch.inference_mode():
         for video in videos:
             truth = read_masks(video)
-            scores[""].append(compared(predicted_masks(net, video, truth[0], frozen.propagation), truth))
-            scores["chance."].append(compared(repeat(truth[0], len(truth) - 2), truth))
-            scores["true cells."].append(compared(on_cells(truth[1:-1], net, frozen.propagation), truth))
+            scores.append(compared(predicted_masks(net, video, truth[0], frozen.propagation), truth))
+            references[CHANCE].append(compared(repeat(truth[0], len(truth) - 2), truth))
+            references[TRUE_CELLS].append(compared(on_cells(truth[1:-1], net, frozen.propagation), truth))
             done += len(video.frames)
             report(done, {"frames": float(done)})
-    every, drawn = np.ones((1, len(videos)), np.int64), image_draws(len(videos), frozen.bootstrap)
-    found = {
-        prefix: {name: float(figure[0]) for name, figure in figures(of, every).items()} for prefix, of in scores.items()
-    }
+    drawn = image_draws(len(videos), frozen.bootstrap)
+    draws = figures(scores, drawn)
+    for reference, of in references.items():
+        draws |= {f"{reference}.{name}": figure for name, figure in figures(of, drawn).items()}
+    values = _of_all(scores)
     write_figures(
         cell,
         replicates,
-        values=found[""],
-        draws={
-            f"{prefix}{name}": widened(figure, len(videos))
-            for prefix, of in scores.items()
-            for name, figure in figures(of, drawn).items()
-        },
+        values=values,
+        draws={name: widened(figure, len(videos)) for name, figure in draws.items()},
         features=frozen.propagation.layer,
         folder=frozen.masks[column].folder,
         sequences={
             video.name: {
                 "objects": len(of),
                 "frames": len(video.frames),
-                **{name: float(figure[0]) for name, figure in figures([of], np.ones((1, 1))).items()},
+                **_of_all([of]),
             }
-            for video, of in zip(videos, scores[""], strict=True)
+            for video, of in zip(videos, scores, strict=True)
         },
-        **{"chance": found["chance."], "true cells": found["true cells."]},
+        **{reference: _of_all(of) for reference, of in references.items()},
         learned_pairs=[load_weights(weights, tensors=False)[1].get("pairs")],
         runs=runs,
     )
-    return found[""]
+    return values
+
+
+def _of_all(scores: Sequence[np.ndarray]) -> dict[str, float]:
+    """The figures of some sequences, each of which counts once."""
+    return {name: float(figure[0]) for name, figure in figures(scores, np.ones((1, len(scores)))).items()}
 
 
 def figures(scores: Sequence[np.ndarray], drawn: np.ndarray) -> dict[str, np.ndarray]:
