@@ -262,6 +262,7 @@ rule tables_question:
     input:
         cells=lambda wildcards: plan.questions.cells(wildcards.question),
         bootstraps=lambda wildcards: plan.questions.bootstraps(wildcards.question),
+        logs=lambda wildcards: plan.questions.logs(wildcards.question),
         detections=lambda wildcards: plan.questions.detections(wildcards.question),
         detection_bootstraps=lambda wildcards: plan.bootstraps(plan.questions.rows(wildcards.question)),
     output:

@@ -1,6 +1,7 @@
 """The model graph: every network is an entry of `models:` with its way of training, parent, data, schedule and seed."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from tracklearn.errors import UserError
 from tracklearn.settings.models import FILES, RELEASED_NAMES, WAYS
 from tracklearn.settings.network import CAFFENET, USELESS, WITHOUT_FC7
 from tracklearn.settings.ranking import OF_VIDEOS, Loss, check_augmented, check_random_iterations
+from tracklearn.settings.tables import ID
 
 Config = Mapping[str, Any]
 """A complete configuration: `settings.experiment.Configuration.complete`."""
@@ -49,9 +51,16 @@ def check_models(config: Config) -> None:
         if model.get("transfer") == "fc7" and parents_training not in ("imagenet", "given", "voc"):
             raise UserError(f"{entry}: transfer: fc7 needs a parent with fc7 of detection size, not {model['from']}")
     for name in models:
+        _check_name(name)
         ancestors(config, name)
     for name in models:
         _check_backbone(config, name)
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that cannot be one of a folder and of a member of an ensemble, whose names stand between +."""
+    if not re.fullmatch(ID, name):
+        raise UserError(f"config: models.{name}: a model's name matches {ID}; take another name")
 
 
 def _check_ranking(config: Config, name: str) -> None:

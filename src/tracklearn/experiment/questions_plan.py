@@ -29,6 +29,11 @@ class QuestionsPlan:
         names = [seed_name(name, seed) for name in chain(*asked["lines"].values()) for seed in self._seeds(question)]
         return list(dict.fromkeys(names))
 
+    def logs(self, question: str) -> list[str]:
+        """The logs of those of a question's networks that ranking trained, each in the folder of its network."""
+        ranked = set(self._plan.trained_by("ranking"))
+        return self._plan.model_files("log.csv", [name for name in self.models(question) if name in ranked])
+
     def rows(self, question: str) -> list[str]:
         """The rows of Table 1 whose detections a question asks for, over all seeds."""
         rows = self.by_id[question]["detection"].values()

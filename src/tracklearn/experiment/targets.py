@@ -156,8 +156,11 @@ def _check_left_out(plan: Plan, target: str) -> None:
             raise UserError("config: evidence_normals is null; write its lines to get its table")
         if lack := plan.lack_of(models):
             raise UserError(f"config: evidence_normals cannot be computed: {lack}")
-    if (asked := QUESTION.fullmatch(target)) and asked[1] not in plan.questions.by_id:
+    if asked := QUESTION.fullmatch(target):
         model_graph.check_known(f"{target}: config: questions", "question", asked[1], plan.questions.by_id)
+        of_rows = [model for row in plan.questions.rows(asked[1]) for model in plan.rows[row]["models"]]
+        if lack := plan.lack_of([*plan.questions.models(asked[1]), *of_rows]):
+            raise UserError(f"config: questions: {asked[1]} cannot be computed: {lack}")
     if not plan.frozen.rows and re.fullmatch(r"results/(tables/[^/]+/)?frozen\.(csv|md|html)", target):
         raise UserError("config: frozen has no rows; write some to get their table")
     if not plan.normals.rows and re.fullmatch(r"results/(tables/[^/]+/)?table2\.(csv|md|html)", target):

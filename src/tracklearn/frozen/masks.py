@@ -170,7 +170,8 @@ def read_masks(video: Video) -> np.ndarray:
     """The object of each pixel, (T, H, W) uint8: 0 is the background, and objects count from 1.
 
     Where all masks are 0 and 255, as in DAVIS 2016, 255 is object 1. Elsewhere a value is an object, as in DAVIS 2017,
-    and 255 is background.
+    and 255 is background. The objects of the first frame are counted in the order of their values, which may have gaps;
+    objects that appear later are background.
 
     Raises:
         UserError: a mask in colours or of another size, or a first frame without an object.
@@ -187,7 +188,10 @@ def read_masks(video: Video) -> np.ndarray:
     masks[masks == VOID] = 1 if np.isin(masks, (0, VOID)).all() else 0
     if not masks[0].any():
         raise UserError(f"{video.masks[0]}: no object in the first frame, so none can be propagated; leave it out")
-    return masks
+    objects = np.setdiff1d(masks[0], 0)
+    count_of = np.zeros(256, np.uint8)
+    count_of[objects] = np.arange(1, len(objects) + 1)
+    return count_of[masks]
 
 
 def compared(found: Iterable[np.ndarray], truth: np.ndarray) -> np.ndarray:

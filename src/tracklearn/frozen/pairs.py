@@ -12,9 +12,7 @@ from tracklearn.errors import UserError
 from tracklearn.networks.backbone import Backbone, Layer
 from tracklearn.networks.weights import build, load_weights
 from tracklearn.patches.subset import Subset
-from tracklearn.ranking.loss import cosine_distances
-from tracklearn.ranking.negatives import other_videos
-from tracklearn.ranking.recall import other_pairs, tracked_ranks
+from tracklearn.ranking.recall import ranks_in_blocks
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.frozen import Frozen
@@ -73,10 +71,10 @@ def pair_set_figures(
             f"pairs with patches.size {net.input_size}"
         )
     net.layer_width(layer, weights)
-    distances = cosine_distances(_features(net, subset, layer, report))
-    rivals = {"recall": other_pairs(len(clips)), "recall_other_clips": other_videos(torch.from_numpy(clips))}
-    found = {name: (tracked_ranks(distances, mask) == 0).numpy() for name, mask in rivals.items()}
-    counts = np.bincount(clips)
+    features, counts = _features(net, subset, layer, report), np.bincount(clips)
+    owners = {"recall": np.arange(len(clips)), "recall_other_clips": clips}
+    rivals = {"recall": np.full(len(clips), 2 * len(clips) - 2), "recall_other_clips": 2 * (len(clips) - counts[clips])}
+    found = {name: (ranks_in_blocks(features, torch.from_numpy(own)) == 0).numpy() for name, own in owners.items()}
     drawn = np.vstack([np.ones(len(counts), np.int64), image_draws(len(counts), frozen.bootstrap)])  # (1 + B, C)
     figures = {name: _recall(right, clips, drawn) for name, right in found.items()}
     values = {name: float(figure[0]) for name, figure in figures.items()}
@@ -89,7 +87,7 @@ def pair_set_figures(
         folder=folder,
         pairs=len(clips),
         clips=len(counts),
-        chance={name: float(100 * (1 / (1 + mask.sum(1))).mean()) for name, mask in rivals.items()},
+        chance={name: float(100 * (1 / (1 + count)).mean()) for name, count in rivals.items()},
         learned_pairs=[load_weights(weights, tensors=False)[1].get("pairs")],
         runs=runs,
     )
@@ -110,9 +108,10 @@ def _recall(right: np.ndarray, clips: np.ndarray, drawn: np.ndarray) -> np.ndarr
 @torch.inference_mode()
 def _features(net: Backbone, subset: Subset, layer: str, report: Report) -> Tensor:
     """Features of all patches (2 P, D), the query of each pair before its tracked patch."""
-    rows = []
+    features = torch.empty(2 * len(subset), net.layer_widths()[layer])
     for start in range(0, len(subset), BATCH):
         patches = subset.pairs(range(start, min(start + BATCH, len(subset))))  # (p, 2, S, S, 3)
-        rows.append(net.features(torch.from_numpy(patches).flatten(0, 1), cast(Layer, layer)))
+        found = net.features(torch.from_numpy(patches).flatten(0, 1), cast(Layer, layer))
+        features[2 * start : 2 * start + len(found)] = found
         report(start + len(patches), {"pairs": float(start + len(patches))})
-    return torch.cat(rows)
+    return features

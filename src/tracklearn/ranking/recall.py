@@ -5,10 +5,13 @@ of all rows. Masks are bool (P, 2 P), as in `negatives`: query of pair i against
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tracklearn.ranking.loss import positive_distances
 from tracklearn.ranking.negatives import other_videos
+
+BLOCK = 1024  # queries whose distances to all rows are held at once
 
 
 def other_pairs(pair_count: int) -> Tensor:
@@ -23,6 +26,20 @@ def tracked_ranks(distances: Tensor, rivals: Tensor) -> Tensor:
     collapsed to one point have a recall of 0.
     """
     return ((distances[0::2] <= positive_distances(distances)[:, None]) & rivals).sum(1)
+
+
+def ranks_in_blocks(features: Tensor, videos: Tensor, *, block: int = BLOCK) -> Tensor:
+    """`tracked_ranks` among the rows of other videos, from the features (2 P, D), in memory that is linear in P.
+
+    With the pair's own number in place of its video, (P,), the rivals are those of `other_pairs`.
+    """
+    unit, of_rows = F.normalize(features.float()), videos.repeat_interleave(2)
+    ranks = []
+    for pairs in torch.arange(len(videos)).split(block):
+        distances = 1 - unit[2 * pairs] @ unit.T  # (block, 2 P)
+        tracked = distances.gather(1, 2 * pairs[:, None] + 1)
+        ranks.append(((distances <= tracked) & (videos[pairs, None] != of_rows)).sum(1))
+    return torch.cat(ranks)
 
 
 def category_precision(distances: Tensor, videos: Tensor, categories: Tensor, *, k: int) -> Tensor:

@@ -11,7 +11,7 @@ from tracklearn.settings.base import Count, Names, Settings, setting
 Layer = Literal["pool5", "fc6", "fc7"]
 NormalsMethod = Literal["mean_cells", "camera_axis", "words"]
 Pair = tuple[str, str]
-ID = "^[A-Za-z0-9._-]+$"
+ID = "^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 CHANCE, TRUE_CELLS = REFERENCES = ("chance", "true cells")
 """Lines of the tables of questions that stand for no network: a guess, and one that knows what each cell shows."""
 PAPERS_SYSTEM = "System of the paper whose number stands beside the row; a row with `null` stands below the others"

@@ -1,5 +1,6 @@
 """Tables of questions: lines of networks over seeds, their differences, and slopes against the size of the data."""
 
+import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,10 @@ EXPLANATION = (
     "weights, and so are the networks that it starts from. In brackets is the 95% interval over training seeds and "
     "{units}. Differences are paired by both, and stand beside the differences by seed. {spread}"
 )
+SPREAD = (
+    "Spread of the unit features in the last batches of ranking, by seed (at most 1; near 0, the features of all "
+    "patches have collapsed to one):"
+)
 OF_MASKS = (
     "chance: the first frame's masks, which stay in place; true cells: the true share of each object in each cell"
 )
@@ -45,6 +50,7 @@ def question_table(
     question: Block,
     cells: Sequence[str | Path],
     bootstraps: Sequence[str | Path],
+    logs: Sequence[str | Path],
     detections: Sequence[str | Path],
     detection_bootstraps: Sequence[str | Path],
     markdown: str | Path,
@@ -56,6 +62,7 @@ def question_table(
     Args:
         question: block `settings.tables.Question`.
         cells, bootstraps: of the frozen networks or ensembles of all seeds, each `{column}/{system}`.
+        logs: the log.csv of those of the networks that ranking trained, each in the folder of its network.
         detections, detection_bootstraps: cells with the mAP of the rows of all seeds, each `{row}/mAP.json`, and the
             replicates, each named after its row.
         markdown, table: the files to write.
@@ -98,6 +105,8 @@ def question_table(
         sections.append(f"{_evaluated(by_system)}.")
     if learned:
         sections.append(f"Pairs learned from: {', '.join(learned)}.")
+    if spreads := _spreads(asked, logs):
+        sections.append(f"{SPREAD} {'; '.join(spreads)}.")
     if sizes:
         sections += [
             "The slope is that of the least squares of a figure against the logarithm of the pairs, in points for each "
@@ -208,6 +217,24 @@ def _evaluated(by_system: Mapping[tuple[str, str], Cell]) -> str:
             on = f"{cell['images']:,} photos by {cell['features']}"
         told.append(f"{column}: {on}")
     return "; ".join(told)
+
+
+def _spreads(asked: Question, logs: Iterable[str | Path]) -> list[str]:
+    """The spread at the end of the logs of each line that has some, by seed."""
+    last = {Path(path).parent.name: _last_spread(path) for path in logs}
+    told = []
+    for line, models in asked.lines.items():
+        seeds = range(1, asked.seeds + 1)
+        found = [[f"{last[name]:.2f}" for model in models if (name := seed_name(model, s)) in last] for s in seeds]
+        if any(found):
+            told.append(f"{line} {', '.join(' + '.join(of_seed) for of_seed in found)}")
+    return told
+
+
+def _last_spread(log: str | Path) -> float:
+    with open(log, newline="") as file:
+        *_, row = csv.DictReader(file)
+    return float(row["spread"])
 
 
 def _sizes(asked: Question, pairs: Mapping[str, Sequence[int | None]]) -> list[int]:

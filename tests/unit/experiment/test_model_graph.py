@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,13 @@ def test_a_loss_that_does_not_fit_is_named(config, changes, message):
     with pytest.raises(UserError) as raised:
         complete(config)
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("name", ["unsup+ft", "mine/first", "..", "two words"])
+def test_a_name_that_cannot_be_a_folder_or_a_member_of_an_ensemble_is_refused(config, name):
+    config["models"][name] = {"train": "none"}
+    with pytest.raises(UserError, match=rf"^config: models\.{re.escape(name)}: a model's name matches "):
+        complete(config)
 
 
 def test_only_ranking_has_a_loss(config):

@@ -52,6 +52,17 @@ def test_an_ensemble_is_one_system_of_a_seed():
     assert plan.frozen.members(names[3]) == [plan.weights("random-1-seed2"), plan.weights("random-2-seed2")]
 
 
+def test_only_networks_that_ranking_trained_have_a_log_of_ranking():
+    logs = planned(QUESTION | {"seeds": 1, "lines": {"random": ["random-1"], "ft": ["unsup-8M-ft", "unsup-8M"]}})
+    assert logs.questions.logs("q") == ["results/models/unsup-8M/log.csv"]
+
+
+def test_a_question_about_a_network_that_lacks_its_data_is_refused():
+    plan = planned(QUESTION | {"lines": {"ImageNet": ["imagenet-2"]}, "seeds": 1})
+    with pytest.raises(UserError, match=r"config: questions: q cannot be computed: .* to train imagenet-2"):
+        check_targets(plan, ["results/tables/voc2012-val/questions/q.md"])
+
+
 def test_detection_asks_for_the_rows_of_all_seeds_with_their_parents():
     plan = planned(QUESTION | {"detection": {"unsup": "unsup-ft-8M"}})
     folder = "results/cells/table1/voc2012-val"

@@ -110,6 +110,21 @@ def test_masks_of_davis_2016_and_2017(world, tmp_path):
     assert np.unique(read_masks(void)).tolist() == [0, 1, 2]  # void is background
 
 
+def test_gaps_between_the_numbers_of_objects_are_no_objects_and_later_ones_are_background(world, tmp_path):
+    film(tmp_path, "gaps", [0] * 3, binary=False)
+    (video,) = videos_of(MaskSet(folder=str(tmp_path)), "x")
+    counted = read_masks(video)
+    for path in video.masks:
+        mask = np.array(Image.open(path))
+        Image.fromarray(np.array([0, 7, 128], np.uint8)[mask]).save(path)
+    mask = np.array(Image.open(video.masks[1]))
+    mask[:10] = 9  # is not in the first frame
+    Image.fromarray(mask).save(video.masks[1])
+    counted[1, :10] = 0
+    np.testing.assert_array_equal(read_masks(video), counted)
+    assert compared(counted[1:-1], counted).shape == (2, 1, 2)
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [

@@ -3,7 +3,7 @@ import torch
 
 from tracklearn.ranking.loss import cosine_distances
 from tracklearn.ranking.negatives import other_videos
-from tracklearn.ranking.recall import category_precision, other_pairs, tracked_ranks
+from tracklearn.ranking.recall import category_precision, other_pairs, ranks_in_blocks, tracked_ranks
 
 # Directions in degrees, query and tracked patch of five pairs: the distance grows with the angle between them.
 DIRECTIONS = [(0, 4), (2, 5), (40, 41), (43, 49), (90, 60)]
@@ -28,6 +28,14 @@ def test_ranks_among_other_videos_by_hand():
 def test_features_that_have_collapsed_have_the_last_rank():
     collapsed = cosine_distances(torch.ones(10, 3))
     assert tracked_ranks(collapsed, other_pairs(5)).tolist() == [8] * 5
+
+
+@pytest.mark.parametrize("block", [1, 3, 64])
+def test_ranks_in_blocks_are_those_of_all_distances(block):
+    features = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    videos, distances = torch.arange(20) // 3, cosine_distances(features)
+    for owners, rivals in ((torch.arange(20), other_pairs(20)), (videos, other_videos(videos))):
+        assert ranks_in_blocks(features, owners, block=block).equal(tracked_ranks(distances, rivals))
 
 
 def test_precision_counts_categories_among_the_nearest_of_other_videos():

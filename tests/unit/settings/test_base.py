@@ -45,7 +45,7 @@ WRONG_VALUES: list[tuple[type[Settings], dict[str, Any], str]] = [
     (
         Row,
         {"id": "a b", "label": "", "models": ["m"]},
-        "table1.id is 'a b'; expected text that matches ^[A-Za-z0-9._-]+$",
+        "table1.id is 'a b'; expected text that matches ^[A-Za-z0-9_][A-Za-z0-9._-]*$",
     ),
 ]
 

@@ -33,7 +33,7 @@ class Files:
 
     def __init__(self, folder):
         self.folder, self.noise = folder, np.random.default_rng(0).standard_normal(DRAWS)
-        self.cells, self.bootstraps, self.detections, self.detection_bootstraps = [], [], [], []
+        self.cells, self.bootstraps, self.detections, self.detection_bootstraps, self.logs = [], [], [], [], []
 
     def frozen(self, system, value, *, column="sun8", figure="linear", learned=None, **more):
         self.cells.append(self.folder / f"cells/{column}/{system}.json")
@@ -53,10 +53,16 @@ class Files:
         self.detection_bootstraps.append(self.folder / f"{row}.npz")
         np.savez(self.detection_bootstraps[-1], mAP=value + self.noise)
 
+    def log(self, network, *spreads):
+        self.logs.append(self.folder / f"models/{network}/log.csv")
+        self.logs[-1].parent.mkdir(parents=True)
+        rows = (f"{iteration},{spread}" for iteration, spread in enumerate(spreads))
+        self.logs[-1].write_text("\n".join(["iteration,spread", *rows]) + "\n")
+
     def table(self, **question):
         block = {"id": "q", "question": "Does it help?", "data": "Few clips.", "seeds": 2} | question
         values = question_table(
-            question=block, cells=self.cells, bootstraps=self.bootstraps, detections=self.detections,
+            question=block, cells=self.cells, bootstraps=self.bootstraps, logs=self.logs, detections=self.detections,
             detection_bootstraps=self.detection_bootstraps, markdown=self.folder / "q.md", table=self.folder / "q.csv",
         )  # fmt: skip
         with open(self.folder / "q.csv", newline="") as file:
@@ -170,3 +176,20 @@ def test_the_pairs_of_the_lines_that_learned_from_some_stand_below_the_table(fil
     text = files.table(lines={"both": ["b", "c"]}, ensembles=True, **shared)[2]
     assert "Pairs learned from: both 1,200 + 900." in text
     assert "Pairs learned from" not in files.table(lines={"none": ["a"]}, **shared)[2]
+
+
+def test_the_spread_at_the_end_of_each_training_stands_below_the_table(files):
+    for name in ("random", "random-seed2", "a", "a-seed2"):
+        files.frozen(name, 40)
+    files.log("a", 0.9, 0.031)
+    files.log("a-seed2", 0.9, 0.826)
+    shared = {"figures": ["sun8.linear"]}
+    text = files.table(lines={"none": ["random"], "trained": ["a"]}, **shared)[2]
+    assert "collapsed to one): trained 0.03, 0.83.\n" in text
+    text = files.table(lines={"two": ["a", "random"]}, **shared)[2]
+    assert "): two 0.03, 0.83." in text
+    for seed in ("", "-seed2"):
+        files.frozen(f"b{seed}", 41)
+        files.log(f"b{seed}", 0.5)
+    assert "): two 0.03 + 0.50, 0.83 + 0.50." in files.table(lines={"two": ["a", "b"]}, **shared)[2]
+    assert "Spread" not in files.table(lines={"none": ["random"]}, **shared)[2]

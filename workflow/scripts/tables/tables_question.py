@@ -8,6 +8,7 @@ if __name__ == "__main__":
                 question=snakemake.params.question,
                 cells=snakemake.input.cells,
                 bootstraps=snakemake.input.bootstraps,
+                logs=snakemake.input.logs,
                 detections=snakemake.input.detections,
                 detection_bootstraps=snakemake.input.detection_bootstraps,
                 versions=run.versions(snakemake.input),
