@@ -19,7 +19,7 @@ help:
 	@echo "make evidence-normals  train the networks of surface normals for three seeds, in the small world and on NYUv2 (DATA=$$DATA)"
 	@echo "make evidence-real      pretrain on real clips for three seeds, measure on photos that no clip shows (DATA=$$DATA)"
 	@echo "make evidence-controls  train the controls: other pairs, less data, other negatives, ensembles; two hours on two cores"
-	@echo "make evidence-page      write docs/evidence.md from the tables of evidence that are there"
+	@echo "make evidence-page      write docs/evidence.md from the tables of evidence in docs/evidence"
 	@echo "make learning  measure what ranking learns on held-out clips of demo and real; it writes docs/learning.md"
 	@echo "make test      run the unit, reference and workflow tests, in a process for each core (CORES=1: in one)"
 	@echo "make test-slurm      bring up a SLURM of one node (as root, Debian's packages) and run with faults; minutes"
@@ -63,7 +63,7 @@ evidence: $(READY)
 		equal_hues even_categories --tune 0 --per-class 0 --per-scene 0 --rooms 0
 	@$(SNAKEMAKE) --directory demo/hard results/evidence.md
 	@cat demo/results/evidence.md demo/hard/results/evidence.md
-	@$(VENV) -m benchmarks.evidence_page
+	@$(VENV) -m benchmarks.evidence_page $@
 
 evidence-normals: $(READY)
 	@$(VENV) demo/make_world.py --out demo/world
@@ -73,7 +73,7 @@ evidence-normals: $(READY)
 	@$(VENV) $(REAL_EVIDENCE)/prepare.py "$$DATA"
 	@$(SNAKEMAKE) --directory $(REAL_EVIDENCE) results/evidence_normals.md
 	@cat demo/results/evidence_normals.md examples/real_mini/results/evidence_normals.md $(REAL_EVIDENCE)/results/evidence_normals.md
-	@$(VENV) -m benchmarks.evidence_page
+	@$(VENV) -m benchmarks.evidence_page $@
 
 # The clips set aside are an experiment of their own, which mines as the other one does.
 REAL_EVIDENCE := examples/real_evidence
@@ -86,14 +86,14 @@ evidence-real: $(READY)
 	@$(PREPARE_REAL_EVIDENCE)
 	@$(SNAKEMAKE) --directory $(REAL_EVIDENCE) -- $(QUESTIONS)/real.md $(QUESTIONS)/choose.md
 	@cat $(REAL_EVIDENCE)/$(QUESTIONS)/real.md $(REAL_EVIDENCE)/$(QUESTIONS)/choose.md
-	@$(VENV) -m benchmarks.evidence_page
+	@$(VENV) -m benchmarks.evidence_page $@
 
 evidence-controls: $(READY)
 	@$(VENV) demo/make_world.py --out demo/world
 	@$(SNAKEMAKE) --directory demo --configfile demo/config/controls.yaml -- $(CONTROLS)
 	@$(PREPARE_REAL_EVIDENCE)
 	@$(SNAKEMAKE) --directory $(REAL_EVIDENCE) --configfile $(REAL_EVIDENCE)/config/controls.yaml -- $(CONTROLS)
-	@$(VENV) -m benchmarks.evidence_page
+	@$(VENV) -m benchmarks.evidence_page $@
 
 evidence-page: $(READY)
 	@$(VENV) -m benchmarks.evidence_page

@@ -1,46 +1,69 @@
-"""Write docs/evidence.md from the tables that are there, as `make evidence-page` does.
+"""Write docs/evidence.md, as the targets of the Makefile do that compute its tables.
 
-Tables of the results are copied into docs/evidence/ first, where they stay until the same table is computed again. A
-table that has not been computed yet is named with the command that makes it.
+Each target names itself, and its tables are copied from the results into docs/evidence/, with a digest of the settings
+that they were computed with. There they stay until the same target is run again. A table that was never computed is
+named with the command that makes it, and one of earlier settings says so.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from snakemake.utils import update_config
 
+from tracklearn.experiment import model_graph
+from tracklearn.experiment.configuration import complete
 from tracklearn.files import keep_text
 
 ROOT = Path(__file__).parent.parent
+PAPER = ROOT / "config/config.yaml"
 PAGE = ROOT / "docs/evidence.md"
 KEPT = "docs/evidence"
-UNKNOWN = "<!-- settings of an earlier version -->"
 CHANGED = "**Settings of this experiment have changed since this table was computed.**"
-OTHER_TABLES = {"comparisons", "section6", "table2", "figures", "evidence", "evidence_normals", "questions"}
+# Settings of the tables and of the trainings; of these, a table depends on those of its own networks alone. The others
+# change no figure.
+OF_TABLES = {"table1", "comparisons", "section6", "table2", "figures", "evidence", "evidence_normals", "questions"}
+OF_TRAININGS = {"models", "schedules", "losses", "ranking", "subsets", "network"}
+WITHOUT_EFFECT = {"threads", "saving", "gpus_per_training"}
 TEXTS = {"title", "grants", "question", "data"}
 INTRODUCTION = """\
 # Evidence
 
-`make evidence-page` writes this page from the tables of the commands that it names. Above each table stands what the
-data grant and what they cannot say. No table is left out because of its result. Every figure is a mean over training
-seeds; each seed trains every network anew, with its own pretraining. Every mean, difference and slope stands beside
-its 95% interval, and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told
-apart*: this is no proof that there is none. The tables hold some hundred intervals, each of which misses in one case
-of twenty: some differences are told apart by chance. With few seeds the intervals are those of Student's t, which rest
-on figures of seeds that are spread normally. Draws of images with replacement shift some figures, mAP upwards for one;
-the intervals are moved back by this shift, which those of Table 1 and its pages are not. Clips and sequences are few,
-and intervals over them are widened by Student's t as well. The minutes are those of two cores without AVX-512, each of
-which multiplies matrices of fp32 at 57 GFLOP/s."""
+This page is written from the tables of the commands that it names. Above each table stands what the data grant and what
+they cannot say. No table is left out because of its result. Every figure is a mean over training seeds; each seed
+trains every network anew, with its own pretraining. Every mean, difference and slope stands beside its 95% interval,
+and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told apart*: this is no
+proof that there is none. The page has some 150 differences, of which about seven would be told apart by chance alone.
+
+The intervals come from a bootstrap over the test images, clips or sequences, and from Student's t over the seeds, which
+assumes that figures of seeds are spread normally. Differences are paired. The bootstrap biases some figures, mAP
+upwards for one; the intervals are moved back by this bias, those of Table 1 and of its pages are not. Clips and
+sequences are few, and intervals over them are widened by Student's t as well. The minutes are those of two cores
+without AVX-512, each of which multiplies matrices of fp32 at 57 GFLOP/s.
+
+- **knn**, **linear**: accuracy of the nearest neighbours and of a linear probe in a folder of photos, means over five
+  draws of the training photos; **precision**: among the 20 nearest other photos, the share of the query's category. The
+  features are pool5, and near is by cosine.
+- **recall**: the share of queries whose tracked patch is the nearest of all patches; **recall_other_clips**: the share
+  for which it is nearer than all patches of other clips.
+- **J**, **F**: overlap of regions and of boundaries in label propagation, as DAVIS 2017 defines them.
+- **mAP**: of detection after fine-tuning, at an overlap of 0.5.
+- **unsup-ft-1.5M**, **-5M**, **-8M**, **-3x**: rows of Table 1, which keep the paper's names. In the small worlds they
+  learn from 3/16, 10/16 and all of the shards, and -3x is the ensemble of these three.
+- **random**, **untrained**: weights as pretraining starts from them. **chance**: a guess, and in label propagation the
+  masks of the first frame, which stay in place."""
 
 
 class Source(NamedTuple):
     """Tables that one command makes.
 
     Attributes:
-        command: of the Makefile.
+        target: of the Makefile.
         minutes: what it took on two quiet cores; "" before it was measured.
         folder: of the experiment.
         config: files below `config/`, which have the protocol and, unless `file` is the table, the questions.
@@ -49,7 +72,7 @@ class Source(NamedTuple):
         data: what the data grant, if the file does not say so itself.
     """
 
-    command: str
+    target: str
     minutes: str
     folder: str
     config: tuple[str, ...] = ("config.yaml",)
@@ -59,13 +82,13 @@ class Source(NamedTuple):
 
 
 SOURCES = (
-    Source("make evidence", "43", "demo", file="evidence.md"),
-    Source("make evidence", "43", "demo/hard", file="evidence.md"),
-    Source("make evidence-real", "49", "examples/real_evidence"),
-    Source("make evidence-controls", "117", "demo", ("config.yaml", "controls.yaml")),
-    Source("make evidence-controls", "117", "examples/real_evidence", ("config.yaml", "controls.yaml")),
+    Source("evidence", "43", "demo", file="evidence.md"),
+    Source("evidence", "43", "demo/hard", file="evidence.md"),
+    Source("evidence-real", "49", "examples/real_evidence"),
+    Source("evidence-controls", "117", "demo", ("config.yaml", "controls.yaml")),
+    Source("evidence-controls", "117", "examples/real_evidence", ("config.yaml", "controls.yaml")),
     Source(
-        "make evidence-normals",
+        "evidence-normals",
         "",
         "demo",
         file="evidence_normals.md",
@@ -73,7 +96,7 @@ SOURCES = (
         data="Rendered rooms, which share neither things nor textures with the clips that the networks learned from.",
     ),
     Source(
-        "make evidence-normals",
+        "evidence-normals",
         "",
         "examples/real_mini",
         file="evidence_normals.md",
@@ -82,66 +105,86 @@ SOURCES = (
         "says nothing about the paper's four million pairs.",
     ),
     Source(
-        "make evidence-normals",
+        "evidence-normals",
         "",
         "examples/real_evidence",
         file="evidence_normals.md",
         title="Surface normals of NYUv2: does pretraining on 125 clips help?",
-        data="NYUv2 at half its size, and the networks of 125 real clips that the first table is about.",
+        data="NYUv2 at half its size, and the networks of the question whether pretraining on real clips helps.",
     ),
 )
 
 
-def page(root: Path = ROOT) -> str:
-    """The page from the tables below `root`, which are kept in its docs/evidence/."""
-    return "\n\n".join([INTRODUCTION, *(section for source in SOURCES for section in _sections(source, root))]) + "\n"
+def page(root: Path = ROOT, computed: Collection[str] = ()) -> str:
+    """The page from the tables that are kept below `root`.
+
+    Args:
+        computed: targets of the Makefile whose tables have just been computed, and are kept from now on.
+    """
+    sections = (section for source in SOURCES for section in _sections(source, root, source.target in computed))
+    return "\n\n".join([INTRODUCTION, *sections]) + "\n"
 
 
-def _sections(source: Source, root: Path) -> Iterator[str]:
-    files = [root / source.folder / "config" / name for name in source.config]
-    config: dict[str, Any] = {}
-    for file in files:
-        config |= yaml.safe_load(file.read_text())
+def _sections(source: Source, root: Path, is_new: bool) -> Iterator[str]:
+    folder = root / source.folder
+    config = experiment(PAPER, *(folder / "config" / name for name in source.config))
     protocol = config["voc"]["protocol"]
-    made = f"protocol {protocol}; `{source.command}`"
+    made = f"protocol {protocol}; `make {source.target}`"
     made += f", {source.minutes} minutes on two cores" if source.minutes else ""
-    tables = Tables(
-        results=root / source.folder / "results/tables" / protocol,
-        kept=root / KEPT / source.folder.replace("/", "-"),
-        changed=max(file.stat().st_mtime for file in files),
-    )
+    tables = Tables(folder / "results/tables" / protocol, root / KEPT / source.folder.replace("/", "-"), is_new)
     if source.file:
         block = config[Path(source.file).stem]
-        told = " ".join(filter(None, [source.data, f"({source.folder}; {made})"]))
+        told = " ".join(filter(None, [source.data, block.get("grants"), f"({source.folder}; {made})"]))
+        heading = f"## {source.title or block['title']}\n\n{told}"
         if table := tables.read(source.file, settings_of(config, block)):
-            title, *rest = table.text.split("\n\n")
-            yield "\n\n".join([f"## {source.title or title.lstrip('# ')}", told, *table.notes, *map(_lower, rest)])
+            rest = table.text.split("\n\n")[2 if block.get("grants") else 1 :]
+            yield "\n\n".join([heading, *table.notes, *map(_lower, rest)])
         else:
-            yield f"## {source.title or block['title']}\n\n{told}\n\n{_not_yet(source.command)}"
+            yield f"{heading}\n\n{_not_yet(source)}"
         return
-    questions: list[Mapping[str, Any]] = config.get("questions", [])
-    for question in questions:
+    for question in config["questions"]:
+        heading = f"## {question['question']}\n\n{question['data']} ({made})"
         if table := tables.read(f"questions/{question['id']}.md", settings_of(config, question)):
-            heading, data, *rest = table.text.split("\n\n")
-            yield "\n\n".join([heading, f"{data} ({made})", *table.notes, *rest])
+            yield "\n\n".join([heading, *table.notes, *table.text.split("\n\n")[2:]])
         else:
-            yield f"## {question['question']}\n\n{question['data']}\n\n{_not_yet(source.command)}"
+            yield f"{heading}\n\n{_not_yet(source)}"
+
+
+def experiment(*files: Path) -> dict[str, Any]:
+    """The complete configuration of several files, each of which changes those before it, as in Snakemake."""
+    config: dict[str, Any] = {}
+    for file in files:
+        update_config(config, yaml.safe_load(file.read_text()))
+    return complete(config)
 
 
 def settings_of(config: Mapping[str, Any], block: Mapping[str, Any]) -> str:
-    """Digest of the settings that the figures of a table may depend on: all but texts and other tables.
+    """Digest of the settings that the figures of a table may depend on.
 
     Args:
-        config: the experiment.
+        config: the complete configuration.
         block: the table's own block of it.
     """
-    shared = {name: value for name, value in config.items() if name not in OTHER_TABLES}
-    own = {name: value for name, value in block.items() if name not in TEXTS}
-    return hashlib.sha256(json.dumps([shared, own], sort_keys=True).encode()).hexdigest()[:12]
+    rows = {row["id"]: row["models"] for row in config["table1"]}
+    named = [*block.get("rows", ()), *block.get("detection", {}).values()]
+    lines = [*block.get("lines", {}).values(), *block.get("retrieval", {}).values(), *(rows[row] for row in named)]
+    networks = sorted({each for name in chain(*lines) for each in [name, *model_graph.ancestors(config, name)]})
+    shared = {key: config[key] for key in sorted(config.keys() - OF_TABLES - OF_TRAININGS - WITHOUT_EFFECT)}
+    own = {key: value for key, value in block.items() if key not in TEXTS}
+    settings = [shared, own, [rows[row] for row in named], [_training(config, name) for name in networks]]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _training(config: Mapping[str, Any], name: str) -> list[Any]:
+    """All that the weights of a model depend on beside its parent and the data."""
+    model = config["models"][name]
+    parts = [config[block].get(model.get(key)) for block, key in (("schedules", "schedule"), ("subsets", "subset"))]
+    loss = model_graph.loss_settings(config, name) if model["train"] == "ranking" else None
+    return [name, model, model_graph.network_settings(config, name), loss, *parts]
 
 
 class Table(NamedTuple):
-    """A table of the results, with a note if settings have changed since it was computed."""
+    """A table that is kept, with a note if settings have changed since it was computed."""
 
     text: str
     notes: list[str]
@@ -153,30 +196,27 @@ class Tables(NamedTuple):
     Attributes:
         results: folder of the computed tables.
         kept: folder of their copies, whose first line has the digest of the settings that they were computed with.
-        changed: when the files of the settings were changed last; older results may be of other settings.
+        is_new: whether the tables of the results have just been computed.
     """
 
     results: Path
     kept: Path
-    changed: float
+    is_new: bool
 
     def read(self, name: str, settings: str) -> Table | None:
-        """A table, which is kept if the results have it; None if it was never computed.
-
-        Results that are older than the settings do not replace a table that was computed with today's settings.
+        """A table, which is kept if it is new; None if it was never computed.
 
         Args:
             settings: digest of today's settings of this table.
         """
         computed, kept = self.results / name, self.kept / name
         today = f"<!-- settings {settings} -->"
-        stamp, text = kept.read_text().split("\n", 1) if kept.exists() else ("", "")
-        if computed.exists():
-            is_new = computed.stat().st_mtime > self.changed
-            if is_new or stamp != today:
-                stamp, text = today if is_new else UNKNOWN, computed.read_text()
-                keep_text(kept, f"{stamp}\n{text}")
-        return Table(text.strip(), [] if stamp == today else [CHANGED]) if text else None
+        if self.is_new and computed.exists():
+            keep_text(kept, f"{today}\n{computed.read_text()}")
+        if not kept.exists():
+            return None
+        stamp, text = kept.read_text().split("\n", 1)
+        return Table(text.strip(), [] if stamp == today else [CHANGED])
 
 
 def _lower(text: str) -> str:
@@ -184,10 +224,10 @@ def _lower(text: str) -> str:
     return f"#{text}" if text.startswith("#") else text
 
 
-def _not_yet(command: str) -> str:
-    return f"**Not computed yet**: `{command}` makes this table."
+def _not_yet(source: Source) -> str:
+    return f"**Not computed yet**: `make {source.target}` makes this table."
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    PAGE.write_text(page(computed=sys.argv[1:]))
     print(f"The page: {PAGE.relative_to(ROOT)}")

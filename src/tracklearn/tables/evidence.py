@@ -16,7 +16,7 @@ from tracklearn.tables.cells import MEAN, read_cell
 from tracklearn.tables.formats import grid, write_csv
 from tracklearn.tables.versions import NOTE, mixed_versions
 
-STUDENT = "The part of the seeds is that of Student's t, which is wide for few seeds, whose spread is hardly known."
+STUDENT = "Variation between seeds enters by Student's t, which is wide for few seeds."
 ONE_SEED = "With one seed the intervals hold nothing of how training seeds vary."
 
 BySeed = Mapping[str, np.ndarray]  # by row or line: the figures of each seed
@@ -53,7 +53,8 @@ def evidence_table(
     seeds = range(1, settings.seeds + 1)
     values = {cell["row"]: cell["value"] for cell in map(read_cell, means)}
     draws = {Path(path).stem: np.load(path)[MEAN] for path in bootstraps}
-    precisions = {Path(path).stem: read_cell(path)["value"] for path in retrieval}
+    cells = {Path(path).stem: read_cell(path) for path in retrieval}
+    precisions = {name: cell["value"] for name, cell in cells.items()}
 
     rows = {row: np.array([values[seed_name(row, seed)] for seed in seeds], float) for row in settings.rows}
     drawn = {Path(path).stem: np.load(path)["precision"] for path in retrieval_bootstraps}
@@ -71,10 +72,9 @@ def evidence_table(
     closer = [compare(line, first, *by_seed) for line in nearest if line != first]
     row_means = [_statistics(row, found, found, replicates[row]) for row, found in rows.items()]
     line_means = [
-        _statistics(line, found.ravel(), *(each[line] for each in by_seed))
-        | {"ratio": f"{found.mean() / nearest[first].mean():.2f}"}
-        for line, found in nearest.items()
+        _statistics(line, found.ravel(), *(each[line] for each in by_seed)) for line, found in nearest.items()
     ]
+    line_means += [_known("chance", chance) for chance in {cell["chance"] for cell in cells.values()}]
     _write(settings, markdown, table, row_means, compared, line_means, closer, mixed_versions(versions))
     return (
         {f"mAP.{row}": float(found.mean()) for row, found in rows.items()}
@@ -154,7 +154,7 @@ def _write(
         "In points of mAP:",
         grid(compared),
         "## Retrieval without fine-tuning: precision among the nearest windows, %",
-        grid(precisions, ["network", "mean", "low", "high", "sd", "by network", f"ratio to {precisions[0]['of']}"]),
+        grid(precisions, ["network", "mean", "low", "high", "sd", "by network"]),
     ]
     if closer:
         sections += ["In points of precision:", grid(closer)]
@@ -170,3 +170,8 @@ def _statistics(name: str, values: np.ndarray, by_seed: np.ndarray, replicates: 
     listed = " ".join(f"{value:.1f}" for value in values)
     ends = {end: f"{bound:.1f}" for end, bound in bounds(by_seed, replicates).items()}
     return {"of": name, "mean": f"{values.mean():.1f}", **ends, "sd": f"{deviation:.1f}", "values": listed}
+
+
+def _known(name: str, value: float) -> dict[str, str]:
+    """A line of `_statistics` for a figure that is no estimate."""
+    return {"of": name, "mean": f"{value:.1f}"} | dict.fromkeys(("low", "high", "sd", "values"), "")
