@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 __all__ = ["load", "pairs", "train_ranking"]
 
 
-def load(model: str | Path) -> tuple[Backbone, Preprocessing]:
+def load(model: str | Path, *, backbone: str | None = None) -> tuple[Backbone, Preprocessing]:
     """A trained network in evaluation mode, and the function that turns RGB images into its input.
 
         net, prepare = tracklearn.load("unsup-8M")
@@ -26,13 +26,15 @@ def load(model: str | Path) -> tuple[Backbone, Preprocessing]:
 
     Args:
         model: path of a .safetensors or .caffemodel file, or the name of a model in results/models.
+        backbone: of weights in torchvision's own format (.pth or .safetensors), which do not say what they are of:
+            alexnet, resnet18 or resnet50; their input has 224 pixels.
 
     Raises:
-        UserError: the file or model does not exist, or the file does not hold a network.
+        UserError: the file or model does not exist, or the file does not hold a network, or not one of the backbone.
     """
     from tracklearn.networks import loading  # noqa: PLC0415 (importing torch takes seconds, `import tracklearn` should not)
 
-    return loading.load(model)
+    return loading.load(model, backbone=backbone)
 
 
 def pairs(folder: str | Path = "results/patches") -> Pairs:
@@ -73,7 +75,7 @@ def train_ranking(
             tracklearn.pairs("results/patches"),
             loss={"form": "infonce"},
             augment={"crop": [0.5, 1], "colour": 0.4},
-            schedule={"lr": 0.001, "warmup": 200, "random_iterations": 0, "iterations": 2000, "batch": 100},
+            schedule={"lr": 0.001, "warmup": 200, "iterations": 2000, "batch": 100},
         )
 
     Nothing is written unless a folder is given. A training with a folder that was stopped is resumed by the same call,
@@ -82,11 +84,14 @@ def train_ranking(
     Args:
         pairs: what `tracklearn.pairs` returns, or the path or paths of patch shards.
         schedule: settings of `settings.training.RankingSchedule`; `lr`, `iterations` and `batch` have no default.
+            Without `random_iterations`, all iterations have random negatives; with it, hard negatives follow, for
+            `iterations` more as in the paper, or until `iterations` with `stages: one`. InfoNCE has no such choice.
         network: settings of `settings.network.Network`, such as `{"backbone": "resnet18"}`; `input_size` is by default
             that of the patches.
         loss: settings of `settings.ranking.Loss`.
         augment: settings of `settings.ranking.Augment`, in the place of those in `loss`.
-        parent: path of the weights whose conv layers the training starts from; None starts from scratch.
+        parent: path of the weights whose conv layers the training starts from, of this package or, for a backbone of
+            torchvision, in torchvision's own format; None starts from scratch.
         seed: of the initial weights, batches, negatives and augmentation.
         folder: a folder that only this training uses, for checkpoints, `log.csv`, pictures of conv1's filters and, at
             the end, `weights.safetensors`, which `tracklearn.load` reads.

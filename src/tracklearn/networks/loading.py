@@ -12,12 +12,15 @@ from torch import Tensor
 
 from tracklearn.errors import UserError
 from tracklearn.networks.backbone import Backbone
+from tracklearn.networks.backbones import BACKBONES
 from tracklearn.networks.caffe.caffemodel import read_caffemodel
+from tracklearn.networks.torchvision_weights import is_torchvisions, read_torchvision
 from tracklearn.networks.weights import build
 from tracklearn.photos import upright_rgb
 
 MODELS = Path("results/models")
-SUFFIXES = (".safetensors", ".caffemodel")
+SUFFIXES = (".safetensors", ".caffemodel", ".pth")
+TORCHVISION_SIZE = 224  # pixels, of the images that torchvision's weights were trained on
 
 ImageLike = Image.Image | np.ndarray | Tensor
 
@@ -71,19 +74,32 @@ class Preprocessing:
         return pixels.permute(0, 2, 3, 1)
 
 
-def load(model: str | Path) -> tuple[Backbone, Preprocessing]:
+def load(model: str | Path, *, backbone: str | None = None) -> tuple[Backbone, Preprocessing]:
     """A network in evaluation mode, and the function that turns images into its input.
 
     Args:
         model: path of a .safetensors or .caffemodel file, or the name of a model in results/models, with
             the protocol in front (voc2012-val/scratch-1) where several protocols have a model of this name.
+        backbone: of weights in torchvision's own format, which do not say what they are of.
 
     Raises:
-        UserError: the file or model does not exist, or the file does not hold a network.
+        UserError: the file or model does not exist, or the file does not hold a network, or not one of the backbone.
     """
     path = find_model(model)
+    if backbone or path.suffix == ".pth":
+        net = _of_torchvision(path, backbone)
+        return net, Preprocessing(type(net), net.input_size, net.mean_bgr)
     net = read_caffemodel(path).network() if path.suffix == ".caffemodel" else build(path)
     return net, Preprocessing(type(net), net.input_size, net.mean_bgr)
+
+
+def _of_torchvision(path: Path, backbone: str | None) -> Backbone:
+    kinds = {name: kind for name, kind in BACKBONES.items() if kind.names}
+    if backbone not in kinds:
+        raise UserError(f"{path}: weights of torchvision; say which by backbone= one of {', '.join(kinds)}")
+    if not is_torchvisions(path):
+        raise UserError(f"{path}: not weights of torchvision; leave backbone= out")
+    return read_torchvision(path, kinds[backbone], input_size=TORCHVISION_SIZE)
 
 
 def find_model(model: str | Path) -> Path:
@@ -103,5 +119,5 @@ def find_model(model: str | Path) -> Path:
     raise UserError(
         f"{model}: not a model: {Path.cwd() / MODELS / model}/weights.safetensors does not exist; "
         f"the models there are: {', '.join(places) or 'none'}; "
-        f"give one of them or the path of a {' or '.join(SUFFIXES)} file"
+        f"give one of them or the path of a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file"
     )

@@ -345,7 +345,8 @@ def test_files_of_torch_that_hold_no_dense_tensors_are_refused_in_one_line(tmp_p
 
 
 def ranked(shard, backbone, **changes):
-    return tracklearn.train_ranking(shard, network=settings(backbone), schedule=SCHEDULE, seed=3, threads=1, **changes)
+    arguments = {"schedule": SCHEDULE, "seed": 3, "threads": 1, **changes}
+    return tracklearn.train_ranking(shard, network={"backbone": backbone, "ranking_fc7": 8}, **arguments)
 
 
 def test_ranking_with_batch_normalisation_resumes_in_the_same_bits(tmp_path, shard):
@@ -367,13 +368,14 @@ def test_ranking_with_batch_normalisation_resumes_in_the_same_bits(tmp_path, sha
     assert net.layer_widths() == {"pool5": 512, "fc7": 8}
 
 
-def test_alexnet_learns_to_rank(shard):
-    before = new_network(settings("alexnet"), head="ranking", seed=3)
-    net = ranked(shard, "alexnet")
-    assert net.backbone == "alexnet" and net.layer_widths()["fc7"] == 8
-    for layer in ("conv1", "conv5", "fc7"):
-        name = f"{layer}.weight"
-        assert not torch.equal(net.state_dict()[name], before.state_dict()[name])
+@pytest.mark.parametrize("backbone", ["alexnet", "resnet18"])
+def test_gradients_reach_all_layers_in_ranking(shard, backbone):
+    before = new_network(settings(backbone), head="ranking", seed=3)
+    net = ranked(shard, backbone, schedule=SCHEDULE | {"weight_decay": 0})  # which changes weights without a gradient
+    assert net.backbone == backbone and net.layer_widths()["fc7"] == 8
+    trained = net.state_dict()
+    for name in (name for name, _ in before.named_parameters() if name.endswith("weight")):
+        assert not torch.equal(trained[name], before.state_dict()[name]), name
 
 
 def test_frozen_layers_keep_their_statistics_and_several_processes_are_refused():

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torchvision
 from PIL import Image
 
 import tracklearn
@@ -44,12 +45,33 @@ def test_a_model_is_found_by_its_name_and_by_both_kinds_of_files(here):
         assert torch.equal(net(prepare(images), "pool5"), expected)
 
 
+def test_torchvisions_own_weights_need_the_name_of_their_backbone(here):
+    theirs = torchvision.models.resnet18(num_classes=5).eval()
+    torch.save(theirs.state_dict(), "resnet18.pth")
+    net, prepare = tracklearn.load("resnet18.pth", backbone="resnet18")
+    images = photos(2, 224, 224)
+    scaled = torch.from_numpy(images).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.inference_mode():
+        torch.testing.assert_close(net(prepare(images), "fc8"), theirs((scaled - mean) / std), rtol=1e-3, atol=1e-3)
+    for backbone, message in (
+        (None, "resnet18.pth: weights of torchvision; say which by backbone= one of alexnet, resnet18, resnet50"),
+        ("caffenet", "resnet18.pth: weights of torchvision; say which by backbone= one of alexnet, resnet18, resnet50"),
+        ("alexnet", "resnet18.pth: .*; expected torchvision's alexnet: give its weights, or set `backbone` to"),
+    ):
+        with pytest.raises(UserError, match=f"^{message}"):
+            tracklearn.load("resnet18.pth", backbone=backbone)
+    save_weights("own.safetensors", small())
+    with pytest.raises(UserError, match=r"^own.safetensors: not weights of torchvision; leave backbone= out$"):
+        tracklearn.load("own.safetensors", backbone="resnet18")
+
+
 def test_the_error_for_a_missing_model_lists_the_models(here):
     with pytest.raises(UserError) as raised:
         tracklearn.load("unsup-8M")
     assert str(raised.value) == (
         f"unsup-8M: not a model: {here}/results/models/unsup-8M/weights.safetensors does not exist; "
-        "the models there are: none; give one of them or the path of a .safetensors or .caffemodel file"
+        "the models there are: none; give one of them or the path of a .safetensors, .caffemodel or .pth file"
     )
     for name in ("b", "a"):
         save_weights(f"results/models/{name}/weights.safetensors", small())

@@ -6,6 +6,7 @@ import textwrap
 import numpy as np
 import pytest
 import torch
+import torchvision
 
 import tracklearn
 from tracklearn.errors import UserError
@@ -140,6 +141,39 @@ def test_a_mistake_is_one_line(shard, changes, message):
         trained(shard, **changes)
     assert str(raised.value).startswith(message)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("loss", "schedule", "random_iterations", "stages"),
+    [
+        (None, {}, 3, "one"),
+        (INFONCE, {}, 0, "two"),
+        (None, {"random_iterations": 2}, 2, "two"),
+        (None, {"random_iterations": 2, "stages": "one"}, 2, "one"),
+    ],
+)
+def test_without_random_iterations_all_are_random(shard, monkeypatch, loss, schedule, random_iterations, stages):
+    given = {}
+    monkeypatch.setattr(direct, "train", lambda net, *_, **arguments: given.update(arguments))
+    trained(shard, loss=loss, schedule={"lr": 0.003, "iterations": 3, "batch": 12, **schedule})
+    assert [given["schedule"].random_iterations, given["schedule"].stages] == [random_iterations, stages]
+    assert given["schedule"].total == (5 if (random_iterations, stages) == (2, "two") else 3)
+
+
+def test_a_parent_may_be_weights_of_torchvision(tmp_path, shard, monkeypatch):
+    theirs = torchvision.models.resnet18(num_classes=3)
+    torch.save(theirs.state_dict(), tmp_path / "resnet18.pth")
+    monkeypatch.setattr(direct, "train", lambda net, *_, **arguments: None)
+    net = trained(shard, network={"backbone": "resnet18"}, parent=tmp_path / "resnet18.pth")
+    assert torch.equal(net.state_dict()["conv1.weight"], theirs.conv1.weight)
+    with pytest.raises(UserError, match=r"resnet18\.pth: .*expected torchvision's alexnet"):
+        trained(shard, network={"backbone": "alexnet"}, parent=tmp_path / "resnet18.pth")
+
+
+def test_a_setting_that_the_backbone_has_no_use_for_is_refused(shard):
+    network = {"backbone": "resnet18", "bias": 0, "mean_bgr": [1, 2, 3]}
+    with pytest.raises(UserError, match=r"^network: resnet18 has no use for bias, mean_bgr; take it out$"):
+        trained(shard, network=network)
 
 
 def test_the_example_of_its_documentation_trains(shard, monkeypatch):
