@@ -33,6 +33,7 @@ PAPER = Path(__file__).parents[3] / "config/config.yaml"
 VIDEOS = 100_000  # of the paper; the length of a list that is not there
 DEVICES = ("gpu", "cpu")
 WIDTHS = {"pool5": 9216, "fc6": 4096, "fc7": 4096}  # of features, at the paper's input size
+POOL5 = {"resnet18": 512, "resnet50": 2048}  # its width in backbones of which it is another one
 HEADER = """\
 | for | stage | work | core-hours | GPU-hours | core-hours in place of the GPU | disk, GB | network, GB |
 |---|---|---|---|---|---|---|---|"""
@@ -201,13 +202,18 @@ def _detection(plan: Plan, figures: Figures) -> list[Stage]:
     ]
 
 
+def _width(plan: Plan, model: str, layer: str) -> int:
+    usual = WIDTHS[layer]
+    return POOL5.get(backbone_of(plan.config, model), usual) if layer == "pool5" else usual
+
+
 def _rows_with_svms(plan: Plan, figures: Figures, table: str, rows: Sequence[str]) -> list[Stage]:
     """Features, SVMs and detections of some rows; the features are computed anew for each row and pass."""
     if not rows:
         return []
     train, test = map(plan.voc.size, plan.voc.image_sets)
     entries = [(model, plan.rows[row]["layer"]) for row in rows for model in plan.rows[row]["models"]]
-    kept = sum(WIDTHS[layer] for _, layer in {*entries}) if plan.config["features"]["keep"] else 0
+    kept = sum(_width(plan, *entry) for entry in {*entries}) if plan.config["features"]["keep"] else 0
     windows = _windows(plan, figures)
     each = {
         device: Counter(_of_backbone(plan, model, f"features.{device}") for model, _ in entries) for device in DEVICES
@@ -215,7 +221,7 @@ def _rows_with_svms(plan: Plan, figures: Figures, table: str, rows: Sequence[str
     hours = {
         device: sum(figures.hours(name, count * windows) for name, count in each[device].items()) for device in each
     }
-    widths = sum(WIDTHS[layer] / WIDTHS["fc7"] for _, layer in entries)
+    widths = sum(_width(plan, *entry) / WIDTHS["fc7"] for entry in entries)
     return [
         Stage(
             table,

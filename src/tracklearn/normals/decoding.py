@@ -6,8 +6,8 @@ from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
 from tracklearn.errors import UserError
+from tracklearn.networks.of_normals import NormalsHead
 from tracklearn.normals.cells import unit
-from tracklearn.normals.network import NormalsHead
 from tracklearn.settings.normals import Decoding
 
 

@@ -109,7 +109,7 @@ class Model(Settings):
         "Only for `train: ranking`: where the second patch of each pair comes from. `tracked` is the method, the "
         "others are controls. In the frame of the tracked patch, `still` takes the query's box, and `random-box` any "
         "box of its size; `any-frame` tracks boxes from frames that the limits `noise` and `camera` of `mining.filter` "
-        "reject, as many as there are tracked pairs; `one-patch` takes the query itself and needs a loss with "
+        "reject, at most as many as there are tracked pairs; `one-patch` takes the query itself and needs a loss with "
         "`augment`",
     )
     transfer: Literal["conv", "fc7"] | None = setting(

@@ -10,8 +10,9 @@ import torch
 import tracklearn
 from fuzz import mutations
 from tracklearn.networks.caffenet import CaffeNet
+from tracklearn.networks.of_normals import NormalsNet
 from tracklearn.networks.weights import build, load_weights, save_weights, transfer
-from tracklearn.normals.network import NormalsNet, load_normals_net
+from tracklearn.normals.network import load_normals_net
 
 SHAPE = {"width": 1 / 32, "input_size": 67}
 CELLS, WORDS = 4, 5

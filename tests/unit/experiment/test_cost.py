@@ -124,6 +124,16 @@ def test_another_backbone_has_hours_of_its_own(figures):
     assert isnan(training.gpu) and isnan(training.instead)  # no figure has the name resnet18.ranking.gpu.fp32
 
 
+def test_stored_features_have_the_width_of_their_backbone():
+    def disk(backbone):
+        row = "table1=[{id: a, label: a, layer: pool5, models: [mine]}]"
+        model = f"models={{mine: {{train: none, backbone: {backbone}}}}}"
+        only = ["features={keep: true}", "comparisons=[]", "evidence=null", "section6=null"]
+        return by_name(stages(read_plan([row, model, *only]), Figures(MEASURED)))["Table 1", "features"].disk
+
+    assert disk("resnet18") / disk("caffenet") == 512 / 9216 and disk("alexnet") == disk("caffenet") > 0
+
+
 def test_pairs_that_only_frozen_networks_read_are_mined(figures):
     only = ["table1=[]", "section6=null", "table2=[]", "comparisons=[]", "evidence=null", "evidence_normals=null"]
     nothing = read_plan(only)

@@ -6,10 +6,10 @@ from worlds.directions import AROUND, hemisphere
 
 from tracklearn.errors import UserError
 from tracklearn.networks.caffenet import to_input
+from tracklearn.networks.of_normals import NormalsNet
 from tracklearn.normals.cells import unit
 from tracklearn.normals.decoding import decode_soft, decode_triangle, predict, triangles
 from tracklearn.normals.learned_words import learn_words
-from tracklearn.normals.network import NormalsNet
 
 
 def test_a_word_is_decoded_to_itself_by_either_way():

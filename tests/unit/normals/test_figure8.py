@@ -11,9 +11,9 @@ from PIL import Image
 
 from tracklearn.errors import UserError
 from tracklearn.figures.drawing import Outputs
+from tracklearn.networks.of_normals import NormalsNet
 from tracklearn.networks.weights import save_weights
 from tracklearn.normals.figure8 import normals_figure
-from tracklearn.normals.network import NormalsNet
 from tracklearn.normals.truth import SCALE
 
 WORDS = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0.6, 0.8]])

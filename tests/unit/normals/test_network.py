@@ -10,10 +10,11 @@ from tracklearn.errors import UserError
 from tracklearn.networks.backbone import Dropout, draw_kept
 from tracklearn.networks.backbones import BACKBONES
 from tracklearn.networks.caffenet import to_input
+from tracklearn.networks.of_normals import NORMALS, NormalsNet
 from tracklearn.networks.weights import save_weights
 from tracklearn.normals.cells import unit
 from tracklearn.normals.codebook import UNKNOWN, encode
-from tracklearn.normals.network import NORMALS, NormalsNet, NormalsObjective, cells_loss, codes_of, load_normals_net
+from tracklearn.normals.network import NormalsObjective, cells_loss, codes_of, load_normals_net
 from tracklearn.seeds import torch_generator
 
 WORDS = torch.tensor(AROUND, dtype=torch.float32)

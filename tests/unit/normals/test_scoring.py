@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from tracklearn.networks.of_normals import NormalsNet
 from tracklearn.networks.weights import save_weights
 from tracklearn.normals.angular_errors import angles
 from tracklearn.normals.cells import at_pixels
-from tracklearn.normals.network import NormalsNet
 from tracklearn.normals.scoring import baseline_row, network_row
 from tracklearn.normals.true_normals import write_truth
 from tracklearn.normals.truth import Truth
