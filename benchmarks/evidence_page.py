@@ -24,12 +24,15 @@ ROOT = Path(__file__).parent.parent
 PAPER = ROOT / "config/config.yaml"
 PAGE = ROOT / "docs/evidence.md"
 KEPT = "docs/evidence"
-CHANGED = "**Settings of this experiment have changed since this table was computed.**"
-# Settings of the tables and of the trainings; of these, a table depends on those of its own networks alone. The others
-# change no figure.
+CHANGED = (
+    "**Settings of this experiment have changed since this table was computed; the text above describes today's.**"
+)
+# Of the settings of tables, trainings and frozen networks, a table depends on its own alone.
 OF_TABLES = {"table1", "comparisons", "section6", "table2", "figures", "evidence", "evidence_normals", "questions"}
-OF_TRAININGS = {"models", "schedules", "losses", "ranking", "subsets", "network"}
-WITHOUT_EFFECT = {"threads", "saving", "gpus_per_training"}
+OF_TRAININGS = {"models", "schedules", "losses", "ranking", "network"}
+OF_FROZEN = ("sets", "masks", "pairs")
+WITHOUT_EFFECT = {"threads", "gpus_per_training"}
+FIRST_WORDS = "Means over"  # of what was computed, after the heading and what the world grants
 TEXTS = {"title", "grants", "question", "data"}
 INTRODUCTION = """\
 # Evidence
@@ -42,7 +45,7 @@ proof that there is none. The page has some 150 differences, of which about seve
 
 The intervals come from a bootstrap over the test images, clips or sequences, and from Student's t over the seeds, which
 assumes that figures of seeds are spread normally. Differences are paired. The bootstrap biases some figures, mAP
-upwards for one; the intervals are moved back by this bias, those of Table 1 and of its pages are not. Clips and
+upwards for one; the intervals are moved back by this bias, but those of Table 1 and of its pages are not. Clips and
 sequences are few, and intervals over them are widened by Student's t as well. The minutes are those of two cores
 without AVX-512, each of which multiplies matrices of fp32 at 57 GFLOP/s.
 
@@ -137,8 +140,8 @@ def _sections(source: Source, root: Path, is_new: bool) -> Iterator[str]:
         told = " ".join(filter(None, [source.data, block.get("grants"), f"({source.folder}; {made})"]))
         heading = f"## {source.title or block['title']}\n\n{told}"
         if table := tables.read(source.file, settings_of(config, block)):
-            rest = table.text.split("\n\n")[2 if block.get("grants") else 1 :]
-            yield "\n\n".join([heading, *table.notes, *map(_lower, rest)])
+            computed = table.text[table.text.index(FIRST_WORDS) :]
+            yield "\n\n".join([heading, *table.notes, *map(_lower, computed.split("\n\n"))])
         else:
             yield f"{heading}\n\n{_not_yet(source)}"
         return
@@ -165,22 +168,32 @@ def settings_of(config: Mapping[str, Any], block: Mapping[str, Any]) -> str:
         config: the complete configuration.
         block: the table's own block of it.
     """
-    rows = {row["id"]: row["models"] for row in config["table1"]}
+    rows = {row["id"]: row for row in config["table1"]}
     named = [*block.get("rows", ()), *block.get("detection", {}).values()]
-    lines = [*block.get("lines", {}).values(), *block.get("retrieval", {}).values(), *(rows[row] for row in named)]
+    evaluated = [[rows[row]["models"], rows[row].get("layer")] for row in named]
+    lines = [*block.get("lines", {}).values(), *block.get("retrieval", {}).values(), *(each for each, _ in evaluated)]
     networks = sorted({each for name in chain(*lines) for each in [name, *model_graph.ancestors(config, name)]})
-    shared = {key: config[key] for key in sorted(config.keys() - OF_TABLES - OF_TRAININGS - WITHOUT_EFFECT)}
+    shared = {key: config[key] for key in config.keys() - OF_TABLES - OF_TRAININGS - WITHOUT_EFFECT - {"frozen"}}
     own = {key: value for key, value in block.items() if key not in TEXTS}
-    settings = [shared, own, [rows[row] for row in named], [_training(config, name) for name in networks]]
+    frozen = _frozen(config["frozen"], {figure.rpartition(".")[0] for figure in block.get("figures", ())})
+    settings = [shared, own, evaluated, frozen, [_training(config, name) for name in networks]]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def _frozen(frozen: Mapping[str, Any] | None, columns: Collection[str]) -> dict[str, Any]:
+    """The settings of frozen networks that some columns depend on."""
+    if not frozen or not columns:
+        return {}
+    own = {part: {name: each for name, each in frozen[part].items() if name in columns} for part in OF_FROZEN}
+    return {key: value for key, value in frozen.items() if key != "rows"} | own
+
+
 def _training(config: Mapping[str, Any], name: str) -> list[Any]:
-    """All that the weights of a model depend on beside its parent and the data."""
+    """All that the weights of a model depend on beside its parent, the data and their subsets."""
     model = config["models"][name]
-    parts = [config[block].get(model.get(key)) for block, key in (("schedules", "schedule"), ("subsets", "subset"))]
     loss = model_graph.loss_settings(config, name) if model["train"] == "ranking" else None
-    return [name, model, model_graph.network_settings(config, name), loss, *parts]
+    schedule = config["schedules"].get(model.get("schedule"))
+    return [name, model, model_graph.network_settings(config, name), loss, schedule]
 
 
 class Table(NamedTuple):
@@ -229,5 +242,7 @@ def _not_yet(source: Source) -> str:
 
 
 if __name__ == "__main__":
+    if unknown := set(sys.argv[1:]) - {source.target for source in SOURCES}:
+        sys.exit(f"{', '.join(unknown)}: no table is made so; expected {', '.join({each.target for each in SOURCES})}")
     PAGE.write_text(page(computed=sys.argv[1:]))
     print(f"The page: {PAGE.relative_to(ROOT)}")

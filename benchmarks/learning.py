@@ -245,7 +245,7 @@ All objects share their hues and tones, and they turn, swell and change their li
 the category surely stays the same. A network that knows categories ranks most triplets right, but among the patches of
 one category it finds the tracked patch hardly more often than chance: recall@1 rises and stays low. More than half of
 the hardest negatives of a batch show the query's own category. Trained on these alone, as by the paper's sampling, all
-features draw together; the released code's sampling takes half of the negatives at random."""
+features collapse; the released code's sampling takes half of the negatives at random."""
 
 REAL_CLIPS = """\
 Only ten of the sixteen real clips yield pairs, each clip has its own colours, and the tracks change little. A random

@@ -25,7 +25,7 @@ def load(model: str | Path, *, backbone: str | None = None) -> tuple[Backbone, P
         features = net(prepare(Image.open("photo.jpg")), "pool5")  # (1, 9216)
 
     Args:
-        model: path of a .safetensors or .caffemodel file, or the name of a model in results/models.
+        model: path of a .safetensors, .caffemodel or .pth file, or the name of a model in results/models.
         backbone: of weights in torchvision's own format (.pth or .safetensors), which do not say what they are of:
             alexnet, resnet18 or resnet50; their input has 224 pixels.
 

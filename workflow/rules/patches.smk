@@ -6,7 +6,7 @@
 #          pairs.parquet: a row for each pair of all shards; pairs.html: a page of all shards
 #          results/patches/controls/{kind}/{shard}.h5, .json, .png: the pairs of a control, for models with `pairs: {kind}`
 # steps    crop and pack the pairs of a shard, or import published pairs; draw the contact sheet and the page; index and
-#          show the pairs of all shards; pack the pairs of the controls that models ask for
+#          show the pairs of all shards; pack the pairs of the controls, for models that ask for them
 
 if config["patches"]["import"]:
 
@@ -91,7 +91,7 @@ else:
             packing={key: config["patches"][key] for key in ("size", "quality", "duplicate_bits", "min_change")},
             code=code("patches/patches_any_frame.py"),
         message:
-            "Shard {wildcards.shard}: pack as many pairs from rejected frames as there are tracked pairs"
+            "Shard {wildcards.shard}: pack at most as many pairs from rejected frames as there are tracked pairs"
         script:
             "../scripts/patches/patches_any_frame.py"
 

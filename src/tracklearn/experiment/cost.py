@@ -33,7 +33,7 @@ PAPER = Path(__file__).parents[3] / "config/config.yaml"
 VIDEOS = 100_000  # of the paper; the length of a list that is not there
 DEVICES = ("gpu", "cpu")
 WIDTHS = {"pool5": 9216, "fc6": 4096, "fc7": 4096}  # of features, at the paper's input size
-POOL5 = {"resnet18": 512, "resnet50": 2048}  # its width in backbones of which it is another one
+POOL5 = {"resnet18": 512, "resnet50": 2048}  # of backbones in which it is not 9216 wide
 HEADER = """\
 | for | stage | work | core-hours | GPU-hours | core-hours in place of the GPU | disk, GB | network, GB |
 |---|---|---|---|---|---|---|---|"""

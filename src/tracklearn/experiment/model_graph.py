@@ -9,7 +9,7 @@ from tracklearn.errors import UserError
 from tracklearn.settings.models import FILES, RELEASED_NAMES, WAYS
 from tracklearn.settings.network import CAFFENET, USELESS, WITHOUT_FC7
 from tracklearn.settings.ranking import OF_VIDEOS, Loss, check_augmented, check_random_iterations
-from tracklearn.settings.tables import ID
+from tracklearn.settings.tables import ID, ID_IN_WORDS
 
 Config = Mapping[str, Any]
 """A complete configuration: `settings.experiment.Configuration.complete`."""
@@ -60,7 +60,7 @@ def check_models(config: Config) -> None:
 def _check_name(name: str) -> None:
     """Refuse a name that cannot be one of a folder and of a member of an ensemble, whose names stand between +."""
     if not re.fullmatch(ID, name):
-        raise UserError(f"config: models.{name}: a model's name matches {ID}; take another name")
+        raise UserError(f"config: models.{name}: expected a name of {ID_IN_WORDS}")
 
 
 def _check_ranking(config: Config, name: str) -> None:

@@ -78,27 +78,33 @@ def load(model: str | Path, *, backbone: str | None = None) -> tuple[Backbone, P
     """A network in evaluation mode, and the function that turns images into its input.
 
     Args:
-        model: path of a .safetensors or .caffemodel file, or the name of a model in results/models, with
+        model: path of a .safetensors, .caffemodel or .pth file, or the name of a model in results/models, with
             the protocol in front (voc2012-val/scratch-1) where several protocols have a model of this name.
-        backbone: of weights in torchvision's own format, which do not say what they are of.
+        backbone: of weights in torchvision's own format, which do not say what they are of; other files do.
 
     Raises:
         UserError: the file or model does not exist, or the file does not hold a network, or not one of the backbone.
     """
     path = find_model(model)
-    if backbone or path.suffix == ".pth":
+    net: Backbone
+    if path.suffix == ".caffemodel":
+        net = read_caffemodel(path).network()
+    elif is_torchvisions(path):
         net = _of_torchvision(path, backbone)
-        return net, Preprocessing(type(net), net.input_size, net.mean_bgr)
-    net = read_caffemodel(path).network() if path.suffix == ".caffemodel" else build(path)
+    else:
+        net = build(path)
+    if backbone not in (None, net.backbone):
+        raise UserError(f"{path}: its backbone is {net.backbone}, not {backbone}")
     return net, Preprocessing(type(net), net.input_size, net.mean_bgr)
 
 
 def _of_torchvision(path: Path, backbone: str | None) -> Backbone:
     kinds = {name: kind for name, kind in BACKBONES.items() if kind.names}
     if backbone not in kinds:
-        raise UserError(f"{path}: weights of torchvision; say which by backbone= one of {', '.join(kinds)}")
-    if not is_torchvisions(path):
-        raise UserError(f"{path}: not weights of torchvision; leave backbone= out")
+        raise UserError(
+            f"{path}: not weights of this package; if they are torchvision's, say of which backbone, one of "
+            f"{', '.join(kinds)}; got {backbone}"
+        )
     return read_torchvision(path, kinds[backbone], input_size=TORCHVISION_SIZE)
 
 

@@ -195,14 +195,16 @@ def _add_function(graph: _Graph, net: Backbone, node: Any, inputs: Sequence[str]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Export one network and say what was written; the result is the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tracklearn.networks.onnx", description="Export a network to ONNX.")
-    parser.add_argument("model", help="a .safetensors or .caffemodel file, or the name of a model in results/models")
+    parser.add_argument("model", help="a file of weights, or the name of a model in results/models")
     parser.add_argument("out", type=Path, help="the .onnx file to write")
     parser.add_argument("--layer", choices=LAYERS, default="fc7", help="the output (default: fc7)")
+    parser.add_argument("--backbone", help="of weights in torchvision's own format")
     given = parser.parse_args(arguments)
     try:
-        net, _ = load(given.model)
+        net, _ = load(given.model, backbone=given.backbone)
         path = find_model(given.model)
-        metadata = load_weights(path, tensors=False)[1] if path.suffix == ".safetensors" else {}
+        is_ours = path.suffix == ".safetensors" and not given.backbone
+        metadata = load_weights(path, tensors=False)[1] if is_ours else {}
         model = export(net, given.layer, linear="fc7" if metadata.get("training") == "normals" else "fc8")
         with atomic(given.out) as temporary:
             temporary.write_bytes(model.SerializeToString())

@@ -1,14 +1,14 @@
 """Ranking pretraining called directly: it returns the network and writes files only into a folder that is given."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tracklearn.errors import UserError
 from tracklearn.networks.backbone import Backbone
-from tracklearn.networks.given import given_network
-from tracklearn.networks.torchvision_weights import is_torchvisions
+from tracklearn.networks.backbones import BACKBONES
+from tracklearn.networks.torchvision_weights import is_torchvisions, read_torchvision
 from tracklearn.networks.weights import save_weights
 from tracklearn.patches.dataset import Pairs
 from tracklearn.patches.subset import Subset
@@ -41,17 +41,14 @@ def train_ranking(
     loss_settings = Loss.read(loss)
     if augment is not None:
         loss_settings = loss_settings.model_copy(update={"augment": Augment.read(augment, where="augment")})
-    if not isinstance(network, Settings):
-        network = _with_size(network, subset.size)
-    if not isinstance(schedule, Settings):
-        schedule = _with_switch(schedule, loss_settings)
-    with _of_this_package(parent, network) as own_parent:
+    network_settings = Network.read(_with_size(network, subset.size))
+    with _of_this_package(parent, network_settings) as own_parent:
         training = RankingTraining(
             subset,
             parent=own_parent,
-            network=network,
+            network=network_settings,
             loss=loss_settings,
-            schedule=RankingSchedule.read(schedule),
+            schedule=RankingSchedule.read(_with_switch(schedule, loss_settings)),
             seed=seed,
         )
     train(
@@ -76,6 +73,8 @@ def _with_size(network: Block, size: int) -> Block:
     Raises:
         UserError: a setting that the backbone has no use for.
     """
+    if not isinstance(network, Mapping | None):
+        return network
     given = dict(network or {})
     backbone = given.get("backbone", CAFFENET)
     if useless := sorted(given.keys() & USELESS.get(backbone, frozenset())):
@@ -84,22 +83,32 @@ def _with_size(network: Block, size: int) -> Block:
 
 
 def _with_switch(schedule: Block, loss: Loss) -> Block:
-    """A schedule with all of its iterations before the switch to hard negatives, if it does not say where it is."""
-    given = dict(schedule or {})
-    if "random_iterations" in given:
-        return given
-    if loss.form == "infonce":
+    """A schedule without hard negatives, if it does not say after how many iterations they follow.
+
+    Raises:
+        UserError: it says in which way they follow alone.
+    """
+    given = schedule.model_dump(exclude_unset=True) if isinstance(schedule, Settings) else schedule
+    if not isinstance(given, Mapping) or "random_iterations" in given:
+        return schedule
+    if not loss.chooses_negatives:
         return {**given, "random_iterations": 0}
-    return {"stages": "one", "random_iterations": given.get("iterations", 0), **given}
+    if "stages" in given:
+        raise UserError(
+            "schedule: stages says how hard negatives follow random ones; say after how many random_iterations, or "
+            "take it out"
+        )
+    return {**given, "stages": "one", "random_iterations": given.get("iterations", 0)}
 
 
 @contextmanager
-def _of_this_package(parent: str | Path | None, network: Block) -> Iterator[str | Path | None]:
+def _of_this_package(parent: str | Path | None, network: Network) -> Iterator[str | Path | None]:
     """The file of a parent, which is converted from torchvision's format for a while."""
-    if parent is None or not is_torchvisions(parent):
+    if parent is None or not is_torchvisions(parent) or not BACKBONES[network.backbone].names:
         yield parent
         return
     with TemporaryDirectory() as folder:
         weights = Path(folder, "weights.safetensors")
-        given_network(given=parent, network=Network.read(network), weights=weights, conv1=Path(folder, "conv1.png"))
+        net = read_torchvision(parent, BACKBONES[network.backbone], input_size=network.input_size)
+        save_weights(weights, net)
         yield weights

@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from tracklearn.settings.base import Count, Names, Natural, Positive, Settings, setting
 from tracklearn.settings.scenes import Softmax
-from tracklearn.settings.tables import ID
+from tracklearn.settings.tables import ID, ID_IN_WORDS
 
 FIGURES = {
     "sets": ("linear", "knn", "precision"),
@@ -200,7 +200,7 @@ class Frozen(Settings):
         columns_of = {"sets": [*self.sets], "masks": [*self.masks], "pairs": [*self.pairs]}
         for key, columns in columns_of.items():
             if wrong := [name for name in columns if not re.match(ID, name)]:
-                raise ValueError(f"{key}: the name is {wrong[0]!r}; expected letters, digits, `.`, `_` and `-`")
+                raise ValueError(f"{key}: the name is {wrong[0]!r}; expected {ID_IN_WORDS}")
         for key, others in (("masks", self.sets.keys()), ("pairs", self.sets.keys() | self.masks.keys())):
             if twice := others & {*columns_of[key]}:
                 raise ValueError(f"{key}.{min(twice)}: a set has this name too; a column needs a name of its own")

@@ -12,6 +12,7 @@ Layer = Literal["pool5", "fc6", "fc7"]
 NormalsMethod = Literal["mean_cells", "camera_axis", "words"]
 Pair = tuple[str, str]
 ID = "^[A-Za-z0-9_][A-Za-z0-9._-]*$"
+ID_IN_WORDS = "letters, digits, `_`, `.` and `-`, not one of the last two in front"
 CHANCE, TRUE_CELLS = REFERENCES = ("chance", "true cells")
 """Lines of the tables of questions that stand for no network: a guess, and one that knows what each cell shows."""
 PAPERS_SYSTEM = "System of the paper whose number stands beside the row; a row with `null` stands below the others"
@@ -24,7 +25,7 @@ class Row(Settings):
 
     id: str = setting(
         ...,
-        "Unique name of the row, part of the paths of its cells: letters, digits, `.`, `_` and `-`",
+        f"Unique name of the row, part of the paths of its cells: {ID_IN_WORDS}",
         pattern=ID,
     )
     label: str = setting(..., "Text of the row's first column")

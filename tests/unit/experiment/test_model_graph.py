@@ -147,7 +147,7 @@ def test_a_loss_that_does_not_fit_is_named(config, changes, message):
 @pytest.mark.parametrize("name", ["unsup+ft", "mine/first", "..", "two words"])
 def test_a_name_that_cannot_be_a_folder_or_a_member_of_an_ensemble_is_refused(config, name):
     config["models"][name] = {"train": "none"}
-    with pytest.raises(UserError, match=rf"^config: models\.{re.escape(name)}: a model's name matches "):
+    with pytest.raises(UserError, match=rf"^config: models\.{re.escape(name)}: expected a name of letters"):
         complete(config)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
+from safetensors.torch import save_file
 
 import tracklearn
 from tracklearn.errors import UserError
@@ -21,6 +22,10 @@ MEAN = (1.0, 2.0, 3.0)
 
 def small():
     return CaffeNet(width=1 / 16, input_size=67, fc7=32, mean_bgr=MEAN, seed=4)
+
+
+def same_weights(net, other):
+    return all(torch.equal(value, other.state_dict()[name]) for name, value in net.state_dict().items())
 
 
 def photos(count, height=67, width=67):
@@ -55,15 +60,20 @@ def test_torchvisions_own_weights_need_the_name_of_their_backbone(here):
     with torch.inference_mode():
         torch.testing.assert_close(net(prepare(images), "fc8"), theirs((scaled - mean) / std), rtol=1e-3, atol=1e-3)
     for backbone, message in (
-        (None, "resnet18.pth: weights of torchvision; say which by backbone= one of alexnet, resnet18, resnet50"),
-        ("caffenet", "resnet18.pth: weights of torchvision; say which by backbone= one of alexnet, resnet18, resnet50"),
+        (None, "resnet18.pth: not weights of this .* say of which backbone, one of alexnet, resnet18, resnet50; got N"),
+        ("resnet", "resnet18.pth: not weights of this package; if they are torchvision's, .* resnet50; got resnet"),
         ("alexnet", "resnet18.pth: .*; expected torchvision's alexnet: give its weights, or set `backbone` to"),
     ):
         with pytest.raises(UserError, match=f"^{message}"):
             tracklearn.load("resnet18.pth", backbone=backbone)
     save_weights("own.safetensors", small())
-    with pytest.raises(UserError, match=r"^own.safetensors: not weights of torchvision; leave backbone= out$"):
+    with pytest.raises(UserError, match=r"^own.safetensors: its backbone is caffenet, not resnet18$"):
         tracklearn.load("own.safetensors", backbone="resnet18")
+    assert tracklearn.load("own.safetensors", backbone="caffenet")[0].input_size == 67
+    save_file(theirs.state_dict(), "resnet18.safetensors")
+    assert same_weights(tracklearn.load("resnet18.safetensors", backbone="resnet18")[0], net)
+    with pytest.raises(UserError, match=r"^resnet18.safetensors: not weights of this package; if they are torchvision"):
+        tracklearn.load("resnet18.safetensors")
 
 
 def test_the_error_for_a_missing_model_lists_the_models(here):

@@ -14,6 +14,7 @@ from tracklearn.networks.weights import build, load_weights
 from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking import direct
 from tracklearn.ranking.train import train_ranking
+from tracklearn.settings.training import RankingSchedule
 
 NETWORK = {"width": 1 / 16, "ranking_fc7": 16, "conv_std": 0.05, "fc_std": 0.05, "bias": 0.0}
 SCHEDULE = {"lr": 0.003, "random_iterations": 2, "iterations": 2, "batch": 12}
@@ -129,6 +130,9 @@ def test_a_folder_of_other_settings_is_refused(tmp_path, shard, changes, message
             "schedule.random_iterations is 2; expected 0, since a loss of the form infonce",
         ),
         ({"schedule": {"lr": 0.1}}, "schedule.iterations is missing; it has no default"),
+        ({"schedule": "ranking-5M"}, "schedule"),
+        ({"network": "resnet18"}, "network"),
+        ({"schedule": {"lr": 0.1, "iterations": 2, "batch": 12, "stages": "two"}}, "schedule: stages says how hard"),
         ({"network": {"input_size": 99}}, "ranking: the patches are 67 px and network.input_size is 99"),
         (
             {"schedule": SCHEDULE | {"lr": 1e30}},
@@ -160,12 +164,31 @@ def test_without_random_iterations_all_are_random(shard, monkeypatch, loss, sche
     assert given["schedule"].total == (5 if (random_iterations, stages) == (2, "two") else 3)
 
 
-def test_a_parent_may_be_weights_of_torchvision(tmp_path, shard, monkeypatch):
+def test_a_settings_object_is_read_as_its_keys_are(shard, monkeypatch):
+    given = {}
+    monkeypatch.setattr(direct, "train", lambda net, *_, **arguments: given.update(arguments))
+    trained(shard, schedule=RankingSchedule(lr=0.003, iterations=3, batch=12))
+    assert given["schedule"].random_iterations == given["schedule"].total == 3
+
+
+def test_a_parent_may_be_weights_of_torchvision_and_its_training_is_resumed(tmp_path, shard):
     theirs = torchvision.models.resnet18(num_classes=3)
-    torch.save(theirs.state_dict(), tmp_path / "resnet18.pth")
-    monkeypatch.setattr(direct, "train", lambda net, *_, **arguments: None)
-    net = trained(shard, network={"backbone": "resnet18"}, parent=tmp_path / "resnet18.pth")
-    assert torch.equal(net.state_dict()["conv1.weight"], theirs.conv1.weight)
+    for name in ("resnet18.pth", "renamed.pth"):
+        torch.save(theirs.state_dict(), tmp_path / name)
+
+    def ranked(parent, **changes):
+        network = {"backbone": "resnet18", "ranking_fc7": 8}
+        schedule = {"lr": 1e-9, "iterations": 2, "batch": 12}
+        return trained(shard, network=network, schedule=schedule, parent=tmp_path / parent, **changes)
+
+    def stop(step, row):
+        raise KeyboardInterrupt
+
+    net = ranked("resnet18.pth")
+    torch.testing.assert_close(net.state_dict()["conv1.weight"], theirs.conv1.weight)
+    with pytest.raises(KeyboardInterrupt):
+        ranked("resnet18.pth", folder=tmp_path / "mine", saving={"log_every": 1, "checkpoint_every": 1}, report=stop)
+    assert same(ranked("renamed.pth", folder=tmp_path / "mine"), net)
     with pytest.raises(UserError, match=r"resnet18\.pth: .*expected torchvision's alexnet"):
         trained(shard, network={"backbone": "alexnet"}, parent=tmp_path / "resnet18.pth")
 

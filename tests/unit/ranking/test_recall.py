@@ -38,6 +38,11 @@ def test_ranks_in_blocks_are_those_of_all_distances(block):
         assert ranks_in_blocks(features, owners, block=block).equal(tracked_ranks(distances, rivals))
 
 
+@pytest.mark.parametrize("block", [1, 3, 64])
+def test_rivals_at_the_same_distance_count_in_blocks_too(block):
+    assert ranks_in_blocks(torch.ones(10, 3), torch.arange(5), block=block).tolist() == [8] * 5
+
+
 def test_precision_counts_categories_among_the_nearest_of_other_videos():
     categories = torch.tensor([0, 0, 0, 1, 1])
     # 0 and 2: 40, 41 and 43. 40: 43, 49 and 60. 43: 41, 40 and 60. 90: 49, 43 and 41.
