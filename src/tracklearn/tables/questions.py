@@ -249,7 +249,8 @@ def _sizes(asked: Question, pairs: Mapping[str, Sequence[int | None]]) -> list[i
 def _mean(figure: str, line: str, sample: Sample) -> dict[str, Any]:
     by_seed = " ".join(f"{value:.1f}" for value in sample.values)
     value = round(float(sample.values.mean()), 2)
-    return {"figure": figure, "line": line, "value": value, **bounds(*sample), "by_seed": by_seed}
+    ends = {end: min(max(bound, 0.0), 100.0) for end, bound in bounds(*sample).items()}  # figures are percentages
+    return {"figure": figure, "line": line, "value": value, **ends, "by_seed": by_seed}
 
 
 def _difference(figure: str, pair: tuple[str, str], found: Mapping[Any, Sample]) -> dict[str, Any]:
