@@ -346,7 +346,7 @@ def test_the_demo_and_its_evidence_are_planned(repository, tmp_path):
     shutil.copytree(demo / "world", demo / "hard/world")  # of the same categories
     hard = str(demo / "hard")
     evidence = checkout.snakemake("--dry-run", "--quiet", "rules", "--", "results/evidence.md", folder=hard)
-    assert [jobs(evidence)[rule] for rule in ("models_ranking", "models_finetuning", "tables_evidence")] == [6, 12, 1]
+    assert [jobs(evidence)[rule] for rule in ("models_ranking", "models_finetuning", "tables_evidence")] == [3, 9, 1]
 
 
 def test_the_real_example_is_planned(repository, real_data, tmp_path):
