@@ -95,9 +95,9 @@ class Source(NamedTuple):
 
 
 SOURCES = (
-    Source("evidence", "43", "demo", file="evidence.md"),
-    Source("evidence", "43", "demo/hard", file="evidence.md"),
-    Source("evidence-real", "49", "examples/real_evidence"),
+    Source("evidence", "39", "demo", file="evidence.md"),
+    Source("evidence", "39", "demo/hard", file="evidence.md"),
+    Source("evidence-real", "45", "examples/real_evidence"),
     Source("evidence-controls", "117", "demo", ("config.yaml", "controls.yaml")),
     Source("evidence-controls", "117", "examples/real_evidence", ("config.yaml", "controls.yaml")),
     Source(
