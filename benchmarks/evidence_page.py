@@ -51,7 +51,8 @@ This page is written from the tables of the commands that it names. Above each t
 they cannot say. No table is left out because of its result. Every figure is a mean over training seeds; each seed
 trains every network anew, with its own pretraining. Every mean, difference and slope stands beside its 95% interval,
 and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told apart*: this is no
-proof that there is none. The page has some 150 differences, of which about seven would be told apart by chance alone.
+proof that there is none. The page has some 190 differences and slopes, of which about nine would be told apart by
+chance alone.
 
 The intervals come from a bootstrap over the test images, clips or sequences, and from Student's t over the seeds, which
 assumes that figures of seeds are spread normally. Differences are paired. The bootstrap biases some figures, mAP
@@ -60,16 +61,21 @@ sequences are few, and intervals over them are widened by Student's t as well. T
 without AVX-512, each of which multiplies matrices of fp32 at 57 GFLOP/s.
 
 - **knn**, **linear**: accuracy of the nearest neighbours and of a linear probe in a folder of photos, means over five
-  draws of the training photos; **precision**: among the 20 nearest other photos, the share of the query's category. The
-  features are pool5, and near is by cosine.
+  draws of the training photos; **precision**: among the 20 nearest other photos by cosine, the share of the query's
+  category. In the tables named retrieval, the 20 nearest windows of the training images are compared.
 - **recall**: the share of queries whose tracked patch is the nearest of all patches; **recall_other_clips**: the share
   for which it is nearer than all patches of other clips.
 - **J**, **F**: overlap of regions and of boundaries in label propagation, as DAVIS 2017 defines them.
 - **mAP**: of detection after fine-tuning, at an overlap of 0.5.
 - **unsup-ft-1.5M**, **-5M**, **-8M**, **-3x**: rows of Table 1, which keep the paper's names. In the small worlds they
   learn from 3/16, 10/16 and all of the shards, and -3x is the ensemble of these three.
-- **random**, **untrained**: weights as pretraining starts from them. **chance**: a guess, and in label propagation the
-  masks of the first frame, which stay in place."""
+- **random**, **untrained**: conv layers as pretraining starts from them. **chance**: a guess, and in label propagation
+  the masks of the first frame, which stay in place.
+- **tracked**, **still**, **random-box**, **one-patch**, **any-frame**: where the second patch of a pair comes from: the
+  track, the query's place 30 frames later, a random box of that frame, the query itself, or a track from a frame that
+  the motion rule rejects. In the small world these networks learn by Eq. 2 with the released code's negatives and
+  crops, on real clips by InfoNCE with crops and colour jitter, for fewer iterations than in the first table of real
+  clips."""
 
 
 class Source(NamedTuple):

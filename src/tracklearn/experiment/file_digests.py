@@ -37,7 +37,8 @@ def unpacked(stamp: Path) -> dict[str, State]:
 def digest_of_folder(folder: str | Path) -> str:
     """Digest of the names, sizes and modification times of all files below a folder.
 
-    Hidden files do not count: macOS writes `.DS_Store` whenever a folder is looked at.
+    A link that leads nowhere counts as an absent file; whoever reads it gives the error. Hidden files do not count:
+    macOS writes `.DS_Store` whenever a folder is looked at.
     """
     whole = hashlib.sha256()
     for name, size, time in _walk(str(folder)):
@@ -51,11 +52,17 @@ def _walk(folder: str) -> Iterator[tuple[str, int, int]]:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield from _walk(entry.path)
             else:
-                found = entry.stat()
-                yield entry.path, found.st_size, found.st_mtime_ns
+                yield entry.path, *file_state(entry.path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere
+        return False
 
 
 def file_state(file: str | Path) -> State:

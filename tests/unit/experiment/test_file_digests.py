@@ -58,3 +58,13 @@ def test_a_folder_counts_to_its_depth(tmp_path):
     assert digest_of_folder(tmp_path) == before
     (tmp_path / "dog/old/2.jpg").write_bytes(b"photo")
     assert digest_of_folder(tmp_path) != before
+
+
+def test_links_that_lead_nowhere_are_absent_files(photos, tmp_path):
+    for name, target in {"loop": "loop", "below": photos[0] / "x", "gone": "gone.jpg"}.items():
+        (tmp_path / f"{name}.jpg").symlink_to(target)
+    before = digest_of_folder(tmp_path)
+    assert before == digest_of_folder(tmp_path)
+    (tmp_path / "gone.jpg").unlink()
+    (tmp_path / "gone.jpg").write_bytes(b"photo")
+    assert digest_of_folder(tmp_path) != before
