@@ -51,8 +51,8 @@ This page is written from the tables of the commands that it names. Above each t
 they cannot say. No table is left out because of its result. Every figure is a mean over training seeds; each seed
 trains every network anew, with its own pretraining. Every mean, difference and slope stands beside its 95% interval,
 and the text says over what the interval is drawn. A difference whose interval holds 0 is *not told apart*: this is no
-proof that there is none. The page has some 190 differences and slopes, of which about nine would be told apart by
-chance alone.
+proof that there is none. The page has {compared} differences and slopes; if nothing differed, about {by_chance} of
+them would be told apart by chance.
 
 The intervals come from a bootstrap over the test images, clips or sequences, and from Student's t over the seeds, which
 assumes that figures of seeds are spread normally. Differences are paired. The bootstrap biases some figures, mAP
@@ -141,8 +141,16 @@ def page(root: Path = ROOT, computed: Collection[str] = ()) -> str:
     Args:
         computed: targets of the Makefile whose tables have just been computed, and are kept from now on.
     """
-    sections = (section for source in SOURCES for section in _sections(source, root, source.target in computed))
-    return "\n\n".join([INTRODUCTION, *sections]) + "\n"
+    sections = [section for source in SOURCES for section in _sections(source, root, source.target in computed)]
+    compared = sum(map(_compared, sections))
+    introduction = INTRODUCTION.format(compared=compared, by_chance=round(compared / 20))
+    return "\n\n".join([introduction, *sections]) + "\n"
+
+
+def _compared(section: str) -> int:
+    """Number of differences and slopes in a section's tables."""
+    tables = [part.splitlines() for part in section.split("\n\n") if part.startswith("|")]
+    return sum(len(rows) - 1 for head, *rows in tables if "| against |" in head or "| slope |" in head)
 
 
 def _sections(source: Source, root: Path, is_new: bool) -> Iterator[str]:

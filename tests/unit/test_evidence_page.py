@@ -34,7 +34,10 @@ def test_what_is_not_computed_is_named_with_its_command(evidence_page, root):
 def test_tables_of_a_command_stand_in_the_page_with_the_texts_of_the_configuration(evidence_page, root):
     table = root / "examples/real_evidence/results/tables/labelled-test/questions/data.md"
     table.parent.mkdir(parents=True)
-    table.write_text("## An older question?\n\nAn older text.\n\n| line | sun8.linear |\n")
+    compared = (
+        "| row | against |\n| --- | --- |\n| a | b |\n| c | d |\n\n| figure | slope |\n| --- | --- |\n| e | 1 |\n"
+    )
+    table.write_text(f"## An older question?\n\nAn older text.\n\n| line | sun8.linear |\n\n{compared}")
     table = root / "demo/results/tables/labelled-test/evidence.md"
     table.parent.mkdir(parents=True)
     table.write_text("# Evidence\n\nAn older text.\n\nMeans over 3 seeds.\n\n## mAP\n\n| row |\n")
@@ -44,6 +47,7 @@ def test_tables_of_a_command_stand_in_the_page_with_the_texts_of_the_configurati
     shutil.rmtree(root / "demo/results")
     assert evidence_page.page(root) == text  # the tables are kept where the results are not
     assert text.count("**Not computed yet**") == 15 and "An older" not in text
+    assert "The page has 3 differences and slopes; " in text
     assert "on two cores)\n\n| line | sun8.linear |\n" in text
     assert "\n\n### mAP\n\n| row |" in text
 

@@ -58,7 +58,7 @@ def check_models(config: Config) -> None:
 
 
 def _check_name(name: str) -> None:
-    """Refuse a name that cannot be one of a folder and of a member of an ensemble, whose names stand between +."""
+    """Refuse a name that cannot name a folder, or has the + that joins the names of an ensemble's networks."""
     if not re.fullmatch(ID, name):
         raise UserError(f"config: models.{name}: expected a name of {ID_IN_WORDS}")
 

@@ -25,6 +25,7 @@ from tracklearn.networks.backbone import Backbone, Layer
 from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.networks.loading import find_model, load
 from tracklearn.networks.of_torchvision import AlexNet, OfTorchvision
+from tracklearn.networks.torchvision_weights import is_torchvisions
 from tracklearn.networks.weights import load_weights
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         net, _ = load(given.model, backbone=given.backbone)
         path = find_model(given.model)
-        is_ours = path.suffix == ".safetensors" and not given.backbone
+        is_ours = path.suffix == ".safetensors" and not is_torchvisions(path)
         metadata = load_weights(path, tensors=False)[1] if is_ours else {}
         model = export(net, given.layer, linear="fc7" if metadata.get("training") == "normals" else "fc8")
         with atomic(given.out) as temporary:

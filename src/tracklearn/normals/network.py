@@ -102,7 +102,7 @@ class NormalsObjective:
         """All iterations do the same operations."""
 
     def __call__(self, net: Backbone, batch: Batch, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of a `NormalsNet` on a batch, and the mean angle in degrees between softly decoded and true normals."""
+        """Loss of a `NormalsHead` on a batch, and the mean angle in degrees between softly decoded and true normals."""
         images, normals, *kept = batch
         dropout = Dropout(self.dropout, kept or self.draw(net, batch, iteration)) if self.dropout else None
         words = self.words.to(normals)
