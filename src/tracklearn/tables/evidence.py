@@ -10,7 +10,7 @@ from scipy import stats
 from tracklearn.experiment.model_graph import seed_name
 from tracklearn.files import atomic
 from tracklearn.settings.base import Block
-from tracklearn.settings.tables import Evidence
+from tracklearn.settings.tables import CHANCE, Evidence
 from tracklearn.tables.bootstrap import finite_mean, interval
 from tracklearn.tables.cells import MEAN, read_cell
 from tracklearn.tables.formats import grid, write_csv
@@ -74,7 +74,7 @@ def evidence_table(
     line_means = [
         _statistics(line, found.ravel(), *(each[line] for each in by_seed)) for line, found in nearest.items()
     ]
-    line_means += [_known("chance", next(iter(cells.values()))["chance"])]  # all have the same windows
+    line_means += [_known(CHANCE, next(iter(cells.values()))[CHANCE])]  # all have the same windows
     _write(settings, markdown, table, row_means, compared, line_means, closer, mixed_versions(versions))
     return (
         {f"mAP.{row}": float(found.mean()) for row, found in rows.items()}
