@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from tracklearn.experiment.model_graph import seed_name
 from tracklearn.files import atomic
@@ -127,7 +127,8 @@ def drawn_over_seeds(replicates: np.ndarray, *, seed: int = 0) -> np.ndarray:
     if count == 1:
         return mean
     levels = (np.random.default_rng(seed).permutation(draws) + 0.5) / draws
-    return mean + replicates.std(axis=0, ddof=1) / np.sqrt(count) * stats.t.ppf(levels, count - 1)
+    quantiles = special.stdtrit(count - 1, levels)  # of Student's t
+    return mean + replicates.std(axis=0, ddof=1) / np.sqrt(count) * quantiles
 
 
 def _write(
