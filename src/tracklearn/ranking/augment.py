@@ -17,6 +17,7 @@ from tracklearn.settings.ranking import Augment
 DRAWS = ("area", "left", "top", "brightness", "contrast", "saturation", "hue", "grey", "blur")
 HUE = 1 / 4  # of the strength, in turns of the circle
 BLUR = 1 / 100  # standard deviation, of a patch's side
+AT_ONCE = 10  # patches that stay in a processor's cache from one change to the next
 
 
 def augmented(patches: Tensor, draws: Tensor, settings: Augment) -> Tensor:
@@ -24,20 +25,28 @@ def augmented(patches: Tensor, draws: Tensor, settings: Augment) -> Tensor:
 
     `draws` (N, 9) holds uniform random numbers in the order of `DRAWS`. Patches are mirrored elsewhere (`PairBatches`).
     """
+    at_once = AT_ONCE if patches.device.type == "cpu" else max(1, len(patches))
     with torch.no_grad(), torch.autocast(patches.device.type, enabled=False):
-        area, left, top, *factors, hue, grey, blur = draws.T  # (N,) each
-        images = patches.permute(0, 3, 1, 2).float()  # (N, 3, S, S)
-        if settings.crop != (1, 1):
-            smallest, largest = settings.crop
-            images = crop_and_enlarge(images, (smallest + (largest - smallest) * area).sqrt(), left, top)
-        if settings.colour:
-            images = change_colours(images, *(1 + settings.colour * (2 * draw - 1) for draw in factors))
-            images = turn_hues(images, HUE * settings.colour * (2 * hue - 1))
-        if settings.grey:
-            images = torch.where(_of_images(grey < settings.grey), greys(images), images)
-        if settings.blur:
-            images = torch.where(_of_images(blur < settings.blur), blurred(images, BLUR * images.shape[-1]), images)
+        parts = zip(patches.split(at_once), draws.split(at_once), strict=True)
+        images = torch.cat([_augmented(some, of_some, settings) for some, of_some in parts])
         return images.permute(0, 2, 3, 1)
+
+
+def _augmented(patches: Tensor, draws: Tensor, settings: Augment) -> Tensor:
+    """As `augmented`, but float RGB (N, 3, S, S)."""
+    area, left, top, *factors, hue, grey, blur = draws.T  # (N,) each
+    images = patches.permute(0, 3, 1, 2).float()  # (N, 3, S, S)
+    if settings.crop != (1, 1):
+        smallest, largest = settings.crop
+        images = crop_and_enlarge(images, (smallest + (largest - smallest) * area).sqrt(), left, top)
+    if settings.colour:
+        images = change_colours(images, *(1 + settings.colour * (2 * draw - 1) for draw in factors))
+        images = turn_hues(images, HUE * settings.colour * (2 * hue - 1))
+    if settings.grey:
+        images = torch.where(_of_images(grey < settings.grey), greys(images), images)
+    if settings.blur:
+        images = torch.where(_of_images(blur < settings.blur), blurred(images, BLUR * images.shape[-1]), images)
+    return images
 
 
 def crop_and_enlarge(images: Tensor, side: Tensor, left: Tensor, top: Tensor) -> Tensor:
@@ -58,7 +67,7 @@ def crop_and_enlarge(images: Tensor, side: Tensor, left: Tensor, top: Tensor) ->
 
 def change_colours(images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
     """Multiply brightness, contrast and saturation of images (N, 3, S, S) by factors (N,), as torchvision does."""
-    images = _blended(images, torch.zeros_like(images), brightness)
+    images = (_of_images(brightness) * images).clamp_(0, 255)
     images = _blended(images, greys(images).mean((1, 2, 3), keepdim=True), contrast)
     return _blended(images, greys(images), saturation)
 
@@ -71,8 +80,11 @@ def turn_hues(images: Tensor, turns: Tensor) -> Tensor:
     angle = 2 * math.pi * _of_images(turns)
     same = (1 + 2 * angle.cos()) / 3
     both, apart = (1 - angle.cos()) / 3, angle.sin() / math.sqrt(3)
-    turned = same * images + (both + apart) * images.roll(1, 1) + (both - apart) * images.roll(-1, 1)
-    return turned.clamp(0, 255)
+    turned = same * images
+    for channel in range(3):
+        turned[:, channel] += (both + apart)[:, 0] * images[:, channel - 1]
+        turned[:, channel] += (both - apart)[:, 0] * images[:, (channel + 1) % 3]
+    return turned.clamp_(0, 255)
 
 
 def greys(images: Tensor) -> Tensor:
@@ -99,7 +111,7 @@ def blurred(images: Tensor, deviation: float) -> Tensor:
 def _blended(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:
     """`factors` (N,) of the images and the rest of the others; a factor above 1 leads away from the others."""
     factors = _of_images(factors)
-    return (factors * images + (1 - factors) * others).clamp(0, 255)
+    return (factors * images).add_((1 - factors) * others).clamp_(0, 255)
 
 
 def _of_images(values: Tensor) -> Tensor:
