@@ -104,8 +104,8 @@ SOURCES = (
     Source("evidence", "39", "demo", file="evidence.md"),
     Source("evidence", "39", "demo/hard", file="evidence.md"),
     Source("evidence-real", "45", "examples/real_evidence"),
-    Source("evidence-controls", "121", "demo", ("config.yaml", "controls.yaml")),
-    Source("evidence-controls", "121", "examples/real_evidence", ("config.yaml", "controls.yaml")),
+    Source("evidence-controls", "117", "demo", ("config.yaml", "controls.yaml")),
+    Source("evidence-controls", "117", "examples/real_evidence", ("config.yaml", "controls.yaml")),
     Source(
         "evidence-normals",
         "",
