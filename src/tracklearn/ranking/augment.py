@@ -25,20 +25,22 @@ def augmented(patches: Tensor, draws: Tensor, settings: Augment) -> Tensor:
 
     `draws` (N, 9) holds uniform random numbers in the order of `DRAWS`. Patches are mirrored elsewhere (`PairBatches`).
     """
-    at_once = AT_ONCE if patches.device.type == "cpu" else max(1, len(patches))
     with torch.no_grad(), torch.autocast(patches.device.type, enabled=False):
-        parts = zip(patches.split(at_once), draws.split(at_once), strict=True)
-        images = torch.cat([_augmented(some, of_some, settings) for some, of_some in parts])
+        area, left, top = draws.T[:3]  # (N,) each
+        images = patches.permute(0, 3, 1, 2).float()  # (N, 3, S, S)
+        if settings.crop != (1, 1):
+            smallest, largest = settings.crop
+            images = crop_and_enlarge(images, (smallest + (largest - smallest) * area).sqrt(), left, top)
+        if settings.colour or settings.grey or settings.blur:
+            at_once = AT_ONCE if images.device.type == "cpu" else len(images)
+            for some, of_some in zip(images.split(at_once), draws.split(at_once), strict=True):
+                some.copy_(_recoloured(some, of_some, settings))
         return images.permute(0, 2, 3, 1)
 
 
-def _augmented(patches: Tensor, draws: Tensor, settings: Augment) -> Tensor:
-    """As `augmented`, but float RGB (N, 3, S, S)."""
-    area, left, top, *factors, hue, grey, blur = draws.T  # (N,) each
-    images = patches.permute(0, 3, 1, 2).float()  # (N, 3, S, S)
-    if settings.crop != (1, 1):
-        smallest, largest = settings.crop
-        images = crop_and_enlarge(images, (smallest + (largest - smallest) * area).sqrt(), left, top)
+def _recoloured(images: Tensor, draws: Tensor, settings: Augment) -> Tensor:
+    """Change the colours of, turn grey and blur images (N, 3, S, S) by the draws (N, 9) of their patches."""
+    *factors, hue, grey, blur = draws.T[3:]  # (N,) each
     if settings.colour:
         images = change_colours(images, *(1 + settings.colour * (2 * draw - 1) for draw in factors))
         images = turn_hues(images, HUE * settings.colour * (2 * hue - 1))
