@@ -86,8 +86,33 @@ def keep_text(path: str | Path, text: str) -> None:
     path = Path(path)
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
-    with atomic(path) as temporary:
+    write_text(path, text)
+
+
+def write_text(path: str | Path, text: str, *, shared: bool = False) -> None:
+    """Write a text file in UTF-8, whatever the encoding of the user's system.
+
+    Args:
+        shared: as in `atomic`.
+
+    Raises:
+        UserError: as `atomic`.
+    """
+    with atomic(path, shared=shared) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, content: Any, *, indent: int | None = 1, shared: bool = False) -> None:
+    """Write a JSON file.
+
+    Args:
+        indent: as in `json.dumps`; None for files that nobody reads and that may be large: it is several times faster.
+        shared: as in `atomic`.
+
+    Raises:
+        UserError: as `atomic`.
+    """
+    write_text(path, json.dumps(content, indent=indent) + "\n", shared=shared)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ import numpy as np
 
 from tracklearn.detection.detect import Detections, read_detections
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
 from tracklearn.machine.limits import BOOTSTRAP_VALUES
+from tracklearn.npz import read_arrays, write_arrays
 from tracklearn.tables.bootstrap import finite_mean, image_draws, interval
 from tracklearn.tables.cells import (
     MEAN,
@@ -67,8 +67,8 @@ def score(
     ids, detections_by_class = read_detections(detections)
     if ids != photos.images(image_set):
         raise UserError(f"{detections}: its images are not those of {image_set!r}; run the detection again")
-    with np.load(svms) as stored:
-        reasons = dict(zip(stored["classes"].tolist(), stored["reasons"].tolist(), strict=True))
+    trained, missing = read_arrays(svms, "classes", "reasons").values()
+    reasons = dict(zip(trained.tolist(), missing.tolist(), strict=True))
     objects = [photos.objects(image_id) for image_id in ids]
     times_drawn = image_draws(len(ids), draws, seed=seed)
     filled: dict[str, Cell] = {}
@@ -96,8 +96,8 @@ def write_row(
         The values of the cells, in percent.
     """
     write_cells(cells, scored.cells, row=row, images=scored.images, runs=runs)
-    with atomic(replicates) as path:
-        np.savez(path, replicates=scored.by_class, mAP=scored.means, classes=[n for n in scored.cells if n != MEAN])
+    classes = [name for name in scored.cells if name != MEAN]
+    write_arrays(replicates, replicates=scored.by_class, mAP=scored.means, classes=classes)
     return row_metrics(scored.cells)
 
 

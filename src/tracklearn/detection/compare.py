@@ -9,6 +9,7 @@ import numpy as np
 from tracklearn.detection.boxes_on_photos import COLOURS, Evaluated
 from tracklearn.detection.curves import Curve, curve
 from tracklearn.detection.errors_by_kind import RIGHT, Judged
+from tracklearn.npz import read_arrays
 from tracklearn.pages.plots import BLUE, ORANGE, Line, Plot
 from tracklearn.pages.rendering import Picture, render
 from tracklearn.tables.bootstrap import interval
@@ -103,10 +104,9 @@ def differences(
 
     Both rows are evaluated on the same draws of the images, so what an easy draw adds to both cancels out.
     """
-    gaps = {}
-    with np.load(bootstraps[0]) as first, np.load(bootstraps[1]) as second:
-        gaps[MEAN] = first[MEAN] - second[MEAN]
-        gaps |= dict(zip(classes, (first["replicates"] - second["replicates"]).T, strict=True))
+    first, second = (read_arrays(path, MEAN, "replicates") for path in bootstraps)
+    gaps = {MEAN: first[MEAN] - second[MEAN]}
+    gaps |= dict(zip(classes, (first["replicates"] - second["replicates"]).T, strict=True))
     lines = []
     for name, gap in gaps.items():
         values = cells[0][name]["value"], cells[1][name]["value"]

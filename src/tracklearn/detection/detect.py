@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from tracklearn.detection.suppression import suppress
 from tracklearn.features.windows import Source
-from tracklearn.files import atomic
+from tracklearn.npz import read_arrays, write_arrays
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.detection import Detect
@@ -48,9 +48,9 @@ def detect(
         UserError: an invalid setting, or an evaluation image that was trained on.
     """
     chosen = Detect.read(settings)
-    with np.load(svms) as stored:
-        weights, biases, scales = stored["weights"], stored["biases"], stored["scales"]
-        classes, trained_on = stored["classes"], stored["train_ids"]
+    weights, biases, scales, classes, trained_on = read_arrays(
+        svms, "weights", "biases", "scales", "classes", "train_ids"
+    ).values()
     ids = source.ids
     check_disjoint(trained_on.tolist(), ids, train_set=f"of {svms}", test_set="of the protocol")
     trained = np.flatnonzero(np.isfinite(biases))
@@ -69,26 +69,25 @@ def detect(
     label, image_index, all_boxes, all_scores = (np.concatenate(column) for column in zip(*kept, strict=True))
     # A box suppresses only boxes of lower scores, so the limit may as well be applied after the suppression.
     stays = all_scores >= np.array([_limit(scores, chosen, len(ids)) for scores in entered])[label]
-    with atomic(out) as path:
-        np.savez(
-            path,
-            ids=ids,
-            classes=classes,
-            label=label[stays],
-            image=image_index[stays],
-            boxes=all_boxes[stays],
-            scores=all_scores[stays],
-        )
+    write_arrays(
+        out,
+        ids=ids,
+        classes=classes,
+        label=label[stays],
+        image=image_index[stays],
+        boxes=all_boxes[stays],
+        scores=all_scores[stays],
+    )
     return {"images": len(ids), "detections": int(stays.sum()), "classes": len(trained)}
 
 
 def read_detections(path: str | Path) -> tuple[list[str], dict[str, Detections]]:
     """Image ids (I,), and the detections of each class by its name."""
-    with np.load(path) as stored:
-        label, image, boxes, scores = (stored[name] for name in ("label", "image", "boxes", "scores"))
-        ids, classes = stored["ids"].tolist(), stored["classes"].tolist()
-    of_class = {name: label == index for index, name in enumerate(classes)}
-    return ids, {name: Detections(image[own], boxes[own], scores[own]) for name, own in of_class.items()}
+    ids, classes, label, image, boxes, scores = read_arrays(
+        path, "ids", "classes", "label", "image", "boxes", "scores"
+    ).values()
+    of_class = {name: label == index for index, name in enumerate(classes.tolist())}
+    return ids.tolist(), {name: Detections(image[own], boxes[own], scores[own]) for name, own in of_class.items()}
 
 
 def _limit(scores: Sequence[np.ndarray], settings: Detect, images: int) -> float:

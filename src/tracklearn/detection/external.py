@@ -1,11 +1,10 @@
 """Table 1's column "external": the data beside the challenge's own images that the networks of a row learned from."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracklearn.files import atomic
+from tracklearn.files import write_json
 from tracklearn.networks.weights import load_weights
 
 
@@ -19,8 +18,7 @@ def write_external_texts(*, rows: Mapping[str, Mapping[str, Any]], out: str | Pa
         The number of rows.
     """
     texts = {row: external_text(**data) for row, data in rows.items()}
-    with atomic(out) as path:
-        path.write_text(json.dumps(texts, indent=1) + "\n")
+    write_json(out, texts)
     return {"rows": len(texts)}
 
 

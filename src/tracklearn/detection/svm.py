@@ -14,7 +14,7 @@ from tracklearn.detection.svm_solver.descent import sparse_rows
 from tracklearn.detection.svm_solver.solver import fit
 from tracklearn.errors import UserError
 from tracklearn.features.windows import ImageWindows, Source
-from tracklearn.files import atomic
+from tracklearn.npz import write_arrays
 from tracklearn.report import Report, silent
 from tracklearn.settings.base import Block
 from tracklearn.settings.detection import Svm
@@ -75,17 +75,16 @@ def train_svms(
     reasons = [_reason(name, miner) for name, miner in zip(classes, miners, strict=True)]
     weights, biases = _detectors(miners, reasons)
     counts = [miner.positives for miner in miners]
-    with atomic(out) as path:
-        np.savez(
-            path,
-            weights=weights,
-            biases=biases,
-            scales=scales,
-            classes=list(classes),
-            reasons=reasons,
-            positives=counts,
-            train_ids=source.ids,
-        )
+    write_arrays(
+        out,
+        weights=weights,
+        biases=biases,
+        scales=scales,
+        classes=list(classes),
+        reasons=reasons,
+        positives=counts,
+        train_ids=source.ids,
+    )
     return {
         "classes": reasons.count(""),
         "fits": sum(miner.fits for miner in miners),

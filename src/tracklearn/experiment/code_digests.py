@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from tracklearn.experiment.file_digests import digest_of_files
-from tracklearn.files import atomic
+from tracklearn.files import write_json
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -63,8 +63,8 @@ def digests_of(scripts: Path, *, kept: Path) -> dict[str, str]:
         if found["state"] == state:
             return dict(found["digests"])
     digests = {name: digest(scripts / name) for name in names}
-    with suppress(OSError), atomic(kept, shared=True) as path:  # it need not be writable
-        path.write_text(json.dumps({"state": state, "digests": digests}))
+    with suppress(OSError):  # it need not be writable
+        write_json(kept, {"state": state, "digests": digests}, indent=None, shared=True)
     return digests
 
 

@@ -18,7 +18,7 @@ from zlib import crc32
 
 from tracklearn.errors import UserError
 from tracklearn.experiment.file_digests import file_state, text_digest
-from tracklearn.files import UTF_16, atomic
+from tracklearn.files import UTF_16, write_json
 from tracklearn.videos.lists import COLUMNS, YOUTUBE_ID, Video, identity, parse_line, read_list, repeats
 
 BLOCK = 1 << 16  # bytes, about 1,500 videos
@@ -110,8 +110,8 @@ def video_index(path: str | Path, *, kept: Path, of_job: bool = False) -> VideoI
     except (FileNotFoundError, ValueError):
         read_list(path)  # names all bad lines
         raise
-    with suppress(OSError), atomic(kept, shared=True) as temporary:  # it need not be writable
-        temporary.write_text(json.dumps({"state": state, "index": vars(index)}))
+    with suppress(OSError):  # it need not be writable
+        write_json(kept, {"state": state, "index": vars(index)}, indent=None, shared=True)
     return index
 
 

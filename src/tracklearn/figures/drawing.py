@@ -1,6 +1,5 @@
 """What all figures share: width, type and resolution of print, and the description that stands beside each figure."""
 
-import json
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tracklearn.files import atomic
+from tracklearn.files import atomic, write_json
 
 WIDTH = 6.9  # inches: two columns of a conference paper, or the text of an A4 page
 DPI = 300
@@ -69,8 +68,7 @@ def write_placard(outputs: Outputs, reason: str) -> None:
 
 
 def _describe(outputs: Outputs, **content: Any) -> None:
-    with atomic(outputs.description) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(outputs.description, content)
 
 
 def draw_without_replacement(total: int, pictures: int, *seed: int) -> list[int]:

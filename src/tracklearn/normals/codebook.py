@@ -1,11 +1,10 @@
 """The words of normals: their file, and the encoding of normals (PAPER §6.2.2)."""
 
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
-from tracklearn.errors import UserError
+from tracklearn.npz import read_arrays
 
 UNKNOWN = -1  # code of a cell without a normal
 
@@ -16,12 +15,7 @@ def read_words(path: str | Path) -> np.ndarray:
     Raises:
         UserError: not such a file.
     """
-    try:
-        with np.load(path) as stored:
-            words: np.ndarray = stored["words"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise UserError(f"{path}: no codebook of normals ({error}); delete it and run again") from error
-    return words
+    return read_arrays(path, "words")["words"]
 
 
 def encode(normals: np.ndarray, words: np.ndarray) -> np.ndarray:

@@ -1,12 +1,11 @@
 """The download of NYUv2 (Silberman et al., ECCV 2012)."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tracklearn.download import PAUSE, RETRIES, TIMEOUT, RemoteFile, download
-from tracklearn.files import atomic
+from tracklearn.files import write_json
 from tracklearn.normals.nyuv2 import OFFICIAL_SPLIT
 from tracklearn.report import Report, silent
 from tracklearn.settings.normals import LABELED, SPLITS
@@ -52,6 +51,5 @@ def fetch_nyuv2(
             download(file, path.parent, **options)
     states = {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in paths}
     if stamp:
-        with atomic(stamp) as temporary:
-            temporary.write_text(json.dumps({"unpacked": states}) + "\n")
+        write_json(stamp, {"unpacked": states}, indent=None)
     return {"bytes": float(sum(size for size, _ in states.values()))}

@@ -13,6 +13,7 @@ from tracklearn.normals.cells import unit
 from tracklearn.normals.codebook_picture import draw_words
 from tracklearn.normals.nyuv2 import chosen_split
 from tracklearn.normals.truth import Truth
+from tracklearn.npz import write_arrays
 from tracklearn.settings.base import Block
 from tracklearn.settings.normals import Normals
 
@@ -40,8 +41,7 @@ def write_codebook(
     with Truth(truth) as true:
         sample = sample_normals(true, chosen_split(normals, len(true)).train, codebook.sample, codebook.seed)
     words = learn_words(sample, codebook.words, codebook.seed)
-    with atomic(out) as temporary:
-        np.savez(temporary, words=words)
+    write_arrays(out, words=words)
     with atomic(picture) as temporary:
         Image.fromarray(draw_words(words)).save(temporary, format="png")
     return {"words": float(len(words)), "pixels": float(len(sample))}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tracklearn.files import atomic
+from tracklearn.files import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,8 +73,7 @@ def render(template: str, page: str | Path, **content: Any) -> None:
         content: the variables of the template, all of which must be given.
     """
     text = TEMPLATES.get_template(template).render(content, home=_home(Path(page)), stages=list(STAGES))
-    with atomic(page) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(page, text)
 
 
 def _home(page: Path) -> str | None:

@@ -1,6 +1,5 @@
 """The pairs of the controls, beside the tracked pairs: what does tracking add, and what the choice of frames?"""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 from math import nan
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic, read_json
+from tracklearn.files import read_json, write_json
 from tracklearn.mining.overlays import Rectangle
 from tracklearn.mining.tables import FRAMES, TRACKS, each_row, spread, write_table
 from tracklearn.patches.packing import pack_shard
@@ -236,5 +235,4 @@ def _copied(store: PatchStore, index: int) -> Pair:
 def _describe(summary: str | Path, **facts: Mapping[str, int] | int | str) -> None:
     """Add facts to a summary, or replace them."""
     described = read_json(summary) | facts
-    with atomic(summary) as temporary:
-        temporary.write_text(json.dumps(described, indent=1) + "\n")
+    write_json(summary, described)

@@ -1,6 +1,5 @@
 """Writing a patch shard (its layout: `format`) and the summary beside it."""
 
-import json
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import simplejpeg
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.files import write_json
 from tracklearn.hdf5 import new_hdf5
 from tracklearn.patches.format import TABLES, VERSION, jpeg_shape
 
@@ -92,8 +91,7 @@ def write_summary(path: str | Path, counts: Mapping[str, int], reasons: Mapping[
 
     It holds the counts of `write_shard` and, for each reason, the number of accepted frames that gave no pair.
     """
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps({**counts, "reasons": dict(sorted(reasons.items()))}, indent=1) + "\n")
+    write_json(path, {**counts, "reasons": dict(sorted(reasons.items()))})
 
 
 def _jpeg_file(patch: np.ndarray | bytes, size: int, quality: int, place: str) -> bytes:

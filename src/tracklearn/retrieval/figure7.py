@@ -9,6 +9,7 @@ import numpy as np
 import simplejpeg
 
 from tracklearn.errors import UserError
+from tracklearn.npz import read_arrays
 from tracklearn.pages.rendering import Picture, render
 from tracklearn.retrieval.neighbours import NOBODY
 from tracklearn.settings.base import Block
@@ -76,7 +77,7 @@ def figure7(
         raise UserError("figure7: no method to show; write rows of section6.retrieval whose networks can be trained")
     settings = Figure7.read(figure7)
     photos = Voc(voc, year, classes=classes)
-    found = [(method, dict(np.load(path))) for method, path in nearest]
+    found = [(method, read_arrays(path)) for method, path in nearest]
     queries = _same_queries([(path, answer) for (_, path), (_, answer) in zip(nearest, found, strict=True)])
     if image is None or place is None:
         drawn = draw(queries["label"], settings.per_class, seed=settings.seed)

@@ -7,7 +7,7 @@ from typing import Any, NotRequired, TypedDict, Unpack
 
 import numpy as np
 
-from tracklearn.files import atomic
+from tracklearn.npz import write_arrays
 from tracklearn.retrieval.labelled import LabelledWindows
 from tracklearn.retrieval.neighbours import NOBODY
 from tracklearn.tables.bootstrap import finite_mean, image_draws
@@ -121,19 +121,18 @@ def write_nearest(
     a query has no neighbour, `nearest_box` (Q, k, 4), `nearest_label` (Q, k) and `score` (Q, k), the best first.
     """
     known = np.where(neighbours == NOBODY, 0, neighbours)
-    with atomic(path) as temporary:
-        np.savez(
-            temporary,
-            image=np.array(queries.ids)[queries.images],
-            object=queries.rows,
-            box=queries.boxes,
-            label=queries.labels,
-            database=np.array(database.ids),
-            nearest_image=np.where(neighbours == NOBODY, NOBODY, database.images[known]).astype(np.int32),
-            nearest_box=database.boxes[known],
-            nearest_label=database.labels[known].astype(np.int32),
-            score=scores.astype(np.float32),
-        )
+    write_arrays(
+        path,
+        image=np.array(queries.ids)[queries.images],
+        object=queries.rows,
+        box=queries.boxes,
+        label=queries.labels,
+        database=np.array(database.ids),
+        nearest_image=np.where(neighbours == NOBODY, NOBODY, database.images[known]).astype(np.int32),
+        nearest_box=database.boxes[known],
+        nearest_label=database.labels[known].astype(np.int32),
+        score=scores.astype(np.float32),
+    )
 
 
 def _by_class(by_image: np.ndarray, chance: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, object]]:

@@ -12,8 +12,8 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
 from tracklearn.mining.tracking.hog import CELL, CHANNELS
+from tracklearn.npz import read_arrays, write_arrays
 from tracklearn.report import Report, silent
 from tracklearn.retrieval.templates import MARGIN, Shape, halvings, hog_without_margin, template_shapes
 from tracklearn.voc.annotations import Voc
@@ -139,15 +139,14 @@ def hog_statistics(
             f"{photos.folder}: none of the {len(images)} training photos is large enough for the statistics of HOG; "
             f"expected sides of at least {(2 * MARGIN + 1) * CELL << LEVELS[0]} pixels"
         )
-    with atomic(out) as path:
-        np.savez(path, mean=found.mean, covariance=found.covariance.astype(np.float32), cells=found.cells)
+    write_arrays(out, mean=found.mean, covariance=found.covariance.astype(np.float32), cells=found.cells)
     return {"photos": len(images), "cells": found.cells}
 
 
 def read_statistics(path: str | Path) -> Statistics:
     """Read what `hog_statistics` wrote."""
-    with np.load(path) as stored:
-        return Statistics(stored["mean"], stored["covariance"], int(stored["cells"]))
+    stored = read_arrays(path, "mean", "covariance", "cells")
+    return Statistics(stored["mean"], stored["covariance"], int(stored["cells"]))
 
 
 def photo_hogs(photos: Voc, image_id: str) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tracklearn.files import atomic
+from tracklearn.files import write_json
 from tracklearn.machine.lease import Writer
 from tracklearn.runs.spool import is_none_or_writer
 
@@ -61,8 +61,7 @@ class Delivered:
         Raises:
             UserError: the disk is full.
         """
-        with atomic(self._folder / f"{key}.json") as path:
-            path.write_text(json.dumps(asdict(progress)))
+        write_json(self._folder / f"{key}.json", asdict(progress), indent=None)
         self._progress[key] = progress
 
     def forget(self) -> None:

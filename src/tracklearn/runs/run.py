@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tracklearn.errors import UserError, one_line
-from tracklearn.files import atomic
+from tracklearn.files import atomic, write_text
 from tracklearn.machine.lease import Lease, LeaseLostError, Writer, confirm
 from tracklearn.machine.threads import limit_threads
 from tracklearn.machine.usage import Usage
@@ -370,8 +370,7 @@ class Run:
         folder = self.spool.folder(self.key) / "model"
         with atomic(folder / "weights.safetensors") as temporary:
             link_or_copy(weights, temporary)
-        with atomic(folder / "MLmodel") as temporary:
-            temporary.write_text(MLMODEL.format(python=platform.python_version()))
+        write_text(folder / "MLmodel", MLMODEL.format(python=platform.python_version()))
 
     def _look_at_usage(self) -> None:
         """Record what a training uses, each time it reports after `SAMPLING` seconds or more."""

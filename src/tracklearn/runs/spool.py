@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tracklearn.errors import without_secrets
-from tracklearn.files import atomic
+from tracklearn.files import write_json
 from tracklearn.machine.lease import Writer
 
 Event = dict[str, Any]
@@ -123,14 +123,17 @@ class Spool:
         """Record that run `key` wrote these outputs."""
         for path in paths:
             # Shared: a batch system may start a job again while its first process is still ending on another host.
-            with atomic(self._maker_file(path), shared=True) as temporary:
-                temporary.write_text(json.dumps({"path": os.path.relpath(path), "key": key}))
+            write_json(self._maker_file(path), {"path": os.path.relpath(path), "key": key}, indent=None, shared=True)
 
     def set_content(self, path: str, content: str) -> None:
         """Record that a file was changed in place after its run, with a digest of its content now."""
         if key := self.maker(path):
-            with atomic(self._maker_file(path), shared=True) as temporary:
-                temporary.write_text(json.dumps({"path": os.path.relpath(path), "key": key, "content": content}))
+            write_json(
+                self._maker_file(path),
+                {"path": os.path.relpath(path), "key": key, "content": content},
+                indent=None,
+                shared=True,
+            )
 
     def maker(self, path: str) -> str | None:
         """Key of the run that wrote `path`; None if no job wrote the file or the record cannot be read."""

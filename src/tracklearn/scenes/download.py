@@ -1,6 +1,5 @@
 """MIT Indoor-67 (Quattoni & Torralba, Recognizing Indoor Scenes, CVPR 2009): download, check and unpack it."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from tracklearn.download import PAUSE, RETRIES, TIMEOUT, RemoteFile, download, unpack
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.files import write_json
 from tracklearn.photos import read_photo
 from tracklearn.report import Report, silent
 from tracklearn.scenes.split import listed_photos, read_list
@@ -102,8 +101,7 @@ def fetch_indoor67(
             listing.replace(root / listing.name)
         path.unlink()
     if stamp:
-        with atomic(stamp) as temporary:
-            temporary.write_text(json.dumps({"root": str(root), "unpacked": _states(root, lists)}) + "\n")
+        write_json(stamp, {"root": str(root), "unpacked": _states(root, lists)}, indent=None)
     return {"unpacked": unpacked, "listed": listed}
 
 

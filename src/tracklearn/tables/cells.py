@@ -1,6 +1,5 @@
 """Cells of the tables: one JSON file a number, `results/cells/{table}/{protocol}/{row}/{column}.json`."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic, read_json
+from tracklearn.files import read_json, write_json
+from tracklearn.npz import write_arrays
 from tracklearn.tables.bootstrap import interval
 
 MEAN = "mAP"
@@ -21,8 +21,7 @@ def write_cells(paths: Sequence[str | Path], cells: Mapping[str, Cell], **shared
     """Write each cell of a row to the path named after its class, with the entries that all cells share (row, runs)."""
     for path in map(Path, paths):
         name = path.name.removesuffix(".json")
-        with atomic(path) as temporary:
-            temporary.write_text(json.dumps({"class": name, **shared, **cells[name]}, indent=1) + "\n")
+        write_json(path, {"class": name, **shared, **cells[name]})
 
 
 def write_empty_row(
@@ -47,8 +46,7 @@ def write_empty_row(
 
 def write_no_replicates(path: str | Path, classes: Sequence[str]) -> None:
     """Write a row's bootstrap file of no draws, for a row without scores of single images."""
-    with atomic(path) as temporary:
-        np.savez(temporary, replicates=np.zeros((0, len(classes))), mAP=np.zeros(0), classes=list(classes))
+    write_arrays(path, replicates=np.zeros((0, len(classes))), mAP=np.zeros(0), classes=list(classes))
 
 
 def read_cell(path: str | Path) -> Cell:
@@ -68,8 +66,7 @@ def write_empty_cell(path: str | Path, *, reason: str, runs: Any = ()) -> None:
         reason: what is missing, and how to get it.
     """
     cell = {"value": None, "interval": None, "reason": reason, "figures": {}, "runs": runs}
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(cell, indent=1) + "\n")
+    write_json(path, cell)
 
 
 def write_figures(
@@ -93,11 +90,8 @@ def write_figures(
     """
     figures = {name: {"value": float(value), "interval": interval(draws[name])} for name, value in values.items()}
     first = figures[next(iter(figures))]
-    arrays: dict[str, Any] = {**draws}
-    with atomic(replicates) as temporary:
-        np.savez(temporary, **arrays)
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps({**first, "reason": None, "figures": figures, **shared}, indent=1) + "\n")
+    write_arrays(replicates, **draws)
+    write_json(path, {**first, "reason": None, "figures": figures, **shared})
 
 
 def row_metrics(cells: Mapping[str, Cell]) -> dict[str, float]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tracklearn.files import atomic
+from tracklearn.files import write_text
 from tracklearn.pages.rendering import Picture, render
 from tracklearn.settings.tables import ComparedRow, DetectionRow
 from tracklearn.tables.bootstrap import interval
@@ -209,8 +209,7 @@ def write_compared(
             sections += [*([f"### {table.title}"] if table.title else []), grid(rows, table.header)]
     sections += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)] if reasons else []
     sections += ["## Library versions", NOTE, grid(mixed)] if mixed else []
-    with atomic(markdown) as temporary:
-        temporary.write_text("\n\n".join(sections) + "\n")
+    write_text(markdown, "\n\n".join(sections) + "\n")
     render(
         template,
         page,

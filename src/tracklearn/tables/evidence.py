@@ -8,7 +8,8 @@ import numpy as np
 from scipy import special
 
 from tracklearn.experiment.model_graph import seed_name
-from tracklearn.files import atomic
+from tracklearn.files import write_text
+from tracklearn.npz import read_arrays
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import CHANCE, Evidence
 from tracklearn.tables.bootstrap import finite_mean, interval
@@ -52,12 +53,12 @@ def evidence_table(
     settings = Evidence.read(evidence)
     seeds = range(1, settings.seeds + 1)
     values = {cell["row"]: cell["value"] for cell in map(read_cell, means)}
-    draws = {Path(path).stem: np.load(path)[MEAN] for path in bootstraps}
+    draws = {Path(path).stem: read_arrays(path, MEAN)[MEAN] for path in bootstraps}
     cells = {Path(path).stem: read_cell(path) for path in retrieval}
     precisions = {name: cell["value"] for name, cell in cells.items()}
 
     rows = {row: np.array([values[seed_name(row, seed)] for seed in seeds], float) for row in settings.rows}
-    drawn = {Path(path).stem: np.load(path)["precision"] for path in retrieval_bootstraps}
+    drawn = {Path(path).stem: read_arrays(path, "precision")["precision"] for path in retrieval_bootstraps}
     nearest, nearest_draws = (
         {
             line: np.array([[found[seed_name(model, seed)] for model in models] for seed in seeds], float)
@@ -161,8 +162,7 @@ def _write(
         sections += ["In points of precision:", grid(closer)]
     if mixed:
         sections += ["## Library versions", NOTE, grid(mixed)]
-    with atomic(markdown) as temporary:
-        temporary.write_text("\n\n".join(sections) + "\n")
+    write_text(markdown, "\n\n".join(sections) + "\n")
 
 
 def _statistics(name: str, values: np.ndarray, by_seed: np.ndarray, replicates: np.ndarray) -> dict[str, str]:

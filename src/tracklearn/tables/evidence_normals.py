@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tracklearn.experiment.model_graph import seed_name
-from tracklearn.files import atomic
+from tracklearn.files import write_text
+from tracklearn.npz import read_arrays
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import NormalsEvidence
 from tracklearn.tables.cells import read_cell
@@ -47,7 +48,7 @@ def evidence_normals_table(
     settings = NormalsEvidence.read(evidence)
     seeds = range(1, settings.seeds + 1)
     read = {Path(path).stem: read_cell(path) for path in cells}
-    draws = {Path(path).stem: dict(np.load(path)) for path in bootstraps}
+    draws = {Path(path).stem: read_arrays(path) for path in bootstraps}
     shared = shared_entries(read)
     values = {
         (line, figure): np.array(
@@ -87,8 +88,7 @@ def evidence_normals_table(
         ]
     if mixed := mixed_versions(versions):
         sections += ["## Library versions", NOTE, grid(mixed)]
-    with atomic(markdown) as temporary:
-        temporary.write_text("\n\n".join(sections) + "\n")
+    write_text(markdown, "\n\n".join(sections) + "\n")
     return {f"mean.{line}": float(values[line, "mean"].mean()) for line in settings.lines} | {
         f"{bound}.{row['row']}": row[bound] for row in differences[: len(others)] for bound in ("low", "high")
     }

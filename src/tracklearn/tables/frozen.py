@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tracklearn.files import read_json
+from tracklearn.npz import read_arrays
 from tracklearn.settings.base import Block
 from tracklearn.settings.frozen import FrozenRow
 from tracklearn.tables.cells import Cell, read_cell
@@ -65,7 +66,7 @@ def frozen_table(
     settings = [FrozenRow.read(row) for row in rows]
     texts = read_json(external)
     found = {_key(path): read_cell(path) for path in cells}
-    draws = {_key(path): dict(np.load(path)) for path in bootstraps}
+    draws = {_key(path): read_arrays(path) for path in bootstraps}
     parts, of_table, every = [], [], []
     values: dict[str, float] = {}
     for column in columns:

@@ -10,7 +10,8 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.experiment.model_graph import seed_name
 from tracklearn.experiment.questions_plan import ensemble
-from tracklearn.files import atomic
+from tracklearn.files import write_text
+from tracklearn.npz import read_arrays
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import REFERENCES, Question
 from tracklearn.tables.cells import Cell, read_cell
@@ -116,8 +117,7 @@ def question_table(
     sections += [grid(differences)] if differences else []
     if mixed := mixed_versions(versions):
         sections += [NOTE, grid(mixed)]
-    with atomic(markdown) as temporary:
-        temporary.write_text("\n\n".join(sections) + "\n")
+    write_text(markdown, "\n\n".join(sections) + "\n")
     trained = [row for row in means if row["line"] not in REFERENCES]
     return {f"{row['figure']}.{row['line']}": row["value"] for row in trained} | {
         f"low.{row['figure']}.{row['row']}-{row['against']}": row["low"] for row in differences
@@ -142,7 +142,7 @@ def _frozen(
     asked: Question, by_system: Mapping[tuple[str, str], Cell], bootstraps: Iterable[str | Path]
 ) -> dict[Any, Sample]:
     """The samples of frozen networks, and of the references that their cells have, by figure and line."""
-    draws = {(Path(path).parent.name, Path(path).stem): dict(np.load(path)) for path in bootstraps}
+    draws = {(Path(path).parent.name, Path(path).stem): read_arrays(path) for path in bootstraps}
     found = {}
     for figure in asked.figures:
         column, _, name = figure.rpartition(".")
@@ -170,7 +170,7 @@ def _systems(asked: Question, models: Sequence[str], seed: int) -> list[str]:
 def _detected(asked: Question, cells: Iterable[str | Path], bootstraps: Iterable[str | Path]) -> dict[Any, Sample]:
     """The samples of rows of Table 1 by figure and line."""
     by_row = {Path(path).parent.name: _filled(path)["value"] for path in cells}
-    draws = {Path(path).stem: np.load(path)[MAP] for path in bootstraps}
+    draws = {Path(path).stem: read_arrays(path, MAP)[MAP] for path in bootstraps}
     seeds = range(1, asked.seeds + 1)
     return {
         (MAP, line): Sample(

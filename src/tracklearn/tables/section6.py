@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tracklearn.files import read_json
+from tracklearn.npz import read_arrays
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Section6
 from tracklearn.tables.cells import Cell, read_cell
@@ -81,9 +82,7 @@ def section6_table(
     settings = Section6.read(rows)
     paths, draws_paths = [*map(Path, cells)], [*map(Path, bootstraps)]
     by_task = {task: {path.stem: read_cell(path) for path in paths if path.parent.name == task} for task in TITLES}
-    draws = {
-        task: {path.stem: dict(np.load(path)) for path in draws_paths if path.parts[-4] == task} for task in TITLES
-    }
+    draws = {task: {path.stem: read_arrays(path) for path in draws_paths if path.parts[-4] == task} for task in TITLES}
     texts = read_json(external)
     printed = paper_numbers(paper)
     tasks = {

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tracklearn.files import atomic, read_json
+from tracklearn.files import read_json, write_text
+from tracklearn.npz import read_arrays
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Row
 from tracklearn.tables.bootstrap import interval
@@ -61,7 +62,7 @@ def table1(
     by_key = {(cell["row"], cell["class"]): cell for cell in map(read_cell, cells)}
     texts = read_json(external)
     labels = {row.id: {"row": row.label, "external": texts[row.id]} for row in settings}
-    compared = compare(comparisons, by_key, {Path(path).stem: np.load(path)[MEAN] for path in bootstraps})
+    compared = compare(comparisons, by_key, {Path(path).stem: read_arrays(path, MEAN)[MEAN] for path in bootstraps})
     write_csv(table, [_csv_row(row.id, labels[row.id], classes, by_key) for row in settings])
     write_csv(differences, compared, DIFFERENCES)
     printed = paper_rows(paper) if of_voc else {}
@@ -71,8 +72,7 @@ def table1(
         sections += ["## Differences between rows", words, grid(compared)]
     if mixed := mixed_versions(versions):
         sections += ["## Library versions", NOTE, grid(mixed)]
-    with atomic(markdown) as temporary:
-        temporary.write_text("\n\n".join(sections) + "\n")
+    write_text(markdown, "\n\n".join(sections) + "\n")
     values = {row.id: by_key[row.id, MEAN]["value"] for row in settings}
     return {f"mAP.{row}": value for row, value in values.items() if value is not None}
 

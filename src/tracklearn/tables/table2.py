@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tracklearn.errors import UserError
 from tracklearn.files import read_json
+from tracklearn.npz import read_arrays
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import NormalsRow
 from tracklearn.tables.cells import Cell, read_cell
@@ -92,7 +91,7 @@ def table2_table(
     """
     settings = [NormalsRow.read(row) for row in rows]
     by_system = {Path(path).stem: read_cell(path) for path in cells}
-    draws = {Path(path).stem: dict(np.load(path)) for path in bootstraps}
+    draws = {Path(path).stem: read_arrays(path) for path in bootstraps}
     texts = read_json(external)
     shared = shared_entries(by_system)
     printed = paper_numbers(paper) if shared.get("papers_images") else {}

@@ -1,13 +1,12 @@
 """What became of the videos of a crawl so far, and what is still to come: a page, and the same numbers as JSON."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tracklearn.files import atomic, read_json
+from tracklearn.files import read_json, write_json
 from tracklearn.pages.rendering import render
 from tracklearn.videos.lists import REPEAT
 from tracklearn.videos.manifest import ManifestRow, read_manifest
@@ -93,8 +92,7 @@ def summarize_crawl(
         "reasons": {name: dict(found.most_common()) for name, found in reasons.items()},
         "estimate_to_come": _estimate(counts, times, len(listed)),
     }
-    with atomic(numbers) as temporary:
-        temporary.write_text(json.dumps(known, indent=2) + "\n")
+    write_json(numbers, known)
     render(
         "crawl.html.jinja",
         page,

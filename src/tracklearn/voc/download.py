@@ -1,6 +1,5 @@
 """VOC's archives: download and check them, and unpack them without trusting their paths."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from tracklearn.download import PAUSE, RETRIES, TIMEOUT, RemoteFile, download, unpack
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.files import write_json
 from tracklearn.report import Report, silent
 from tracklearn.voc.image_sets import voc_folder
 
@@ -110,9 +109,8 @@ def fetch_voc(
         "bytes": sum(archive.size for archive in wanted),
     }
     if stamp:
-        with atomic(stamp) as temporary:
-            stamped = {"root": str(root), "year": year, **fetched, "unpacked": _states(voc_folder(root, year))}
-            temporary.write_text(json.dumps(stamped) + "\n")
+        states = _states(voc_folder(root, year))
+        write_json(stamp, {"root": str(root), "year": year, **fetched, "unpacked": states}, indent=None)
     return fetched
 
 

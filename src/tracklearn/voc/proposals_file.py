@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.npz import read_arrays, write_arrays
 
 
 def write_proposals(out: str | Path, image_ids: Sequence[str], boxes_by_image: Sequence[np.ndarray]) -> None:
     """Write the boxes (N, 4) of each image; N may be 0."""
     offsets = np.cumsum([0, *map(len, boxes_by_image)])
     boxes = np.concatenate([np.zeros((0, 4), np.float32), *boxes_by_image])
-    with atomic(out) as path:
-        np.savez(path, ids=np.array(image_ids, dtype=str), offsets=offsets, boxes=boxes)
+    write_arrays(out, ids=np.array(image_ids, dtype=str), offsets=offsets, boxes=boxes)
 
 
 def read_proposals(paths: Iterable[str | Path]) -> dict[str, np.ndarray]:
@@ -36,7 +35,6 @@ def read_proposals(paths: Iterable[str | Path]) -> dict[str, np.ndarray]:
 
 
 def _read_file(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
-    with np.load(path) as stored:
-        ids, offsets, boxes = stored["ids"], stored["offsets"], stored["boxes"]
+    ids, offsets, boxes = read_arrays(path, "ids", "offsets", "boxes").values()
     for image_id, start, stop in zip(ids, offsets, offsets[1:], strict=False):
         yield str(image_id), boxes[start:stop]

@@ -150,7 +150,7 @@ def test_a_checkpoint_of_another_truth_is_refused(train, arguments, monkeypatch)
 
 def test_what_is_no_codebook_is_named(tmp_path):
     (tmp_path / "codebook.npz").write_bytes(b"")
-    with pytest.raises(UserError, match=r"codebook.npz: no codebook of normals .*; delete it and run again"):
+    with pytest.raises(UserError, match=r"codebook.npz: cannot be read .*; delete it and run again"):
         read_words(tmp_path / "codebook.npz")
 
 

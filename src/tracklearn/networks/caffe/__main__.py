@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tracklearn.errors import UserError
-from tracklearn.files import atomic
+from tracklearn.files import write_text
 from tracklearn.networks.caffe.caffemodel import read_caffemodel, write_caffemodel
 from tracklearn.networks.caffe.prototxt import deploy
 from tracklearn.networks.caffenet import DEFAULTS, CaffeNet
@@ -57,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     )
                 net = built
                 write_caffemodel(given.out, net)
-                with atomic(prototxt) as temporary:
-                    temporary.write_text(deploy(net))
+                write_text(prototxt, deploy(net))
                 written = f"{given.out}, {prototxt}"
             case suffixes:
                 parser.error(f"{' to '.join(suffixes)}: expected .caffemodel to .safetensors or the other way round")
