@@ -1,4 +1,4 @@
-"""How fast are patches augmented, compared with torchvision one patch at a time, and with the ranking step they go to?
+"""How fast are patches augmented? Beside torchvision, which changes one patch at a time, and beside the ranking step.
 
 Both change uint8 patches of the paper's size, a batch of the paper's size at a time, and draw random numbers for each
 patch. torchvision's transforms have the same settings, but turn hues in HSV. The ranking step is that of the paper's
@@ -48,7 +48,7 @@ def _table() -> None:
     keep_freed_memory()  # as the training loop does
     training = ours(CPU, Kind("fp32"))
     print(f"Batches of {BATCH} patches of {SIDE} pixels {source}, 1 thread\n")
-    print("| changes | ours, patches/s | torchvision, patches/s | ours is faster | of a training with it |")
+    print("| changes | ours, patches/s | torchvision, patches/s | ours is faster | share of a training's time |")
     print("|---|---|---|---|---|")
     for name, keys in CHANGES.items():
         settings = Augment(**keys)

@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 import simplejpeg
 
-from tracklearn.files import atomic
+from tracklearn.files import write_text
 from tracklearn.mining.tables import FRAMES, TRACKS
 from tracklearn.patches.writing import Pair, write_shard, write_summary
 from tracklearn.videos.manifest import read_manifest
@@ -117,8 +117,7 @@ def _table(path: str, columns: Sequence[str], videos: Sequence[str], count: int,
     """Write a table of `count` rows, as many of each video, that differ in nothing else."""
     rest = ",".join(str(values.get(name, "")) for name in columns[2:])
     rows = np.repeat([f"{video},0,{rest}" for video in videos], -(-count // len(videos)))[:count]
-    with atomic(path) as temporary:
-        temporary.write_text("\n".join([",".join(columns), *rows.tolist(), ""]))
+    write_text(path, "\n".join([",".join(columns), *rows.tolist(), ""]))
 
 
 def _without_tables(jpeg: bytes) -> bytes:

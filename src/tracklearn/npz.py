@@ -8,7 +8,7 @@ import numpy as np
 from tracklearn.files import atomic, damage_explained
 
 
-def write_arrays(path: str | Path, **arrays: Any) -> None:
+def write_arrays(path: str | Path, /, **arrays: Any) -> None:
     """Write arrays, or lists that become arrays, to a file of this very name: NumPy alone would append `.npz`.
 
     Raises:
@@ -25,5 +25,5 @@ def read_arrays(path: str | Path, *names: str) -> dict[str, np.ndarray]:
         FileNotFoundError: no such file.
         UserError: the file is damaged, or lacks one of the arrays.
     """
-    with damage_explained(path, "delete it and run again"), np.load(path, allow_pickle=False) as stored:
+    with damage_explained(path, "delete it and run again"), np.load(path) as stored:
         return {name: stored[name] for name in names or stored.files}

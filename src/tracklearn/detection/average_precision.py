@@ -61,14 +61,14 @@ def score(
         draws: number of bootstrap samples of the images.
 
     Raises:
-        UserError: detections of other images than the set's.
+        UserError: detections of other images than the set's, or a damaged file.
     """
     photos = Voc(voc, year, classes=classes)
     ids, detections_by_class = read_detections(detections)
     if ids != photos.images(image_set):
         raise UserError(f"{detections}: its images are not those of {image_set!r}; run the detection again")
-    trained, missing = read_arrays(svms, "classes", "reasons").values()
-    reasons = dict(zip(trained.tolist(), missing.tolist(), strict=True))
+    stored = read_arrays(svms, "classes", "reasons")
+    reasons = dict(zip(stored["classes"].tolist(), stored["reasons"].tolist(), strict=True))
     objects = [photos.objects(image_id) for image_id in ids]
     times_drawn = image_draws(len(ids), draws, seed=seed)
     filled: dict[str, Cell] = {}

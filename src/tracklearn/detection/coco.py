@@ -87,5 +87,5 @@ def _boxes(boxes: np.ndarray) -> list[list[float]]:
 
 
 def _write(out: str | Path, content: Any) -> None:
-    with atomic(out) as path, open(path, "w") as file:
+    with atomic(out) as path, open(path, "w", encoding="utf-8") as file:
         json.dump(content, file)

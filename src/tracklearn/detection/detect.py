@@ -45,7 +45,7 @@ def detect(
         settings: block `detection.detect`.
 
     Raises:
-        UserError: an invalid setting, or an evaluation image that was trained on.
+        UserError: an invalid setting, a damaged file, or an evaluation image that was trained on.
     """
     chosen = Detect.read(settings)
     weights, biases, scales, classes, trained_on = read_arrays(
@@ -82,7 +82,11 @@ def detect(
 
 
 def read_detections(path: str | Path) -> tuple[list[str], dict[str, Detections]]:
-    """Image ids (I,), and the detections of each class by its name."""
+    """Image ids (I,), and the detections of each class by its name.
+
+    Raises:
+        UserError: a damaged file.
+    """
     ids, classes, label, image, boxes, scores = read_arrays(
         path, "ids", "classes", "label", "image", "boxes", "scores"
     ).values()

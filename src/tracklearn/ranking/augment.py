@@ -1,4 +1,4 @@
-"""Patches changed at random, all patches of a batch at once and each by random numbers of its own.
+"""Patches changed at random, each by random numbers of its own: a batch at once, on a CPU a few where colours change.
 
 torchvision's functions take one factor for all images of a batch, as a number of Python, which a recorded CUDA graph
 would repeat at every iteration. Only those without a factor are used here; the others follow torchvision's definitions,
@@ -27,13 +27,14 @@ def augmented(patches: Tensor, draws: Tensor, settings: Augment) -> Tensor:
     """
     with torch.no_grad(), torch.autocast(patches.device.type, enabled=False):
         area, left, top = draws.T[:3]  # (N,) each
-        images = patches.permute(0, 3, 1, 2).float()  # (N, 3, S, S)
+        images = patches.permute(0, 3, 1, 2).to(torch.float32, copy=True)  # (N, 3, S, S)
         if settings.crop != (1, 1):
             smallest, largest = settings.crop
             images = crop_and_enlarge(images, (smallest + (largest - smallest) * area).sqrt(), left, top)
-        if settings.colour or settings.grey or settings.blur:
-            at_once = AT_ONCE if images.device.type == "cpu" else len(images)
-            for some, of_some in zip(images.split(at_once), draws.split(at_once), strict=True):
+        if images.device.type != "cpu":
+            images = _recoloured(images, draws, settings)
+        elif settings.colour or settings.grey or settings.blur:
+            for some, of_some in zip(images.split(AT_ONCE), draws.split(AT_ONCE), strict=True):
                 some.copy_(_recoloured(some, of_some, settings))
         return images.permute(0, 2, 3, 1)
 

@@ -144,7 +144,11 @@ def hog_statistics(
 
 
 def read_statistics(path: str | Path) -> Statistics:
-    """Read what `hog_statistics` wrote."""
+    """Read what `hog_statistics` wrote.
+
+    Raises:
+        UserError: a damaged file.
+    """
     stored = read_arrays(path, "mean", "covariance", "cells")
     return Statistics(stored["mean"], stored["covariance"], int(stored["cells"]))
 

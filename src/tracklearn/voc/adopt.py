@@ -116,7 +116,8 @@ def adopt(
         adoption.add(photos[photo], photo, xml[file], parsed[file], matches[file].how)
     image_sets = _image_sets(adoption.labelled, split, seed)
     for name, ids in image_sets.items():
-        (building / f"ImageSets/Main/{name}.txt").write_text("".join(f"{image_id}\n" for image_id in ids))
+        lines = "".join(f"{image_id}\n" for image_id in ids)
+        (building / f"ImageSets/Main/{name}.txt").write_text(lines, encoding="utf-8")
 
     remarks = sorted(remarks)
     devkit = voc_folder(out, year)

@@ -23,7 +23,7 @@ def read_proposals(paths: Iterable[str | Path]) -> dict[str, np.ndarray]:
     """Boxes (N, 4) of each image, by image id, from several files.
 
     Raises:
-        UserError: an image is in two files.
+        UserError: an image is in two files, or a file is damaged.
     """
     boxes_by_image: dict[str, np.ndarray] = {}
     for path in paths:

@@ -10,6 +10,7 @@ from tracklearn.networks.caffenet import CaffeNet
 from tracklearn.patches.subset import Subset
 from tracklearn.patches.writing import Pair, write_shard
 from tracklearn.ranking.augment import (
+    AT_ONCE,
     DRAWS,
     augmented,
     blurred,
@@ -159,10 +160,18 @@ def test_each_setting_does_its_own_share():
 
 
 def test_a_patch_is_changed_by_its_own_numbers_alone():
-    patches, numbers = as_patches(images()), draws()
+    count = 2 * AT_ONCE + 3
+    patches, numbers = as_patches(images(count)), draws(count)
     whole = augmented(patches, numbers, ALL)
-    for index in range(4):
-        torch.testing.assert_close(augmented(patches[[index]], numbers[[index]], ALL)[0], whole[index])
+    for index in range(count):
+        assert torch.equal(augmented(patches[[index]], numbers[[index]], ALL)[0], whole[index])
+
+
+def test_the_given_patches_stay_as_they_are():
+    patches = images().permute(0, 2, 3, 1)
+    before = patches.clone()
+    augmented(patches, draws(), Augment(colour=0.4))
+    assert torch.equal(patches, before)
 
 
 @pytest.fixture(scope="module")
