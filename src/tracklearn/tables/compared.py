@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tracklearn.files import write_text
 from tracklearn.pages.rendering import Picture, render
 from tracklearn.settings.tables import ComparedRow, DetectionRow
 from tracklearn.tables.bootstrap import interval
 from tracklearn.tables.cells import Cell
-from tracklearn.tables.formats import grid
+from tracklearn.tables.formats import grid, write_markdown
 from tracklearn.tables.versions import NOTE, mixed_versions
 
 BELOW = "Rows without a counterpart in the paper"
@@ -209,7 +208,7 @@ def write_compared(
             sections += [*([f"### {table.title}"] if table.title else []), grid(rows, table.header)]
     sections += ["## Empty cells", "\n".join(f"- {reason}" for reason in reasons)] if reasons else []
     sections += ["## Library versions", NOTE, grid(mixed)] if mixed else []
-    write_text(markdown, "\n\n".join(sections) + "\n")
+    write_markdown(markdown, sections)
     render(
         template,
         page,

@@ -8,13 +8,12 @@ import numpy as np
 from scipy import special
 
 from tracklearn.experiment.model_graph import seed_name
-from tracklearn.files import write_text
 from tracklearn.npz import read_arrays
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import CHANCE, Evidence
 from tracklearn.tables.bootstrap import finite_mean, interval
 from tracklearn.tables.cells import MEAN, read_cell
-from tracklearn.tables.formats import grid, write_csv
+from tracklearn.tables.formats import grid, write_csv, write_markdown
 from tracklearn.tables.versions import NOTE, mixed_versions
 
 STUDENT = "Variation between seeds enters by Student's t, which is wide for few seeds."
@@ -162,7 +161,7 @@ def _write(
         sections += ["In points of precision:", grid(closer)]
     if mixed:
         sections += ["## Library versions", NOTE, grid(mixed)]
-    write_text(markdown, "\n\n".join(sections) + "\n")
+    write_markdown(markdown, sections)
 
 
 def _statistics(name: str, values: np.ndarray, by_seed: np.ndarray, replicates: np.ndarray) -> dict[str, str]:

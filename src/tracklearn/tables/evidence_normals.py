@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from tracklearn.experiment.model_graph import seed_name
-from tracklearn.files import write_text
 from tracklearn.npz import read_arrays
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import NormalsEvidence
 from tracklearn.tables.cells import read_cell
 from tracklearn.tables.evidence import ONE_SEED, STUDENT, bounds, compare
-from tracklearn.tables.formats import grid, write_csv
+from tracklearn.tables.formats import grid, write_csv, write_markdown
 from tracklearn.tables.table2 import shared_entries
 from tracklearn.tables.versions import NOTE, mixed_versions
 
@@ -88,7 +87,7 @@ def evidence_normals_table(
         ]
     if mixed := mixed_versions(versions):
         sections += ["## Library versions", NOTE, grid(mixed)]
-    write_text(markdown, "\n\n".join(sections) + "\n")
+    write_markdown(markdown, sections)
     return {f"mean.{line}": float(values[line, "mean"].mean()) for line in settings.lines} | {
         f"{bound}.{row['row']}": row[bound] for row in differences[: len(others)] for bound in ("low", "high")
     }

@@ -1,12 +1,17 @@
 """How tables are written: as CSV and as Markdown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tracklearn.files import atomic
+from tracklearn.files import atomic, write_text
+
+
+def write_markdown(path: str | Path, sections: Iterable[str]) -> None:
+    """Write sections of Markdown, with an empty line between them."""
+    write_text(path, "\n\n".join(sections) + "\n")
 
 
 def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:

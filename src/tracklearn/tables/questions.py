@@ -10,13 +10,12 @@ import numpy as np
 from tracklearn.errors import UserError
 from tracklearn.experiment.model_graph import seed_name
 from tracklearn.experiment.questions_plan import ensemble
-from tracklearn.files import write_text
 from tracklearn.npz import read_arrays
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import REFERENCES, Question
 from tracklearn.tables.cells import Cell, read_cell
 from tracklearn.tables.evidence import ONE_SEED, STUDENT, bounds, compare
-from tracklearn.tables.formats import grid, write_csv
+from tracklearn.tables.formats import grid, write_csv, write_markdown
 from tracklearn.tables.versions import NOTE, mixed_versions
 
 MAP = "mAP"
@@ -117,7 +116,7 @@ def question_table(
     sections += [grid(differences)] if differences else []
     if mixed := mixed_versions(versions):
         sections += [NOTE, grid(mixed)]
-    write_text(markdown, "\n\n".join(sections) + "\n")
+    write_markdown(markdown, sections)
     trained = [row for row in means if row["line"] not in REFERENCES]
     return {f"{row['figure']}.{row['line']}": row["value"] for row in trained} | {
         f"low.{row['figure']}.{row['row']}-{row['against']}": row["low"] for row in differences

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tracklearn.files import read_json, write_text
+from tracklearn.files import read_json
 from tracklearn.npz import read_arrays
 from tracklearn.settings.base import Block
 from tracklearn.settings.tables import Row
 from tracklearn.tables.bootstrap import interval
 from tracklearn.tables.cells import MEAN, Cell, read_cell
-from tracklearn.tables.formats import grid, write_csv
+from tracklearn.tables.formats import grid, write_csv, write_markdown
 from tracklearn.tables.versions import NOTE, mixed_versions
 
 Cells = Mapping[tuple[str, str], Cell]  # by row and class
@@ -72,7 +72,7 @@ def table1(
         sections += ["## Differences between rows", words, grid(compared)]
     if mixed := mixed_versions(versions):
         sections += ["## Library versions", NOTE, grid(mixed)]
-    write_text(markdown, "\n\n".join(sections) + "\n")
+    write_markdown(markdown, sections)
     values = {row.id: by_key[row.id, MEAN]["value"] for row in settings}
     return {f"mAP.{row}": value for row, value in values.items() if value is not None}
 
