@@ -120,7 +120,8 @@ onstart:
     # Jobs leave their runs on disk; this process sends them to MLflow while they go on, and ends when all are sent.
     with exit_with_one_line():
         start_sender()
-        plan.record_shards()
+        plan.mining.record_boundaries()
+        plan.ranking.record_counts()
 
 
 onsuccess:

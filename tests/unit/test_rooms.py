@@ -25,7 +25,7 @@ ROOMS = (
     "normals",
 )
 OPEN_TO_ALL = (
-    *("errors", "files", "hdf5", "download", "photos", "seeds", "report", "settings"),
+    *("errors", "files", "hdf5", "npz", "download", "photos", "seeds", "report", "settings"),
     *("pages", "machine", "runs"),
 )
 MODELS = ("networks", "training", "ranking", "supervised")  # rooms behind the rules of models.smk

@@ -132,7 +132,7 @@ def _pairs(plan: Plan, figures: Figures) -> list[Stage]:
     nets = plan.ranking_models(plan.models_of_tables())
     if not nets or plan.config["patches"]["import"]:
         return []
-    shards = dict.fromkeys(Path(path).stem for net in nets for path in plan.ranking_shards(net))
+    shards = dict.fromkeys(Path(path).stem for net in nets for path in plan.ranking.shards(net))
     videos = sum(len(plan.mining.shards[shard]) for shard in shards)
     living = videos * (1 - figures["videos.dead_share"])
     frames = living * figures["videos.frames"]

@@ -277,6 +277,11 @@ def retrieval_models(evidence: Mapping[str, Any]) -> list[str]:
     return [model for models in evidence["retrieval"].values() for model in models]
 
 
+def name_of(path: str) -> str:
+    """A model's name, from its place below results/models."""
+    return path.rpartition("/")[2]
+
+
 def seed_name(name: str, seed: int) -> str:
     """Name of the copy of a model or row for a seed; the first seed's is the original."""
     return name if seed == 1 else f"{name}-seed{seed}"

@@ -4,39 +4,29 @@ Nothing here computes a result. The plan reads small lists (videos, image sets, 
 follows from which, so that the rules stay lists of inputs, outputs and settings.
 """
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, cached_property
-from math import inf
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tracklearn.errors import UserError
 from tracklearn.experiment import model_graph
 from tracklearn.experiment.cards_plan import CardsPlan
 from tracklearn.experiment.configuration import complete
 from tracklearn.experiment.figures_plan import FiguresPlan
-from tracklearn.experiment.file_digests import digest_of_folder, text_digest
+from tracklearn.experiment.file_digests import digest_of_folder
 from tracklearn.experiment.frozen_plan import FrozenPlan
-from tracklearn.experiment.mining_plan import LEDGER, MiningPlan
+from tracklearn.experiment.mining_plan import MiningPlan
 from tracklearn.experiment.normals_plan import NormalsPlan
 from tracklearn.experiment.questions_plan import QuestionsPlan
+from tracklearn.experiment.ranking_plan import RankingPlan
 from tracklearn.experiment.scenes_plan import ScenesPlan
 from tracklearn.experiment.section6_plan import Section6Plan
-from tracklearn.experiment.subsets import (
-    inner_subsets,
-    outermost_subsets,
-    read_packed_patches,
-    shards_needed,
-    subset_shards,
-)
+from tracklearn.experiment.subsets import outermost_subsets
 from tracklearn.experiment.voc_plan import VocPlan
-from tracklearn.files import keep_text, read_json
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
 from tracklearn.voc.protocols import protocol_named
 
-COUNTED = Path("results/models/packed_patches.json")
 GET_IMAGENET = "put ILSVRC 2012's training images there, one folder a class, or set imagenet.folder"
 TABLES = (
     *("table1.csv", "table1.md", "table1.html", "differences.csv"),
@@ -59,6 +49,7 @@ class Plan:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
         rows: rows of Table 1 with their copies for further seeds, and the rows of detection in section 6, by id.
         mining: what follows from the blocks `videos` and `patches`.
+        ranking: which patches each ranking model reads.
         voc, section6, scenes, frozen, questions, normals, figures, cards: what follows from the blocks of these names.
         protocol: the evaluation protocol.
         untrainable: models that ImageNet's absent images would train and that have no weights from earlier.
@@ -69,7 +60,6 @@ class Plan:
     """
 
     def __init__(self, config: Mapping[str, Any], *, of_job: bool = False, videos: int | None = None) -> None:
-        self._of_job = of_job
         whole = self.config = complete(config)
         self.protocol = protocol_named(whole["voc"]["protocol"])
         self.config = model_graph.with_stand_ins(whole, self._untrainable())
@@ -78,6 +68,7 @@ class Plan:
         self.rows = model_graph.rows_by_id(self.config)
         self.table1_rows = [row["id"] for row in whole["table1"]]
         self.mining = MiningPlan(self.config, of_job=of_job, videos=videos)
+        self.ranking = RankingPlan(self, of_job=of_job)
         self.voc = VocPlan(whole["voc"], self.protocol)
         self.section6 = Section6Plan(self)
         self.scenes = ScenesPlan(self.config["scenes"])
@@ -86,116 +77,12 @@ class Plan:
         self.normals = NormalsPlan(self)
         self.figures = FiguresPlan(self)
         self.cards = CardsPlan(self)
-        self._packed_patches = read_packed_patches("results/patches")
-        self._counted = read_json(COUNTED) if COUNTED.exists() else {}
-
-    # Subsets of the patches
-
-    def record_shards(self) -> None:
-        """Keep what the next run has to know of the shards in use.
-
-        That is where they begin and end, and the counts of packed patches by which the shards of each subset were
-        chosen: a net that is trained keeps its shards.
-        """
-        self.mining.record_boundaries()
-        if "_expected_patches" in vars(self):
-            keep_text(COUNTED, json.dumps({name: self._counts(name) for name in self.config["subsets"]}))
-
-    def ranking_shards(self, model: str) -> list[str]:
-        """Patch shards that a ranking model trains on, in the order in which it reads them."""
-        name = self.model_entry(model)["subset"]
-        shards = self._subset(name)
-        if not shards:
-            raise UserError(self._no_shard(name))
-        inner = [path for paths, _ in self.inner_parts(model) for path in paths]
-        kind = self.kind_of_pairs(model)
-        paths = list(dict.fromkeys([*inner, *(_store(shard, kind) for shard in shards)]))
-        wanted = self.patches_wanted(model) or 0
-        packed = sum(self._packed_patches.get(Path(path).stem, inf) for path in paths)
-        # In a job, the training itself checks the shards that it is given.
-        if packed < wanted and self.is_strict(model) and not self._of_job:
-            raise UserError(
-                f"config: subsets.{name}: only {packed} of {wanted} patches were mined in {len(paths)} shards, and "
-                f"`strict` is true; add videos (a trained net reads no further shards: delete {self.weights(model)}), "
-                "lower `patches`, or set `strict: false`"
-            )
-        return paths
-
-    def inner_parts(self, model: str) -> list[tuple[list[str], int | None]]:
-        """The shards and the number of patches of each subset inside a ranking model's.
-
-        Their patches are read first. A smaller subset therefore lies inside a larger one, however many patches each
-        shard holds.
-        """
-        subsets, kind = self.config["subsets"], self.kind_of_pairs(model)
-        names = inner_subsets(subsets, self.model_entry(model)["subset"])
-        return [([_store(shard, kind) for shard in self._subset(name)], subsets[name]["patches"]) for name in names]
-
-    def _no_shard(self, name: str) -> str:
-        """What to do about a subset in whose share no shard lies."""
-        share = self.config["subsets"][name]["share"]
-        count, videos = len(self.mining.patch_shards), sum(map(len, self.mining.shards.values()))
-        needed = shards_needed(share)
-        if self.config["patches"]["import"]:
-            remedy = f"lower patches.import.pairs_per_shard until there are {needed} shards, or widen the share"
-        elif videos < needed:
-            remedy = f"add videos ({needed} or more are needed) or widen the share"
-        else:
-            remedy = f"set videos.shard_size to {videos // needed} or less"
-            if LEDGER.exists():
-                remedy += f" and delete {LEDGER}, so that the list is cut anew"
-            remedy += ", or widen the share"
-        return f"config: subsets.{name}: none of the {count} shards lies in its share {share}; {remedy}"
-
-    def reading_order_digest(self, model: str) -> str:
-        """Digest of the order of a model's shards: Snakemake compares the inputs of a job as a set."""
-        return text_digest(repr((self.inner_parts(model), self.ranking_shards(model))))
-
-    def kind_of_pairs(self, path: str) -> str:
-        """Where the positives of a ranking model come from: `tracked`, or the name of a control."""
-        return model_graph.kind_of_pairs(self.config, _name(path))
-
-    def is_strict(self, model: str) -> bool:
-        """Whether a ranking training with fewer patches than its subset wants is an error."""
-        return bool(self.config["subsets"][self.model_entry(model)["subset"]]["strict"])
-
-    @cache  # noqa: B019 (one plan a process)
-    def _subset(self, name: str) -> list[str]:
-        return subset_shards(
-            self.config["subsets"][name],
-            expected_patches=self._expected_patches,
-            packed_patches=self._counts(name),
-        )
-
-    def _counts(self, name: str) -> dict[str, int]:
-        """Patches in the packed shards, by which a subset's shards are chosen.
-
-        Once a net is trained on the subset, these are the counts that were known when its training was planned.
-        Otherwise a poor harvest would give a finished net further shards, and the next run would train it again.
-        """
-        subsets = self.config["subsets"]
-        readers = {name, *(other for other in subsets if name in inner_subsets(subsets, other))}
-        nets = [net for net in self.trained_by("ranking") if self.model_entry(net)["subset"] in readers]
-        trained = any(Path(self.weights(net)).exists() for net in nets)
-        return self._counted.get(name, {}) if trained or self._of_job else self._packed_patches
-
-    @cached_property
-    def _expected_patches(self) -> dict[str, float]:
-        patches = self.config["patches"]
-        if published := patches["import"]:
-            return dict.fromkeys(self.mining.patch_shards, 2.0 * published["pairs_per_shard"])
-        return {shard: patches["per_video"] * len(self.mining.shards[shard]) for shard in self.mining.patch_shards}
-
-    def patches_wanted(self, model: str) -> int | None:
-        """Patches that a ranking model's subset takes if there are as many; None takes what there is."""
-        wanted: int | None = self.config["subsets"][self.model_entry(model)["subset"]]["patches"]
-        return wanted
 
     # Models. A model's path is its place below results/models; its name is its key in `models:`, the path's last part.
 
     def model_entry(self, path: str) -> dict[str, Any]:
         """A model's entry."""
-        entry: dict[str, Any] = self.config["models"][_name(path)]
+        entry: dict[str, Any] = self.config["models"][model_graph.name_of(path)]
         return entry
 
     def model_path(self, name: str) -> str:
@@ -208,11 +95,11 @@ class Plan:
 
     def network(self, path: str) -> dict[str, Any]:
         """The settings of `network:` that a model depends on."""
-        return model_graph.network_settings(self.config, _name(path))
+        return model_graph.network_settings(self.config, model_graph.name_of(path))
 
     def loss(self, path: str) -> dict[str, Any]:
         """The loss of a ranking model."""
-        return model_graph.loss_settings(self.config, _name(path))
+        return model_graph.loss_settings(self.config, model_graph.name_of(path))
 
     def given_file(self, path: str) -> str | list[str]:
         """The file of given weights; none if they are a released network, which is downloaded."""
@@ -417,16 +304,6 @@ class Plan:
         """Rows or models with their copies for each seed of `evidence:` or `evidence_normals:`."""
         seeds = range(1, self.config[block]["seeds"] + 1)
         return [model_graph.seed_name(name, seed) for name in names for seed in seeds]
-
-
-def _store(shard: str, kind: str) -> str:
-    """The file of a shard's pairs of a kind."""
-    return f"results/patches/{'' if kind == 'tracked' else f'controls/{kind}/'}{shard}.h5"
-
-
-def _name(path: str) -> str:
-    """A model's name, from where it lies below results/models."""
-    return path.rpartition("/")[2]
 
 
 def count_gpus() -> int:
