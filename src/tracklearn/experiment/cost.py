@@ -8,29 +8,23 @@
 """
 
 import argparse
-import csv
 import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from math import isnan, nan
+from collections.abc import Iterable, Sequence
+from math import isnan
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
+from typing import NamedTuple
 
 from tracklearn.errors import UserError
-from tracklearn.experiment.command_line import command_line_settings
-from tracklearn.experiment.configuration import complete
+from tracklearn.experiment.measured import Figures
 from tracklearn.experiment.model_graph import backbone_of
 from tracklearn.experiment.plan import Plan
+from tracklearn.experiment.plan_of_folder import VIDEOS, plan_of_folder
 from tracklearn.settings.network import CAFFENET
 from tracklearn.settings.training import RankingSchedule, SoftmaxSchedule
 
-MEASURED = Path(__file__).with_name("measured.tsv")
-PAPER = Path(__file__).parents[3] / "config/config.yaml"
-VIDEOS = 100_000  # of the paper; the length of a list that is not there
 DEVICES = ("gpu", "cpu")
 WIDTHS = {"pool5": 9216, "fc6": 4096, "fc7": 4096}  # of features, at the paper's input size
 POOL5 = {"resnet18": 512, "resnet50": 2048}  # of backbones in which it is not 9216 wide
@@ -50,30 +44,6 @@ class Stage(NamedTuple):
     instead: float = 0.0  # ... or core-hours without a GPU
     disk: float = 0.0  # bytes
     network: float = 0.0  # bytes
-
-
-class Figures:
-    """The measured figures.
-
-    Args:
-        path: a table with the columns `figure`, `value`, `unit`, `cores` and `source`; an empty value was not measured.
-            A rate of n cores has n in `cores`.
-    """
-
-    def __init__(self, path: Path = MEASURED) -> None:
-        with open(path, encoding="utf-8", newline="") as file:
-            self._rows = {row["figure"]: row for row in csv.DictReader(file, delimiter="\t")}
-
-    def __getitem__(self, name: str) -> float:
-        """A figure, or nan if it was not measured."""
-        return float(self._rows[name]["value"] or nan) if name in self._rows else nan
-
-    def hours(self, name: str, amount: float) -> float:
-        """Hours that an amount of work takes at a rate; core-hours at a rate of cores."""
-        if not amount:
-            return 0.0
-        cores = self._rows[name]["cores"] if name in self._rows else ""
-        return amount / self[name] / 3600 * int(cores or 1)
 
 
 def stages(plan: Plan, figures: Figures) -> list[Stage]:
@@ -138,7 +108,8 @@ def _pairs(plan: Plan, figures: Figures) -> list[Stage]:
     frames = living * figures["videos.frames"]
     patches = 2 * living * figures["videos.pairs"]
     size = living * figures["videos.bytes"]
-    return [
+    controls = sorted({plan.ranking.kind_of_pairs(net) for net in nets} - {"tracked"})
+    found = [
         Stage("all", "download", f"{videos:,} videos in {len(shards):,} shards", disk=size, network=size),
         Stage(
             "all",
@@ -148,6 +119,11 @@ def _pairs(plan: Plan, figures: Figures) -> list[Stage]:
             disk=patches * figures["patches.bytes"],
         ),
     ]
+    if controls:
+        hours = figures.hours("mining.controls", frames * len(controls))
+        disk = patches * len(controls) * figures["patches.bytes"]
+        found.append(Stage("all", "controls", f"pairs of {', '.join(controls)}", cores=hours, disk=disk))
+    return found
 
 
 def _trainings(plan: Plan, figures: Figures, table: str, models: Sequence[str]) -> list[Stage]:
@@ -345,51 +321,6 @@ def _gigabytes(value: float) -> str:
     return _hours(value / 1e9)
 
 
-def read_plan(settings: Sequence[str] = (), videos: int | None = None) -> Plan:
-    """The plan of the current folder, as Snakemake makes it.
-
-    Args:
-        settings: what follows `--config`.
-        videos: length of the list of videos; by default that of the list, or the paper's if there is none.
-
-    Raises:
-        UserError: see `Plan`.
-    """
-    config = _settings_in(PAPER)
-    own = Path("config/config.yaml")
-    for update in [_settings_in(own) if own.exists() else {}, *command_line_settings(settings)]:
-        config = _updated(config, update)
-    is_there = Path(complete(config)["videos"]["list"]).exists()
-    return Plan(config, videos=videos or (None if is_there else VIDEOS))
-
-
-def _settings_in(path: Path) -> dict[str, Any]:
-    """The settings of a file.
-
-    Raises:
-        UserError: it cannot be read, or is not YAML of `name: value`.
-    """
-    try:
-        found = yaml.safe_load(path.read_bytes()) or {}
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; expected a file of settings") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a number of 5,000 digits, a date
-        raise UserError(f"{path}: {error}; expected YAML") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: {type(found).__name__}; expected settings, such as `videos: {{shard_size: 10}}`")
-    return found
-
-
-def _updated(config: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with those of `update`: blocks are merged, and everything else is replaced, as Snakemake does it."""
-    blocks = {
-        key: _updated(config[key], value)
-        for key, value in update.items()
-        if isinstance(value, dict) and isinstance(config.get(key), dict)
-    }
-    return {**config, **update, **blocks}
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table of a folder's experiment; the result is the exit status."""
     parser = argparse.ArgumentParser(
@@ -401,7 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         _enter(given.directory)
-        plan = read_plan(given.config, given.videos)
+        plan = plan_of_folder(given.config, given.videos)
         print(markdown(stages(plan, Figures())))
     except UserError as error:
         print(error, file=sys.stderr)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tracklearn.experiment.cost import MEASURED, Figures, Stage, main, markdown, read_plan, stages
+from tracklearn.experiment.cost import Stage, main, markdown, stages
+from tracklearn.experiment.measured import MEASURED, Figures
+from tracklearn.experiment.plan_of_folder import plan_of_folder
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +41,7 @@ def by_name(found):
 
 
 def test_pairs_and_rankings_at_the_papers_size(figures):
-    found = by_name(stages(read_plan(), figures))
+    found = by_name(stages(plan_of_folder(), figures))
     mining = found["all", "mining"]
     assert mining.work == "50,000 living videos of 1,000 frames: 1.0M patches"
     assert mining.cores == pytest.approx(50_000 * 1000 * 3 / 100 / 3600)
@@ -54,12 +56,12 @@ def test_pairs_and_rankings_at_the_papers_size(figures):
 def test_a_schedules_precision_and_stages_count(figures):
     bf16 = "precision: bf16, compile: true, stages: one"
     changed = [f"schedules={{{name}: {{{bf16}}}}}" for name in ("ranking-1.5M", "ranking-5M", "readapt")]
-    ranking = by_name(stages(read_plan(changed), figures))["Table 1", "ranking"]
+    ranking = by_name(stages(plan_of_folder(changed), figures))["Table 1", "ranking"]
     assert ranking.gpu == pytest.approx((240_000 + 350_000 + 350_000 + 240_000) * 100 / 4000 / 3600)
 
 
 def test_what_was_not_measured_is_said_and_stays_out_of_the_sums(figures):
-    lines = markdown(stages(read_plan(), figures)).splitlines()
+    lines = markdown(stages(plan_of_folder(), figures)).splitlines()
     (tuning,) = (line for line in lines if "| fine-tuning |" in line)
     assert tuning.count("not measured") == 3
     cells = [cell.strip() for cell in lines[-1].split("|")[1:-1]]
@@ -80,7 +82,7 @@ def test_sums_are_those_of_the_columns():
 
 def test_only_the_videos_of_the_subsets_count(figures):
     """8M patches at 80 a video, expected where nothing was mined, take 100K of a million videos."""
-    small, large = (by_name(stages(read_plan(videos=videos), figures)) for videos in (100_000, 1_000_000))
+    small, large = (by_name(stages(plan_of_folder(videos=videos), figures)) for videos in (100_000, 1_000_000))
     assert small["all", "mining"] == large["all", "mining"]
     assert large["all", "download"].work == "100,000 videos in 1,000 shards"
 
@@ -107,7 +109,7 @@ def test_networks_of_frozen_alone_and_its_cells_count(figures):
     sets = "sets: {sun: {folder: s}, grey: {folder: g}}, masks: {davis: {folder: d}}"
     mine = "{train: ranking, from: random-1, subset: 5M, schedule: ranking-5M, seed: 7}"
     changed = [f"frozen={{{sets}, {rows}}}", f"models={{mine: {mine}}}"]
-    plain, found = stages(read_plan(), figures), stages(read_plan(changed), figures)
+    plain, found = stages(plan_of_folder(), figures), stages(plan_of_folder(changed), figures)
     assert [stage[:3] for stage in found[: len(plain)]] == [stage[:3] for stage in plain]
     training, evaluation = found[len(plain) :]
     assert training[:3] == ("frozen", "ranking", "1 networks: 50M patches")
@@ -119,7 +121,7 @@ def test_networks_of_frozen_alone_and_its_cells_count(figures):
 def test_another_backbone_has_hours_of_its_own(figures):
     mine = "{train: ranking, backbone: resnet18, from: random, subset: 5M, schedule: ranking-5M}"
     rows = "frozen={sets: {sun: {folder: s}}, rows: [{id: a, label: a, models: [mine]}]}"
-    training = by_name(stages(read_plan([rows, f"models={{mine: {mine}}}"]), figures))["frozen", "ranking"]
+    training = by_name(stages(plan_of_folder([rows, f"models={{mine: {mine}}}"]), figures))["frozen", "ranking"]
     assert training.work == "1 networks: 50M patches"
     assert isnan(training.gpu) and isnan(training.instead)  # no figure has the name resnet18.ranking.gpu.fp32
 
@@ -129,24 +131,37 @@ def test_stored_features_have_the_width_of_their_backbone():
         row = "table1=[{id: a, label: a, layer: pool5, models: [mine]}]"
         model = f"models={{mine: {{train: none, backbone: {backbone}}}}}"
         only = ["features={keep: true}", "comparisons=[]", "evidence=null", "section6=null"]
-        return by_name(stages(read_plan([row, model, *only]), Figures(MEASURED)))["Table 1", "features"].disk
+        return by_name(stages(plan_of_folder([row, model, *only]), Figures(MEASURED)))["Table 1", "features"].disk
 
     assert disk("resnet18") / disk("caffenet") == 512 / 9216 and disk("alexnet") == disk("caffenet") > 0
 
 
 def test_pairs_that_only_frozen_networks_read_are_mined(figures):
     only = ["table1=[]", "section6=null", "table2=[]", "comparisons=[]", "evidence=null", "evidence_normals=null"]
-    nothing = read_plan(only)
+    nothing = plan_of_folder(only)
     assert ("all", "mining") not in by_name(stages(nothing, figures))
     rows = "frozen={sets: {sun: {folder: s}}, rows: [{id: a, label: a, models: [unsup-5M]}]}"
-    found = by_name(stages(read_plan([*only, rows]), figures))
+    found = by_name(stages(plan_of_folder([*only, rows]), figures))
     assert found["frozen", "ranking"].work == "1 networks: 50M patches"
     assert ("all", "mining") in found
 
 
+def test_the_pairs_of_controls_are_mined_beside_those_of_the_method(figures):
+    entries = (
+        f"{kind}: {{train: ranking, from: random, subset: 5M, schedule: ranking-5M, pairs: {kind}}}"
+        for kind in ("still", "any-frame")
+    )
+    rows = "table1=[{id: a, label: a, models: [unsup-5M, still, any-frame]}]"
+    found = by_name(stages(plan_of_folder([rows, "comparisons=[]", f"models={{{', '.join(entries)}}}"]), figures))
+    controls = found["all", "controls"]
+    assert controls.work == "pairs of any-frame, still"
+    assert controls.disk == 2 * found["all", "mining"].disk  # each at most as many pairs as the method
+    assert isnan(controls.cores)
+
+
 def test_the_networks_of_table_2_are_evaluated_on_the_images_of_the_split():
     for split, images in {"official": 654, "tuning": 159}.items():
-        stage = by_name(stages(read_plan([f"normals={{split: {split}}}"]), Figures()))["Table 2", "evaluation"]
+        stage = by_name(stages(plan_of_folder([f"normals={{split: {split}}}"]), Figures()))["Table 2", "evaluation"]
         assert stage.work == f"5 networks on {images} images"
 
 
