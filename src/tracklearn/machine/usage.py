@@ -1,10 +1,39 @@
 """What the machine and this process use, under the names by which MLflow shows system metrics."""
 
+import logging
 import sys
+import time
 from contextlib import suppress
 from typing import Any
 
 MEGABYTE = 1e6
+INTERVAL = 10.0  # seconds between two samples
+
+log = logging.getLogger(__name__)
+
+
+class Samples:
+    """Samples of `Usage`, one in `INTERVAL` seconds; a machine that hides what it uses is not asked again."""
+
+    def __init__(self) -> None:
+        self._usage: Usage | None = None
+        self._is_hidden = False
+        self._last_time = 0.0
+
+    def take(self) -> dict[str, float]:
+        """What was used since the last sample; nothing at the first call, within the interval, or if it is hidden."""
+        if self._is_hidden or (self._usage and time.monotonic() - self._last_time < INTERVAL):
+            return {}
+        self._last_time = time.monotonic()
+        try:
+            if self._usage:
+                return self._usage.look()
+            self._usage = Usage()
+        except Exception as error:  # psutil has errors of its own, where a container shows only a part of /proc
+            self._is_hidden = True
+            reason = f"{type(error).__name__}: {error}"
+            log.warning("what the training uses cannot be recorded (%s); it continues without this record", reason)
+        return {}
 
 
 class Usage:

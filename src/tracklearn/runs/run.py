@@ -7,7 +7,6 @@ import gc
 import hashlib
 import logging
 import os
-import platform
 import shutil
 import signal
 import socket
@@ -20,37 +19,24 @@ from pathlib import Path
 from typing import Any
 
 from tracklearn.errors import UserError, one_line
-from tracklearn.files import atomic, write_text
+from tracklearn.files import atomic
 from tracklearn.machine.lease import Lease, LeaseLostError, Writer, confirm
 from tracklearn.machine.threads import limit_threads
-from tracklearn.machine.usage import Usage
+from tracklearn.machine.usage import Samples
 from tracklearn.report import progress
 from tracklearn.runs.datasets import datasets_of
+from tracklearn.runs.job import by_name, cell_of, flatten
+from tracklearn.runs.logged_model import keep_network
 from tracklearn.runs.output import duration, in_words, is_shown_from, log_and_terminal
 from tracklearn.runs.provenance import git_tags, version_tags, versions_behind
-from tracklearn.runs.spool import Event, Spool, key_of, link_or_copy
+from tracklearn.runs.spool import Event, Spool, key_of
 
 CHECKPOINTS = Path("results/checkpoints")
 MODELS = "results/models/"
-CELLS = "results/cells/"
 KEPT = {".png", ".html", ".svg"}  # outputs of these types are kept with the run
 KEPT_IF_SMALL = {".json", ".csv", ".tsv", ".md", ".log", ".txt"}
 SMALL = 1_000_000  # bytes
-PARAM_LENGTH = 500  # characters of a parameter that are recorded
 LATENCY = 60.0  # seconds after which a network filesystem shows what another host has written, as in profiles/slurm
-SAMPLING = 10.0  # seconds between two looks at what a training uses
-
-# How MLflow loads a network: https://mlflow.org/docs/latest/ml/model/#storage-format
-MLMODEL = """flavors:
-  python_function:
-    loader_module: tracklearn.networks.pyfunc
-    data: weights.safetensors
-    python_version: {python}
-signature:
-  inputs: '[{{"type": "tensor", "tensor-spec": {{"dtype": "uint8", "shape": [-1, -1, -1, 3]}}}}]'
-  outputs: '[{{"type": "tensor", "tensor-spec": {{"dtype": "float32", "shape": [-1, -1]}}}}]'
-  params: '[{{"name": "layer", "type": "string", "default": "pool5", "shape": null}}]'
-"""
 
 log = logging.getLogger(__name__)
 
@@ -135,9 +121,8 @@ class Run:
         self._last_steps: dict[str, int] = {}  # by curve
         self.final_metrics: dict[str, float] = {}
         self._warned = False
-        self._usage: Usage | None = None
-        self._watched = self._weights is not None
-        self._start_time = self._last_look = time.monotonic()
+        self._usage = Samples()
+        self._start_time = time.monotonic()
 
     def _take_lease(self) -> bool:
         """Be the only writer of the job's outputs from now on, unless another process writes them."""
@@ -259,7 +244,7 @@ class Run:
             self._last_steps |= dict.fromkeys(new, step)
             self._record("metrics", step=step, values=new)
         self._keep_pictures()
-        self._look_at_usage()
+        self._sample_usage()
 
     def metrics(self, values: Mapping[str, Any]) -> None:
         """Record the final metrics, each at the end of its curve if it has one; a value that is no number is a tag."""
@@ -362,34 +347,15 @@ class Run:
                 if small or (path.suffix in KEPT and path.is_file()):
                     self._keep(path, path.name if path.is_absolute() or ".." in path.parts else path)
             if self._weights and not error:
-                self._keep_network(Path(self._weights))
+                keep_network(self._weights, self.spool.folder(self.key) / "model")
         self._record("end", status=status, tags={"error": error} if error else {}, line=line)
 
-    def _keep_network(self, weights: Path) -> None:
-        """Keep the weights under a second name: files are replaced, never changed, so a later network is another."""
-        folder = self.spool.folder(self.key) / "model"
-        with atomic(folder / "weights.safetensors") as temporary:
-            link_or_copy(weights, temporary)
-        write_text(folder / "MLmodel", MLMODEL.format(python=platform.python_version()))
-
-    def _look_at_usage(self) -> None:
-        """Record what a training uses, each time it reports after `SAMPLING` seconds or more."""
-        if not self._watched or (self._usage and time.monotonic() - self._last_look < SAMPLING):
-            return
-        self._last_look = time.monotonic()
-        try:
-            if self._usage is None:
-                self._usage = Usage()
-                return
-            values = self._usage.look()
-        except Exception as error:  # psutil has errors of its own, where a container shows only a part of /proc
-            self._watched = False
-            reason = f"{type(error).__name__}: {error}"
-            log.warning("what the training uses cannot be recorded (%s); it continues without this record", reason)
-            return
-        step = 1 + max(self._last_steps.get(name, -1) for name in values)
-        self._last_steps |= dict.fromkeys(values, step)
-        self._record("metrics", step=step, values=values)
+    def _sample_usage(self) -> None:
+        """Record what a training uses."""
+        if self._weights and (values := self._usage.take()):
+            step = 1 + max(self._last_steps.get(name, -1) for name in values)
+            self._last_steps |= dict.fromkeys(values, step)
+            self._record("metrics", step=step, values=values)
 
     def _origin(self, path: str) -> Any:
         """What stands for an input in the key: the key of its run, or its path, size and time."""
@@ -430,27 +396,3 @@ class Run:
 
 def _digest(path: str | Path) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:20]
-
-
-def cell_of(outputs: Iterable[str]) -> str | None:
-    """`{table}/{protocol}/{row}` of the cells of a table that a job writes; None if it writes none."""
-    cells = [path.removeprefix(CELLS).removesuffix(".json") for path in outputs if path.startswith(CELLS)]
-    return cells[0] if len(cells) == 1 else next((str(Path(path).parent) for path in cells), None)
-
-
-def by_name(files: Any) -> dict[str, list[str]]:
-    """Files of a Snakemake list by name; files without a name are together under `input`."""
-    named = {name: [value] if isinstance(value, str) else list(value) for name, value in files.items()}
-    named_paths = {path for paths in named.values() for path in paths}
-    return named | {"input": [path for path in files if path not in named_paths]}
-
-
-def flatten(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as pairs `("loss.margin", "0.5")`; long values are cut."""
-    for name, value in params.items():
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            text = str(value)
-            count = len(value) if isinstance(value, list | tuple) else len(text)
-            yield f"{prefix}{name}", text if len(text) <= PARAM_LENGTH else f"{text[:PARAM_LENGTH]}... ({count} in all)"

@@ -20,7 +20,7 @@ from tracklearn.report import progress
 from tracklearn.runs import recorded
 from tracklearn.runs.output import in_words, log_and_terminal
 from tracklearn.runs.provenance import git_tags
-from tracklearn.runs.run import Run, flatten
+from tracklearn.runs.run import Run
 from tracklearn.runs.spool import Spool
 
 UNREADABLE = "/proc/self/mem"  # nothing can be read at its beginning
@@ -99,7 +99,7 @@ def test_a_network_is_kept_as_its_job_made_it(job):
 
 
 def test_a_training_records_what_it_uses(job, monkeypatch):
-    monkeypatch.setattr("tracklearn.runs.run.SAMPLING", 0.0)
+    monkeypatch.setattr("tracklearn.machine.usage.INTERVAL", 0.0)
     output = {"weights": "results/models/net/weights.safetensors"}
     for _ in range(2):  # the second attempt goes on where the first stopped
         with pytest.raises(SystemExit), recorded(job("train", output=output)) as run:
@@ -128,7 +128,7 @@ def test_a_machine_that_hides_its_use_stops_no_training(job, monkeypatch, caplog
 
     memory = psutil.virtual_memory()
     calls: list[str] = []
-    monkeypatch.setattr("tracklearn.runs.run.SAMPLING", 0.0)
+    monkeypatch.setattr("tracklearn.machine.usage.INTERVAL", 0.0)
     monkeypatch.setattr(psutil, "virtual_memory", virtual_memory)
     weights = "results/models/net/weights.safetensors"
     with recorded(job("train", output={"weights": weights})) as run:
@@ -442,10 +442,6 @@ def test_summary_is_short_and_readable():
 )  # fmt: skip
 def test_a_share_of_all_is_no_count(values, words):
     assert in_words({name: float(value) for name, value in values.items()}) == words
-
-
-def test_flatten_names_nested_settings_by_dots():
-    assert dict(flatten({"a": {"b": 1, "c": {"d": None}}, "e": [1, 2]})) == {"a.b": "1", "a.c.d": "None", "e": "[1, 2]"}
 
 
 def test_threads_are_limited_and_imports_stay_light(tmp_path):
