@@ -2,8 +2,6 @@
 
 import csv
 import io
-from collections import Counter
-from pathlib import PurePosixPath
 
 import numpy as np
 import pytest
@@ -12,10 +10,7 @@ from PIL.ExifTags import Base
 
 from tracklearn.errors import UserError
 from tracklearn.voc.adopt import _main, adopt
-from tracklearn.voc.annotation_xml import parse_leniently
 from tracklearn.voc.annotations import Voc
-from tracklearn.voc.foreign.matching import Stated, match_photos
-from tracklearn.voc.stratified import divide
 
 WIDTH, HEIGHT = 60, 40
 BOX = (11, 6, 30, 25)  # 1-based, inclusive: a square of 20 pixels
@@ -327,68 +322,6 @@ def test_other_files_and_hidden_files_are_reported(photos, run):
     assert reasons["lonely.jpg"] == [("dropped", "no annotation has its name")]
 
 
-ENCODED = {
-    "gb2312": ('<?xml version="1.0" encoding="gb2312"?>' + xml(("苹果", *BOX))).encode("gb2312"),
-    "shift_jis": ('<?xml version="1.0" encoding="Shift_JIS"?>' + xml(("りんご", *BOX))).encode("shift_jis"),
-    "euc-kr": ('<?xml version="1.0" encoding="euc-kr"?>' + xml(("사과", *BOX))).encode("euc-kr"),
-    "utf-16": xml(("苹果", *BOX)).encode("utf-16"),
-    "said to be utf-8": ('<?xml version="1.0" encoding="utf-8"?>' + xml(("p\u00eache", *BOX))).encode("cp1252"),
-    "utf-8 with a BOM": xml(("苹果", *BOX)).encode("utf-8-sig"),
-    "late declaration": ('\n <?xml version="1.0"?>' + xml(("苹果", *BOX))).encode(),
-    "bare ampersand": xml(("苹果", *BOX), filename="C:\\a & b.jpg").encode(),
-    "control character": xml(("苹果", *BOX), folder="\x01").encode(),
-}
-
-
-@pytest.mark.parametrize("kind", ENCODED)
-def test_xml_in_any_encoding(kind):
-    root, mended = parse_leniently(ENCODED[kind])
-    expected = {"shift_jis": "りんご", "euc-kr": "사과", "said to be utf-8": "p\u00eache"}.get(kind, "苹果")
-    assert root.findtext("object/name") == expected
-    assert bool(mended) == (kind not in ("utf-16", "utf-8 with a BOM"))
-
-
-def test_what_is_not_xml_keeps_the_parsers_reason():
-    with pytest.raises(UserError, match="no element found"):
-        parse_leniently(b"")
-
-
-def matched(photos, annotations):
-    """Match names; an annotation is a name, or a name with its `<filename>` and `<folder>`."""
-    stated = {}
-    for annotation in annotations:
-        name, *said = annotation if isinstance(annotation, tuple) else (annotation,)
-        stated[PurePosixPath(name)] = Stated(*(*said, "", "")[:2])
-    found = match_photos([PurePosixPath(photo) for photo in photos], stated)
-    return {str(name): match.photo and str(match.photo) for name, match in found.items()}
-
-
-def test_an_annotation_belongs_to_the_photo_of_its_name():
-    assert matched(["a.jpg", "b.jpg"], [("a.xml", "b.jpg"), ("b.xml", "a.jpg")]) == {"a.xml": "a.jpg", "b.xml": "b.jpg"}
-    assert matched(["x/a.JPEG"], ["y/a.xml"]) == {"y/a.xml": "x/a.JPEG"}
-    assert matched(["IMG 1.JPG", "cafe\u0301.png"], ["img_1.xml", "caf\u00e9.xml"]) == {
-        "img_1.xml": "IMG 1.JPG",
-        "caf\u00e9.xml": "cafe\u0301.png",
-    }
-    assert matched(["a.jpg"], ["a.jpg.xml"]) == {"a.jpg.xml": "a.jpg"}
-    assert matched(["a.jpg"], ["b.xml"]) == {}
-
-
-def test_a_filename_helps_where_no_photo_has_the_name():
-    assert matched(["a.jpg", "b.jpg"], [("1.xml", "B"), ("2.xml", "a.jpg")]) == {"1.xml": "b.jpg", "2.xml": "a.jpg"}
-    # b.xml was copied from a.xml, and a.jpg has its own annotation.
-    assert matched(["a.jpg"], ["a.xml", ("b.xml", "a.jpg")]) == {"a.xml": "a.jpg"}
-
-
-def test_photos_of_one_name_are_told_apart():
-    two = ["train/1.jpg", "test/1.jpg"]
-    assert matched(two, ["train/1.xml", "test/1.xml"]) == {"train/1.xml": "train/1.jpg", "test/1.xml": "test/1.jpg"}
-    assert matched(two, [("1.xml", "", "test")]) == {"1.xml": "test/1.jpg"}
-    assert matched(two, ["1.xml"]) == {"1.xml": None}
-    assert matched(["a.jpg", "a.png"], [("a.xml", "a.png")]) == {"a.xml": "a.png"}
-    assert matched(["a.png", "a.jpg"], ["a.xml"]) == {"a.xml": "a.jpg"}
-
-
 def test_the_report_names_photos_of_one_name(photos, run):
     for seed, name in enumerate(("plain_1.png", "x/both.jpg", "y/both.jpg")):
         (photos / name).parent.mkdir(exist_ok=True)
@@ -400,30 +333,6 @@ def test_the_report_names_photos_of_one_name(photos, run):
     assert reasons["both.xml"] == reasons["x/both.jpg"] == reasons["y/both.jpg"] == unclear
     assert reasons["plain_1.png"] == [("dropped", "another photo of its name has the annotation")]
     assert reasons["PLAIN_2.xml"] == [("dropped", "its photo has another annotation")]
-
-
-def test_every_class_with_two_photos_is_on_both_sides():
-    for seed in range(30):
-        rng = np.random.default_rng(seed)
-        classes = [set(rng.choice(list("abcdefgh"), rng.integers(0, 4), replace=False)) for _ in range(24)]
-        classes += [{"rare"}, {"rare", "a", "b"}, {"once"}]
-        for share in (0.2, 0.5, 0.9):
-            first = divide(classes, share, seed=seed)
-            counts = Counter(name for names in classes for name in names)
-            for name in [name for name, count in counts.items() if count > 1]:
-                sides = {bool(side) for side, names in zip(first, classes, strict=True) if name in names}
-                assert sides == {True, False}, (seed, share, name)
-            assert abs(first.sum() - share * len(classes)) <= 6
-
-
-def test_the_division_of_few_photos():
-    assert sorted(divide([{"a"}, {"a"}], 0.9, seed=0).tolist()) == [False, True]
-    assert sorted(divide([set(), set()], 0.5, seed=0).tolist()) == [False, True]
-    assert divide([], 0.5, seed=0).tolist() == []
-    assert divide([{"a"}] * 10, 0.7, seed=3).sum() == 7
-    halves = {tuple(divide([{"a"}] * 10, 0.5, seed=seed)) for seed in range(5)}
-    assert len(halves) > 1
-    assert {sum(half) for half in halves} == {5}
 
 
 def test_the_command_prints_the_classes_and_writes_the_page(photos, tmp_path, capsys):
