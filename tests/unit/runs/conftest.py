@@ -44,3 +44,22 @@ def named_files(files: dict) -> Namedlist:
         result.extend([value] if isinstance(value, str) else value)
         result._set_name(name, first, end=None if isinstance(value, str) else len(result))
     return result
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory) -> bytes:
+    """A store with its schema and nothing in it: making one costs seconds."""
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def store(job, empty_store) -> Path:
+    """The store of the working directory, warm."""
+    path = Path("results/mlflow/mlflow.db")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(empty_store)
+    return path

@@ -1,50 +1,22 @@
-"""What a job leaves in its log, on the terminal and on disk."""
+"""What a run records of its job, over all attempts."""
 
 import errno
 import json
-import logging
 import os
-import re
 import signal
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from recorded_jobs import events_of, write
 
-from tracklearn.errors import UserError, one_line
-from tracklearn.report import progress
 from tracklearn.runs import recorded
-from tracklearn.runs.output import in_words, log_and_terminal
 from tracklearn.runs.provenance import git_tags
 from tracklearn.runs.run import Run
 from tracklearn.runs.spool import Spool
-
-UNREADABLE = "/proc/self/mem"  # nothing can be read at its beginning
-
-SPOOL = Spool()
-
-
-def events_of(run, kind: str) -> list[dict]:
-    return [event for event in SPOOL.read(run.key)[0] if event["event"] == kind]
-
-
-def write(path: str, text: str = "{}") -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(text)
-
-
-def test_a_job_says_in_one_line_what_it_did(job, capsys):
-    with recorded(job("mining_track", shard="00003")) as run:
-        run.metrics({"pairs": 214, "lost_share": 0.25, "detector": "mahotas"})
-    line = capsys.readouterr().err
-    assert re.fullmatch(r"mining_track 00003: done in \d\.\d s: 214 pairs, lost share 0\.25\n", line)
-    assert line.removeprefix("mining_track 00003: ") in Path("logs/mining_track.log").read_text()
-    assert [event["tags"] for event in events_of(run, "tags")] == [{"detector": "mahotas"}]
-    assert events_of(run, "end")[0]["status"] == "FINISHED"
 
 
 def test_what_a_run_records_of_its_job(job):
@@ -88,13 +60,13 @@ def test_a_run_knows_the_cells_pages_and_network_that_it_makes(job):
 def test_a_network_is_kept_as_its_job_made_it(job):
     weights = "results/models/net/weights.safetensors"
     with recorded(job("train", output={"weights": weights}, params={"seed": 1})) as run:
-        write(weights, "first")
-    kept = SPOOL.folder(run.key) / "model"
+        write(weights, b"first")
+    kept = Spool().folder(run.key) / "model"
     assert Path(weights).samefile(kept / "weights.safetensors")  # a second name takes no space
     assert "loader_module: tracklearn.networks.pyfunc" in (kept / "MLmodel").read_text()
     with recorded(job("train", output={"weights": weights}, params={"seed": 2})):
         Path(weights).unlink()  # as Snakemake does before a job
-        write(weights, "second")
+        write(weights, b"second")
     assert (kept / "weights.safetensors").read_text() == "first"
 
 
@@ -203,13 +175,13 @@ def test_checkpoints_of_a_changed_job_are_removed(job):
 
 
 def test_a_key_changes_with_params_wildcards_and_inputs_only(job):
-    write("list.tsv", "one")
+    write("list.tsv", b"one")
     base = {"input": {"list": "list.tsv"}, "params": {"margin": 0.5, "code": "a"}, "model": "m"}
     key = Run(job("train", **base)).key
     assert Run(job("train", **base)).key == key
     assert Run(job("train", **base | {"model": "n"})).key != key
     assert Run(job("train", **base | {"params": {"margin": 0.5, "code": "b"}})).key != key
-    write("list.tsv", "one two")
+    write("list.tsv", b"one two")
     assert Run(job("train", **base)).key != key
 
 
@@ -225,17 +197,17 @@ def test_a_key_follows_the_runs_of_its_inputs(job):
 def test_a_key_follows_what_changes_an_input_in_place(job):
     """Videos that became reachable are added to the manifest of their shard."""
     with recorded(job("videos_download", output={"manifest": "00000.tsv"})):
-        write("00000.tsv", "a ok\nb unreachable\n")
+        write("00000.tsv", b"a ok\nb unreachable\n")
 
     def key_after(text: str) -> str:
         with recorded(job("videos_retry")) as run, run.changing("00000.tsv"):
-            write("00000.tsv", text)
+            write("00000.tsv", text.encode())
         os.utime("00000.tsv")  # as Snakemake does after a job
         mining = Run(job("mining_track", input={"manifest": "00000.tsv"}))
         assert mining.lineage(["00000.tsv"]) == [downloaded]
         return mining.key
 
-    downloaded = SPOOL.maker("00000.tsv")
+    downloaded = Spool().maker("00000.tsv")
     before = Run(job("mining_track", input={"manifest": "00000.tsv"})).key
     assert key_after("a ok\nb unreachable\n") == before
     keys = [before, key_after("a ok\nb ok\n"), key_after("a ok\nb no\n")]
@@ -248,9 +220,9 @@ def test_pictures_and_small_files_are_kept_under_their_names(job):
     with recorded(job("pack", output=outputs)) as run:
         for path in outputs.values():
             write(path)
-        write("results/b.json", "x" * 1_000_001)
-        write("results/mining/sheet.png", "x" * 1_000_001)
-    kept = SPOOL.folder(run.key) / "artifacts"
+        write("results/b.json", b"x" * 1_000_001)
+        write("results/mining/sheet.png", b"x" * 1_000_001)
+    kept = Spool().folder(run.key) / "artifacts"
     files = {str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file()}
     assert files == {"results/mining/sheet.png", "results/t.csv", "logs/pack.log"}
 
@@ -258,95 +230,15 @@ def test_pictures_and_small_files_are_kept_under_their_names(job):
 def test_pictures_beside_the_checkpoints_are_kept_at_the_next_report_and_each_once(job):
     with recorded(job("train", model="m")) as run:
         run.report(20, {"loss": 1.0})
-        write(run.checkpoints / "conv1-0000020.png", "a")
+        write(run.checkpoints / "conv1-0000020.png", b"a")
         write(run.checkpoints / ".conv1-0000030.tmp.png")
         run.report(40, {"loss": 0.9})
-        kept = SPOOL.folder(run.key) / "artifacts/checkpoints"
+        kept = Spool().folder(run.key) / "artifacts/checkpoints"
         assert [path.name for path in kept.iterdir()] == ["conv1-0000020.png"]
         run.report(60, {"loss": 0.8})
-        write(run.checkpoints / "conv1-0000080.png", "b")
+        write(run.checkpoints / "conv1-0000080.png", b"b")
     told = [event["path"] for event in events_of(run, "artifact")]
     assert told == ["checkpoints/conv1-0000020.png", "checkpoints/conv1-0000080.png"]
-
-
-def test_progress_shows_on_the_terminal_and_in_the_log(job, capsys):
-    with recorded(job("train", model="50%")):
-        progress.info("iteration 20 of 900")
-    progress.info("iteration 40 of 900")
-    assert capsys.readouterr().err.splitlines()[0] == "train 50%: iteration 20 of 900"
-    assert "INFO iteration 20 of 900" in Path("logs/train.log").read_text()
-    assert "iteration 40" not in capsys.readouterr().err + Path("logs/train.log").read_text()
-
-
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
-        (UserError("voc.root is x: no folder;\nset it"), "voc.root is x: no folder; set it"),
-        (MemoryError(), "out of memory: use fewer threads or a smaller batch, or run fewer jobs at once"),
-        (OSError(errno.ENOSPC, "No space left on device", "a.h5"), "a.h5: the disk is full; free space and run again"),
-        (
-            OSError(errno.EROFS, "Read-only file system", "a.h5"),
-            "a.h5: its file system is read-only; mount it writable or run in another folder, and run again",
-        ),
-        (
-            OSError("Can't read data (filename = 'a.h5', file descriptor = 5, error message = 'Input/output error')"),
-            "a.h5: the disk reports an error (Input/output error); restore the file or the disk, and run again",
-        ),
-        (
-            OSError(errno.EIO, "Input/output error"),
-            "a file: the disk reports an error (Input/output error); restore the file or the disk, and run again",
-        ),
-    ],
-)
-def test_an_expected_error_is_one_line_and_status_1(job, capsys, error, line):
-    with pytest.raises(SystemExit, match=r"^1$"), recorded(job("fetch", year="2012", output={"a": "a.json"})) as run:
-        write("a.json")
-        raise error
-    assert capsys.readouterr().err == f"fetch 2012: {line}\n"
-    log = Path("logs/fetch.log").read_text()
-    assert f"ERROR {line}\n" in log and "Traceback" not in log
-    (end,) = events_of(run, "end")
-    assert (end["status"], end["tags"]) == ("FAILED", {"error": line})
-    assert run.lineage(["a.json"]) == []
-
-
-def test_an_error_of_the_disk_names_the_input_that_cannot_be_read(job, capsys):
-    write("a.json")
-    with pytest.raises(SystemExit, match=r"^1$"), recorded(job("fetch", input={"files": ["a.json", UNREADABLE]})):
-        Path(UNREADABLE).read_bytes()
-    assert f"fetch: {UNREADABLE}: the disk reports an error (Input/output error); restore" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
-def test_lines_that_the_log_cannot_take_go_to_the_terminal(monkeypatch, capsys):
-    monkeypatch.setenv("TRACKLEARN_LOG_ONLY", "1")
-    with log_and_terminal("fetch 2012", "/dev/full", append=True):
-        logging.getLogger("any").error("the disk is full")
-    assert capsys.readouterr().err == "fetch 2012: the disk is full\n"
-
-
-def test_a_rule_without_a_log_says_its_line_once(tmp_path):
-    code = """
-from types import SimpleNamespace as N
-class L(list):
-    def items(self): return []
-from tracklearn.errors import UserError
-from tracklearn.runs import recorded
-with recorded(N(rule="r", wildcards=L(), input=L(), output=L(), params=L(), log=L(), threads=1)):
-    raise UserError("voc.root is x")
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr, done.stdout) == (1, "r: voc.root is x\n", "")
-
-
-def test_a_bug_keeps_its_traceback(job, capsys):
-    with pytest.raises(KeyError, match="fc7"), recorded(job("features")) as run:
-        {}["fc7"]
-    assert re.fullmatch(r"features: failed after \d\.\d s: KeyError \(see the traceback\)\n", capsys.readouterr().err)
-    assert one_line(OSError(errno.ENOENT, "missing")) is None
-    assert "Traceback" in (log := Path("logs/features.log").read_text()) and "KeyError: 'fc7'" in log
-    (end,) = events_of(run, "end")
-    assert (end["status"], end["tags"]) == ("FAILED", {"error": "KeyError: 'fc7'"})
 
 
 def test_sigterm_ends_a_run_as_killed(job):
@@ -383,7 +275,7 @@ def test_a_job_that_ran_whole_before_starts_its_log_anew(job):
 def test_a_line_torn_by_a_kill_costs_that_line_only(job):
     with recorded(job("train")) as run:
         pass
-    with open(SPOOL.events_file(run.key), "a") as file:
+    with open(Spool().events_file(run.key), "a") as file:
         file.write('{"event": "metrics", "st')
     with recorded(job("train")) as run:
         run.report(1, {"loss": 2.0})
@@ -392,7 +284,7 @@ def test_a_line_torn_by_a_kill_costs_that_line_only(job):
 
 
 def test_a_record_that_cannot_be_written_stops_no_job(job, capsys):
-    write("results/mlflow", "a file where the folder should be")
+    write("results/mlflow", b"a file where the folder should be")
     with recorded(job("train", output={"a": "a.json"})) as run:
         write("a.json")
         run.report(1, {"loss": 2.0})
@@ -412,36 +304,6 @@ def test_trouble_of_the_folder_of_leases_fails_no_job_whose_outputs_are_made(job
         write("net.safetensors")
         monkeypatch.setattr("tracklearn.runs.run.confirm", confirm)
     assert [end["status"] for end in events_of(run, "end")] == ["FINISHED"]
-
-
-def test_warnings_and_records_go_to_the_log(job):
-    with recorded(job("train")):
-        warnings.warn("fc8 has no positives", stacklevel=1)
-    assert "fc8 has no positives" in Path("logs/train.log").read_text()
-
-
-def test_summary_is_short_and_readable():
-    assert in_words({"pairs": 1_234_567.0, "loss": 0.41171, "best_auc": float("nan")}) == (
-        "1,234,567 pairs, loss 0.412, best auc nan"
-    )
-    assert in_words({str(number): 1.0 for number in range(15)}) == "1 0, 1 1, 1 2, 1 3, 1 4"
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"mAP": 58.81, "AP.dotted disc": 100}, "mAP 58.8"),
-        ({"mAP.row": 30, "only_unsup-ft-1.5M": 33}, "mAP.row 30, 33 only unsup-ft-1.5M"),
-        ({"iteration": 360, "loss": 438.24, "lr": 2e-4, "violated": 1, "images_per_s": 1034.4, "waiting": 0.0011},
-         "iteration 360, loss 438, violated 1, 1,034 images per s"),
-        ({"videos": 80, "ok": 78, "unreachable": 0, "failed": 2, "frames": 5928, "bytes": 31830978, "seconds": 237.1},
-         "80 videos, 78 ok, 2 failed, 5,928 frames"),
-        ({"pairs": 0, "patches": 0}, "0 pairs"),
-        ({"knn_accuracy": 0, "mean": 12.345, "within_30": 100}, "knn accuracy 0, mean 12.3, within 30 100"),
-    ],
-)  # fmt: skip
-def test_a_share_of_all_is_no_count(values, words):
-    assert in_words({name: float(value) for name, value in values.items()}) == words
 
 
 def test_threads_are_limited_and_imports_stay_light(tmp_path):
