@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tracklearn.errors import UserError
+from tracklearn.files import keep_text, write_text
 from tracklearn.voc.adopt import adopt
 
 HERE = Path(__file__).parent
@@ -52,10 +53,7 @@ def _clips(folder: Path) -> list[Path]:
 
 def _list(path: Path, clips: Sequence[Path]) -> None:
     """Write a list of videos, unless it is there already: a new file would be read again."""
-    text = "\n".join(["video_id\tsource", *(f"{clip.stem}\t{clip}" for clip in clips)]) + "\n"
-    if not path.exists() or path.read_text() != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    keep_text(path, "\n".join(["video_id\tsource", *(f"{clip.stem}\t{clip}" for clip in clips)]) + "\n")
 
 
 def _link(link: Path, target: Path) -> None:
@@ -74,7 +72,7 @@ def _adopt(photos: Path) -> None:
     out, written_from = HERE / "data/fruit", HERE / "data/fruit.tsv"
     files = sorted(path for path in photos.rglob("*") if path.is_file())
     listing = "".join(f"{path.relative_to(photos)}\t{path.stat().st_size}\n" for path in files)
-    if written_from.exists() and written_from.read_text() == listing:
+    if written_from.exists() and written_from.read_text(encoding="utf-8") == listing:
         return
     written_from.unlink(missing_ok=True)
     shutil.rmtree(out, ignore_errors=True)
@@ -82,7 +80,7 @@ def _adopt(photos: Path) -> None:
         adopt(images=photos, annotations=photos, out=out, longest_side=300)
     except UserError as error:
         sys.exit(str(error))
-    written_from.write_text(listing)
+    write_text(written_from, listing)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tracklearn.errors import UserError
+from tracklearn.files import keep_text
 from tracklearn.normals.nyuv2_pictures import nyuv2_from_pictures
 
 HERE = Path(__file__).parent
@@ -31,10 +32,7 @@ def main() -> None:
     data = HERE / "data"
     data.mkdir(exist_ok=True)
     lines = ["video_id\tsource", *(f"{path.stem}\t{path}" for path in clips)]
-    videos_list = data / "videos.tsv"
-    text = "\n".join(lines) + "\n"
-    if not videos_list.exists() or videos_list.read_text() != text:
-        videos_list.write_text(text)
+    keep_text(data / "videos.tsv", "\n".join(lines) + "\n")  # a new list would be read again
     for name, target in photos.items():
         link = data / name
         if link.exists() and not link.is_symlink():
