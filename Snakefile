@@ -120,8 +120,9 @@ onstart:
     # Jobs leave their runs on disk; this process sends them to MLflow while they go on, and ends when all are sent.
     with exit_with_one_line():
         start_sender()
+        # What the next run has to know, so that trained nets keep their shards.
         plan.mining.record_boundaries()
-        plan.ranking.record_counts()
+        plan.subsets.record_counts()
 
 
 onsuccess:

@@ -40,7 +40,7 @@ rule models_random:
 
 rule models_scaled:
     input:
-        stores=lambda wildcards: plan.ranking.shards(wildcards.path),
+        stores=lambda wildcards: plan.subsets.shards(wildcards.path),
     output:
         weights="results/models/{path}/weights.safetensors",
         conv1="results/models/{path}/conv1.png",
@@ -80,7 +80,7 @@ rule models_given:
 
 rule models_ranking:
     input:
-        stores=lambda wildcards: plan.ranking.shards(wildcards.path),
+        stores=lambda wildcards: plan.subsets.shards(wildcards.path),
         parent=lambda wildcards: plan.parent(wildcards.path),
     output:
         weights="results/models/{path}/weights.safetensors",
@@ -96,12 +96,12 @@ rule models_ranking:
         gpu=config["gpus_per_training"],
         mem_mb=memory(config["gpus_per_training"] * TRAINING_MB),
     params:
-        patches=lambda wildcards: plan.ranking.patches_wanted(wildcards.path),
+        patches=lambda wildcards: plan.subsets.patches_wanted(wildcards.path),
         # What is derived from the input re-runs nothing. The digest stands for `inner`, and `strict` only decides whether
         # there is a result, not which one.
-        inner=lambda wildcards, input: plan.ranking.inner_parts(wildcards.path),
-        strict=lambda wildcards, input: plan.ranking.is_strict(wildcards.path),
-        reading_order_digest=lambda wildcards: plan.ranking.reading_order_digest(wildcards.path),
+        inner=lambda wildcards, input: plan.subsets.inner_parts(wildcards.path),
+        strict=lambda wildcards, input: plan.subsets.is_strict(wildcards.path),
+        reading_order_digest=lambda wildcards: plan.subsets.reading_order_digest(wildcards.path),
         network=lambda wildcards: plan.network(wildcards.path),
         loss=lambda wildcards: plan.loss(wildcards.path),
         schedule=lambda wildcards: plan.schedule(wildcards.path),

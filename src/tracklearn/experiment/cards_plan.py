@@ -52,11 +52,11 @@ class CardsPlan:
         config, protocol = self._plan.config, self._plan.protocol
         match self._plan.model_entry(name)["train"]:
             case "ranking":
-                shards = [Path(path).stem for path in self._plan.ranking.shards(name)]
+                shards = [Path(path).stem for path in self._plan.subsets.shards(name)]
                 videos = sum(len(self._plan.mining.shards.get(shard, [])) for shard in shards)
                 published = config["patches"]["import"]
                 source = published["list"] if published else config["videos"]["list"]
-                return {"source": source, "videos": videos, "patches_wanted": self._plan.ranking.patches_wanted(name)}
+                return {"source": source, "videos": videos, "patches_wanted": self._plan.subsets.patches_wanted(name)}
             case "imagenet":
                 return {"source": config["imagenet"]["folder"]}
             case "voc":

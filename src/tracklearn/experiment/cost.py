@@ -98,17 +98,17 @@ def _models_by_table(plan: Plan) -> dict[str, list[str]]:
 
 
 def _pairs(plan: Plan, figures: Figures) -> list[Stage]:
-    """Download and mining of the shards that ranking networks read."""
+    """Download and mining of the shards that ranking networks read, and the pairs of their controls."""
     nets = plan.ranking_models(plan.models_of_tables())
     if not nets or plan.config["patches"]["import"]:
         return []
-    shards = dict.fromkeys(Path(path).stem for net in nets for path in plan.ranking.shards(net))
+    shards = dict.fromkeys(Path(path).stem for net in nets for path in plan.subsets.shards(net))
     videos = sum(len(plan.mining.shards[shard]) for shard in shards)
     living = videos * (1 - figures["videos.dead_share"])
     frames = living * figures["videos.frames"]
     patches = 2 * living * figures["videos.pairs"]
     size = living * figures["videos.bytes"]
-    controls = sorted({plan.ranking.kind_of_pairs(net) for net in nets} - {"tracked"})
+    controls = sorted({plan.subsets.kind_of_pairs(net) for net in nets} - {"tracked"})
     found = [
         Stage("all", "download", f"{videos:,} videos in {len(shards):,} shards", disk=size, network=size),
         Stage(
@@ -120,9 +120,10 @@ def _pairs(plan: Plan, figures: Figures) -> list[Stage]:
         ),
     ]
     if controls:
-        hours = figures.hours("mining.controls", frames * len(controls))
-        disk = patches * len(controls) * figures["patches.bytes"]
-        found.append(Stage("all", "controls", f"pairs of {', '.join(controls)}", cores=hours, disk=disk))
+        most = len(controls) * patches  # any-frame has fewer pairs than the method
+        hours = sum(figures.hours(f"controls.{kind}", frames) for kind in controls)
+        work = f"at most {most / 1e6:.1f}M patches of {', '.join(controls)}"
+        found.append(Stage("all", "controls", work, cores=hours, disk=most * figures["patches.bytes"]))
     return found
 
 

@@ -34,7 +34,7 @@ class FiguresPlan:
 
     def shards(self) -> list[str]:
         """The shards from which figures 2 and 3 are drawn: those that `pair_models` learn from."""
-        return sorted({Path(path).stem for model in self.pair_models() for path in self._plan.ranking.shards(model)})
+        return sorted({Path(path).stem for model in self.pair_models() for path in self._plan.subsets.shards(model)})
 
     def left_out(self) -> dict[str, str]:
         """The figures that are left out, each with the reason."""

@@ -19,10 +19,10 @@ from tracklearn.experiment.frozen_plan import FrozenPlan
 from tracklearn.experiment.mining_plan import MiningPlan
 from tracklearn.experiment.normals_plan import NormalsPlan
 from tracklearn.experiment.questions_plan import QuestionsPlan
-from tracklearn.experiment.ranking_plan import RankingPlan
 from tracklearn.experiment.scenes_plan import ScenesPlan
 from tracklearn.experiment.section6_plan import Section6Plan
 from tracklearn.experiment.subsets import outermost_subsets
+from tracklearn.experiment.subsets_plan import SubsetsPlan
 from tracklearn.experiment.voc_plan import VocPlan
 from tracklearn.settings.models import RELEASED_NAMES, WAYS
 from tracklearn.voc.protocols import protocol_named
@@ -49,8 +49,8 @@ class Plan:
         config: the complete configuration, with the models that `evidence:` adds and with stand-ins in place.
         rows: rows of Table 1 with their copies for further seeds, and the rows of detection in section 6, by id.
         mining: what follows from the blocks `videos` and `patches`.
-        ranking: which patches each ranking model reads.
-        voc, section6, scenes, frozen, questions, normals, figures, cards: what follows from the blocks of these names.
+        subsets, voc, section6, scenes, frozen, questions, normals, figures, cards: what follows from the blocks of
+            these names.
         protocol: the evaluation protocol.
         untrainable: models that ImageNet's absent images would train and that have no weights from earlier.
 
@@ -68,7 +68,7 @@ class Plan:
         self.rows = model_graph.rows_by_id(self.config)
         self.table1_rows = [row["id"] for row in whole["table1"]]
         self.mining = MiningPlan(self.config, of_job=of_job, videos=videos)
-        self.ranking = RankingPlan(self, of_job=of_job)
+        self.subsets = SubsetsPlan(self, of_job=of_job)
         self.voc = VocPlan(whole["voc"], self.protocol)
         self.section6 = Section6Plan(self)
         self.scenes = ScenesPlan(self.config["scenes"])

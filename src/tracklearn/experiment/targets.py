@@ -81,7 +81,7 @@ def check_targets(plan: Plan, targets: Sequence[str]) -> None:
     for model in plan.ranking_models(needed_models):
         try:
             check_patches(plan.config)
-            plan.ranking.shards(model)
+            plan.subsets.shards(model)
         except UserError as error:
             needed = f"models.{model}, which the target needs, learns from pairs"
             raise UserError(f"{error} ({needed}){_without_pairs(plan)}") from error

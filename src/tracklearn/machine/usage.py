@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Samples:
-    """Samples of `Usage`, one in `INTERVAL` seconds; a machine that hides what it uses is not asked again."""
+    """Samples of `Usage`, at most one in `INTERVAL` seconds; a machine that hides what it uses is not asked again."""
 
     def __init__(self) -> None:
         self._usage: Usage | None = None
@@ -32,7 +32,7 @@ class Samples:
         except Exception as error:  # psutil has errors of its own, where a container shows only a part of /proc
             self._is_hidden = True
             reason = f"{type(error).__name__}: {error}"
-            log.warning("what the training uses cannot be recorded (%s); it continues without this record", reason)
+            log.warning("what the job uses cannot be recorded (%s); it continues without this record", reason)
         return {}
 
 

@@ -21,11 +21,12 @@ import numpy as np
 
 from tracklearn.errors import UserError
 from tracklearn.files import atomic, disk_errors_explained
-from tracklearn.voc.adopted_page import DROPPED, KEPT, REPAIRED, Labelled, Remark, adopted_page, outcomes
+from tracklearn.voc.adopted_page import Labelled, adopted_page, outcomes
 from tracklearn.voc.foreign.folders import Annotation, Found, find_files, parse_annotations, unmatched
 from tracklearn.voc.foreign.matching import match_photos
 from tracklearn.voc.foreign.objects import OTHER_SIZE, SCALED, TURNED, Object, class_spellings, read_objects, scaled
 from tracklearn.voc.foreign.photo import encoded, read_foreign_photo, shrunk
+from tracklearn.voc.foreign.remarks import DROPPED, KEPT, REPAIRED, Remark
 from tracklearn.voc.image_sets import voc_folder
 from tracklearn.voc.stratified import divide
 

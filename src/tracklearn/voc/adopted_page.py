@@ -14,20 +14,10 @@ from tracklearn.pages.rendering import Picture, render
 from tracklearn.photos import read_photo
 from tracklearn.voc.foreign.objects import Object
 from tracklearn.voc.foreign.photo import Size
+from tracklearn.voc.foreign.remarks import DROPPED, KEPT, REPAIRED, Remark
 
-KEPT, REPAIRED, DROPPED = "kept", "repaired", "dropped"
 PICTURES, PICTURE_SIDE, QUALITY = 12, 320, 80  # pictures of either kind, at most; pixels of the longer side
 COLOURS = ((230, 60, 30), (40, 110, 240), (30, 170, 70), (240, 170, 0), (170, 60, 210), (0, 170, 190))  # RGB
-
-
-class Remark(NamedTuple):
-    """A row of `adopted.tsv`: what happened to a file."""
-
-    file: str
-    outcome: str  # kept, repaired or dropped
-    reason: str  # the same words for the same reason
-    detail: str = ""
-    image_id: str = ""
 
 
 class Labelled(NamedTuple):

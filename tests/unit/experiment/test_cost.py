@@ -154,7 +154,7 @@ def test_the_pairs_of_controls_are_mined_beside_those_of_the_method(figures):
     rows = "table1=[{id: a, label: a, models: [unsup-5M, still, any-frame]}]"
     found = by_name(stages(plan_of_folder([rows, "comparisons=[]", f"models={{{', '.join(entries)}}}"]), figures))
     controls = found["all", "controls"]
-    assert controls.work == "pairs of any-frame, still"
+    assert controls.work == "at most 2.0M patches of any-frame, still"
     assert controls.disk == 2 * found["all", "mining"].disk  # each at most as many pairs as the method
     assert isnan(controls.cores)
 

@@ -93,7 +93,7 @@ def test_a_network_scaled_by_data_reads_the_shards_of_its_subset():
     paper = yaml.safe_load(PAPER.read_text())
     plan = planned(models=paper["models"] | {"scaled": entry}, videos={"shard_size": 2})
     assert plan.model_paths("scaled") == ["scaled"]
-    assert plan.ranking.shards("scaled") == ["results/patches/00000.h5", "results/patches/00001.h5"]
+    assert plan.subsets.shards("scaled") == ["results/patches/00000.h5", "results/patches/00001.h5"]
     assert "conv_std" in plan.network("scaled") and plan.seed("scaled") == 1
 
 

@@ -13,7 +13,7 @@ def handlers():
 
 @pytest.fixture(autouse=True)
 def interruptible():
-    """Handle SIGINT as in the foreground: a script's background process starts with SIGINT ignored."""
+    """Handle SIGINT as Python does, and afterwards as before."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -3,7 +3,10 @@
 import sys
 from types import SimpleNamespace
 
-from tracklearn.machine.usage import Usage
+import pytest
+
+from tracklearn.machine import usage as usage_module
+from tracklearn.machine.usage import Samples, Usage
 
 
 def test_gpus_are_looked_at_once_a_job_uses_them(monkeypatch):
@@ -29,3 +32,41 @@ def test_gpus_are_looked_at_once_a_job_uses_them(monkeypatch):
     assert usage.look()["system/gpu_1_utilization_percentage"] == 91.0
     cuda.is_initialized = lambda: False
     assert not [name for name in usage.look() if "gpu" in name]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock whose `time` a test sets, in seconds."""
+    found = SimpleNamespace(time=100.0)
+    monkeypatch.setattr(usage_module.time, "monotonic", lambda: found.time)
+    return found
+
+
+def test_a_sample_is_taken_after_each_interval(clock):
+    samples = Samples()
+    assert samples.take() == {}  # from now on processor time counts
+    clock.time += usage_module.INTERVAL - 1
+    assert samples.take() == {}
+    clock.time += 1
+    assert "system/cpu_utilization_percentage" in samples.take()
+    clock.time += usage_module.INTERVAL - 1
+    assert samples.take() == {}
+    clock.time += 1
+    assert "system/process_memory_megabytes" in samples.take()
+
+
+def test_a_machine_that_hides_its_use_is_asked_once(clock, monkeypatch, caplog):
+    def refused(self):
+        asked.append(self)
+        raise PermissionError("no /proc/meminfo")
+
+    asked = []
+    monkeypatch.setattr(Usage, "look", refused)
+    samples = Samples()
+    for _ in range(3):
+        assert samples.take() == {}
+        clock.time += usage_module.INTERVAL
+    assert len(asked) == 1
+    assert [record.message for record in caplog.records] == [
+        "what the job uses cannot be recorded (PermissionError: no /proc/meminfo); it continues without this record"
+    ]

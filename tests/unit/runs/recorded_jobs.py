@@ -53,6 +53,7 @@ def train(job, name: str, *, content: bytes = b"weights", **job_facts):
 
 
 def write(path: str, content: bytes = b"") -> None:
+    """Make a file anew, as a job does whose outputs Snakemake has removed."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).unlink(missing_ok=True)
     Path(path).write_bytes(content)

@@ -65,8 +65,7 @@ def test_a_network_is_kept_as_its_job_made_it(job):
     assert Path(weights).samefile(kept / "weights.safetensors")  # a second name takes no space
     assert "loader_module: tracklearn.networks.pyfunc" in (kept / "MLmodel").read_text()
     with recorded(job("train", output={"weights": weights}, params={"seed": 2})):
-        Path(weights).unlink()  # as Snakemake does before a job
-        write(weights, b"second")
+        write(weights, b"second")  # Snakemake removes outputs before a job, and so does `write`
     assert (kept / "weights.safetensors").read_text() == "first"
 
 
@@ -111,7 +110,7 @@ def test_a_machine_that_hides_its_use_stops_no_training(job, monkeypatch, caplog
     assert [list(event["values"]) for event in events_of(run, "metrics")] == [["loss"]] * 4
     assert events_of(run, "end")[0]["status"] == "FINISHED"
     (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert "what the training uses cannot be recorded (AccessDenied: " in warning
+    assert "what the job uses cannot be recorded (AccessDenied: " in warning
 
 
 def test_the_commit_and_whether_files_differ_from_it(monkeypatch):
@@ -201,7 +200,7 @@ def test_a_key_follows_what_changes_an_input_in_place(job):
 
     def key_after(text: str) -> str:
         with recorded(job("videos_retry")) as run, run.changing("00000.tsv"):
-            write("00000.tsv", text.encode())
+            Path("00000.tsv").write_text(text)
         os.utime("00000.tsv")  # as Snakemake does after a job
         mining = Run(job("mining_track", input={"manifest": "00000.tsv"}))
         assert mining.lineage(["00000.tsv"]) == [downloaded]

@@ -323,9 +323,8 @@ def throw():
 
 
 CHILD = """
-import signal, sys, time
+import sys, time
 from pathlib import Path
-signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run with SIGINT ignored
 sys.path.insert(0, sys.argv[1])
 from test_loop import make_batch, run
 def slow(iteration):

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 from tracklearn.errors import UserError
 from tracklearn.files import is_photo
-from tracklearn.voc.adopted_page import DROPPED, Remark
 from tracklearn.voc.annotation_xml import parse_leniently
 from tracklearn.voc.foreign.matching import Match, Stated, loose
+from tracklearn.voc.foreign.remarks import DROPPED, Remark
 
 
 class Found(NamedTuple):

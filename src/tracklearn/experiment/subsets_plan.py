@@ -1,4 +1,4 @@
-"""The patches that ranking models read, as the rules look them up."""
+"""The patches that models read, as the rules look them up."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 COUNTED = Path("results/models/packed_patches.json")
 
 
-class RankingPlan:
-    """Which shards and how many patches each ranking model reads; a model is given by its name or its path.
+class SubsetsPlan:
+    """What follows from the block `subsets`: which shards a model reads, in which order, and how many patches.
 
-    Models scaled by patches read the shards of a subset too.
+    Models with `train: ranking` or `train: scaled` have a subset. A model is given by its name or its path.
 
     Args:
         of_job: as for the plan.
@@ -37,9 +37,9 @@ class RankingPlan:
         self._counted = read_json(COUNTED) if COUNTED.exists() else {}
 
     def record_counts(self) -> None:
-        """Keep the counts of packed patches by which the shards of each subset were chosen, if any were chosen.
+        """Keep the counts of packed patches by which this run chose shards; nothing is written if it chose none.
 
-        By them the next run gives a trained net the same shards.
+        The next run uses the same counts for nets that are trained by then, so that they keep their shards.
         """
         if "_expected_patches" in vars(self):
             keep_text(COUNTED, json.dumps({name: self._counts(name) for name in self._subsets}))

@@ -19,9 +19,9 @@ def run(config, *, trained=()):
     Path("results/videos").mkdir(parents=True, exist_ok=True)
     Path("results/models").mkdir(parents=True, exist_ok=True)
     plan = Plan(config)
-    read = [len(plan.ranking.shards(model)) for model in ("unsup-5M", "unsup-8M")]
+    read = [len(plan.subsets.shards(model)) for model in ("unsup-5M", "unsup-8M")]
     plan.mining.record_boundaries()
-    plan.ranking.record_counts()
+    plan.subsets.record_counts()
     for model in trained:
         weights = Path(plan.weights(model))
         weights.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def test_a_net_that_is_trained_after_a_poor_harvest_keeps_its_further_shards(con
 def test_a_job_reads_the_shards_that_its_run_planned(config):
     assert run(config) == [4, 6]
     pack([50] * 6)
-    assert len(Plan(config, of_job=True).ranking.shards("unsup-8M")) == 6
+    assert len(Plan(config, of_job=True).subsets.shards("unsup-8M")) == 6
 
 
 def test_appended_videos_extend_a_subset_that_has_too_few_shards(config, append_videos):
@@ -73,7 +73,7 @@ def test_a_strict_subset_with_too_few_patches_stops_the_run_after_the_training_t
     config["subsets"]["8M"]["strict"] = True
     with pytest.raises(UserError, match=r"delete results/models/unsup-8M/weights\.safetensors"):
         run(config)
-    assert len(Plan(config, of_job=True).ranking.shards("unsup-8M")) == 10  # the training states the same
+    assert len(Plan(config, of_job=True).subsets.shards("unsup-8M")) == 10  # the training states the same
     pack([60] * 10)
     assert run(config)[1] == 10
 
@@ -84,13 +84,13 @@ def test_a_control_reads_the_shards_of_its_method_in_the_same_order(config):
     for kind in ("still", "random-box", "any-frame", "one-patch"):
         config["models"][kind] = config["models"]["unsup-8M"] | {"pairs": kind}
     plan = Plan(config)
-    assert plan.ranking.kind_of_pairs("still") == "still"
-    method, parts = plan.ranking.shards("unsup-8M"), plan.ranking.inner_parts("unsup-8M")
+    assert plan.subsets.kind_of_pairs("still") == "still"
+    method, parts = plan.subsets.shards("unsup-8M"), plan.subsets.inner_parts("unsup-8M")
     assert len(method) == 6
     for kind in ("still", "random-box", "any-frame", "one-patch"):
         there = [path.replace("results/patches/", f"results/patches/controls/{kind}/") for path in method]
-        assert plan.ranking.shards(kind) == there
-        assert [number for _, number in plan.ranking.inner_parts(kind)] == [number for _, number in parts]
-        assert {path for paths, _ in plan.ranking.inner_parts(kind) for path in paths} <= {*there}
+        assert plan.subsets.shards(kind) == there
+        assert [number for _, number in plan.subsets.inner_parts(kind)] == [number for _, number in parts]
+        assert {path for paths, _ in plan.subsets.inner_parts(kind) for path in paths} <= {*there}
     pack([50] * 10)
-    assert len(Plan(config).ranking.shards("still")) == len(Plan(config).ranking.shards("unsup-8M")) == 10
+    assert len(Plan(config).subsets.shards("still")) == len(Plan(config).subsets.shards("unsup-8M")) == 10
