@@ -27,7 +27,7 @@ CITED = [
 def test_the_readme_cites_the_tables_of_the_evidence(repository):
     readme = (repository / "README.md").read_text(encoding="utf-8")
     evidence = (repository / "docs/evidence.md").read_text(encoding="utf-8")
-    findings = re.search(r"\n\[docs/evidence\.md\]\(docs/evidence\.md\) asks .*?:\n\n.*?\n\n", readme, re.DOTALL)[0]
+    findings = re.search(r"\n\[docs/evidence\.md\]\(docs/evidence\.md\) asks\b.*?:\n\n.*?\n\n", readme, re.DOTALL)[0]
     cited = [tuple(map(float, figure)) for figure in FIGURE.findall(" ".join(findings.split()))]
     assert len(cited) == len(CITED)
     for figures, (heading, row) in zip(cited, CITED, strict=True):
