@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tracklearn.runs import recorded
+from tracklearn.runs.sender import Sender
 from tracklearn.runs.spool import Spool
 
 
@@ -92,3 +95,28 @@ def do(job, **values: float):
     with recorded(job) as run:
         run.metrics(values)
     return run
+
+
+class Killed(BaseException):
+    """What ends a sender in `deliver_until_killed`."""
+
+
+def deliver_until_killed(monkeypatch, step: str, *, call_number: int = 1, when: str = "after") -> None:
+    """Deliver all runs by a sender that is killed before or after this call of a method of the store's client."""
+
+    def deadly(*arguments, **named):
+        calls.append(step)
+        if len(calls) == call_number and when == "before":
+            raise Killed
+        result = call(*arguments, **named)
+        if len(calls) == call_number:
+            raise Killed
+        return result
+
+    calls: list[str] = []
+    sender = Sender()
+    sender.store.connect()
+    call = getattr(sender.store.client, step)
+    monkeypatch.setattr(sender.store.client, step, deadly)
+    with pytest.raises(Killed):
+        sender.deliver_all()

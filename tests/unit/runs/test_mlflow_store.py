@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from recorded_jobs import evaluate, experiment, models, runs, train, weights, write
+from recorded_jobs import deliver_until_killed, evaluate, experiment, models, runs, train, weights, write
 
 from tracklearn.runs import recorded
 from tracklearn.runs.sender import Sender
@@ -143,24 +143,8 @@ def test_a_logged_model_is_loaded_by_mlflow(job, store):
     ],
 )
 def test_a_sender_killed_at_any_step_doubles_no_model_data_set_or_link(job, store, monkeypatch, step, call_number):
-    class Killed(BaseException):
-        pass
-
-    def deadly(*arguments, **named):
-        calls.append(step)
-        result = call(*arguments, **named)
-        if len(calls) == call_number:
-            raise Killed
-        return result
-
     experiment(job)
-    calls: list[str] = []
-    sender = Sender()
-    sender.store.connect()
-    call = getattr(sender.store.client, step)
-    monkeypatch.setattr(sender.store.client, step, deadly)
-    with pytest.raises(Killed):
-        sender.deliver_all()
+    deliver_until_killed(monkeypatch, step, call_number=call_number)
     assert Sender().deliver_all() == 0
     assert len(runs()) == 10 and len(models()) == 2
     with closing(sqlite3.connect(store)) as database:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import pytest
-from recorded_jobs import curve, do, evaluate, models, runs, train
+from recorded_jobs import curve, deliver_until_killed, do, evaluate, models, runs, train
 
 from tracklearn.errors import UserError
 from tracklearn.machine.lease import Writer
@@ -197,23 +197,10 @@ def test_a_start_whose_writer_is_unknown_or_damaged_stops_no_delivery(job, store
 @pytest.mark.parametrize("step", ["create_run", "log_batch", "log_artifacts", "set_terminated"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_sender_killed_at_any_step_doubles_nothing(job, store, monkeypatch, step, when):
-    class Killed(BaseException):
-        pass
-
-    def deadly(*arguments, **named):
-        if when == "after":
-            call(*arguments, **named)
-        raise Killed
-
     with recorded(job("train", params={"lr": 0.1})) as run:
         for number in range(POINTS):
             run.report(number, {"loss": 1.0 / (1 + number)})
-    sender = Sender()
-    sender.store.connect()
-    call = getattr(sender.store.client, step)
-    monkeypatch.setattr(sender.store.client, step, deadly)
-    with pytest.raises(Killed):
-        sender.deliver_all()
+    deliver_until_killed(monkeypatch, step, when=when)
     assert Sender().deliver_all() == 0
     (found,) = runs()
     assert (found.info.status, found.data.params) == ("FINISHED", {"lr": "0.1"})
