@@ -351,7 +351,7 @@ class Run:
         self._record("end", status=status, tags={"error": error} if error else {}, line=line)
 
     def _sample_usage(self) -> None:
-        """Record what a training uses; other jobs are short."""
+        """Record what the job uses if it is a training."""
         if self._weights and (values := self._usage.take()):
             step = 1 + max(self._last_steps.get(name, -1) for name in values)
             self._last_steps |= dict.fromkeys(values, step)
