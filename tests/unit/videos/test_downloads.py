@@ -109,7 +109,7 @@ def test_a_host_that_asks_for_a_rest_is_left_alone_until_then(host: Host, tmp_pa
     """`busy` says seconds, and `dated` a date. The rest is no part of the video's time limit."""
     with Downloads(Download(timeout=60.0, retries=1)) as job:
         assert job.fetch(Video("a", host.url(behaviour)), tmp_path).read_bytes() == host.video
-    assert host.early == 0
+    assert not host.early
     assert host.requests[behaviour] == 3  # refused, asked for its type, downloaded
 
 
