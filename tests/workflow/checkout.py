@@ -46,9 +46,15 @@ class Checkout:
         return output
 
     def copy(self, root: Path) -> "Checkout":
-        """Copy all to a new folder; the times of modification stay, by which Snakemake decides what is up to date."""
-        passing = shutil.ignore_patterns(".*.tmp.*")  # of a sender that still writes
-        shutil.copytree(self.root, root, copy_function=shutil.copy2, symlinks=True, ignore=passing)
+        """Copy all but the records of runs, which are most of the files, to a new folder.
+
+        The times of modification stay, by which Snakemake decides what is up to date.
+        """
+
+        def left_out(folder: str, names: list[str]) -> set[str]:
+            return {*names} - {"mlflow.db"} if folder.endswith("results/mlflow") else set()
+
+        shutil.copytree(self.root, root, copy_function=shutil.copy2, symlinks=True, ignore=left_out)
         return Checkout(root)
 
     def planned(self, *targets: str) -> dict[str, int]:

@@ -12,11 +12,12 @@ are left out of the digest:
 import ast
 import hashlib
 import json
+import os
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from tracklearn.experiment.file_digests import digest_of_files
+from tracklearn.experiment.file_digests import file_state
 from tracklearn.files import write_json
 
 PACKAGE = Path(__file__).parents[1]
@@ -52,59 +53,117 @@ VERSIONED = {"type_params", "type_comment", "kind"}  # fields that only some ver
 def digests_of(scripts: Path, *, kept: Path) -> dict[str, str]:
     """Digest of each script, by its path below the folder `scripts`.
 
-    Every job plans anew, and parsing the package would take longer than the rest of its plan. The digests are kept in a
-    file until a script or a file of the package has another size or time.
+    Every job plans anew, and parsing the package would take longer than the rest of its plan. So a file keeps the
+    digests and what was read of each file: after an edit, only the files that have another size or time are parsed.
+    They are known by their paths relative to the package, so that a copy of the project parses nothing either.
     """
-    names = sorted(str(path.relative_to(scripts)) for path in scripts.rglob("*.py"))
-    sources = [path for path in PACKAGE.rglob("*") if path.is_file() and path.parent.name != "__pycache__"]
-    state = digest_of_files([*sources, *(scripts / name for name in names)])
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        found = json.loads(kept.read_text())
-        if found["state"] == state:
-            return dict(found["digests"])
-    digests = {name: digest(scripts / name) for name in names}
+    paths = sorted(scripts.rglob("*.py"))
+    states = {_name(path): list(file_state(path)) for path in [*_package_files(), *paths]}
+    code, earlier = Code(), _earlier(kept)
+    if earlier["states"] == states:
+        return dict(earlier["digests"])
+    if earlier["states"].keys() == states.keys():  # a new file may be what a name in an old one means
+        for name, (digest, used) in earlier["sources"].items():
+            if earlier["states"][name] == states[name]:
+                code.sources[_path(name)] = Source(digest, frozenset(map(_path, used)))
+    digests = {str(path.relative_to(scripts)): code.digest(path) for path in paths}
+    sources = {
+        _name(file): [source.digest, sorted(map(_name, source.used))] for file, source in sorted(code.sources.items())
+    }
     with suppress(OSError):  # it need not be writable
-        write_json(kept, {"state": state, "digests": digests}, indent=None, shared=True)
+        write_json(kept, {"states": states, "sources": sources, "digests": digests}, indent=None, shared=True)
     return digests
 
 
-def digest(script: str | Path) -> str:
-    """Digest of the package's code and data behind a script: the first 16 hex digits of a SHA-256."""
-    whole = hashlib.sha256()
-    for file in sorted(reachable(script)):
-        whole.update(f"{file.relative_to(PACKAGE)}={_file_digest(file)};".encode())
-    return whole.hexdigest()[:16]
+def _earlier(kept: Path) -> dict[str, Any]:
+    """What `digests_of` kept, or nothing of it where the file is missing, spoilt or of another version."""
+    with suppress(OSError, ValueError):
+        found = json.loads(kept.read_text())
+        if isinstance(found, dict) and found.keys() == {"states", "sources", "digests"}:
+            return found
+    return {"states": {}, "sources": {}, "digests": {}}
 
 
-def reachable(script: str | Path) -> set[Path]:
-    """Modules of this package that `script` imports, directly or through each other, and the data files they name."""
-    found: set[Path] = set()
-    waiting = [Path(script)]
-    while waiting:
-        new = _used_by(waiting.pop()) - found
-        found |= new
-        waiting += new
-    return found
+def _package_files() -> list[Path]:
+    return [path for path in PACKAGE.rglob("*") if path.is_file() and path.parent.name != "__pycache__"]
 
 
-@cache
-def _used_by(file: Path) -> set[Path]:
-    """Modules and data files of this package that a module, or a template, names itself."""
-    data = _data_files()
-    if file.suffix != ".py":  # a template names those that it extends
-        return {path for name, path in data.items() if name in file.read_text(encoding="utf-8")} - {file}
-    modules: set[str] = set()
-    used: set[Path] = set()
-    for node in ast.walk(_parsed(file)):
-        if isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, file)
-            # `from tracklearn.mining import surf` may name a module or something inside one: both are tried.
-            modules |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in data:
-            used.add(data[node.value])
-    return used | {path for name in modules for path in _module_files(name)}
+def _name(file: Path) -> str:
+    return os.path.relpath(file, PACKAGE)
+
+
+def _path(name: str) -> Path:
+    return Path(os.path.normpath(PACKAGE / name))
+
+
+class Source(NamedTuple):
+    """What counts of a file."""
+
+    digest: str
+    """Of a data file's bytes, or of a module's syntax tree without what changes no result."""
+    used: frozenset[Path]
+    """The modules and data files of this package that it names itself."""
+
+
+class Code:
+    """The files of this package and the scripts that use it, each read when it is first asked for.
+
+    Attributes:
+        sources: what was read so far.
+    """
+
+    def __init__(self) -> None:
+        self.sources: dict[Path, Source] = {}
+        code = {".py", ".typed", ".nbi", ".nbc"}  # the last two are numba's
+        self._data = {path.name: path for path in _package_files() if path.suffix not in code}
+
+    def digest(self, script: str | Path) -> str:
+        """Digest of the package's code and data behind a script: the first 16 hex digits of a SHA-256."""
+        whole = hashlib.sha256()
+        for file in sorted(self.reachable(script)):
+            whole.update(f"{file.relative_to(PACKAGE)}={self._source(file).digest};".encode())
+        return whole.hexdigest()[:16]
+
+    def reachable(self, script: str | Path) -> set[Path]:
+        """Modules of this package that `script` imports, directly or through each other, and the data that they name.
+
+        The data are files that are no code, such as page templates and the paper's numbers.
+        """
+        found: set[Path] = set()
+        waiting = [Path(script)]
+        while waiting:
+            new = self._source(waiting.pop()).used - found
+            found |= new
+            waiting += new
+        return found
+
+    def _source(self, file: Path) -> Source:
+        if file not in self.sources:
+            self.sources[file] = self._module(file) if file.suffix == ".py" else self._data_file(file)
+        return self.sources[file]
+
+    def _data_file(self, file: Path) -> Source:
+        content = file.read_bytes()
+        # A template names those that it extends.
+        used = {path for name, path in self._data.items() if name.encode() in content} - {file}
+        return Source(hashlib.sha256(content).hexdigest(), frozenset(used))
+
+    def _module(self, file: Path) -> Source:
+        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+        modules: set[str] = set()
+        used: set[Path] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                base = _absolute(node, file)
+                # `from tracklearn.mining import surf` may name a module or something inside one: both are tried.
+                modules |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in self._data:
+                used.add(self._data[node.value])
+        used |= {path for name in modules for path in _module_files(name)}
+        text = _text(_Silenced().visit(tree))
+        return Source(hashlib.sha256(text.encode()).hexdigest(), frozenset(used))
 
 
 def _absolute(node: ast.ImportFrom, file: Path) -> str:
@@ -122,28 +181,6 @@ def _module_files(name: str) -> list[Path]:
         return []
     bases = [PACKAGE.parent.joinpath(*parts[:depth]) for depth in range(2, len(parts) + 1)]
     return [file for base in bases for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()]
-
-
-@cache
-def _data_files() -> dict[str, Path]:
-    """Files of the package that are no code, by name: page templates and the paper's numbers."""
-    code = {".py", ".pyc", ".nbi", ".nbc", ".typed"}  # .nbi and .nbc are numba's
-    return {path.name: path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in code}
-
-
-@cache
-def _parsed(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-
-
-@cache
-def _file_digest(file: Path) -> str:
-    """Digest of a data file's bytes, or of a module's syntax tree without what changes no result."""
-    if file.suffix != ".py":
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    _used_by(file)  # is kept; the tree that it reads changes in the next line
-    tree = _Silenced().visit(_parsed(file))
-    return hashlib.sha256(_text(tree).encode()).hexdigest()
 
 
 def _text(node: object) -> str:

@@ -5,6 +5,7 @@ all parts are gathered before the loss, so that a query's negatives come from th
 sum over the parts.
 """
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -103,6 +104,7 @@ class World:
 
 
 ALONE = World()
+_trainings = itertools.count()  # of this process; all processes of a script train equally often
 
 
 def expect_one_process(training: str) -> None:
@@ -164,7 +166,15 @@ def joined_processes(device: torch.device) -> Iterator[World]:
             f"training: {local} processes on a machine with {torch.cuda.device_count()} visible GPUs; expected one GPU "
             "each; start fewer processes"
         )
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    # The addresses of an earlier training stay in torchrun's store: without a name of its own, another training of the
+    # same script would connect to ports that are closed.
+    store, rank, size = next(dist.rendezvous("env://"))
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
+        store=dist.PrefixStore(f"training {next(_trainings)}", store),
+        rank=rank,
+        world_size=size,
+    )
     try:
         yield world
     finally:

@@ -4,7 +4,7 @@ from reference.detection import loops_nms
 from worlds.devkit import random_boxes
 
 from tracklearn.detection.suppression import suppress
-from tracklearn.experiment.code_digests import reachable
+from tracklearn.experiment.code_digests import Code
 from tracklearn.voc.boxes import iou
 
 
@@ -35,11 +35,11 @@ def test_kept_boxes_do_not_overlap_and_cover_the_others():
 
 
 def test_neither_training_nor_features_depend_on_the_suppression(repository):
-    scripts = repository / "workflow/scripts"
+    code, scripts = Code(), repository / "workflow/scripts"
     reaching = {
         script.name
         for script in scripts.rglob("*.py")
-        if any(module.name == "suppression.py" for module in reachable(script))
+        if any(module.name == "suppression.py" for module in code.reachable(script))
     }
     assert "detection_detect.py" in reaching
     assert reaching.isdisjoint({"models_finetuning.py", "features_extract.py", "detection_svms.py"})

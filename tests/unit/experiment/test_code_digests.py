@@ -1,6 +1,9 @@
+import shutil
+
 import pytest
 
 from tracklearn.experiment import code_digests
+from tracklearn.experiment.code_digests import Code, digests_of
 
 
 @pytest.fixture
@@ -19,19 +22,13 @@ def package(tmp_path, monkeypatch):
     return root, script
 
 
-def forget():
-    for cached in ("_used_by", "_parsed", "_file_digest", "_data_files"):
-        getattr(code_digests, cached).cache_clear()
-
-
 def digest(script):
-    forget()
-    return code_digests.digest(script)
+    return Code().digest(script)
 
 
 def test_reaches_imports_of_imports_but_not_the_rest(package):
     root, script = package
-    found = {str(path.relative_to(root)) for path in code_digests.reachable(script)}
+    found = {str(path.relative_to(root)) for path in Code().reachable(script)}
     assert found == {"mining/__init__.py", "mining/kcf.py", "videos.py"}
 
 
@@ -114,35 +111,75 @@ def test_docstrings_of_functions_do_not_count_but_their_code_does(package):
     assert digest(script) != before
 
 
-def test_digests_are_kept_until_a_file_changes(package, tmp_path, monkeypatch):
-    root, script = package
-    scripts, kept = tmp_path / "scripts", tmp_path / "kept" / "code.json"
-    scripts.mkdir()
-    script.rename(scripts / "track.py")
-    first = digest_all(scripts, kept)
-    assert first == {"track.py": digest(scripts / "track.py")}
-    with monkeypatch.context() as patch:
-        patch.setattr(code_digests, "digest", lambda script: pytest.fail("the kept digests still hold"))
-        assert digest_all(scripts, kept) == first
-    (root / "videos.py").write_text("frames = 12\n")
-    second = digest_all(scripts, kept)
-    assert second == {"track.py": digest(scripts / "track.py")} != first
-    (scripts / "track.py").write_text("from tracklearn.videos import frames\n")
-    assert digest_all(scripts, kept) not in (first, second)
-
-
-@pytest.mark.parametrize("spoilt", ["", "[]", '{"state": "0"}', "\x00"])
-def test_a_spoilt_file_of_digests_is_replaced(package, tmp_path, spoilt):
+@pytest.fixture
+def scripts(package, tmp_path):
+    """The folder of the package's script, which reaches three modules."""
     _, script = package
-    scripts, kept = tmp_path / "scripts", tmp_path / "code.json"
-    scripts.mkdir()
-    script.rename(scripts / "track.py")
-    expected = digest_all(scripts, tmp_path / "other.json")
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    script.rename(folder / "track.py")
+    return folder
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """The names of the files that were parsed."""
+    names, parse = [], Code._module
+
+    def noted(self, file):
+        names.append(file.name)
+        return parse(self, file)
+
+    monkeypatch.setattr(Code, "_module", noted)
+    return names
+
+
+def test_after_an_edit_only_the_edited_file_is_parsed(package, scripts, tmp_path, parsed):
+    root, _ = package
+    kept = tmp_path / "kept" / "code.json"
+    first = digests_of(scripts, kept=kept)
+    assert sorted(parsed) == ["__init__.py", "kcf.py", "track.py", "videos.py"]
+    parsed.clear()
+    assert digests_of(scripts, kept=kept) == first
+    assert not parsed
+    for file in (root / "videos.py", scripts / "track.py"):
+        file.write_text(file.read_text() + "edited = 1\n")
+        edited = digests_of(scripts, kept=kept)
+        assert parsed == [file.name]
+        assert edited == {"track.py": digest(scripts / "track.py")}
+        parsed.clear()
+    assert edited != first
+
+
+def test_what_is_kept_holds_in_a_copy_of_the_project(package, scripts, tmp_path, parsed, monkeypatch):
+    first = digests_of(scripts, kept=tmp_path / "code.json")
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path, copy)  # with the times of modification
+    monkeypatch.setattr(code_digests, "PACKAGE", copy / "tracklearn")
+    parsed.clear()
+    assert digests_of(copy / "scripts", kept=copy / "code.json") == first
+    assert not parsed
+    (copy / "tracklearn/videos.py").write_text("frames = 12\n")
+    assert digests_of(copy / "scripts", kept=copy / "code.json") == {"track.py": digest(copy / "scripts/track.py")}
+
+
+def test_a_new_file_may_be_what_an_old_one_names(package, scripts, tmp_path):
+    """`from tracklearn.videos import frames` is an attribute of a module, or a module of a folder."""
+    root, _ = package
+    kept = tmp_path / "code.json"
+    first = digests_of(scripts, kept=kept)
+    (root / "videos").mkdir()
+    (root / "videos/frames.py").write_text("")
+    second = digests_of(scripts, kept=kept)
+    assert second == {"track.py": digest(scripts / "track.py")} != first
+    (root / "videos/frames.py").unlink()
+    assert digests_of(scripts, kept=kept) == first
+
+
+@pytest.mark.parametrize("spoilt", ["", "[]", '{"states": {}}', "\x00"])
+def test_a_spoilt_file_of_digests_is_replaced(scripts, tmp_path, spoilt):
+    kept, other = tmp_path / "code.json", tmp_path / "other.json"
+    expected = digests_of(scripts, kept=other)
     kept.write_text(spoilt)
-    assert digest_all(scripts, kept) == expected
-    assert kept.read_text() == (tmp_path / "other.json").read_text()
-
-
-def digest_all(scripts, kept):
-    forget()
-    return code_digests.digests_of(scripts, kept=kept)
+    assert digests_of(scripts, kept=kept) == expected
+    assert kept.read_text() == other.read_text()

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tracklearn.errors import UserError
-from tracklearn.experiment.code_digests import reachable
+from tracklearn.experiment.code_digests import Code
 from tracklearn.networks.initial import random_network
 from tracklearn.networks.weights import load_weights
 from tracklearn.normals.codebook import read_words
@@ -155,7 +155,7 @@ def test_what_is_no_codebook_is_named(tmp_path):
 
 
 def test_an_edit_of_what_makes_the_truth_draws_or_decodes_trains_nothing_anew(repository):
-    reached = {path.stem for path in reachable(repository / "workflow/scripts/models/models_normals.py")}
+    reached = {path.stem for path in Code().reachable(repository / "workflow/scripts/models/models_normals.py")}
     assert reached >= {"truth", "codebook", "nyuv2"}
     others = {"true_normals", "plane_fits", "axes", "given", "learned_words", "codebook_picture", "colours", "decoding"}
     assert not reached & (others | {"nyuv2_writing", "nyuv2_pictures", "download"})

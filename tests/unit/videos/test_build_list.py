@@ -5,7 +5,7 @@ import pytest
 import yt_dlp
 
 from tracklearn.errors import UserError
-from tracklearn.experiment.code_digests import reachable
+from tracklearn.experiment.code_digests import Code
 from tracklearn.videos import build_list as builder
 from tracklearn.videos.build_list import build_list
 from tracklearn.videos.lists import Video, read_list
@@ -304,6 +304,6 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_an_edit_of_the_search_reruns_no_download(repository: Path) -> None:
-    names = {path.name for path in reachable(repository / "workflow/scripts/videos/videos_download.py")}
+    names = {path.name for path in Code().reachable(repository / "workflow/scripts/videos/videos_download.py")}
     assert "lists.py" in names
     assert "build_list.py" not in names

@@ -1,7 +1,7 @@
 import pytest
 
 from tracklearn.errors import UserError
-from tracklearn.experiment.code_digests import reachable
+from tracklearn.experiment.code_digests import Code
 from tracklearn.voc.protocols import PROTOCOLS, official_size, protocol_named
 
 
@@ -40,6 +40,7 @@ def test_official_sizes_add_up():
 def test_no_script_reaches_the_protocols(repository):
     scripts = list((repository / "workflow/scripts").rglob("*.py"))
     assert scripts
-    reached = {module.name for script in scripts for module in reachable(script)}
+    code = Code()
+    reached = {module.name for script in scripts for module in code.reachable(script)}
     assert "image_sets.py" in reached
     assert "protocols.py" not in reached
