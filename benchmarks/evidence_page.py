@@ -182,7 +182,7 @@ def experiment(*files: Path) -> dict[str, Any]:
     """The complete configuration of several files, each of which changes those before it, as in Snakemake."""
     config: dict[str, Any] = {}
     for file in files:
-        update_config(config, yaml.safe_load(file.read_text()))
+        update_config(config, yaml.load(file.read_text(), yaml.CSafeLoader))
     return complete(config)
 
 

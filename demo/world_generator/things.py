@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -204,22 +205,26 @@ def light_share(rng: np.random.Generator, texture_name: str) -> np.ndarray:
         smooth = cv2.GaussianBlur(noise, (0, 0), period / 3, sigmaY=1.5 if texture_name == "streaks" else period / 3)
         smooth /= smooth.std()
         return np.clip(0.5 + 1.5 * smooth if texture_name == "streaks" else 3 * np.abs(smooth), 0, 1)
+    phase = rng.uniform(0, 2 * np.pi)  # drawn for each texture, so that all draw equally many numbers
     middle = TEXTURE_SIDE / 2
+    from_middle = x - middle, y - middle
     odd_row = np.floor(across / np.pi) % 2  # each second row is shifted by half of a brick or of a scale
     shifted = along + np.pi * odd_row
-    third = np.sin((along + np.sqrt(3) * across) / 2) + np.sin((along - np.sqrt(3) * across) / 2)
-    waves = {
-        "stripes": 3 * np.sin(along),
-        "dots": 4 * (np.sin(along) + np.sin(across) - 0.9),
-        "checks": 6 * np.sin(along) * np.sin(across),
-        "rings": 3 * np.sin(np.hypot(x - middle, y - middle) * 2 * np.pi / period + rng.uniform(0, 2 * np.pi)),
-        "lattice": 4 * (0.75 - np.maximum(np.cos(along), np.cos(across))),
-        "zigzags": 3 * np.sin(along + 1.6 * np.arcsin(np.sin(across / 2))),
-        "bricks": 12 * np.minimum(np.abs(np.sin(across)), np.abs(np.sin(shifted / 2))) - 2.5,
-        "scales": 5 * (np.hypot(np.sin(shifted / 2), np.mod(across / np.pi, 1)) - 0.8),
-        "weaves": 3 * np.where(np.sin(along / 2) * np.sin(across / 2) > 0, np.sin(2 * along), np.sin(2 * across)),
-        "dashes": 4 * np.minimum(np.sin(2 * along), np.sin(across / 2 + np.pi * np.floor(along / np.pi)) + 0.3),
-        "honeycombs": 2.5 * (np.sin(along) + third),
-        "rays": 3 * np.sin(np.round(0.7 * period) * np.arctan2(y - middle, x - middle)),
+    turned = (along + np.sqrt(3) * across) / 2, (along - np.sqrt(3) * across) / 2
+    waves: dict[str, Callable[[], np.ndarray]] = {
+        "stripes": lambda: 3 * np.sin(along),
+        "dots": lambda: 4 * (np.sin(along) + np.sin(across) - 0.9),
+        "checks": lambda: 6 * np.sin(along) * np.sin(across),
+        "rings": lambda: 3 * np.sin(np.hypot(*from_middle) * 2 * np.pi / period + phase),
+        "lattice": lambda: 4 * (0.75 - np.maximum(np.cos(along), np.cos(across))),
+        "zigzags": lambda: 3 * np.sin(along + 1.6 * np.arcsin(np.sin(across / 2))),
+        "bricks": lambda: 12 * np.minimum(np.abs(np.sin(across)), np.abs(np.sin(shifted / 2))) - 2.5,
+        "scales": lambda: 5 * (np.hypot(np.sin(shifted / 2), np.mod(across / np.pi, 1)) - 0.8),
+        "weaves": lambda: (
+            3 * np.where(np.sin(along / 2) * np.sin(across / 2) > 0, np.sin(2 * along), np.sin(2 * across))
+        ),
+        "dashes": lambda: 4 * np.minimum(np.sin(2 * along), np.sin(across / 2 + np.pi * np.floor(along / np.pi)) + 0.3),
+        "honeycombs": lambda: 2.5 * (np.sin(along) + (np.sin(turned[0]) + np.sin(turned[1]))),
+        "rays": lambda: 3 * np.sin(np.round(0.7 * period) * np.arctan2(*from_middle[::-1])),
     }
-    return np.clip(0.5 + 0.5 * waves[texture_name], 0, 1)
+    return np.clip(0.5 + 0.5 * waves[texture_name](), 0, 1)
