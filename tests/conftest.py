@@ -11,15 +11,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Before Triton is imported: where there is no GPU, its kernels are interpreted.
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
-# Tests start hundreds of processes, and without what Python keeps of a module each of them compiles it anew.
+# Tests start hundreds of processes, each of which would compile this package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False
 # A shell has its background commands ignore Ctrl-C, and so would the processes that tests start and stop by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 
+sys.dont_write_bytecode = False  # for forks of this process, see above
 pytest_plugins = ["worlds.devkit", "worlds.films"]
 REPOSITORY = Path(__file__).parents[1]
 

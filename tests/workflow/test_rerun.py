@@ -468,6 +468,7 @@ def first_of(checkout, image_set):
 
 # Features
 
+
 def test_a_test_annotation_edited_in_place_runs_no_network_but_that_of_retrievals_queries(checkout):
     replace_in_place(checkout, first_of(checkout, "test"), "Annotations", ".xml")
     planned = checkout.planned()
