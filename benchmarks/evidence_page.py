@@ -190,7 +190,7 @@ def experiment(*files: Path) -> dict[str, Any]:
 
 @cache
 def _parsed(text: str) -> Any:
-    """What a text of YAML holds; parsing the paper's configuration takes a tenth of a second, for each table."""
+    """What a text of YAML holds; the paper's configuration takes a tenth of a second, and each table needs it."""
     return yaml.safe_load(text)
 
 

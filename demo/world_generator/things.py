@@ -205,7 +205,7 @@ def light_share(rng: np.random.Generator, texture_name: str) -> np.ndarray:
         smooth = cv2.GaussianBlur(noise, (0, 0), period / 3, sigmaY=1.5 if texture_name == "streaks" else period / 3)
         smooth /= smooth.std()
         return np.clip(0.5 + 1.5 * smooth if texture_name == "streaks" else 3 * np.abs(smooth), 0, 1)
-    phase = rng.uniform(0, 2 * np.pi)  # drawn for each texture, so that all draw equally many numbers
+    phase = rng.uniform(0, 2 * np.pi)  # of the rings alone; drawn for all waves, as worlds depend on it
     middle = TEXTURE_SIDE / 2
     from_middle = x - middle, y - middle
     odd_row = np.floor(across / np.pi) % 2  # each second row is shifted by half of a brick or of a scale

@@ -19,7 +19,7 @@ class Host(ThreadingHTTPServer):
         requests: number of requests for a body, by behaviour.
         asked: the same by path.
         ranges: first bytes of the ranges that were asked for.
-        early: times (s) of the requests, of any path, during a rest that the host has asked for.
+        early: time (s) and path of each request during a rest that the host has asked for.
     """
 
     daemon_threads = True
@@ -30,7 +30,7 @@ class Host(ThreadingHTTPServer):
         self.video = video
         self.requests: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
-        self.early: list[float] = []
+        self.early: list[tuple[float, str]] = []
         self.rest_ends = 0.0
         self.ranges: list[int] = []
         self.closing = threading.Event()
@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests[behaviour] += not head
         self.server.asked[self.path] += not head
         if (now := time.time()) < self.server.rest_ends:
-            self.server.early.append(now)
+            self.server.early.append((now, self.path))
         first = self.server.asked[self.path] == 1
         if behaviour == "redirects":
             self.send_response(302)

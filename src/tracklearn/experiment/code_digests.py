@@ -13,6 +13,7 @@ import ast
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,35 +54,41 @@ VERSIONED = {"type_params", "type_comment", "kind"}  # fields that only some ver
 def digests_of(scripts: Path, *, kept: Path) -> dict[str, str]:
     """Digest of each script, by its path below the folder `scripts`.
 
-    Every job plans anew, and parsing the package would take longer than the rest of its plan. So a file keeps the
-    digests and what was read of each file: after an edit, only the files that have another size or time are parsed.
-    They are known by their paths relative to the package, so that a copy of the project parses nothing either.
+    Every job plans anew, and parsing the package would take longer than the rest of its plan. `kept` therefore holds
+    the digests, and what was read of each source: after an edit, only sources that have another size or time are
+    parsed. They go by their paths relative to the package, so that nothing is parsed in a copy of the project either.
     """
-    paths = sorted(scripts.rglob("*.py"))
-    states = {_name(path): list(file_state(path)) for path in [*_package_files(), *paths]}
-    code, earlier = Code(), _earlier(kept)
+    package, paths = _package_files(), sorted(scripts.rglob("*.py"))
+    states = {_name(path): list(file_state(path)) for path in [*package, *paths]}
+    rules = list(file_state(__file__))
+    earlier = _earlier(kept, rules)
     if earlier["states"] == states:
         return dict(earlier["digests"])
+    code = Code(package)
     if earlier["states"].keys() == states.keys():  # a new file may be what a name in an old one means
         for name, (digest, used) in earlier["sources"].items():
-            if earlier["states"][name] == states[name]:
+            if name in states and earlier["states"][name] == states[name]:
                 code.sources[_path(name)] = Source(digest, frozenset(map(_path, used)))
     digests = {str(path.relative_to(scripts)): code.digest(path) for path in paths}
     sources = {
         _name(file): [source.digest, sorted(map(_name, source.used))] for file, source in sorted(code.sources.items())
     }
+    found = {"rules": rules, "states": states, "sources": sources, "digests": digests}
     with suppress(OSError):  # it need not be writable
-        write_json(kept, {"states": states, "sources": sources, "digests": digests}, indent=None, shared=True)
+        write_json(kept, found, indent=None, shared=True)
     return digests
 
 
-def _earlier(kept: Path) -> dict[str, Any]:
-    """What `digests_of` kept, or nothing of it where the file is missing, spoilt or of another version."""
+def _earlier(kept: Path, rules: list[int]) -> dict[str, Any]:
+    """What `digests_of` kept, or nothing of it where the file is missing or spoilt, or this module was another one."""
+    blocks = ("states", "sources", "digests")
     with suppress(OSError, ValueError):
         found = json.loads(kept.read_text())
-        if isinstance(found, dict) and found.keys() == {"states", "sources", "digests"}:
+        if not isinstance(found, dict) or found.get("rules") != rules:
+            found = {}
+        if all(isinstance(found.get(block), dict) for block in blocks):
             return found
-    return {"states": {}, "sources": {}, "digests": {}}
+    return {block: {} for block in blocks}
 
 
 def _package_files() -> list[Path]:
@@ -108,14 +115,18 @@ class Source(NamedTuple):
 class Code:
     """The files of this package and the scripts that use it, each read when it is first asked for.
 
+    Args:
+        files: the files of the package.
+
     Attributes:
         sources: what was read so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, files: Iterable[Path] | None = None) -> None:
         self.sources: dict[Path, Source] = {}
-        code = {".py", ".typed", ".nbi", ".nbc"}  # the last two are numba's
-        self._data = {path.name: path for path in _package_files() if path.suffix not in code}
+        no_data = {".py", ".typed", ".nbi", ".nbc"}  # the last two are numba's
+        listed = _package_files() if files is None else files
+        self._data = {path.name: path for path in listed if path.suffix not in no_data}
 
     def digest(self, script: str | Path) -> str:
         """Digest of the package's code and data behind a script: the first 16 hex digits of a SHA-256."""

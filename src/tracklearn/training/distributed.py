@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -104,7 +105,7 @@ class World:
 
 
 ALONE = World()
-_trainings = itertools.count()  # of this process; all processes of a script train equally often
+_trainings = itertools.count()  # numbers this process's trainings; the others run the same ones, so all agree
 
 
 def expect_one_process(training: str) -> None:
@@ -149,6 +150,13 @@ def this_world() -> World:
     return World(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
+@cache
+def _store() -> dist.Store:
+    """Where the processes find each other's addresses, connected to once, since the first process may serve it."""
+    store: dist.Store = next(dist.rendezvous("env://"))[0]
+    return store
+
+
 @contextmanager
 def joined_processes(device: torch.device) -> Iterator[World]:
     """Connect to the other processes within the block: by NCCL between GPUs, by Gloo between CPUs.
@@ -168,12 +176,11 @@ def joined_processes(device: torch.device) -> Iterator[World]:
         )
     # The addresses of an earlier training stay in torchrun's store: without a name of its own, another training of the
     # same script would connect to ports that are closed.
-    store, rank, size = next(dist.rendezvous("env://"))
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
-        store=dist.PrefixStore(f"training {next(_trainings)}", store),
-        rank=rank,
-        world_size=size,
+        store=dist.PrefixStore(f"training {next(_trainings)}", _store()),
+        rank=world.rank,
+        world_size=world.size,
     )
     try:
         yield world

@@ -123,32 +123,48 @@ def scripts(package, tmp_path):
 
 @pytest.fixture
 def parsed(monkeypatch):
-    """The names of the files that were parsed."""
-    names, parse = [], Code._module
+    """The names of the modules and data files that were read."""
+    names = []
 
-    def noted(self, file):
-        names.append(file.name)
-        return parse(self, file)
+    def noting(read):
+        return lambda code, file: names.append(file.name) or read(code, file)
 
-    monkeypatch.setattr(Code, "_module", noted)
+    monkeypatch.setattr(Code, "_module", noting(Code._module))
+    monkeypatch.setattr(Code, "_data_file", noting(Code._data_file))
     return names
 
 
 def test_after_an_edit_only_the_edited_file_is_parsed(package, scripts, tmp_path, parsed):
     root, _ = package
     kept = tmp_path / "kept" / "code.json"
+    (root / "videos.py").write_text('frames = "gallery.html.jinja"\n')
+    (root / "gallery.html.jinja").write_text('{% extends "base.html.jinja" %}')
+    (root / "base.html.jinja").write_text("<p>")
     first = digests_of(scripts, kept=kept)
-    assert sorted(parsed) == ["__init__.py", "kcf.py", "track.py", "videos.py"]
+    templates = ["base.html.jinja", "gallery.html.jinja"]
+    assert sorted(parsed) == ["__init__.py", *templates, "kcf.py", "track.py", "videos.py"]
     parsed.clear()
     assert digests_of(scripts, kept=kept) == first
     assert not parsed
-    for file in (root / "videos.py", scripts / "track.py"):
+    seen = [first]
+    for file in (root / "base.html.jinja", root / "videos.py", scripts / "track.py"):
         file.write_text(file.read_text() + "edited = 1\n")
-        edited = digests_of(scripts, kept=kept)
+        seen.append(digests_of(scripts, kept=kept))
         assert parsed == [file.name]
-        assert edited == {"track.py": digest(scripts / "track.py")}
+        assert seen[-1] == {"track.py": digest(scripts / "track.py")}
         parsed.clear()
-    assert edited != first
+    assert seen[0] != seen[1] != seen[2] == seen[3]  # Snakemake itself compares scripts
+
+
+def test_other_rules_of_what_counts_forget_what_was_kept(package, scripts, tmp_path, monkeypatch):
+    kept = tmp_path / "code.json"
+    first = digests_of(scripts, kept=kept)
+    rules = tmp_path / "code_digests.py"
+    rules.write_text("SILENT = ...")
+    monkeypatch.setattr(code_digests, "__file__", str(rules))
+    monkeypatch.setattr(code_digests, "SILENT", code_digests.SILENT | {"videos"})
+    second = digests_of(scripts, kept=kept)
+    assert second == {"track.py": digest(scripts / "track.py")} != first
 
 
 def test_what_is_kept_holds_in_a_copy_of_the_project(package, scripts, tmp_path, parsed, monkeypatch):
@@ -176,7 +192,7 @@ def test_a_new_file_may_be_what_an_old_one_names(package, scripts, tmp_path):
     assert digests_of(scripts, kept=kept) == first
 
 
-@pytest.mark.parametrize("spoilt", ["", "[]", '{"states": {}}', "\x00"])
+@pytest.mark.parametrize("spoilt", ["", "[]", '{"states": {}}', '{"rules": [0, 0]}', "\x00"])
 def test_a_spoilt_file_of_digests_is_replaced(scripts, tmp_path, spoilt):
     kept, other = tmp_path / "code.json", tmp_path / "other.json"
     expected = digests_of(scripts, kept=other)

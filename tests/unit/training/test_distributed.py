@@ -152,7 +152,7 @@ def test_a_signal_to_one_or_an_error_of_one_ends_all_and_loses_nothing(tmp_path)
         load_checkpoint(tmp_path / "checkpoints", {"form": "paper"}).numbers["iteration"] == 7 > iteration
     )  # the last whole one
     with pytest.raises(UserError, match='the checkpoint was made with form "paper", and this training has "fork"'):
-        run(tmp_path, 1, form="fork")
+        run(tmp_path, 2, form="fork")
     run(tmp_path, 1)  # with another number of processes
     run(tmp_path / "alone", 1)
     assert_close(tmp_path, tmp_path / "alone")
